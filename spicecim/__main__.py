@@ -1,0 +1,5 @@
+"""``python -m spicecim`` is the command line."""
+
+from spicecim.cli import main
+
+main()

@@ -1,0 +1,219 @@
+"""The commands, and how errors become exit statuses."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from spicecim.errors import InputError, SimulationError, SpiceCimError
+
+EXIT_NOTHING_RUNS = 1
+EXIT_BAD_INPUT = 2
+EXIT_SIMULATION_FAILED = 3
+
+app = typer.Typer(
+    name="spicecim",
+    help="SPICE-backed co-simulation of in-memory computing on memristor crossbars.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_state = {"debug": False}
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="A testbench.", show_default=False)]
+Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``spicecim``."""
+    try:
+        app()
+    except SpiceCimError as error:
+        if _state["debug"]:
+            raise
+        _fail(error)
+
+
+def _fail(error: SpiceCimError) -> NoReturn:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", _plain(str(error)))
+    sys.exit(EXIT_SIMULATION_FAILED if isinstance(error, SimulationError) else EXIT_BAD_INPUT)
+
+
+def _plain(text: str) -> Any:
+    """Text that rich prints as it is: brackets in it are no markup."""
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from spicecim.version import __version__
+
+        typer.echo(f"spicecim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where an error occurs.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    _state["debug"] = debug
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> None:
+    """Show what was found of the simulation environment, and what to do about what is missing."""
+    from spicecim.cli import tables
+    from spicecim.doctor import examine
+
+    findings = examine()
+    if as_json:
+        tables.print_json({finding.name: finding for finding in findings})
+    else:
+        tables.print_findings(findings)
+    if any(finding.status == "missing" for finding in findings):
+        raise typer.Exit(EXIT_NOTHING_RUNS)
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="A model, to see its parameters and presets.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the device models, or show one with its parameters, published presets and citations."""
+    from spicecim.cli import tables
+    from spicecim.devices import MODELS, get_model
+
+    described = [tables.describe_model(model) for model in (MODELS.values() if name is None else [get_model(name)])]
+    if as_json:
+        tables.print_json(described if name is None else described[0])
+    elif name is None:
+        tables.print_models(described)
+    else:
+        tables.print_model(described[0])
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a testbench."""
+    from spicecim.cli import tables
+    from spicecim.testbench import Testbench
+
+    tables.print_json(Testbench.model_json_schema())
+
+
+@app.command()
+def netlist(
+    bench: Bench,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
+) -> None:
+    """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too."""
+    from spicecim.netlist import render_netlist
+    from spicecim.testbench import Testbench
+
+    text = render_netlist(Testbench.from_yaml(bench))
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(output, text)
+
+
+@app.command()
+def run(
+    bench: Bench,
+    output: Folder,
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Stop an ngspice run after this time.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="Largest difference of column currents, relative to a column's peak.")
+    ] = 1e-4,
+    as_json: JsonFlag = False,
+) -> None:
+    """Simulate a testbench and write netlist, datasets, figures and summary.json."""
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.runs import run_testbench
+    from spicecim.testbench import Testbench
+
+    testbench = Testbench.from_yaml(bench)
+    with progress_bar(quiet=as_json) as progress:
+        summary = run_testbench(
+            testbench, _made(output), engine=engine, time_limit=time_limit, tolerance=tolerance, progress=progress
+        )
+    if as_json:
+        tables.print_json(summary)
+    else:
+        tables.print_summary(summary, output)
+
+
+@app.command()
+def hysteresis(
+    model: Annotated[str, typer.Argument(help="A device model.")],
+    output: Folder,
+    frequency: Annotated[
+        list[str], typer.Option("--frequency", metavar="F...", help="Frequencies, such as: --frequency 30 100 1k")
+    ],
+    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    preset: Annotated[str | None, typer.Option(help="Published parameter set.")] = None,
+    amplitude: Annotated[str | None, typer.Option(metavar="A", help="Amplitude; the preset's if left out.")] = None,
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
+    cycle: Annotated[int, typer.Option(min=1, help="Which cycle to measure.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Drive one device by sinusoids, measure its pinched loops and plot them."""
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.runs import run_hysteresis
+
+    with progress_bar(quiet=as_json) as progress:
+        measures = run_hysteresis(
+            _made(output), model, preset=preset, amplitude=amplitude, frequency=[*frequency, *(more or [])],
+            engine=engine, cycle=cycle, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        tables.print_json(measures)
+    else:
+        tables.print_hysteresis(measures, output)
+
+
+@app.command()
+def demo(output: Folder, as_json: JsonFlag = False) -> None:
+    """Run the demonstration: a patch of a real image, four kernels, both engines."""
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.demo import run_demo
+
+    with progress_bar(quiet=as_json) as progress:
+        summary = run_demo(_made(output), progress).summary
+    if as_json:
+        tables.print_json(summary)
+    else:
+        tables.print_summary(summary, output)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error}") from None
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error}") from None

@@ -1,0 +1,159 @@
+"""What the commands print: tables for people, JSON for scripts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from spicecim.quantities import format_quantity
+
+_STATUS_STYLE = {"ok": "green", "optional": "yellow", "missing": "bold red"}
+
+
+def print_json(values: Any) -> None:
+    """Print plain values and dataclasses as JSON; a number that JSON has no word for becomes null."""
+    print(json.dumps(_jsonable(values), indent=2))
+
+
+def print_findings(findings: list[Any]) -> None:
+    """Print what `spicecim.doctor` found."""
+    table = Table("", "status", "found", "what to do")
+    for finding in findings:
+        status = Text(finding.status, style=_STATUS_STYLE[finding.status])
+        table.add_row(finding.name, status, Text(finding.found, overflow="fold"), Text(finding.advice))
+    Console().print(table)
+
+
+def describe_model(model: Any) -> dict[str, Any]:
+    """Return what is to be told of a device model, as plain values."""
+    from spicecim.devices import load_presets
+
+    return {
+        "name": model.name,
+        "title": model.title,
+        "source": model.source,
+        "parameters": {
+            name: {
+                "unit": info.json_schema_extra["unit"],
+                "description": info.description,
+                "default": None if info.is_required() else info.default,
+            }
+            for name, info in model.model_fields.items()
+        },
+        "presets": {name: preset.model_dump() for name, preset in load_presets(model.name).items()},
+    }
+
+
+def print_models(described: list[dict[str, Any]]) -> None:
+    """Print all models, a line each."""
+    table = Table("model", "presets", "what it is")
+    for model in described:
+        table.add_row(model["name"], ", ".join(model["presets"]), model["title"])
+    Console().print(table)
+
+
+def print_model(model: dict[str, Any]) -> None:
+    """Print one model with its parameters, presets and citations."""
+    console = Console(highlight=False)
+    console.print(Text(f"{model['name']}: {model['title']}", style="bold"))
+    console.print(Text(model["source"]))
+    table = Table("parameter", "unit", *model["presets"], "meaning", title="parameters by preset", title_justify="left")
+    for name, info in model["parameters"].items():
+        values = [preset["parameters"].get(name, info["default"]) for preset in model["presets"].values()]
+        table.add_row(name, info["unit"], *[_number(value) for value in values], info["description"])
+    console.print(table)
+    for name, preset in model["presets"].items():
+        console.print(Text(f"{name}: {preset['description']}", style="bold"))
+        console.print(Text(f"  x0 {preset['x0']}. {preset['source']}"))
+
+
+def print_summary(summary: dict[str, Any], folder: Path) -> None:
+    """Print the columns of a run and where its results are."""
+    engines = summary["columns"]
+    first = next(iter(engines.values()))
+    names = summary.get("column_names") or [str(index) for index in range(len(first["mean_current_a"]))]
+    measured = {"mean": "mean_current_a", "in phase": "in_phase_current_a"}
+    measured = {title: key for title, key in measured.items() if key in first}
+    table = Table("column", title="column currents", title_justify="left")
+    for title in measured:
+        for engine in engines:
+            table.add_column(f"{title}\n{engine}", justify="right")
+    if "column_relative_error" in summary:
+        table.add_column("largest error\nof peak", justify="right")
+    if "average_power_w" in first:
+        table.add_column("average\npower", justify="right")
+    for index, name in enumerate(names):
+        cells = [format_quantity(engines[e][key][index], "A") for key in measured.values() for e in engines]
+        if "column_relative_error" in summary:
+            cells.append(f"{summary['column_relative_error'][index]:.1e}")
+        if "average_power_w" in first:
+            cells.append(format_quantity(first["average_power_w"][index], "W"))
+        table.add_row(Text(name), *cells)
+    console = Console(highlight=False)
+    console.print(table)
+    for line in _facts(summary):
+        console.print(Text(line))
+    console.print(Text(f"results in {folder}: {', '.join(summary['artifacts'])}"))
+
+
+def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
+    """Print the loops' measures, a line a frequency."""
+    engines = measured["engines"]
+    table = Table("frequency")
+    for title in ("lobe area", "effective\nconductance", "pinch\noffset"):
+        for engine in engines:
+            table.add_column(f"{title}\n{engine}", justify="right")
+    for index, frequency in enumerate(measured["frequency_hz"]):
+        table.add_row(
+            format_quantity(frequency, "Hz"),
+            *[format_quantity(values["lobe_area"][index], "VA") for values in engines.values()],
+            *[format_quantity(values["effective_conductance"][index], "S") for values in engines.values()],
+            *[f"{values['pinch_offset'][index]:.1e}" for values in engines.values()],
+        )
+    console = Console(highlight=False)
+    console.print(table)
+    for engine, values in engines.items():
+        slope = "" if math.isnan(values["slope"]) else f"; slope of log(area) above it {values['slope']:.4f}"
+        console.print(Text(f"{engine}: largest lobe at {format_quantity(values['peak_frequency_hz'], 'Hz')}{slope}"))
+    console.print(Text(f"results in {folder}: {', '.join(measured['artifacts'])}"))
+
+
+def _facts(summary: dict[str, Any]) -> list[str]:
+    lines = [
+        f"power of all drivers: average {format_quantity(summary['average_power_w'], 'W')}, "
+        f"worst case {format_quantity(summary['worst_case_power_w'], 'W')}"
+    ]
+    if "energy_balance_error" in summary:
+        lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of the energy delivered")
+    if "max_relative_error" in summary:
+        verdict = "within" if summary["passed"] else "NOT within"
+        lines.append(
+            f"engines: column currents agree to {summary['max_relative_error']:.1e} of the peak, "
+            f"{verdict} the tolerance of {summary['tolerance']:g}"
+        )
+    if summary["ngspice_version"]:
+        lines.append(f"ngspice {summary['ngspice_version']}, {summary['device_backend']} devices")
+    return lines
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _jsonable(values: Any) -> Any:
+    if dataclasses.is_dataclass(values) and not isinstance(values, type):
+        return _jsonable(dataclasses.asdict(values))
+    if isinstance(values, dict):
+        return {str(key): _jsonable(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_jsonable(value) for value in values]
+    if isinstance(values, float) and not math.isfinite(values):
+        return None
+    return values

@@ -1,0 +1,101 @@
+"""Linear ion drift: the HP memristor, with three ways to treat the boundaries, each in the variable that suits it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import model_validator
+from scipy.special import expit, logit
+
+from spicecim.devices.base import Device, FloatArray, Number, parameter
+
+NEAREST_STATE = 2.0**-53
+"""Distance from 0 and 1 of the outermost Joglekar states: the resolution of a float just below 1."""
+
+
+class LinearDrift(Device):
+    """``v = R(x) i`` with ``R = Roff - (Roff - Ron) x`` and ``dx/dt = k i f(x)``, ``k = mobility Ron / D^2``.
+
+    Strukov et al., Nature 453, 80-83 (2008), doi:10.1038/nature06932, equations 5 and 6. The window f sets what happens
+    at the boundaries, and the state variable s of the engines is chosen by it:
+
+    ``none``
+        f = 1 between hard stops. ``s = (R / Roff)^2``, for which ``ds/dt = -2 k (Roff - Ron) / Roff^2 v`` does not
+        depend on the state: s is linear in the flux.
+    ``joglekar``
+        ``f = 1 - (2x - 1)^(2p)``, Joglekar and Wolf, Eur. J. Phys. 30, 661-675 (2009),
+        doi:10.1088/0143-0807/30/4/001. s = ln(x / (1 - x)), for which
+        ``ds/dt = 4 k i (1 + u^2 + ... + u^(2p-2))``, u = 2x - 1, stays finite where x is rounded to 0 or 1 and the
+        window to zero for ever. x = 0 and x = 1, fixed points of the equation that no trajectory reaches, stand for the
+        nearest floats inside.
+    ``biolek``
+        ``f = 1 - (x - step(-i))^(2p)``, Biolek, Biolek and Biolkova, Radioengineering 18(2), 210-214 (2009).
+        s = x. f jumps with the sign of i, where dx/dt is zero, so the rate is continuous.
+    """
+
+    name: ClassVar[str] = "linear_drift"
+    title: ClassVar[str] = "Linear ion drift (HP)"
+    source: ClassVar[str] = (
+        "D. B. Strukov, G. S. Snider, D. R. Stewart, R. S. Williams, The missing memristor found, "
+        "Nature 453, 80-83 (2008), doi:10.1038/nature06932"
+    )
+    subcircuit: ClassVar[str] = "devices/linear_drift.cir.j2"
+
+    Ron: Number = parameter("ohm", "resistance at x = 1", gt=0)
+    Roff: Number = parameter("ohm", "resistance at x = 0", gt=0)
+    D: Number = parameter("m", "thickness of the film", gt=0)
+    mobility: Number = parameter("m^2/(V s)", "ion mobility", gt=0)
+    window: Literal["none", "joglekar", "biolek"] = parameter("", "boundary window", default="none")
+    p: int = parameter("", "exponent of the window", default=1, ge=1, le=20)
+
+    @model_validator(mode="after")
+    def _check_resistances(self) -> LinearDrift:
+        if self.Roff <= self.Ron:
+            raise ValueError(f"Roff must be above Ron, given Ron = {self.Ron:g} ohm and Roff = {self.Roff:g} ohm")
+        return self
+
+    def stops(self) -> tuple[float, float] | None:
+        return ((self.Ron / self.Roff) ** 2, 1.0) if self.window == "none" else None
+
+    @property
+    def k(self) -> float:
+        """Change of x per coulomb (1/C) where the window is 1."""
+        return self.mobility * self.Ron / self.D**2
+
+    @property
+    def flux_rate(self) -> float:
+        """ds/dt per volt (1/(V s)) of ``s = (R / Roff)^2`` without a window."""
+        return -2.0 * self.k * (self.Roff - self.Ron) / self.Roff**2
+
+    def state_from_x(self, x: ArrayLike) -> FloatArray:
+        x = np.asarray(x, dtype=float)
+        if self.window == "none":
+            return (self._resistance(x) / self.Roff) ** 2
+        if self.window == "joglekar":
+            return np.asarray(logit(np.clip(x, NEAREST_STATE, 1.0 - NEAREST_STATE)))
+        return x
+
+    def x_from_state(self, s: ArrayLike) -> FloatArray:
+        s = np.asarray(s, dtype=float)
+        if self.window == "none":
+            resistance = self.Roff * np.sqrt(np.clip(s, (self.Ron / self.Roff) ** 2, 1.0))
+            return np.asarray((self.Roff - resistance) / (self.Roff - self.Ron))
+        return np.asarray(expit(s)) if self.window == "joglekar" else s
+
+    def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
+        return np.asarray(v, dtype=float) / self._resistance(self.x_from_state(s))
+
+    def free_rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
+        v = np.asarray(v, dtype=float)
+        if self.window == "none":
+            return np.broadcast_to(self.flux_rate * v, np.broadcast(v, s).shape)
+        x = self.x_from_state(s)
+        drift = self.k * v / self._resistance(x)
+        if self.window == "joglekar":
+            return 4.0 * drift * sum((2.0 * x - 1.0) ** (2 * j) for j in range(self.p))
+        return drift * (1.0 - np.where(v >= 0, x, x - 1.0) ** (2 * self.p))
+
+    def _resistance(self, x: FloatArray) -> FloatArray:
+        return self.Roff - (self.Roff - self.Ron) * x

@@ -1,0 +1,76 @@
+"""`simulate`: one testbench, either engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from numpy.typing import ArrayLike
+
+from spicecim.errors import InputError
+from spicecim.testbench import Testbench
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+Engine = Literal["ngspice", "reference"]
+
+
+def simulate(
+    testbench: Testbench,
+    engine: Engine = "ngspice",
+    *,
+    time: ArrayLike | None = None,
+    time_limit: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> xr.Dataset:
+    """Run a testbench and return its waveforms.
+
+    Parameters
+    ----------
+    testbench
+        What to simulate.
+    engine
+        ``"ngspice"``, or ``"reference"``, the numpy core.
+    time
+        Instants (s) at which the reference engine gives the waveforms. ngspice chooses its own.
+    time_limit
+        Seconds after which an ngspice run is stopped.
+    progress
+        Called now and then by ngspice with the fraction that is done.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variables as in `spicecim.waveforms.VARIABLES`.
+
+    Raises
+    ------
+    InputError
+        If the engine does not cover what is asked for.
+    SimulationError
+        If the simulation did not succeed.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.9, 0.1], [0.1, 0.9]]},
+    ...     drive={"kind": "sine", "amplitude": 0.45, "frequency": ["100", "1k"]},
+    ... )
+    >>> sc.simulate(bench, engine="reference").i_column.sizes["column"]
+    2
+    """
+    if engine == "ngspice":
+        from spicecim.ngspice.engine import simulate_ngspice
+
+        if time is not None:
+            raise InputError("time: ngspice chooses its own instants; only the reference engine takes them")
+        return simulate_ngspice(testbench, time_limit=time_limit, progress=progress)
+    if engine == "reference":
+        from spicecim.reference.engine import simulate_reference
+
+        return simulate_reference(testbench, time=time)
+    raise InputError(f"unknown engine {engine!r}; known are ngspice and reference")

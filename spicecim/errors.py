@@ -1,0 +1,125 @@
+"""Every error that a user can meet, in one tree under `SpiceCimError`.
+
+The two branches below it are the two kinds of failure a caller tells apart: `InputError` (what was asked for is wrong
+and nothing was simulated; the command line exits with 2) and `SimulationError` (a simulation was started and did not
+succeed; the command line exits with 3).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class SpiceCimError(Exception):
+    """Base class of all errors raised by spicecim."""
+
+
+class InputError(SpiceCimError):
+    """What was asked for cannot be done as it stands."""
+
+
+class QuantityError(InputError, ValueError):
+    """A text or number is not a usable physical quantity."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with an input: the dotted name of the field, what was given, and what is allowed."""
+
+    field: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        given = f" (given: {self.value})" if self.value else ""
+        return f"{self.field}: {self.reason}{given}" if self.field else f"{self.reason}{given}"
+
+
+class TestbenchError(InputError):
+    """A testbench, or a part of one, is not valid.
+
+    Attributes
+    ----------
+    problems
+        One `Problem` for each thing that is wrong, with the dotted name of its field.
+    """
+
+    __test__ = False  # the name starts with "Test", but this is no test class for pytest to collect
+
+    def __init__(self, problems: list[Problem], source: str = "testbench") -> None:
+        self.problems = problems
+        self.source = source
+        super().__init__("\n".join(f"{source}: {problem}" for problem in problems))
+
+    def __reduce__(self) -> tuple[type[TestbenchError], tuple[list[Problem], str]]:
+        return type(self), (self.problems, self.source)
+
+
+class ModelError(InputError):
+    """A device model, preset or parameter is unknown or outside its bounds."""
+
+
+class UnsupportedError(InputError):
+    """The testbench is valid, but the engine or measurement asked for does not cover it."""
+
+
+class WaveformError(InputError):
+    """A dataset or file does not hold the waveforms it should."""
+
+
+class MeasurementError(InputError):
+    """A measurement cannot be taken from these waveforms."""
+
+
+class SimulationError(SpiceCimError):
+    """A simulation was started and did not succeed.
+
+    Attributes
+    ----------
+    folder
+        Where the netlist (``netlist.cir``) and the simulator's log (``ngspice.log``) were kept, or None.
+    log
+        The last lines of the simulator's log.
+    """
+
+    def __init__(self, message: str, folder: Path | None = None, log: str = "") -> None:
+        self.message = message
+        self.folder = folder
+        self.log = log
+        parts = [message]
+        if log:
+            parts.append("ngspice said:\n" + "\n".join(f"    {line}" for line in log.splitlines()))
+        if folder is not None:
+            parts.append(f"netlist and log kept in {folder}")
+        super().__init__("\n".join(parts))
+
+    def __reduce__(self) -> tuple[type[SimulationError], tuple[str, Path | None, str]]:
+        return type(self), (self.message, self.folder, self.log)
+
+
+class NgspiceNotFoundError(SimulationError):
+    """No usable libngspice was found."""
+
+
+class NetlistError(SimulationError):
+    """Ngspice could not read the netlist."""
+
+
+class ConvergenceError(SimulationError):
+    """Ngspice gave up before the stop time."""
+
+
+class IncompleteResultError(SimulationError):
+    """Ngspice ended without an error, but vectors are missing, short or not finite."""
+
+
+class TimeLimitError(SimulationError):
+    """The run took longer than its time limit and was stopped."""
+
+
+class WorkerCrashError(SimulationError):
+    """The process that ngspice runs in died."""
+
+
+class IntegrationError(SimulationError):
+    """The reference engine could not integrate a device to the tolerance asked for."""

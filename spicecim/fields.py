@@ -1,0 +1,165 @@
+"""The kinds of field that a testbench is made of: sections, quantities and arrays of quantities."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import core_schema
+
+from spicecim.errors import QuantityError, TestbenchError
+from spicecim.problems import problems_from
+from spicecim.quantities import parse_quantity
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+FloatArray = NDArray[np.float64]
+
+_ITEM_SCHEMAS: list[dict[str, Any]] = [{"type": "number"}, {"type": "string"}]
+
+
+class _SectionMeta(ModelMetaclass):
+    """Turns pydantic's error into `TestbenchError` where a user builds a section by calling its class."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except ValidationError as error:
+            raise TestbenchError(problems_from(error, cls), cls.__name__) from None  # type: ignore[arg-type]
+
+
+class Section(BaseModel, metaclass=_SectionMeta):
+    """A frozen part of a testbench that knows no other keys than its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Section):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in type(self).model_fields)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Annotation of a field that holds one quantity in `unit`, at least `minimum` (above it if `exclusive`)."""
+
+    unit: str
+    minimum: float = -math.inf
+    exclusive: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._parse)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": _ITEM_SCHEMAS}
+
+    def _parse(self, value: Any) -> float:
+        number = parse_quantity(value, self.unit)
+        _check_bounds(np.asarray(number), self.minimum, math.inf, self.exclusive)
+        return number
+
+
+@dataclass(frozen=True)
+class Quantities:
+    """Annotation of a field that holds an array of quantities; a text that ends in .npy or .npz is read as a file.
+
+    The array may have one of the numbers of `dimensions`, and values from `minimum` (above it if `exclusive`) to
+    `maximum`.
+    """
+
+    unit: str
+    dimensions: tuple[int, ...]
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    exclusive: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda values: values.tolist()),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        choices: list[dict[str, Any]] = [{"type": "string"}]
+        for dimension in self.dimensions:
+            nested: dict[str, Any] = {"anyOf": _ITEM_SCHEMAS}
+            for _ in range(dimension):
+                nested = {"type": "array", "items": nested}
+            choices.append(nested)
+        return {"anyOf": choices}
+
+    def _parse(self, value: Any, info: core_schema.ValidationInfo) -> FloatArray:
+        if isinstance(value, str) and value.strip().lower().partition(":")[0].endswith((".npy", ".npz")):
+            value = _load_array(value.strip(), Path((info.context or {}).get("folder", ".")))
+        array = _to_floats(value, self.unit)
+        if array.ndim not in self.dimensions or array.size == 0:
+            wanted = {0: "one number", 1: "a list of numbers", 2: "a list of rows with as many numbers each"}
+            choices = " or ".join(wanted[dimension] for dimension in self.dimensions)
+            raise ValueError(f"must be {choices}; its shape is {array.shape}")
+        _check_bounds(array, self.minimum, self.maximum, self.exclusive)
+        array.flags.writeable = False
+        return array
+
+
+def _to_floats(value: Any, unit: str) -> FloatArray:
+    """Copy numbers, texts and nested lists of them into an array, naming the place of one that is no quantity."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        array = value.astype(float)
+        if not np.isfinite(array).all():
+            raise QuantityError(f"{_place(array, ~np.isfinite(array))} is not finite")
+        return array
+    if isinstance(value, str | numbers.Real):
+        return np.asarray(parse_quantity(value, unit))
+    try:
+        objects = np.array(value, dtype=object)
+    except ValueError:
+        raise QuantityError("the rows do not have the same length") from None
+    array = np.empty(objects.shape)
+    for index, item in np.ndenumerate(objects):
+        if isinstance(item, list | tuple):
+            raise QuantityError("the rows do not have the same length")
+        try:
+            array[index] = parse_quantity(item, unit)
+        except QuantityError as error:
+            raise QuantityError(f"element {list(index)}: {error}") from None
+    return array
+
+
+def _load_array(text: str, folder: Path) -> FloatArray:
+    name, _, key = text.partition(":")
+    path = folder / name
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read an array from {path}: {error}") from None
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        if not key and len(loaded.files) == 1:
+            key = loaded.files[0]
+        if key not in loaded.files:
+            raise ValueError(f"name one of the arrays in {path} as {name}:NAME; it has {', '.join(loaded.files)}")
+        return np.asarray(loaded[key])
+
+
+def _check_bounds(array: FloatArray, minimum: float, maximum: float, exclusive: bool) -> None:
+    bad = (array <= minimum if exclusive else array < minimum) | (array > maximum)
+    if bad.any():
+        allowed = f"between {minimum:g} and {maximum:g}" if math.isfinite(maximum) else f"at least {minimum:g}"
+        raise ValueError(f"must be {f'above {minimum:g}' if exclusive else allowed}; {_place(array, bad)}")
+
+
+def _place(array: FloatArray, bad: NDArray[np.bool_]) -> str:
+    index = tuple(int(i) for i in np.argwhere(bad)[0])
+    return f"element {list(index)} is {array[index]:g}" if index else f"it is {array[()]:g}"

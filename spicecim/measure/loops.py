@@ -1,0 +1,106 @@
+"""Pinched hysteresis: what is measured of a v-i loop, given as voltage and current over one cycle."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spicecim.errors import MeasurementError
+from spicecim.fields import FloatArray
+
+
+class LobeAreas(NamedTuple):
+    """Signed areas (V A) of the lobes at positive and negative voltage."""
+
+    positive: float
+    negative: float
+
+
+def lobe_areas(v: ArrayLike, i: ArrayLike) -> LobeAreas:
+    """Return the areas enclosed by a loop at positive and at negative voltage.
+
+    An area is positive where the loop runs counter-clockwise in the (v, i) plane: at positive voltage if the current is
+    larger on the way down, as in a device that switches on there, at negative voltage if it is larger on the way back
+    to zero.
+
+    Parameters
+    ----------
+    v, i
+        Voltage (V) and current (A) along one cycle, in order of time (point,).
+    """
+    v, i = _split_at_zero(*_loop(v, i))
+    middle, area = 0.5 * (v[1:] + v[:-1]), -0.5 * (i[1:] + i[:-1]) * np.diff(v)
+    return LobeAreas(float(area[middle > 0].sum()), float(area[middle < 0].sum()))
+
+
+def pinch_offset(v: ArrayLike, i: ArrayLike) -> float:
+    """Largest magnitude of the current where the voltage crosses zero, relative to the current's peak.
+
+    At each crossing the current is continued from either side by a straight line through the two nearest points,
+    because a device may conduct differently in either direction and has a kink there.
+    """
+    v, i = _loop(v, i)
+    peak = np.abs(i).max()
+    on_zero = i[v == 0.0]
+    crossed = np.flatnonzero(v[:-1] * v[1:] < 0)
+    crossed = crossed[(crossed >= 1) & (crossed <= len(v) - 3)]
+    offsets = np.concatenate([
+        on_zero, _continued(v, i, crossed - 1, crossed), _continued(v, i, crossed + 2, crossed + 1)
+    ])  # fmt: skip
+    if not offsets.size or peak == 0.0:
+        raise MeasurementError("a pinch needs a voltage that crosses zero and a current")
+    return float(np.abs(offsets).max() / peak)
+
+
+def effective_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:
+    """Mean |i| over mean |v| (S): what a rectifying readout sees of a device."""
+    v, i = _loop(v, i)
+    instants = np.asarray(time, dtype=float)
+    return float(np.trapezoid(np.abs(i), instants) / np.trapezoid(np.abs(v), instants))
+
+
+def in_phase_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:
+    """Mean v i over mean v^2 (S): what a synchronous demodulator sees of a device under a sinusoid."""
+    v, i = _loop(v, i)
+    instants = np.asarray(time, dtype=float)
+    return float(np.trapezoid(v * i, instants) / np.trapezoid(v * v, instants))
+
+
+def peak_frequency(frequency: ArrayLike, area: ArrayLike) -> float:
+    """Return the frequency (Hz) at which the magnitude of the lobe area is largest, of those given."""
+    frequencies = np.asarray(frequency, dtype=float)
+    return float(frequencies[int(np.abs(np.asarray(area, dtype=float)).argmax())])
+
+
+def log_log_slope(frequency: ArrayLike, area: ArrayLike) -> float:
+    """Slope of log(area) against log(frequency) above the peak, by least squares; NaN with less than two points there.
+
+    A memristor's lobe area tends to 1/f (slope -1) at high frequency, where the state hardly moves.
+    """
+    frequencies, areas = np.asarray(frequency, dtype=float), np.abs(np.asarray(area, dtype=float))
+    above = (frequencies > peak_frequency(frequencies, areas)) & (areas > 0)
+    if above.sum() < 2:
+        return float("nan")
+    return float(np.polyfit(np.log(frequencies[above]), np.log(areas[above]), 1)[0])
+
+
+def _loop(v: ArrayLike, i: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    v, i = np.asarray(v, dtype=float), np.asarray(i, dtype=float)
+    if v.ndim != 1 or v.shape != i.shape or len(v) < 3:
+        raise MeasurementError(f"a loop needs voltages and currents of one length; they have {v.shape} and {i.shape}")
+    return v, i
+
+
+def _continued(v: FloatArray, i: FloatArray, far: NDArray[np.intp], near: NDArray[np.intp]) -> FloatArray:
+    """Current at v = 0 on the straight line through the points `far` and `near`."""
+    return np.asarray(i[near] - v[near] * (i[near] - i[far]) / (v[near] - v[far]))
+
+
+def _split_at_zero(v: FloatArray, i: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Put a point onto every crossing of v = 0, its current on the straight line between the neighbours."""
+    crossed = np.flatnonzero(v[:-1] * v[1:] < 0)
+    fraction = v[crossed] / (v[crossed] - v[crossed + 1])
+    current = i[crossed] + fraction * (i[crossed + 1] - i[crossed])
+    return np.insert(v, crossed + 1, 0.0), np.insert(i, crossed + 1, current)

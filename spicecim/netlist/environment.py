@@ -1,0 +1,50 @@
+"""The Jinja environment of the netlist templates.
+
+A netlist is a program: a control block can run shell commands and an include reads any file. So nothing but numbers
+and plain names passes from Python into a template's output.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from spicecim.resources import resource_folder
+
+_PLAIN = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.,#/()^+ -]*)?")
+
+
+def spice_text(value: Any) -> str:
+    """Write a value as netlist text: a float to its last digit and without a scale suffix, an int, or a plain name.
+
+    Raises
+    ------
+    ValueError
+        If the value is no finite number and no name of plain characters in one line.
+    """
+    if isinstance(value, str):
+        if not _PLAIN.fullmatch(value):
+            raise ValueError(f"{value!r} is not a plain name and may not stand in a netlist")
+        return value
+    if isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number and may not stand in a netlist")
+    return str(int(value)) if isinstance(value, numbers.Integral) else repr(float(value))
+
+
+@cache
+def netlist_environment() -> jinja2.Environment:
+    """Return the environment that renders `netlist_templates/`; an undefined name in a template is an error."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(resource_folder("netlist_templates")),
+        undefined=jinja2.StrictUndefined,
+        finalize=spice_text,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )

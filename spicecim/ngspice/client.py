@@ -1,0 +1,174 @@
+"""A warm worker process that runs netlists, and what becomes of it when ngspice crashes, hangs or quits."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from spicecim.errors import ConvergenceError, NetlistError, NgspiceNotFoundError, TimeLimitError, WorkerCrashError
+from spicecim.ngspice.library import HOW_TO_INSTALL, find_library
+from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Answer, Capabilities, Request
+
+RUNS_A_WORKER = 200
+"""A worker is replaced after this many runs, so that nothing can build up in libngspice."""
+
+START_LIMIT = 60.0
+"""Seconds that a worker may take to load libngspice and say what it can do."""
+
+_LOG_LINES = 15
+_NOISE = ("Note:", "Circuit:", "Doing analysis", "Using ", "No. of Data Rows", "Reference value")
+
+Progress = Callable[[float], None]
+
+
+class Worker:
+    """A process with libngspice in it. It is started when it is first needed, and again after it died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._owner = 0
+        self._library = ""
+        self._runs = 0
+
+    def capabilities(self) -> Capabilities:
+        """Load libngspice and find out what it can do."""
+        with self._lock:
+            answer = self._ask(Request(None), START_LIMIT, None)
+        assert answer.capabilities is not None
+        return answer.capabilities
+
+    def run(
+        self, netlist: str, vectors: list[str], time_limit: float | None = None, progress: Progress | None = None
+    ) -> Answer:
+        """Run a netlist and return the vectors asked for.
+
+        Parameters
+        ----------
+        netlist
+            The netlist, with one analysis.
+        vectors
+            Names such as ``time``, ``v(node)`` and ``i(source)``.
+        time_limit
+            Seconds after which the run is stopped; None for no limit.
+        progress
+            Called now and then with the fraction of a transient that is done.
+
+        Raises
+        ------
+        SimulationError
+            One of its kinds. The folder that it names keeps the netlist and the log.
+        """
+        with self._lock:
+            if self._runs >= RUNS_A_WORKER:
+                self._stop()
+            folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
+            (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
+            answer = self._ask(Request(folder, vectors), time_limit, progress)
+            self._runs += 1
+        if answer.outcome == "netlist rejected":
+            raise NetlistError("ngspice could not read the netlist", folder, log_tail(folder))
+        if answer.outcome == "nothing simulated":
+            raise ConvergenceError("ngspice found no solution at the start", folder, log_tail(folder))
+        return Answer("done", str(folder), answer.capabilities, answer.vectors)
+
+    def close(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._stop()
+
+    def _ask(self, request: Request, time_limit: float | None, progress: Progress | None) -> Answer:
+        deadline = None if time_limit is None else time.monotonic() + time_limit
+        self._start_if_needed()
+        assert self._connection is not None
+        try:
+            self._connection.send(request)
+            while True:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if not self._connection.poll(left):
+                    raise TimeLimitError(
+                        f"the run was stopped at its time limit of {time_limit:g} s",
+                        request.folder, log_tail(request.folder),
+                    )  # fmt: skip
+                message = self._connection.recv()
+                if isinstance(message, Answer):
+                    break
+                if progress is not None:
+                    progress(message)
+        except (EOFError, OSError):
+            how = self._stop()
+            raise WorkerCrashError(
+                f"the ngspice process died ({how})", request.folder, log_tail(request.folder)
+            ) from None
+        except BaseException:  # the time limit, or an interrupt from the keyboard: ngspice cannot be stopped politely
+            self._stop()
+            raise
+        if answer_failed := message.outcome == "no library":
+            self._stop()
+            shutil.rmtree(request.folder or "", ignore_errors=True)
+        if answer_failed:
+            raise NgspiceNotFoundError(f"{message.message}; {HOW_TO_INSTALL}")
+        return message
+
+    def _start_if_needed(self) -> None:
+        library = find_library()
+        # After a fork the process belongs to the parent; with another library a new process is needed.
+        if self._process is not None and (self._owner, self._library) == (os.getpid(), library):
+            return
+        if self._owner == os.getpid():
+            self._stop()
+        ours, theirs = socket.socketpair()
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+        # Without it the current folder comes first in the worker's path and a file there could pass for a module.
+        environment["PYTHONSAFEPATH"] = "1"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "spicecim.ngspice.worker", str(theirs.fileno()), library],
+            pass_fds=[theirs.fileno()], env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        theirs.close()
+        self._connection = Connection(ours.detach())
+        self._owner, self._library, self._runs = os.getpid(), library, 0
+
+    def _stop(self) -> str:
+        """End the process, if there is one, and say how it ended."""
+        if self._process is None or self._owner != os.getpid():
+            return "it was not running"
+        try:
+            code = self._process.wait(timeout=0.05)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+def log_tail(folder: Path | None) -> str:
+    """Return the last lines of a run's log that say more than that it ran."""
+    if folder is None or not (folder / LOG_FILE).exists():
+        return ""
+    lines = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join([line for line in lines if line.strip() and not line.startswith(_NOISE)][-_LOG_LINES:])
+
+
+_worker = Worker()
+atexit.register(_worker.close)
+
+
+def shared_worker() -> Worker:
+    """Return the worker that all runs of this process share."""
+    return _worker

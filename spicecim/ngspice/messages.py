@@ -1,0 +1,43 @@
+"""What the worker process is asked, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NETLIST_FILE = "netlist.cir"
+LOG_FILE = "ngspice.log"
+
+
+class Capabilities(NamedTuple):
+    """What a libngspice can do."""
+
+    library: str
+    version: str
+    klu: bool
+    osdi: bool
+    xspice: bool
+    pyspice: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """Run the netlist in `folder` and send back the vectors named; without a folder, only say what ngspice can do."""
+
+    folder: Path | None
+    vectors: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a request ended, and what it brought: a vector that was asked for and does not exist is None."""
+
+    outcome: Literal["done", "no library", "netlist rejected", "nothing simulated"]
+    message: str = ""
+    capabilities: Capabilities | None = None
+    vectors: dict[str, NDArray[np.float64] | None] = field(default_factory=dict)

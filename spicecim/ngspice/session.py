@@ -1,0 +1,106 @@
+"""One libngspice in this process, through PySpice. Everything that PySpice makes difficult is handled here.
+
+- PySpice takes any line that ngspice writes to stderr, and any line with the word "error", for a failed command, though
+  many are notes (its issues 379 and 399). Here a command's success is judged by its effect, never by its words.
+- It can be loaded once in a process, and a crash, a hang or a `quit` takes the process with it: so only the worker
+  process (`spicecim.ngspice.worker`) imports this module.
+- Its loader looks for ``libngspice.so``, which exists only where development files are installed: the path is set.
+- It warns that every ngspice since 34 is unsupported, and logs each line of output: its loggers are silenced, and the
+  lines go to the run's log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared, ffi
+
+from spicecim.ngspice.messages import Capabilities
+
+logging.getLogger("PySpice").setLevel(logging.CRITICAL + 1)
+
+_BRANCH = re.compile(r"i\((.+)\)")
+_PERCENTAGE = re.compile(r"([\d.]+)\s*%")
+
+
+class Session(NgSpiceShared):  # type: ignore[misc]
+    """A loaded libngspice that runs one netlist at a time."""
+
+    def __init__(self, library: str, log: Callable[[str], None], progress: Callable[[float], None]) -> None:
+        self._write_log = log
+        self._report_progress = progress
+        type(self).LIBRARY_PATH = library
+        super().__init__()
+        # Two threads, the default, make small circuits of compiled models up to a hundred times slower.
+        self._try("set num_threads=1")
+
+    def send_char(self, message: str, ngspice_id: int) -> int:
+        """Receive a line that ngspice writes to stdout or stderr."""
+        self._write_log(message.removeprefix("stdout ").removeprefix("stderr "))
+        return 0
+
+    def send_stat(self, message: str, ngspice_id: int) -> int:
+        """Receive ngspice's status, which holds the percentage of an analysis that is done."""
+        found = _PERCENTAGE.search(message)
+        if found and message.startswith("tran"):
+            self._report_progress(float(found.group(1)) / 100.0)
+        return 0
+
+    def capabilities(self) -> Capabilities:
+        """Find out what this libngspice can do."""
+        import PySpice
+
+        lines = self._try("version -f")
+        version = next((m.group(1) for line in lines if (m := re.search(r"ngspice-([\w.+]+)", line))), "unknown")
+        # Where OSDI was compiled in, the command exists and complains about the file instead.
+        without_osdi = any("no such command" in line for line in self._try("osdi /nonexistent"))
+        return Capabilities(
+            library=self.library_path,
+            version=version,
+            klu=any("KLU" in line for line in lines),
+            osdi=not without_osdi,
+            xspice=any("XSPICE" in line for line in lines),
+            pyspice=PySpice.__version__,
+        )
+
+    def load(self, netlist: str) -> bool:
+        """Read a netlist; return whether ngspice took it as a circuit."""
+        try:
+            self.load_circuit(netlist)
+        except (NgSpiceCircuitError, NameError):
+            return False
+        return not any(line.lstrip().lower().startswith("error") for line in self._stderr)
+
+    def run_analysis(self) -> str:
+        """Run the analysis of the loaded netlist and return the name of the plot it made, or an empty text."""
+        before = set(self.plot_names)
+        self._try("run")
+        made = [name for name in self.plot_names if name not in before]
+        return made[0] if made else ""
+
+    def read_vectors(self, plot: str, names: list[str]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]] | None]:
+        """Copy the named vectors, ``v(node)`` or ``i(source)``, out of a plot; None for one that is not there."""
+        return {name: self._read_vector(plot, _BRANCH.sub(r"\1#branch", name)) for name in names}
+
+    def _read_vector(self, plot: str, name: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        name = name[2:-1] if name.startswith("v(") else name
+        info = self._ngspice_shared.ngGet_Vec_Info(f"{plot}.{name}".encode())
+        if info == ffi.NULL or info.v_realdata == ffi.NULL:
+            return None
+        return np.frombuffer(ffi.buffer(info.v_realdata, info.v_length * 8), dtype=np.float64).copy()
+
+    def clear(self) -> None:
+        """Forget the circuit and all results."""
+        self._try("destroy all")
+        self._try("remcirc")
+
+    def _try(self, command: str) -> list[str]:
+        """Execute a command and return what ngspice said, whatever that was."""
+        with contextlib.suppress(NgSpiceCommandError, NameError):
+            self.exec_command(command)
+        return [*self._stdout, *self._stderr]

@@ -1,0 +1,16 @@
+"""Figures of waveforms, power and hysteresis, fit for a paper. Every function returns a matplotlib Figure."""
+
+from spicecim.plotting.hysteresis import plot_hysteresis
+from spicecim.plotting.power import plot_power
+from spicecim.plotting.style import new_figure, save_figure, styled
+from spicecim.plotting.waveforms import plot_column_currents, plot_row_drives
+
+__all__ = [
+    "new_figure",
+    "plot_column_currents",
+    "plot_hysteresis",
+    "plot_power",
+    "plot_row_drives",
+    "save_figure",
+    "styled",
+]

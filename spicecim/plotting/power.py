@@ -1,0 +1,53 @@
+"""Figures of power."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from spicecim.measure import average_power, cell_power, row_power, worst_case_power
+from spicecim.plotting.style import COLORS, label_axis, new_figure, si_prefix, styled
+from spicecim.quantities import format_quantity
+
+_MOST_NUMBERS = 128
+
+
+@styled
+def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
+    """Plot the power that all drivers deliver over time, and the average power of every cell.
+
+    Parameters
+    ----------
+    waveforms
+        A run with ``probe: cells``.
+    names
+        Names of the columns.
+    """
+    total = row_power(waveforms).sum("row")
+    average, worst = float(average_power(total)), float(worst_case_power(total))
+    cells = average_power(cell_power(waveforms)).transpose("row", "column").values
+    figure, grid = new_figure(1, 2, size=(7.0, 3.4), width_ratios=[1.25, 1])
+    left, right = grid[0]
+    left.plot(total["time"], total, color=COLORS[0], linewidth=0.8)
+    left.axhline(average, color=COLORS[1], linestyle="--", label=f"average {format_quantity(average, 'W', 3)}")
+    left.axhline(worst, color=COLORS[3], linestyle=":", label=f"worst case {format_quantity(worst, 'W', 3)}")
+    label_axis(left.xaxis, "time", "s")
+    label_axis(left.yaxis, "power of all row drivers", "W")
+    left.set_xlim(0, float(total["time"][-1]))
+    left.set_ylim(min(0.0, 1.05 * float(total.min())), 1.25 * worst)
+    left.legend(loc="upper left", ncols=2, columnspacing=1.0)
+    scale, prefix = si_prefix(float(np.abs(cells).max()))
+    image = right.imshow(cells / scale, cmap="viridis", aspect="auto", vmin=0)
+    right.grid(False)
+    right.set_xticks(range(cells.shape[1]), names or [str(column) for column in range(cells.shape[1])])
+    right.set(xlabel="column", ylabel="row")
+    if names:
+        right.tick_params(axis="x", labelrotation=30)
+    if cells.size <= _MOST_NUMBERS:
+        bright = cells > 0.6 * np.abs(cells).max()
+        for (row, column), value in np.ndenumerate(cells / scale):
+            color = "black" if bright[row, column] else "white"
+            right.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=7, color=color)
+    figure.colorbar(image, ax=right, label=f"average power of the cell ({prefix}W)")
+    return figure

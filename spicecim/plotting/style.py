@@ -1,0 +1,97 @@
+"""One look for all figures."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import matplotlib as mpl
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, FuncFormatter
+
+Parameters = ParamSpec("Parameters")
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's palette, which readers with any colour vision tell apart."""
+
+ENGINE_STYLE: dict[str, dict[str, Any]] = {
+    "ngspice": {"color": COLORS[0], "linestyle": "-", "linewidth": 1.8, "alpha": 0.55},
+    "reference": {"color": COLORS[1], "linestyle": "--", "linewidth": 1.0},
+}
+
+_PREFIXES = {
+    12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "\N{MICRO SIGN}", -9: "n", -12: "p", -15: "f", -18: "a",
+    -21: "z", -24: "y",
+}  # fmt: skip
+
+_STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.2,
+    "pdf.fonttype": 42,
+}
+
+
+def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Decorate a function that makes a figure: everything in it is drawn in the common style."""
+
+    @functools.wraps(plot)
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
+        with mpl.rc_context(_STYLE):
+            return plot(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(
+    rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (7.0, 3.0), **options: Any
+) -> tuple[Figure, Any]:
+    """Return a figure and its axes, a 2-d array; `options` go to `Figure.subplots`."""
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def label_axis(axis: Axis, name: str, unit: str) -> None:
+    """Label an axis "name (unit)", with the SI prefix that suits its range, and its ticks with plain numbers.
+
+    To be called when the data are drawn. A logarithmic axis spans several prefixes, so there they stand at the ticks.
+    """
+    if axis.get_scale() == "log":
+        axis.set_major_formatter(EngFormatter(unit=unit, sep="\N{NO-BREAK SPACE}"))
+        axis.set_label_text(name)
+        return
+    factor, prefix = si_prefix(max(map(abs, axis.get_data_interval())))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:g}"))
+    axis.set_label_text(f"{name} ({prefix}{unit})")
+
+
+def si_prefix(largest: float) -> tuple[float, str]:
+    """Return the power of 1000 that brings a value to between 1 and 1000, and its SI prefix."""
+    if not math.isfinite(largest) or largest == 0:
+        return 1.0, ""
+    exponent = min(max(3 * math.floor(math.log10(abs(largest) * (1 + 1e-9)) / 3), -24), 12)
+    return 10.0**exponent, _PREFIXES[exponent]
+
+
+def save_figure(figure: Figure, path: Path, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
+    """Write a figure to `path` with the suffix of each format, and return the files."""
+    files = [path.with_suffix(f".{suffix}") for suffix in formats]
+    with mpl.rc_context(_STYLE):
+        for file in files:
+            # Without a date, the same figure is the same file.
+            figure.savefig(file, dpi=200, metadata={"CreationDate": None} if file.suffix == ".pdf" else None)
+    return files

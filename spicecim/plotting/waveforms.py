@@ -1,0 +1,90 @@
+"""Figures of what goes into a crossbar and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from spicecim.drives import SineDrive
+from spicecim.plotting.style import COLORS, ENGINE_STYLE, label_axis, new_figure, si_prefix, styled
+from spicecim.quantities import format_quantity
+from spicecim.waveforms import testbench_of
+
+_MOST_PANELS = 8
+
+
+@styled
+def plot_row_drives(waveforms: xr.Dataset) -> Figure:
+    """Plot the voltage of every row driver, one trace above the other, with a scale bar."""
+    drive = testbench_of(waveforms).drive
+    voltages = waveforms["v_row"]
+    rows = voltages.sizes["row"]
+    spacing = 2.3 * float(abs(voltages).max()) or 1.0
+    figure, grid = new_figure(size=(7.0, min(1.4 + 0.4 * rows, 9.0)))
+    axes = grid[0, 0]
+    for row in range(rows):
+        axes.plot(voltages["time"], voltages.isel(row=row) - spacing * row, color=COLORS[0], linewidth=1.0)
+    label_axis(axes.xaxis, "time", "s")
+    axes.set_yticks([-spacing * row for row in range(rows)], [_row_label(drive, row) for row in range(rows)])
+    axes.set_xlim(0, float(voltages["time"][-1]))
+    axes.set_ylim(-spacing * (rows - 0.45), 0.62 * spacing)
+    bar = float(abs(voltages).max())
+    axes.plot([1.015] * 2, [0, bar], transform=axes.get_yaxis_transform(), color="black", linewidth=2, clip_on=False)
+    axes.text(
+        1.025, bar / 2, format_quantity(bar, "V", 3), transform=axes.get_yaxis_transform(), va="center", fontsize=8
+    )
+    axes.set_title("row drivers")
+    return figure
+
+
+@styled
+def plot_column_currents(runs: Mapping[str, xr.Dataset], names: list[str] | None = None) -> Figure:
+    """Plot every column's current in each run and, with two runs at the same instants, their difference.
+
+    Parameters
+    ----------
+    runs
+        Waveforms by the name of their engine.
+    names
+        Names of the columns for the panels' titles.
+    """
+    (_, first), *others = runs.items()
+    current = first["i_column"]
+    shown = min(current.sizes["column"], _MOST_PANELS)
+    comparable = len(others) == 1 and np.array_equal(first["time"].values, others[0][1]["time"].values)
+    factor, prefix = si_prefix(float(abs(current).max()))
+    figure, grid = new_figure(
+        shown, 2 if comparable else 1, size=(7.0, 0.9 + 1.25 * shown), sharex=True,
+        width_ratios=[2, 1] if comparable else None,
+    )  # fmt: skip
+    for column in range(shown):
+        axes = grid[column, 0]
+        for engine, run in runs.items():
+            style = ENGINE_STYLE.get(engine, {})
+            axes.plot(run["time"], run["i_column"].isel(column=column) / factor, label=engine, **style)
+        axes.set_title(f"column {column}" if names is None else names[column], loc="left")
+        if comparable:
+            peak = float(abs(current.isel(column=column)).max()) or 1.0
+            difference = (others[0][1]["i_column"] - current).isel(column=column) / peak
+            grid[column, 1].plot(current["time"], 1e6 * difference, color=COLORS[2], linewidth=0.8)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=len(runs))
+    if comparable:
+        grid[0, 1].set_title("difference / peak (ppm)", loc="left")
+    for axes in grid[-1]:
+        label_axis(axes.xaxis, "time", "s")
+        axes.set_xlim(0, float(current["time"][-1]))
+    more = current.sizes["column"] - shown
+    figure.supylabel(
+        f"current ({prefix}A)" + (f", first {shown} of {shown + more} columns" if more else ""), fontsize=9
+    )
+    return figure
+
+
+def _row_label(drive: object, row: int) -> str:
+    if isinstance(drive, SineDrive):
+        amplitude, frequency = float(drive.amplitude[row]), float(drive.frequency[row])
+        return f"row {row}: {format_quantity(frequency, 'Hz', 3)}, {format_quantity(amplitude, 'V', 3)}"
+    return f"row {row}"

@@ -1,0 +1,87 @@
+"""Pydantic's validation errors as `Problem`s: the dotted name of a field, what was given, and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from spicecim.errors import Problem
+
+_LONGEST_VALUE = 60
+
+
+class FieldError(ValueError):
+    """Raised by a validator that sees several fields, to say which of them is wrong."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        super().__init__(reason)
+
+
+def problems_from(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Problem]:
+    """Translate a pydantic error of `model` into problems, with field names that start with `prefix`."""
+    return [_problem(dict(details), model, prefix) for details in error.errors(include_url=False)]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean x?"`` for the known word closest to `word`, or an empty text."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _problem(details: dict[str, Any], model: type[BaseModel], prefix: str) -> Problem:
+    path, parent = _walk(details["loc"], model)
+    cause = details.get("ctx", {}).get("error")
+    if isinstance(cause, FieldError):
+        path.append(cause.field)
+    field = ".".join(part for part in (prefix, *path) if part)
+    if details["type"] == "extra_forbidden":
+        known = list(parent.model_fields) if parent else []
+        hint = did_you_mean(str(details["loc"][-1]), known)
+        return Problem(field, "", f"unknown key; known are {', '.join(known)}{hint}")
+    if details["type"] == "missing":
+        return Problem(field, "", "is required")
+    reason = str(details["msg"]).removeprefix("Value error, ")
+    if reason.startswith("Input"):
+        reason = "i" + reason[1:]
+    return Problem(field, _shorten(details["input"]), reason)
+
+
+def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], type[BaseModel] | None]:
+    """Follow pydantic's location through nested models; drops the tags of unions, which users never wrote."""
+    path: list[str] = []
+    here: list[type[BaseModel]] = [model]
+    parent: type[BaseModel] | None = model
+    for part in location:
+        tagged = [m for m in here if len(here) > 1 and part in _tags(m)]
+        if tagged:
+            here = tagged
+            continue
+        path.append(str(part))
+        parent = here[0] if here else None
+        annotation = parent.model_fields[str(part)].annotation if parent and part in parent.model_fields else None
+        here = _models_in(annotation)
+    return path, parent
+
+
+def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
+    return tuple(
+        tag for info in model.model_fields.values() for tag in typing.get_args(info.annotation) if isinstance(tag, str)
+    )
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+
+
+def _shorten(value: Any) -> str:
+    if isinstance(value, dict | BaseModel):
+        return ""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -1,0 +1,90 @@
+"""Physical quantities: ``"10k"``, ``"1.1 mW"`` or ``2e3`` to a float in SI units, and back for people to read."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import re
+from typing import Any
+
+from quantiphy import InvalidNumber, Quantity
+
+from spicecim.errors import QuantityError
+
+_NAMES = {
+    "Hz": {"Hz"},
+    "V": {"V"},
+    "s": {"s"},
+    "rad": {"rad"},
+    "ohm": {"ohm", "Ohm", "ohms", "Ohms", "\N{GREEK CAPITAL LETTER OMEGA}", "\N{OHM SIGN}"},
+    "F": {"F"},
+    "": set[str](),
+}
+
+_SPICE_MEGA = re.compile(r"(?<=[\d.])\s*meg", re.IGNORECASE)
+_BARE_M = re.compile(r"[\d.]\s*M$")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+
+
+def parse_quantity(value: Any, unit: str = "") -> float:
+    """Read a quantity as a float in SI units.
+
+    Parameters
+    ----------
+    value
+        A number, or a text with an optional SI scale factor and unit: ``0.45``, ``"10k"``, ``"50us"``, ``"1 meg"``.
+    unit
+        The unit that the quantity has: ``"V"``, ``"Hz"``, ``"s"``, ``"rad"``, ``"ohm"``, ``"F"`` or ``""``.
+        A text may leave its unit out, but not name another one.
+
+    Returns
+    -------
+    float
+        The value in SI units, always finite.
+
+    Raises
+    ------
+    QuantityError
+        If the value is not a number, not finite, has another unit, or is a bare ``M``, which SPICE reads as milli and
+        SI as mega.
+
+    Examples
+    --------
+    >>> parse_quantity("50us", "s")
+    5e-05
+    >>> parse_quantity("1meg", "ohm")
+    1000000.0
+    """
+    if isinstance(value, bool):
+        raise QuantityError(f"{value!r} is not a number")
+    if isinstance(value, numbers.Real):
+        number = float(value)
+    elif isinstance(value, str):
+        number = _parse_text(value, unit)
+    else:
+        raise QuantityError(f"{value!r} is not a number or a text such as '10k'")
+    if not math.isfinite(number):
+        raise QuantityError(f"{value!r} is not finite")
+    return number
+
+
+def _parse_text(text: str, unit: str) -> float:
+    stripped = text.strip()
+    if _BARE_M.search(stripped):
+        raise QuantityError(f"{text!r} is ambiguous: M is mega in SI and milli in SPICE; write meg or m")
+    try:
+        quantity = Quantity(_SPICE_MEGA.sub("M", stripped))
+    except InvalidNumber:
+        raise QuantityError(f"{text!r} is not a number such as 0.45, '10k' or '50us'") from None
+    # QuantiPhy takes whatever follows a number as its unit, so '0x10' is 0 of the unit 'x10'.
+    if not _NUMBER.match(stripped) or (quantity.units and quantity.units not in _NAMES[unit]):
+        wanted = f"a quantity in {unit}" if unit else "a plain number"
+        raise QuantityError(f"{text!r} is not {wanted}")
+    return float(quantity)
+
+
+def format_quantity(value: float, unit: str = "", digits: int = 4) -> str:
+    """Write a value with an SI scale factor, for people: ``format_quantity(1.1e-3, "W")`` is ``"1.1 mW"``."""
+    if not math.isfinite(value):
+        return f"{value} {unit}".strip()
+    return str(Quantity(float(value), unit).render(prec=digits - 1, form="si"))

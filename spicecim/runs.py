@@ -1,0 +1,134 @@
+"""A testbench or a device run to a folder of results: netlist, datasets, figures, summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spicecim.engines import Engine, simulate
+from spicecim.errors import InputError
+from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
+from spicecim.netlist import render_netlist
+from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
+from spicecim.reference.engine import check_covered
+from spicecim.summary import summarize
+from spicecim.testbench import Testbench
+from spicecim.waveforms import save_waveforms
+
+Report = Callable[[str, float], None]
+
+
+def chosen_engines(engine: str) -> tuple[Engine, ...]:
+    """Return the engines that ``ngspice``, ``reference`` or ``both`` stands for."""
+    choices: dict[str, tuple[Engine, ...]] = {
+        "ngspice": ("ngspice",),
+        "reference": ("reference",),
+        "both": ("ngspice", "reference"),
+    }
+    if engine not in choices:
+        raise InputError(f"unknown engine {engine!r}; known are {', '.join(choices)}")
+    return choices[engine]
+
+
+def run_testbench(
+    testbench: Testbench,
+    folder: Path,
+    *,
+    engine: str = "both",
+    time_limit: float | None = None,
+    tolerance: float = 1e-4,
+    progress: Report = lambda task, fraction: None,
+) -> dict[str, Any]:
+    """Simulate a testbench, write everything into a folder as it is computed, and return the summary.
+
+    Parameters
+    ----------
+    testbench
+        What to simulate.
+    folder
+        An existing folder for ``testbench.yaml``, ``netlist.cir``, ``ngspice.nc``, ``reference.nc``, figures and
+        ``summary.json``.
+    engine
+        ``"ngspice"``, ``"reference"`` or ``"both"``: then the reference runs at the instants of ngspice.
+    time_limit
+        Seconds after which an ngspice run is stopped.
+    tolerance
+        Largest difference of column currents that passes, relative to a column's peak.
+    progress
+        Called with what is being done and the fraction of it that is.
+    """
+    engines = chosen_engines(engine)
+    if "reference" in engines:
+        check_covered(testbench)
+    artifacts = [folder / "testbench.yaml"]
+    testbench.to_yaml(artifacts[0])
+    runs = {}
+    time = None
+    if "ngspice" in engines:
+        artifacts.append(folder / "netlist.cir")
+        artifacts[-1].write_text(render_netlist(testbench), encoding="utf-8")
+        runs["ngspice"] = simulate(
+            testbench, "ngspice", time_limit=time_limit, progress=lambda fraction: progress("ngspice", fraction)
+        )
+        artifacts.append(save_waveforms(runs["ngspice"], folder / "ngspice.nc"))
+        time = runs["ngspice"]["time"].values
+    if "reference" in engines:
+        progress("reference", 0.0)
+        runs["reference"] = simulate(testbench, "reference", time=time)
+        artifacts.append(save_waveforms(runs["reference"], folder / "reference.nc"))
+    progress("figures", 0.0)
+    first = next(iter(runs.values()))
+    artifacts += save_figure(plot_row_drives(first), folder / "row_drives")
+    artifacts += save_figure(plot_column_currents(runs), folder / "column_currents")
+    if testbench.analysis.probe == "cells":
+        artifacts += save_figure(plot_power(first), folder / "power")
+    summary = {**summarize(runs, tolerance), "artifacts": [path.name for path in artifacts] + ["summary.json"]}
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def run_hysteresis(
+    folder: Path,
+    model: str,
+    *,
+    frequency: list[str],
+    preset: str | None = None,
+    amplitude: str | None = None,
+    engine: str = "both",
+    cycle: int = 1,
+    progress: Report = lambda task, fraction: None,
+) -> dict[str, Any]:
+    """Measure a device's loops, write datasets, figure and ``hysteresis.json``, and return what was measured."""
+    sweeps: dict[str, HysteresisSweep] = {}
+    artifacts = []
+    for name in chosen_engines(engine):
+        sweeps[name] = hysteresis(
+            model, preset=preset, amplitude=amplitude, frequency=frequency, engine=name, cycle=cycle,
+            progress=lambda fraction, name=name: progress(f"hysteresis in {name}", fraction),  # type: ignore[misc]
+        )  # fmt: skip
+        artifacts.append(folder / f"hysteresis_{name}.nc")
+        sweeps[name].measures.to_netcdf(artifacts[-1], engine="h5netcdf")
+    artifacts += save_figure(plot_hysteresis(sweeps), folder / "hysteresis")
+    measured = {
+        "model": model,
+        "preset": preset,
+        "frequency_hz": next(iter(sweeps.values())).measures["frequency"].values.tolist(),
+        "engines": {
+            name: {
+                **{str(key): sweep.measures[key].values.tolist() for key in sweep.measures.data_vars},
+                "peak_frequency_hz": sweep.measures.attrs["peak_frequency"],
+                "slope": sweep.measures.attrs["slope"],
+            }
+            for name, sweep in sweeps.items()
+        },
+        "artifacts": [path.name for path in artifacts] + ["hysteresis.json"],
+    }
+    write_json(folder / "hysteresis.json", measured)
+    return measured
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write plain values as readable JSON."""
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,81 @@
+"""The numbers of a run that go into a `summary.json`: what both engines measured, column by column."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from spicecim.drives import SineDrive
+from spicecim.errors import MeasurementError
+from spicecim.measure import (
+    average_power,
+    cell_power,
+    column_power,
+    compare,
+    energy_balance,
+    in_phase_current,
+    mean_current,
+    rectified_mean_current,
+    row_power,
+    worst_case_power,
+)
+from spicecim.waveforms import testbench_of
+
+
+def summarize(runs: Mapping[str, xr.Dataset], tolerance: float = 1e-4) -> dict[str, Any]:
+    """Measure the runs of one testbench.
+
+    Parameters
+    ----------
+    runs
+        Waveforms by engine; two runs at the same instants are compared.
+    tolerance
+        Largest difference of column currents, relative to each column's peak, that passes.
+
+    Returns
+    -------
+    dict
+        Plain numbers and texts. Powers are those of the first run.
+    """
+    first = next(iter(runs.values()))
+    total = row_power(first).sum("row")
+    summary: dict[str, Any] = {
+        "spicecim_version": first.attrs["spicecim_version"],
+        "ngspice_version": runs["ngspice"].attrs["engine_version"] if "ngspice" in runs else None,
+        "device_backend": first.attrs["device_backend"],
+        "netlist_sha256": first.attrs.get("netlist_sha256"),
+        "average_power_w": float(average_power(total)),
+        "worst_case_power_w": float(worst_case_power(total)),
+        "columns": {engine: _columns(run) for engine, run in runs.items()},
+    }
+    if "reference" in runs:
+        summary["reference_state_error"] = float(runs["reference"].attrs["state_error"])
+    if testbench_of(first).analysis.probe == "cells":
+        summary["energy_balance_error"] = max(energy_balance(run).error for run in runs.values())
+    if {"ngspice", "reference"} <= set(runs):
+        comparison = compare(runs["ngspice"], runs["reference"], tolerance)
+        summary["max_relative_error"] = comparison.worst
+        summary["column_relative_error"] = comparison.max_error.tolist()
+        summary["tolerance"] = tolerance
+        summary["passed"] = comparison.passed
+    return summary
+
+
+def _columns(run: xr.Dataset) -> dict[str, list[float]]:
+    """Currents (A) of every column, and the power (W) of its cells where they were kept."""
+    measured = {
+        "mean_current_a": mean_current(run).values.tolist(),
+        "rectified_mean_current_a": rectified_mean_current(run).values.tolist(),
+    }
+    bench = testbench_of(run)
+    if isinstance(bench.drive, SineDrive):
+        # A run that does not hold whole cycles of every row has no in-phase currents to report.
+        with contextlib.suppress(MeasurementError):
+            measured["in_phase_current_a"] = in_phase_current(run).sum("row").values.tolist()
+    if bench.analysis.probe == "cells":
+        measured["average_power_w"] = average_power(column_power(run)).values.tolist()
+        measured["largest_cell_power_w"] = [float(worst_case_power(cell_power(run)).max())]
+    return measured

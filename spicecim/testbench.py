@@ -1,0 +1,232 @@
+"""The one description of an experiment: a device, a crossbar of it, what drives its rows, and what is analysed."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+
+from spicecim.devices import MODELS, Device, get_model, make_device
+from spicecim.devices.library import get_preset
+from spicecim.drives import Drive
+from spicecim.errors import ModelError, Problem, TestbenchError
+from spicecim.fields import FloatArray, Quantities, Quantity, Section
+from spicecim.problems import FieldError, problems_from
+
+States = Annotated[FloatArray, Quantities("", (2,), 0.0, 1.0)]
+Resistance = Annotated[float, Quantity("ohm", 0.0)]
+Capacitance = Annotated[float, Quantity("F", 0.0)]
+PositiveSeconds = Annotated[float, Quantity("s", 0.0, exclusive=True)]
+PositiveNumber = Annotated[float, Quantity("", 0.0, exclusive=True)]
+
+_ROUNDING = 1e-9
+"""Slack for durations that should equal a whole number of periods but are off by rounding."""
+
+
+class DeviceChoice(Section):
+    """Which memristor stands at every crosspoint."""
+
+    model: str = Field(description=f"name of a device model: {', '.join(MODELS)}")
+    preset: str | None = Field(default=None, description="published parameter set; the model's first if left out")
+    parameters: dict[str, float | int | str] = Field(
+        default_factory=dict, description="parameters by name; with a preset, those that differ from it"
+    )
+    backend: Literal["auto", "osdi", "behavioral"] = Field(
+        default="auto", description="how ngspice evaluates the device"
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, value: str) -> str:
+        _reject_as_value(get_model, value)
+        return value
+
+    @field_validator("preset")
+    @classmethod
+    def _check_preset(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "model" in info.data:
+            _reject_as_value(get_preset, info.data["model"], value)
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "model" in info.data and "preset" in info.data:
+            _reject_as_value(make_device, info.data["model"], info.data["preset"], value)
+        return value
+
+    def build(self) -> Device:
+        """Return the device with its equations and all parameters."""
+        return make_device(self.model, self.preset, self.parameters)
+
+
+def _reject_as_value(check: Any, *args: Any) -> None:
+    """Call `check`, with its `ModelError` as the ValueError that pydantic collects."""
+    try:
+        check(*args)
+    except ModelError as error:
+        raise ValueError(str(error)) from None
+
+
+class Crossbar(Section):
+    """Rows times columns of devices, with the parasitics of the wires.
+
+    A row wire runs from its driver (source resistance first) past columns 0, 1, ..., a column wire from row 0 down to
+    its sense node (sense resistance last); every crosspoint has one segment of row wire before it and one segment of
+    column wire after it.
+    """
+
+    state: States = Field(description="initial state of each cell (row, column), 0: high, 1: low resistance")
+    wire_row: Resistance = Field(default=0.0, description="resistance of a row segment (ohm)")
+    wire_column: Resistance = Field(default=0.0, description="resistance of a column segment (ohm)")
+    wire_capacitance: Capacitance = Field(
+        default=0.0, description="capacitance to ground of a segment, of rows and columns alike (farad)"
+    )
+    source_resistance: Resistance = Field(default=0.0, description="resistance of each row driver (ohm)")
+    sense_resistance: Resistance = Field(default=0.0, description="resistance to each column's sense node (ohm)")
+
+    @property
+    def ideal(self) -> bool:
+        """Whether every cell sees its row driver and virtual ground directly."""
+        return not (
+            self.wire_row
+            or self.wire_column
+            or self.wire_capacitance
+            or self.source_resistance
+            or self.sense_resistance
+        )
+
+
+class Analysis(Section):
+    """How long to simulate, how finely, and what to keep."""
+
+    duration: PositiveSeconds | None = Field(default=None, description="simulated time (s)")
+    periods: PositiveNumber | None = Field(default=None, description="simulated time in periods of the slowest row")
+    points_per_period: int = Field(
+        default=200, ge=8, le=1_000_000, description="least number of instants in a period of the fastest row"
+    )
+    probe: Literal["columns", "cells"] = Field(
+        default="columns", description="cells: keep voltage, current and state of every cell too"
+    )
+
+    @model_validator(mode="after")
+    def _check_one_length(self) -> Analysis:
+        if self.duration is not None and self.periods is not None:
+            raise FieldError("periods", "give duration or periods, not both")
+        return self
+
+
+class Testbench(Section):
+    """An experiment: a device, a crossbar of it, what drives its rows, and what is analysed.
+
+    Raises
+    ------
+    TestbenchError
+        If anything in it is not valid, with the name of each field.
+    """
+
+    __test__ = False  # the name starts with "Test", but this is no test class for pytest to collect
+
+    device: DeviceChoice
+    crossbar: Crossbar
+    drive: Drive
+    analysis: Analysis = Field(default_factory=lambda: Analysis())
+
+    @field_validator("drive")
+    @classmethod
+    def _fill_rows(cls, value: Any, info: ValidationInfo) -> Any:
+        return value.for_rows(len(info.data["crossbar"].state)) if "crossbar" in info.data else value
+
+    @field_validator("analysis")
+    @classmethod
+    def _check_duration(cls, value: Analysis, info: ValidationInfo) -> Analysis:
+        if "drive" not in info.data:
+            return value
+        drive = info.data["drive"]
+        slowest = float(drive.periods().max())
+        duration = _duration(value, slowest)
+        if drive.kind == "samples":
+            if value.periods is not None:
+                raise FieldError("periods", "sampled waveforms have no period; give duration")
+            if duration > slowest * (1 + _ROUNDING):
+                raise FieldError("duration", f"{duration:g} s goes past the last sample at {slowest:g} s")
+        elif duration < slowest * (1 - _ROUNDING):
+            field = "periods" if value.duration is None else "duration"
+            raise FieldError(field, f"{duration:g} s is shorter than one period of the slowest row, {slowest:g} s")
+        return value
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.crossbar.state.shape
+        return rows, columns
+
+    @property
+    def duration(self) -> float:
+        """Simulated time (s)."""
+        return _duration(self.analysis, float(self.drive.periods().max()))
+
+    @property
+    def largest_step(self) -> float:
+        """Largest time step (s): the period of the fastest row over `analysis.points_per_period`."""
+        return float(self.drive.periods().min()) / self.analysis.points_per_period
+
+    def time_grid(self) -> FloatArray:
+        """Evenly spaced instants from 0 to the duration, with the corners of the drive among them."""
+        steps = math.ceil(self.duration / self.largest_step * (1 - _ROUNDING))
+        return np.union1d(np.linspace(0.0, self.duration, steps + 1), self.drive.corners(self.duration))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, texts, lists and dictionaries that `from_dict` reads back."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @classmethod
+    def from_dict(cls, values: Any, *, folder: str | Path = ".", source: str = "testbench") -> Testbench:
+        """Build a testbench from plain values; array files are looked for in `folder`."""
+        try:
+            return cls.model_validate(values, context={"folder": Path(folder)})
+        except ValidationError as error:
+            raise TestbenchError(problems_from(error, cls), source) from None
+
+    def to_yaml(self, path: str | Path | None = None) -> str:
+        """Return the testbench as YAML, and write it to `path` if one is given."""
+        text = yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None, width=120)
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Testbench:
+        """Read a testbench from a YAML file; array files named in it are looked for in its folder."""
+        path = Path(path)
+        try:
+            values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise TestbenchError([Problem("", "", f"cannot be read: {error}")], str(path)) from None
+        return cls.from_dict(values, folder=path.parent, source=str(path))
+
+    def digest(self) -> str:
+        """SHA-256 of the testbench's content, as hexadecimal text."""
+        return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
+
+
+def _duration(analysis: Analysis, slowest: float) -> float:
+    if analysis.duration is not None:
+        return analysis.duration
+    return slowest * (1.0 if analysis.periods is None else analysis.periods)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's safe loader, but a key that stands twice is an error instead of the last one winning."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)

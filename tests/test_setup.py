@@ -1,0 +1,396 @@
+"""The set-up scripts: what they find on a machine and which commands they make of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TOP = Path(__file__).parents[1]
+SCRIPT = TOP / "scripts" / "setup_ngspice.py"
+
+
+@pytest.fixture(scope="module")
+def setup_ngspice() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("setup_ngspice", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+BOOKWORM = """\
+PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+VERSION_CODENAME=bookworm
+ID=debian
+"""
+NOBLE = """\
+VERSION="24.04.1 LTS (Noble Numbat)"
+VERSION_CODENAME=noble
+ID=ubuntu
+ID_LIKE=debian
+UBUNTU_CODENAME=noble
+"""
+MINT = """\
+ID=linuxmint
+ID_LIKE="ubuntu debian"
+VERSION_CODENAME=wilma
+UBUNTU_CODENAME=noble
+"""
+
+CONTAINER = """\
+Types: deb
+# http://snapshot.mirror.example/archive/debian/20250520T000000Z
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/archive.gpg
+
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+Signed-By: /usr/share/keyrings/archive.gpg
+"""
+CONTAINER_BACKPORTS = """\
+Types: deb
+Suites: bookworm-backports
+URIs: http://mirror.example/debian
+Components: main
+Signed-By: /usr/share/keyrings/archive.gpg
+"""
+
+EMBEDDED_KEY = """\
+# See the manual page.
+
+Types: deb deb-src
+URIs: mirror+file:/etc/apt/mirrors/debian.list
+Suites: bookworm
+ bookworm-updates
+# non-free is left out
+Components: main
+ contrib
+Architectures: amd64
+signed-by:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abcd
+ -----END PGP PUBLIC KEY BLOCK-----
+
+
+
+Types: deb-src
+URIs: http://other.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+"""
+EMBEDDED_KEY_BACKPORTS = """\
+Types: deb
+Suites: bookworm-backports
+URIs: mirror+file:/etc/apt/mirrors/debian.list
+Components: main
+ contrib
+Architectures: amd64
+signed-by:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abcd
+ -----END PGP PUBLIC KEY BLOCK-----
+"""
+
+INSTALLER = """\
+#deb cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_ - Official amd64 NETINST]/ bookworm main
+deb cdrom:[Debian GNU/Linux 12.0.0 _Bookworm_ - Official amd64 NETINST]/ bookworm main
+
+deb http://mirror.example/debian/ bookworm main non-free-firmware # the base system
+deb-src http://mirror.example/debian/ bookworm main non-free-firmware
+
+deb http://security.mirror.example/debian-security bookworm-security main non-free-firmware
+deb http://mirror.example/debian/ bookworm-updates main non-free-firmware
+"""
+INSTALLER_BACKPORTS = "deb http://mirror.example/debian/ bookworm-backports main non-free-firmware\n"
+
+OTHER_VENDOR_FIRST = """\
+deb [arch=amd64 signed-by=/etc/apt/keyrings/vendor.gpg] https://vendor.example/debian bookworm main
+deb\t[ signed-by=/usr/share/keyrings/archive.gpg,/etc/own.gpg ]  https://mirror.example/debian bookworm main
+deb [ signed-by=/usr/share/keyrings/archive.gpg,/etc/own.gpg ] https://mirror.example/debian bookworm-updates main
+"""
+OTHER_VENDOR_FIRST_BACKPORTS = (
+    "deb\t[ signed-by=/usr/share/keyrings/archive.gpg,/etc/own.gpg ]  "
+    "https://mirror.example/debian bookworm-backports main\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        (".sources", CONTAINER, CONTAINER_BACKPORTS),
+        (".sources", EMBEDDED_KEY, EMBEDDED_KEY_BACKPORTS),
+        (".list", INSTALLER, INSTALLER_BACKPORTS),
+        (".list", OTHER_VENDOR_FIRST, OTHER_VENDOR_FIRST_BACKPORTS),
+    ],
+)
+def test_backports_entry_is_derived_from_own_source(
+    setup_ngspice: ModuleType, kind: str, text: str, expected: str
+) -> None:
+    source = setup_ngspice.backports_source(setup_ngspice.parse_sources(text, kind), "bookworm")
+    assert source.with_suite("bookworm-backports") == expected
+    assert source.kind == kind
+    # What is written must be read back as the same entry.
+    (again,) = setup_ngspice.parse_sources(expected, kind)
+    assert again.suites == ("bookworm-backports",)
+    assert (again.uris, again.components) == (source.uris, source.components)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (".sources", CONTAINER + "\n" + CONTAINER_BACKPORTS),
+        (".sources", CONTAINER.replace("updates", "updates bookworm-backports")),
+        (".list", INSTALLER + INSTALLER_BACKPORTS),
+        (".list", INSTALLER.replace("deb http", "# deb http")),
+        (".sources", CONTAINER.replace("Types", "Enabled: no\nTypes")),
+        (".sources", CONTAINER.replace("bookworm", "sid")),
+        (".list", "deb https://vendor.example/linux/debian bookworm stable\n"),
+        (".sources", ""),
+        (".list", ""),
+    ],
+)
+def test_no_backports_entry(setup_ngspice: ModuleType, kind: str, text: str) -> None:
+    """There is none where it is configured already, or where nothing can be derived from."""
+    assert setup_ngspice.backports_source(setup_ngspice.parse_sources(text, kind), "bookworm") is None
+
+
+def test_disabled_backports_do_not_count(setup_ngspice: ModuleType) -> None:
+    text = CONTAINER + "\nEnabled: no\n" + CONTAINER_BACKPORTS
+    assert setup_ngspice.backports_source(setup_ngspice.parse_sources(text, ".sources"), "bookworm") is not None
+
+
+def test_sources_of_a_folder(setup_ngspice: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "sources.list.d"
+    folder.mkdir()
+    (tmp_path / "sources.list").write_text(INSTALLER)
+    (folder / "debian.sources").write_text(CONTAINER)
+    (folder / "vendor.list.disabled").write_text(OTHER_VENDOR_FIRST)
+    assert [source.kind for source in setup_ngspice.read_sources(tmp_path)] == [".list"] * 3 + [".sources"] * 2
+
+
+MADISON = """\
+libngspice0 | 39.3+ds-1 | http://mirror.example/debian bookworm/main amd64 Packages
+libngspice0 | 46+ds-1~bpo12+1 | http://mirror.example/debian bookworm-backports/main amd64 Packages
+libngspice0 | 47+ds-1 | http://mirror.example/debian sid/main amd64 Packages
+libngspice0 | 9.9 | http://vendor.example ./ Packages
+   ngspice | 48+ds-1 | http://mirror.example/debian bookworm/main Sources
+"""
+
+
+def test_offers(setup_ngspice: ModuleType) -> None:
+    offers = setup_ngspice.parse_madison(MADISON, "bookworm")
+    assert offers == [((46,), "bookworm-backports"), ((39, 3), "bookworm")]
+    assert setup_ngspice.parse_madison(MADISON, "noble") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("39.3+ds-1", (39, 3)), ("1:44.2+ds-1~bpo12+1", (44, 2)), ("46", (46,)), ("43+", (43,)), ("(none)", ())],
+)
+def test_version(setup_ngspice: ModuleType, text: str, version: tuple[int, ...]) -> None:
+    assert setup_ngspice.parse_version(text) == version
+
+
+@pytest.mark.parametrize(
+    ("os_release", "offers", "target"),
+    [
+        (BOOKWORM, [((39, 3), "bookworm")], "new bookworm-backports"),
+        (BOOKWORM, [((46,), "bookworm-backports"), ((39, 3), "bookworm")], "bookworm-backports"),
+        (BOOKWORM, [], ""),
+        (BOOKWORM.replace("bookworm", "trixie"), [((44, 2), "trixie")], ""),
+        (BOOKWORM.replace("bookworm", "bullseye"), [((34,), "bullseye")], ""),
+        (NOBLE, [((42,), "noble")], ""),
+        (NOBLE, [((45,), "noble-backports"), ((42,), "noble")], "noble-backports"),
+        (MINT, [((42,), "noble")], ""),
+    ],
+)
+def test_plan_with_apt(
+    setup_ngspice: ModuleType, os_release: str, offers: list[tuple[tuple[int, ...], str]], target: str
+) -> None:
+    """Backports are added only on Debian, from its own source, and only where the release is too old."""
+    sources = setup_ngspice.parse_sources(CONTAINER, ".sources")
+    *before, install = setup_ngspice.plan_apt(setup_ngspice.parse_os_release(os_release), offers, sources)
+    assert install.argv[-3:] == ("install", "ngspice", "libngspice0")
+    assert install.argv[-5:-3] == ("-t", target.split()[-1]) if target else "-t" not in install.argv
+    if target.startswith("new"):
+        entry = setup_ngspice.Step(("tee", "/etc/apt/sources.list.d/spicecim-backports.sources"), CONTAINER_BACKPORTS)
+        assert before == [entry, setup_ngspice.UPDATE]
+    else:
+        assert before == []
+
+
+@pytest.mark.parametrize(
+    ("system", "os_release", "command"),
+    [
+        ("darwin", "", "brew install ngspice libngspice"),
+        ("linux", "ID=fedora\n", "dnf install -y ngspice libngspice"),
+        ("linux", 'ID="rocky"\nID_LIKE="rhel centos fedora"\n', "dnf install -y ngspice libngspice"),
+        ("linux", "# a comment\n\nID=arch\n", "pacman -S --needed --noconfirm ngspice"),
+        (
+            "linux",
+            'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n',
+            "zypper --non-interactive install ngspice libngspice0",
+        ),
+    ],
+)
+def test_plan_without_apt(setup_ngspice: ModuleType, system: str, os_release: str, command: str) -> None:
+    (step,) = setup_ngspice.plan_other(system, setup_ngspice.parse_os_release(os_release))
+    assert step.shell() == command
+
+
+def test_no_plan_for_an_unknown_distribution(setup_ngspice: ModuleType) -> None:
+    assert setup_ngspice.plan_other("linux", {"ID": "other"}) is None
+    assert setup_ngspice.plan_other("linux", {}) is None
+
+
+@pytest.fixture
+def bookworm(setup_ngspice: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Make the machine one that offers 39.3 and has no backports configured."""
+    monkeypatch.setattr(setup_ngspice, "apt_offers", lambda codename: [((39, 3), codename)])
+    monkeypatch.setattr(setup_ngspice, "read_sources", lambda: setup_ngspice.parse_sources(CONTAINER, ".sources"))
+    return setup_ngspice.parse_os_release(BOOKWORM)
+
+
+def test_without_root_and_sudo_the_commands_are_told(
+    setup_ngspice: ModuleType,
+    bookworm: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(setup_ngspice.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(setup_ngspice.shutil, "which", lambda name: None)
+    assert not setup_ngspice.install_with_apt(bookworm, ())
+    told = capfd.readouterr().err
+    assert "As root" in told
+    assert f"<<'END'\n{CONTAINER_BACKPORTS}END\n" in told
+    assert told.index("tee ") < told.index(" update") < told.index("-t bookworm-backports install ngspice libngspice0")
+
+
+def test_backports_that_cannot_be_had_are_taken_out_again(
+    setup_ngspice: ModuleType, bookworm: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+
+    def run(step: object, prefix: list[str]) -> bool:
+        done.append(step.shell())
+        return "-t" not in step.argv
+
+    monkeypatch.setattr(setup_ngspice, "root_prefix", list)
+    monkeypatch.setattr(setup_ngspice, "run", run)
+    assert setup_ngspice.install_with_apt(bookworm, ())
+    assert done[-3:] == [
+        "rm -f /etc/apt/sources.list.d/spicecim-backports.sources",
+        setup_ngspice.UPDATE.shell(),
+        setup_ngspice.apt_install().shell(),
+    ]
+
+
+def test_newest_that_is_offered_is_left_alone(
+    setup_ngspice: ModuleType, bookworm: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup_ngspice, "run", lambda step, prefix: pytest.fail(step.shell()))
+    ubuntu = {"ID": "ubuntu", "VERSION_CODENAME": "jammy"}
+    assert setup_ngspice.install_with_apt(ubuntu, (39,))
+
+
+def test_library_of_this_machine(setup_ngspice: ModuleType) -> None:
+    names = setup_ngspice.library_names(sys.platform, setup_ngspice.os.environ)
+    assert setup_ngspice.library_version(names) > (20,)
+    assert setup_ngspice.library_version(["no-such-library.so", *names]) > (20,)
+
+
+@pytest.mark.parametrize("name", ["no-such-library.so", str(SCRIPT)])
+def test_what_is_no_ngspice_has_no_version(setup_ngspice: ModuleType, name: str) -> None:
+    assert setup_ngspice.library_version([name]) == ()
+
+
+def test_library_named_in_the_environment_is_the_only_one(setup_ngspice: ModuleType) -> None:
+    environment = {"NGSPICE_LIBRARY_PATH": "/opt/own/libngspice.so"}
+    assert setup_ngspice.library_names("linux", environment) == ["/opt/own/libngspice.so"]
+    assert "/opt/homebrew/lib/libngspice.dylib" in setup_ngspice.library_names("darwin", {})
+
+
+# Stands for Python and pip, and notes what it is asked to do.
+PYTHON_STUB = """\
+#!/bin/sh
+case "$*" in
+*sys.executable*) echo "$0" ;;
+"-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && echo venv >&3 ;;
+*" install "*" -r "*) echo packages >&3 ;;
+*" install "*" -e "*) echo project >&3 && test ! -e unbuildable ;;
+esac
+"""
+
+
+@pytest.fixture
+def set_up(tmp_path: Path) -> Callable[[], list[str]]:
+    """Return a function that sets up a copy of the project with the stub and returns what the stub did."""
+    shutil.copytree(TOP / "scripts", tmp_path / "scripts")
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "lock.txt").touch()
+    (tmp_path / "pyproject.toml").touch()
+    stub = tmp_path / "python"
+    stub.write_text(PYTHON_STUB)
+    stub.chmod(0o755)
+
+    def set_up() -> list[str]:
+        log = tmp_path / "log"
+        environment = {**os.environ, "PYTHON": str(stub)}
+        command = f"sh scripts/setup_venv.sh 3>{log}"
+        subprocess.run(command, shell=True, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, check=False)
+        return log.read_text().split()
+
+    return set_up
+
+
+def test_only_what_is_needed_is_set_up(set_up: Callable[[], list[str]], tmp_path: Path) -> None:
+    everything = ["venv", "packages", "project"]
+    assert set_up() == everything
+    assert set_up() == []
+    (tmp_path / "pyproject.toml").write_text("changed")
+    assert set_up() == ["project"]
+    (tmp_path / "requirements" / "lock.txt").write_text("changed")
+    assert set_up() == ["packages", "project"]
+    assert set_up() == []
+
+
+def test_interrupted_set_up_begins_anew(set_up: Callable[[], list[str]], tmp_path: Path) -> None:
+    everything = set_up()
+    (tmp_path / ".venv" / ".setup").unlink()
+    assert set_up() == everything
+    (tmp_path / ".venv" / "bin" / "python").unlink()
+    assert set_up() == everything
+    shutil.rmtree(tmp_path / ".venv")
+    assert set_up() == everything
+
+
+def test_failed_installation_of_the_project_is_tried_again(set_up: Callable[[], list[str]], tmp_path: Path) -> None:
+    (tmp_path / "unbuildable").touch()
+    assert set_up() == ["venv", "packages", "project"]
+    assert set_up() == ["project"]
+    (tmp_path / "unbuildable").unlink()
+    assert set_up() == ["project"]
+    assert set_up() == []
+
+
+def test_missing_python_is_told(tmp_path: Path) -> None:
+    command = ["sh", str(TOP / "scripts" / "find_python.sh")]
+    environment = {**os.environ, "PYTHON": str(tmp_path / "python9.9")}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "No Python 3.10 or newer found" in result.stderr
