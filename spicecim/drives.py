@@ -20,6 +20,8 @@ PositiveSeconds = Annotated[FloatArray, Quantities("s", (0, 1), 0.0, exclusive=T
 Instants = Annotated[FloatArray, Quantities("s", (1,), 0.0)]
 RowSamples = Annotated[FloatArray, Quantities("V", (2,))]
 
+_ZERO: Any = 0.0  # parsed like any other value
+
 
 class _RowDrive(Section):
     """A drive whose fields hold one value for all rows or one a row."""
@@ -48,8 +50,8 @@ class SineDrive(_RowDrive):
     kind: Literal["sine"] = "sine"
     amplitude: Volts
     frequency: PositiveHertz
-    phase: Radians = np.zeros(())
-    offset: Volts = np.zeros(())
+    phase: Radians = _ZERO
+    offset: Volts = _ZERO
 
     def voltage(self, time: ArrayLike) -> FloatArray:
         """Voltage (time, row) at the instants `time` (s)."""
@@ -69,9 +71,9 @@ class PulseDrive(_RowDrive):
     """A periodic trapezoid from `low` to `high`, as SPICE's PULSE: delay, then rise, width (at high), fall, and low."""
 
     kind: Literal["pulse"] = "pulse"
-    low: Volts = np.zeros(())
+    low: Volts = _ZERO
     high: Volts
-    delay: Seconds = np.zeros(())
+    delay: Seconds = _ZERO
     rise: PositiveSeconds
     fall: PositiveSeconds
     width: Seconds

@@ -119,7 +119,3 @@ class TimeLimitError(SimulationError):
 
 class WorkerCrashError(SimulationError):
     """The process that ngspice runs in died."""
-
-
-class IntegrationError(SimulationError):
-    """The reference engine could not integrate a device to the tolerance asked for."""

@@ -34,7 +34,9 @@ Number = Annotated[float, BeforeValidator(lambda value: parse_quantity(value))]
 class Device(BaseModel):
     """A memristor model with its parameters; subclasses hold the equations.
 
-    All methods are vectorised: `v` (volt, from the row to the column terminal) and `s` broadcast against each other.
+    The rate of the state separates into a factor of the voltage and one of the state, ``ds/dt = g(v) f(s)``, where f
+    may differ between the two directions of motion. All methods are vectorised: `v` (volt, from the row to the column
+    terminal) and `s` broadcast against each other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,8 +68,19 @@ class Device(BaseModel):
         """Current (ampere) into the row terminal."""
 
     @abstractmethod
-    def free_rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        """ds/dt (1/s) between the stops, as if there were none."""
+    def voltage_factor(self, v: ArrayLike) -> FloatArray:
+        """g(v), whose sign is the direction in which `s` moves. Unit: that of ds/dt over that of `state_factor`."""
+
+    @abstractmethod
+    def state_factor(self, s: ArrayLike, rising: bool) -> FloatArray:
+        """f(s) of a rising or a falling `s`, without stops: positive, and zero at a bound that it moves towards."""
+
+    @abstractmethod
+    def state_nodes(self, density: int) -> FloatArray:
+        """Increasing states over the whole range of `s`, close enough to describe `state_factor` between them.
+
+        Its kinks are among them. `density` tells how close: half of it, half as many nodes.
+        """
 
     def rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
         """ds/dt (1/s).
@@ -76,10 +89,26 @@ class Device(BaseModel):
         that it moves towards, and leaves a stop at full speed: the state is bounded by its own equation and never
         locks.
         """
-        free = self.free_rate(v, s)
+        g = self.voltage_factor(v)
+        rising = g > 0
+        free = g * np.where(rising, self.state_factor(s, True), self.state_factor(s, False))
         stops = self.stops()
         if stops is None:
-            return free
+            return np.asarray(free)
         lower, upper = stops
-        room = np.where(free > 0, 1.0 - np.asarray(s) / upper, np.asarray(s) / lower - 1.0)
-        return free * np.clip(room / STOP_WIDTH, 0.0, 1.0)
+        room = np.where(rising, 1.0 - np.asarray(s) / upper, np.asarray(s) / lower - 1.0)
+        return np.asarray(free * np.clip(room / STOP_WIDTH, 0.0, 1.0))
+
+
+def graded_nodes(density: int, kinks: tuple[float, ...] = ()) -> FloatArray:
+    """States from 0 to 1, evenly spaced in the middle and ever closer towards either bound, with the kinks among them.
+
+    Towards a bound each halving of the distance has `density` nodes, down to the resolution of a float, because a
+    state factor may fall to zero there.
+    """
+    step = 1.0 / 32
+    tail = step * 2.0 ** -(np.arange(48 * density + 1) / density)
+    middle = np.linspace(step, 1.0 - step, 30 * density + 1)[1:-1]
+    # a node next to a kink would make an interval too short to divide by
+    middle = middle[np.all(np.abs(middle[:, None] - np.array([*kinks, -1.0])) > 1e-9, axis=1)]
+    return np.unique(np.concatenate([[0.0, 1.0], tail, middle, 1.0 - tail, kinks]))

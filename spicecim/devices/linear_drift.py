@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pydantic import model_validator
 from scipy.special import expit, logit
 
-from spicecim.devices.base import Device, FloatArray, Number, parameter
+from spicecim.devices.base import Device, FloatArray, Number, graded_nodes, parameter
 
 NEAREST_STATE = 2.0**-53
 """Distance from 0 and 1 of the outermost Joglekar states: the resolution of a float just below 1."""
@@ -87,15 +87,27 @@ class LinearDrift(Device):
     def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
         return np.asarray(v, dtype=float) / self._resistance(self.x_from_state(s))
 
-    def free_rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        v = np.asarray(v, dtype=float)
+    def voltage_factor(self, v: ArrayLike) -> FloatArray:
+        scale = {"none": self.flux_rate, "joglekar": 4.0 * self.k, "biolek": self.k}[self.window]
+        return np.asarray(scale * np.asarray(v, dtype=float))
+
+    def state_factor(self, s: ArrayLike, rising: bool) -> FloatArray:
+        s = np.asarray(s, dtype=float)
         if self.window == "none":
-            return np.broadcast_to(self.flux_rate * v, np.broadcast(v, s).shape)
+            return np.ones_like(s)
         x = self.x_from_state(s)
-        drift = self.k * v / self._resistance(x)
         if self.window == "joglekar":
-            return 4.0 * drift * sum((2.0 * x - 1.0) ** (2 * j) for j in range(self.p))
-        return drift * (1.0 - np.where(v >= 0, x, x - 1.0) ** (2 * self.p))
+            return np.asarray(sum((2.0 * x - 1.0) ** (2 * j) for j in range(self.p)) / self._resistance(x))
+        return np.asarray((1.0 - (x if rising else x - 1.0) ** (2 * self.p)) / self._resistance(x))
+
+    def state_nodes(self, density: int) -> FloatArray:
+        stops = self.stops()
+        if stops is not None:
+            return np.array(stops)
+        if self.window == "joglekar":
+            # Beyond +-40 the state factor is constant to the last digit of a float.
+            return np.concatenate([[-1e9], np.linspace(-40.0, 40.0, 160 * density + 1), [1e9]])
+        return graded_nodes(density)
 
     def _resistance(self, x: FloatArray) -> FloatArray:
         return self.Roff - (self.Roff - self.Ron) * x

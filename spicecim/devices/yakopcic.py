@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.devices.base import Device, FloatArray, Number, parameter
+from spicecim.devices.base import Device, FloatArray, Number, graded_nodes, parameter
 
 
 class Yakopcic(Device):
@@ -54,14 +54,19 @@ class Yakopcic(Device):
         v = np.asarray(v, dtype=float)
         return np.asarray(np.where(v >= 0, self.a1, self.a2) * np.asarray(s) * np.sinh(self.b * v))
 
-    def free_rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        v, x = np.asarray(v, dtype=float), np.asarray(s, dtype=float)
-        # max and min instead of branches: g is zero between the thresholds without evaluating anything twice
-        g = self.Ap * (np.exp(np.maximum(v, self.Vp)) - np.exp(self.Vp)) - self.An * (
-            np.exp(np.maximum(-v, self.Vn)) - np.exp(self.Vn)
-        )
-        up = np.exp(-self.alphap * (x - self.xp)) * (1.0 - x) / (1.0 - self.xp)
-        down = np.exp(self.alphan * (x + self.xn - 1.0)) * x / (1.0 - self.xn)
-        rising = self.eta * v >= 0
-        f = np.where(rising, np.where(x >= self.xp, up, 1.0), np.where(x <= 1.0 - self.xn, down, 1.0))
-        return np.asarray(self.eta * g * f)
+    def voltage_factor(self, v: ArrayLike) -> FloatArray:
+        v = np.asarray(v, dtype=float)
+        # max instead of branches: zero between the thresholds
+        above = self.Ap * (np.exp(np.maximum(v, self.Vp)) - np.exp(self.Vp))
+        below = self.An * (np.exp(np.maximum(-v, self.Vn)) - np.exp(self.Vn))
+        return np.asarray(self.eta * (above - below))
+
+    def state_factor(self, s: ArrayLike, rising: bool) -> FloatArray:
+        x = np.asarray(s, dtype=float)
+        if rising:
+            return np.where(x >= self.xp, np.exp(-self.alphap * (x - self.xp)) * (1.0 - x) / (1.0 - self.xp), 1.0)
+        edge = 1.0 - self.xn
+        return np.where(x <= edge, np.exp(self.alphan * (x - edge)) * x / edge, 1.0)
+
+    def state_nodes(self, density: int) -> FloatArray:
+        return graded_nodes(density, tuple({kink for kink in (self.xp, 1.0 - self.xn) if 0.0 < kink < 1.0}))

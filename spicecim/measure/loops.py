@@ -38,17 +38,19 @@ def lobe_areas(v: ArrayLike, i: ArrayLike) -> LobeAreas:
 def pinch_offset(v: ArrayLike, i: ArrayLike) -> float:
     """Largest magnitude of the current where the voltage crosses zero, relative to the current's peak.
 
-    At each crossing the current is continued from either side by a straight line through the two nearest points,
-    because a device may conduct differently in either direction and has a kink there.
+    Where no point lies on the crossing, the current there is the median of three estimates: on the straight line across
+    it, and continued by a straight line from the two points on either side. A device that conducts differently in
+    either direction spoils the first, one that switches right at the crossing one of the others.
     """
     v, i = _loop(v, i)
     peak = np.abs(i).max()
     on_zero = i[v == 0.0]
     crossed = np.flatnonzero(v[:-1] * v[1:] < 0)
     crossed = crossed[(crossed >= 1) & (crossed <= len(v) - 3)]
-    offsets = np.concatenate([
-        on_zero, _continued(v, i, crossed - 1, crossed), _continued(v, i, crossed + 2, crossed + 1)
-    ])  # fmt: skip
+    estimates = [
+        _at_zero(v, i, crossed + first, crossed + second) for first, second in ((0, 1), (-1, 0), (2, 1))
+    ]  # fmt: skip
+    offsets = np.concatenate([on_zero, np.median(estimates, axis=0)])
     if not offsets.size or peak == 0.0:
         raise MeasurementError("a pinch needs a voltage that crosses zero and a current")
     return float(np.abs(offsets).max() / peak)
@@ -93,9 +95,9 @@ def _loop(v: ArrayLike, i: ArrayLike) -> tuple[FloatArray, FloatArray]:
     return v, i
 
 
-def _continued(v: FloatArray, i: FloatArray, far: NDArray[np.intp], near: NDArray[np.intp]) -> FloatArray:
-    """Current at v = 0 on the straight line through the points `far` and `near`."""
-    return np.asarray(i[near] - v[near] * (i[near] - i[far]) / (v[near] - v[far]))
+def _at_zero(v: FloatArray, i: FloatArray, first: NDArray[np.intp], second: NDArray[np.intp]) -> FloatArray:
+    """Current at v = 0 on the straight line through two points."""
+    return np.asarray(i[second] - v[second] * (i[second] - i[first]) / (v[second] - v[first]))
 
 
 def _split_at_zero(v: FloatArray, i: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -16,7 +16,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from spicecim.errors import ConvergenceError, NetlistError, NgspiceNotFoundError, TimeLimitError, WorkerCrashError
+from spicecim.errors import (
+    ConvergenceError,
+    NetlistError,
+    NgspiceNotFoundError,
+    SimulationError,
+    TimeLimitError,
+    WorkerCrashError,
+)
 from spicecim.ngspice.library import HOW_TO_INSTALL, find_library
 from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Answer, Capabilities, Request
 
@@ -28,6 +35,12 @@ START_LIMIT = 60.0
 
 _LOG_LINES = 15
 _NOISE = ("Note:", "Circuit:", "Doing analysis", "Using ", "No. of Data Rows", "Reference value")
+
+_FAILURES: dict[str, tuple[type[SimulationError], str]] = {
+    "netlist rejected": (NetlistError, "ngspice could not read the netlist"),
+    "nothing simulated": (ConvergenceError, "ngspice found no solution at the start"),
+    "quit": (WorkerCrashError, "ngspice was told to quit"),
+}
 
 Progress = Callable[[float], None]
 
@@ -78,10 +91,11 @@ class Worker:
             (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
             answer = self._ask(Request(folder, vectors), time_limit, progress)
             self._runs += 1
-        if answer.outcome == "netlist rejected":
-            raise NetlistError("ngspice could not read the netlist", folder, log_tail(folder))
-        if answer.outcome == "nothing simulated":
-            raise ConvergenceError("ngspice found no solution at the start", folder, log_tail(folder))
+            if answer.outcome != "done":
+                # After an error libngspice may crash in the next run.
+                self._stop()
+                failure, message = _FAILURES[answer.outcome]
+                raise failure(message, folder, log_tail(folder))
         return Answer("done", str(folder), answer.capabilities, answer.vectors)
 
     def close(self) -> None:
@@ -115,17 +129,18 @@ class Worker:
         except BaseException:  # the time limit, or an interrupt from the keyboard: ngspice cannot be stopped politely
             self._stop()
             raise
-        if answer_failed := message.outcome == "no library":
+        if message.outcome == "no library":
             self._stop()
-            shutil.rmtree(request.folder or "", ignore_errors=True)
-        if answer_failed:
+            if request.folder is not None:
+                shutil.rmtree(request.folder, ignore_errors=True)
             raise NgspiceNotFoundError(f"{message.message}; {HOW_TO_INSTALL}")
         return message
 
     def _start_if_needed(self) -> None:
         library = find_library()
         # After a fork the process belongs to the parent; with another library a new process is needed.
-        if self._process is not None and (self._owner, self._library) == (os.getpid(), library):
+        usable = (self._owner, self._library) == (os.getpid(), library)
+        if self._process is not None and usable and self._process.poll() is None:
             return
         if self._owner == os.getpid():
             self._stop()

@@ -37,7 +37,7 @@ class Request:
 class Answer:
     """How a request ended, and what it brought: a vector that was asked for and does not exist is None."""
 
-    outcome: Literal["done", "no library", "netlist rejected", "nothing simulated"]
+    outcome: Literal["done", "no library", "netlist rejected", "nothing simulated", "quit"]
     message: str = ""
     capabilities: Capabilities | None = None
     vectors: dict[str, NDArray[np.float64] | None] = field(default_factory=dict)

@@ -34,14 +34,19 @@ class Session(NgSpiceShared):  # type: ignore[misc]
     def __init__(self, library: str, log: Callable[[str], None], progress: Callable[[float], None]) -> None:
         self._write_log = log
         self._report_progress = progress
+        self._muted = True
+        self.has_quit = False
         type(self).LIBRARY_PATH = library
         super().__init__()
         # Two threads, the default, make small circuits of compiled models up to a hundred times slower.
         self._try("set num_threads=1")
+        self.capabilities = self._find_capabilities()
+        self._muted = False
 
     def send_char(self, message: str, ngspice_id: int) -> int:
         """Receive a line that ngspice writes to stdout or stderr."""
-        self._write_log(message.removeprefix("stdout ").removeprefix("stderr "))
+        if not self._muted:
+            self._write_log(message.removeprefix("stdout ").removeprefix("stderr "))
         return 0
 
     def send_stat(self, message: str, ngspice_id: int) -> int:
@@ -51,14 +56,13 @@ class Session(NgSpiceShared):  # type: ignore[misc]
             self._report_progress(float(found.group(1)) / 100.0)
         return 0
 
-    def capabilities(self) -> Capabilities:
-        """Find out what this libngspice can do."""
+    def _find_capabilities(self) -> Capabilities:
         import PySpice
 
         lines = self._try("version -f")
         version = next((m.group(1) for line in lines if (m := re.search(r"ngspice-([\w.+]+)", line))), "unknown")
-        # Where OSDI was compiled in, the command exists and complains about the file instead.
-        without_osdi = any("no such command" in line for line in self._try("osdi /nonexistent"))
+        # Where OSDI was compiled in, the command exists and complains that no file is named instead.
+        without_osdi = any("no such command" in line for line in self._try("osdi"))
         return Capabilities(
             library=self.library_path,
             version=version,
@@ -67,6 +71,13 @@ class Session(NgSpiceShared):  # type: ignore[misc]
             xspice=any("XSPICE" in line for line in lines),
             pyspice=PySpice.__version__,
         )
+
+    @staticmethod
+    def _exit(status: int, immediately: bool, by_quit: bool, ngspice_id: int, user_data: Any) -> int:
+        """Receive ngspice's wish to end the process, by a `quit` or because it cannot recover."""
+        session = ffi.from_handle(user_data)
+        session.has_quit = session.has_quit or bool(by_quit)
+        return status
 
     def load(self, netlist: str) -> bool:
         """Read a netlist; return whether ngspice took it as a circuit."""

@@ -69,16 +69,18 @@ def serve(connection: Connection, library: str) -> None:
 
 
 def _answer(session: Session, request: Request) -> Answer:
-    capabilities = session.capabilities()
+    capabilities = session.capabilities
     if request.folder is None:
         return Answer("done", capabilities=capabilities)
     if not session.load((request.folder / NETLIST_FILE).read_text(encoding="utf-8")):
-        session.clear()
-        return Answer("netlist rejected", capabilities=capabilities)
+        return Answer("quit" if session.has_quit else "netlist rejected", capabilities=capabilities)
     plot = session.run_analysis()
     vectors = session.read_vectors(plot, request.vectors) if plot else {}
+    if session.has_quit:
+        return Answer("quit", capabilities=capabilities)
     session.clear()
-    return Answer("done" if plot else "nothing simulated", capabilities=capabilities, vectors=vectors)
+    simulated = any(values is not None for values in vectors.values())
+    return Answer("done" if simulated else "nothing simulated", capabilities=capabilities, vectors=vectors)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,36 @@
+"""Testbenches that many tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spicecim.testbench import Testbench
+
+MakeBench = Callable[..., Testbench]
+
+
+def bench_dict(**sections: Any) -> dict[str, Any]:
+    """A small valid testbench as plain values; the sections given replace its own."""
+    return {
+        "device": {"model": "yakopcic", "preset": "oblea"},
+        "crossbar": {"state": [[0.1, 0.9], [0.9, 0.1], [0.5, 0.5]]},
+        "drive": {"kind": "sine", "amplitude": 0.45, "frequency": [100, 200, 300]},
+        "analysis": {"points_per_period": 50},
+        **sections,
+    }
+
+
+@pytest.fixture
+def make_bench() -> MakeBench:
+    """Build a small testbench whose sections can be replaced."""
+    return lambda **sections: Testbench.from_dict(bench_dict(**sections))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded random generator."""
+    return np.random.default_rng(20261122)

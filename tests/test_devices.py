@@ -1,0 +1,123 @@
+"""The models' equations: what every model promises, and closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spicecim.devices import MODELS, LinearDrift, load_presets, make_device
+from spicecim.errors import ModelError
+from spicecim.ngspice.engine import evaluate_equations
+from spicecim.testbench import DeviceChoice
+
+EVERY_PRESET = [(model, preset) for model in MODELS for preset in load_presets(model)]
+VARIANTS = [
+    *[(model, preset, {}) for model, preset in EVERY_PRESET],
+    ("linear_drift", "joglekar", {"p": 4}),
+    ("linear_drift", "biolek", {"p": 7}),
+    ("yakopcic", "oblea", {"eta": -1}),
+]
+
+
+def random_points(device, rng, count=500):
+    """Voltages up to beyond every threshold, and states with both bounds among them."""
+    v = rng.uniform(-2.5, 2.5, count)
+    x = rng.uniform(0, 1, count)
+    x[:20], x[20:40], v[40:60] = 0.0, 1.0, 0.0
+    return v, x, device.state_from_x(x)
+
+
+@pytest.mark.parametrize(("model", "preset", "parameters"), VARIANTS)
+def test_the_subcircuit_and_numpy_evaluate_alike(model, preset, parameters, rng):
+    choice = DeviceChoice(model=model, preset=preset, parameters=parameters)
+    device = choice.build()
+    v, _, s = random_points(device, rng)
+    current, rate = evaluate_equations(choice, v, s)
+    expected = device.current(v, s)
+    np.testing.assert_allclose(current, expected, rtol=1e-9, atol=1e-13 * np.abs(expected).max())
+    # Within a hard stop's width of 1e-6 rounding of the state weighs a million times more.
+    slack = 1e-9 * np.abs(device.voltage_factor(v)) if device.stops() else 0.0
+    assert np.all(np.abs(rate - device.rate(v, s)) <= 1e-9 * np.abs(device.rate(v, s)) + slack + 1e-300)
+
+
+@pytest.mark.parametrize(("model", "preset", "parameters"), VARIANTS)
+def test_every_model_is_a_pinched_bounded_passive_device(model, preset, parameters, rng):
+    device = make_device(model, preset, parameters)
+    v, x, s = random_points(device, rng)
+    assert np.all(device.current(0.0, s) == 0.0)
+    assert np.all(device.rate(0.0, s) == 0.0)
+    assert np.all(v * device.current(v, s) >= 0.0)
+    np.testing.assert_allclose(device.x_from_state(s), x, atol=1e-12)
+    # at a bound the state does not move beyond it, and does move back
+    low, high = device.state_from_x(0.0), device.state_from_x(1.0)
+    towards_high = np.sign(high - low)
+    if device.name != "linear_drift" or device.window != "joglekar":
+        for bound, outwards in ((low, -towards_high), (high, towards_high)):
+            rates = device.rate(np.array([-2.5, 2.5]), bound) * outwards
+            assert rates.max() <= 1e-9 * np.abs(rates).max()
+            assert rates.min() < 0
+
+
+def test_joglekar_states_do_not_lock():
+    """Where x is rounded to 1 the window is zero for ever; the state variable goes on and comes back."""
+    device = make_device("linear_drift", "joglekar")
+    far = device.state_from_x(0.5) + 200.0
+    assert device.x_from_state(far) == 1.0
+    assert device.rate(-1.0, far) < 0
+    assert device.rate(1.0, far) > 0
+
+
+@given(x=st.floats(0.001, 0.999), v=st.floats(-2, 2), p=st.integers(1, 10))
+def test_joglekar_rate_is_that_of_the_published_equation(x, v, p):
+    device = make_device("linear_drift", "joglekar", {"p": p})
+    s = device.state_from_x(x)
+    published = device.k * device.current(v, s) * (1 - (2 * x - 1) ** (2 * p))
+    assert device.rate(v, s) * x * (1 - x) == pytest.approx(published, rel=1e-9, abs=1e-12)
+
+
+@given(x=st.floats(0.01, 0.99), v=st.floats(-2, 2))
+def test_hard_stop_rate_is_that_of_the_published_equation(x, v):
+    device = make_device("linear_drift", "hp")
+    s, step = device.state_from_x(x), 1e-6
+    slope = (device.state_from_x(x + step) - device.state_from_x(x - step)) / (2 * step)
+    assert device.rate(v, s) == pytest.approx(slope * device.k * device.current(v, s), rel=1e-6, abs=1e-12)
+
+
+def test_yakopcic_currents_and_thresholds_are_the_published_ones():
+    device = make_device("yakopcic", "miao")
+    assert device.current(0.5, 0.3) == pytest.approx(0.11 * 0.3 * np.sinh(0.5 * 0.5))
+    assert np.all(device.rate(np.array([-0.75, 0.0, 0.09]), 0.4) == 0)
+    assert device.rate(0.2, 0.1) == pytest.approx(7.5 * (np.exp(0.2) - np.exp(0.09)))
+    assert device.rate(-1.0, 0.9) == pytest.approx(-2 * (np.exp(1.0) - np.exp(0.75)))
+
+
+@pytest.mark.parametrize(("model", "preset"), EVERY_PRESET)
+def test_every_preset_is_cited(model, preset):
+    published = load_presets(model)[preset]
+    assert "(20" in published.source
+    assert 0 <= published.x0 <= 1
+    assert published.amplitude > 0 < published.frequency
+
+
+def test_parameters_replace_those_of_a_preset():
+    device = make_device("linear_drift", "hp", {"Roff": "20k"})
+    assert isinstance(device, LinearDrift)
+    assert device.Roff == 20e3
+    assert device.Ron == 100.0
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (("memristor",), "unknown model"),
+        (("yakopcic", "obla"), "did you mean 'oblea'"),
+        (("linear_drift", None, {"Ron": 1}), "Roff: is required"),
+        (("linear_drift", "hp", {"Ron": "20k"}), "Roff must be above Ron"),
+        (("linear_drift", "hp", {"window": "zha"}), "window"),
+        (("linear_drift", "hp", {"Ron": "nan"}), "Ron"),
+        (("linear_drift", "joglekar", {"p": 0}), "p:"),
+    ],
+)
+def test_bad_models_are_named(args, reason):
+    with pytest.raises(ModelError, match=reason):
+        make_device(*args)

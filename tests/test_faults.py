@@ -1,0 +1,209 @@
+"""What can go wrong in ngspice becomes a typed error that keeps netlist and log, and the next run works."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+
+import pytest
+
+from spicecim import errors
+from spicecim.engines import simulate
+from spicecim.ngspice.client import Worker, shared_worker
+from spicecim.ngspice.engine import simulate_ngspice
+
+LONG = """* a transient that would run for hours
+V1 1 0 SIN(0 1 1meg)
+R1 1 0 1k
+.tran 1n 1000 0 1n
+.end
+"""
+NO_SOLUTION = """* no current satisfies both sources
+V1 1 0 1
+V2 1 0 2
+R1 1 0 1
+.tran 1u 1m
+.end
+"""
+SYNTAX_ERROR = """* a model with a syntax error
+V1 1 0 1
+B1 1 0 I = v(1)*(1 +*
+.tran 1u 1m
+.end
+"""
+UNKNOWN_SUBCIRCUIT = """* an instance of nothing
+V1 1 0 1
+X1 1 0 nothing
+.tran 1u 1m
+.end
+"""
+QUITS = """* ends the process that it runs in
+V1 1 0 1
+R1 1 0 1
+.control
+quit 7
+.endc
+.tran 1u 1m
+.end
+"""
+
+
+@pytest.fixture
+def worker():
+    """A worker of the test's own."""
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+def assert_kept(error, netlist):
+    assert (error.folder / "netlist.cir").read_text() == netlist
+    assert (error.folder / "ngspice.log").exists()
+    assert str(error.folder) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("netlist", "kind"),
+    [
+        (SYNTAX_ERROR, errors.NetlistError),
+        (UNKNOWN_SUBCIRCUIT, errors.NetlistError),
+        (NO_SOLUTION, errors.ConvergenceError),
+        (QUITS, errors.WorkerCrashError),
+    ],
+    ids=["syntax error", "unknown subcircuit", "no solution", "quit"],
+)
+def test_a_bad_netlist_is_a_typed_error_and_the_next_run_works(worker, make_bench, netlist, kind):
+    with pytest.raises(kind) as caught:
+        worker.run(netlist, ["time"], time_limit=20)
+    assert_kept(caught.value, netlist)
+    assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
+
+
+def test_a_transient_that_dies_on_the_way_is_no_result(make_bench, worker, monkeypatch):
+    """The engine's own check: whatever ngspice says, the stop time must have been reached."""
+    from spicecim.ngspice import engine
+
+    bench = make_bench()
+    netlist = engine.crossbar_netlist(bench)
+    # beyond 2 ms this current has no value
+    dies = "Bdies 0 dies I = sqrt(0.002 - time)\nRdies dies 0 1\n"
+    broken = netlist.text.replace("* row drivers", dies + "* row drivers")
+    monkeypatch.setattr(engine, "crossbar_netlist", lambda _: type(netlist)(bench, broken, netlist.vectors))
+    with pytest.raises(errors.ConvergenceError, match=r"gave up at 0\.002 s of 0\.01 s") as caught:
+        simulate_ngspice(bench, time_limit=20, worker=worker)
+    assert_kept(caught.value, broken)
+    monkeypatch.undo()
+    simulate_ngspice(bench, worker=worker)
+
+
+def test_a_missing_vector_is_no_result(make_bench, worker, monkeypatch):
+    from spicecim.ngspice import engine
+
+    bench = make_bench()
+    netlist = engine.crossbar_netlist(bench)
+    vectors = {**netlist.vectors, "i_column": ["i(vsense_0)", "i(vsense_9)"]}
+    monkeypatch.setattr(engine, "crossbar_netlist", lambda _: type(netlist)(bench, netlist.text, vectors))
+    with pytest.raises(errors.IncompleteResultError, match="vsense_9"):
+        simulate_ngspice(bench, worker=worker)
+
+
+def test_a_run_that_would_take_hours_ends_at_its_time_limit(worker, make_bench):
+    worker.capabilities()
+    started = time.monotonic()
+    with pytest.raises(errors.TimeLimitError, match="2 s") as caught:
+        worker.run(LONG, ["time"], time_limit=2)
+    assert time.monotonic() - started < 4
+    assert_kept(caught.value, LONG)
+    assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
+
+
+def test_a_worker_killed_in_the_middle_of_a_run_is_a_typed_error(worker, make_bench):
+    worker.capabilities()
+    process = worker._process.pid
+    threading.Timer(0.5, os.kill, (process, signal.SIGKILL)).start()
+    with pytest.raises(errors.WorkerCrashError, match="SIGKILL") as caught:
+        worker.run(LONG, ["time"], time_limit=30)
+    assert_kept(caught.value, LONG)
+    assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
+
+
+def test_a_worker_killed_between_two_runs_is_replaced(worker, make_bench):
+    simulate_ngspice(make_bench(), worker=worker)
+    os.kill(worker._process.pid, signal.SIGKILL)
+    time.sleep(0.2)
+    assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
+
+
+def test_a_missing_library_is_a_typed_error(monkeypatch, tmp_path, make_bench):
+    monkeypatch.setenv("NGSPICE_LIBRARY_PATH", str(tmp_path / "libngspice.so"))
+    with pytest.raises(errors.NgspiceNotFoundError, match="does not exist"):
+        simulate(make_bench(), "ngspice")
+    (tmp_path / "libngspice.so").write_bytes(b"no library")
+    with pytest.raises(errors.NgspiceNotFoundError, match="cannot be loaded"):
+        simulate(make_bench(), "ngspice")
+    monkeypatch.undo()
+    assert simulate(make_bench(), "ngspice")["time"][0] == 0
+
+
+def test_an_interrupt_stops_the_run(worker, make_bench):
+    worker.capabilities()
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        worker.run(LONG, ["time"], time_limit=30)
+    assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
+
+
+def test_threads_share_the_worker(make_bench):
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(simulate(make_bench(), "ngspice"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    assert all(result.identical(results[0]) for result in results)
+
+
+def test_a_script_without_a_main_guard_can_simulate(tmp_path):
+    """The worker is no fork or spawn of the caller's main module."""
+    import subprocess
+    import sys
+
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import spicecim as sc\n"
+        "bench = sc.Testbench(device={'model': 'yakopcic'}, crossbar={'state': [[0.5]]},\n"
+        "                     drive={'kind': 'sine', 'amplitude': 0.3, 'frequency': 100})\n"
+        "print(sc.simulate(bench).sizes['column'])\n"
+    )
+    (tmp_path / "numpy.py").write_text("raise RuntimeError('a file beside the script passes for numpy')\n")
+    run = subprocess.run(
+        [sys.executable, "-P", script] if sys.version_info >= (3, 11) else [sys.executable, "-I", script],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert run.stdout.strip() == "1", run.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.TestbenchError([errors.Problem("a.b", "3", "is wrong")], "bench.yaml"),
+        errors.ConvergenceError("no", None, "log"),
+    ],
+)
+def test_errors_survive_pickling(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert type(again) is type(error)
+
+
+def test_all_errors_are_in_one_tree():
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert all(issubclass(kind, errors.SpiceCimError) for kind in kinds)
+    branches = (errors.InputError, errors.SimulationError)
+    assert all(issubclass(kind, branches) for kind in kinds if kind is not errors.SpiceCimError)
+
+
+def test_the_shared_worker_is_one():
+    assert shared_worker() is shared_worker()
