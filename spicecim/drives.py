@@ -58,6 +58,10 @@ class SineDrive(_RowDrive):
         angle = 2.0 * math.pi * self.frequency * np.asarray(time)[:, None] + self.phase
         return np.asarray(self.offset + self.amplitude * np.sin(angle))
 
+    def largest_voltage(self) -> float:
+        """Largest magnitude of any row's voltage (V)."""
+        return float(np.max(np.abs(self.offset) + np.abs(self.amplitude)))
+
     def periods(self) -> FloatArray:
         """Period of each row (s)."""
         return np.atleast_1d(1.0 / self.frequency)
@@ -97,6 +101,10 @@ class PulseDrive(_RowDrive):
         up = phase / self.rise
         down = (self.rise + self.width + self.fall - phase) / self.fall
         return np.asarray(self.low + (self.high - self.low) * np.clip(np.minimum(up, down), 0.0, 1.0))
+
+    def largest_voltage(self) -> float:
+        """Largest magnitude of any row's voltage (V)."""
+        return float(max(np.abs(self.low).max(), np.abs(self.high).max()))
 
     def periods(self) -> FloatArray:
         """Period of each row (s)."""
@@ -139,6 +147,10 @@ class SampledDrive(Section):
     def voltage(self, time: ArrayLike) -> FloatArray:
         """Voltage (time, row) at the instants `time` (s)."""
         return np.stack([np.interp(np.asarray(time), self.time, row) for row in self.voltages], axis=1)
+
+    def largest_voltage(self) -> float:
+        """Largest magnitude of any row's voltage (V)."""
+        return float(np.abs(self.voltages).max())
 
     def periods(self) -> FloatArray:
         """Time span of the samples (s), which stands for the period of every row."""

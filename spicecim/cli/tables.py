@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -81,14 +82,14 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
     names = summary.get("column_names") or [str(index) for index in range(len(first["mean_current_a"]))]
     measured = {"mean": "mean_current_a", "in phase": "in_phase_current_a"}
     measured = {title: key for title, key in measured.items() if key in first}
-    table = Table("column", title="column currents", title_justify="left")
+    table = _numbers("column")
     for title in measured:
         for engine in engines:
-            table.add_column(f"{title}\n{engine}", justify="right")
+            table.add_column(f"{title}\n{engine}", justify="right", no_wrap=True)
     if "column_relative_error" in summary:
-        table.add_column("largest error\nof peak", justify="right")
+        table.add_column("error /\npeak", justify="right", no_wrap=True)
     if "average_power_w" in first:
-        table.add_column("average\npower", justify="right")
+        table.add_column("mean\npower", justify="right", no_wrap=True)
     for index, name in enumerate(names):
         cells = [format_quantity(engines[e][key][index], "A") for key in measured.values() for e in engines]
         if "column_relative_error" in summary:
@@ -106,10 +107,10 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
 def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
     """Print the loops' measures, a line a frequency."""
     engines = measured["engines"]
-    table = Table("frequency")
-    for title in ("lobe area", "effective\nconductance", "pinch\noffset"):
+    table = _numbers("frequency")
+    for title in ("lobe area", "mean |i|\n/ mean |v|", "pinch\noffset"):
         for engine in engines:
-            table.add_column(f"{title}\n{engine}", justify="right")
+            table.add_column(f"{title}\n{engine}", justify="right", no_wrap=True)
     for index, frequency in enumerate(measured["frequency_hz"]):
         table.add_row(
             format_quantity(frequency, "Hz"),
@@ -123,6 +124,13 @@ def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
         slope = "" if math.isnan(values["slope"]) else f"; slope of log(area) above it {values['slope']:.4f}"
         console.print(Text(f"{engine}: largest lobe at {format_quantity(values['peak_frequency_hz'], 'Hz')}{slope}"))
     console.print(Text(f"results in {folder}: {', '.join(measured['artifacts'])}"))
+
+
+def _numbers(first: str) -> Table:
+    """A table of numbers narrow enough for a terminal of 80 characters."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    return table
 
 
 def _facts(summary: dict[str, Any]) -> list[str]:

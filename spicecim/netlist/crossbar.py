@@ -78,7 +78,7 @@ def crossbar_netlist(testbench: Testbench) -> CrossbarNetlist:
     vectors = _vectors(testbench, cells)
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
     single = rows == columns == 1 and testbench.crossbar.ideal
-    largest_voltage = float(np.abs(testbench.drive.voltage(testbench.time_grid())).max())
+    largest_voltage = testbench.drive.largest_voltage()
     largest_current = float(np.abs(device.current([-largest_voltage, largest_voltage], device.state_from_x(1.0))).max())
     context: dict[str, Any] = {
         **subcircuit_context(testbench.device, device),

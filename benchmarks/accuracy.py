@@ -1,0 +1,144 @@
+"""Measure the accuracy that docs/accuracy.md states, and print its tables as Markdown.
+
+Run as ``python benchmarks/accuracy.py``; it takes about a minute.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import brentq
+
+import spicecim as sc
+from spicecim.measure import effective_conductance
+from spicecim.ngspice.client import shared_worker
+
+RON, ROFF, K, X0 = 100.0, 16e3, 1e4, 0.02
+"""Linear drift of the HP device: resistances (ohm), k (1/C) and initial state of the Joglekar table."""
+
+STATE_IS_X = f"""* linear drift, window of Joglekar and Wolf with p = 1, x itself as the state, as widely copied
+Vdrive p 0 SIN(0 1 {{frequency!r}})
+Bcurrent p 0 I = v(p)/({ROFF!r} - {ROFF - RON!r}*v(x))
+Cstate x 0 1
+Brate 0 x I = {K!r}*v(p)/({ROFF!r} - {ROFF - RON!r}*v(x))*(1 - (2*v(x) - 1)*(2*v(x) - 1))
+.ic v(x)={X0!r}
+.options reltol=1e-6 abstol=1e-12 vntol=1e-9
+.tran {{step!r}} {{period!r}} 0 {{step!r}}
+.end
+"""
+
+
+def exact_conductance(frequency: float) -> float:
+    """Mean |i| over mean |v| (S) of the first cycle at 1 V, from the closed form of the flux in the charge."""
+    flux = 1.0 / (np.pi * frequency)
+
+    def excess(charge: float) -> float:
+        logarithm = np.logaddexp(np.log1p(-X0), np.log(X0) + 4 * K * charge)
+        return float(ROFF * charge - (ROFF - RON) / (4 * K) * logarithm - flux)
+
+    return float(brentq(excess, 0.0, flux / RON, xtol=1e-20, rtol=1e-14)) / flux
+
+
+def copied_conductance(frequency: float) -> float:
+    """The same in ngspice with x as the state (S)."""
+    netlist = STATE_IS_X.format(frequency=frequency, period=1 / frequency, step=1 / frequency / 1000)
+    vectors = shared_worker().run(netlist, ["time", "v(p)", "i(vdrive)"], time_limit=60).vectors
+    time, v, i = (vectors[name] for name in ("time", "v(p)", "i(vdrive)"))
+    assert time is not None
+    assert v is not None
+    assert i is not None
+    return effective_conductance(time, v, -i)
+
+
+def joglekar_table() -> list[list[str]]:
+    """Effective conductance against the closed form."""
+    frequencies = [0.10, 0.14, 0.18, 0.20]
+    sweeps = {
+        engine: sc.hysteresis(
+            "linear_drift", preset="joglekar", x0=X0, amplitude=1.0, frequency=frequencies, engine=engine
+        ).measures["effective_conductance"].values
+        for engine in ("ngspice", "reference")
+    }  # fmt: skip
+    rows = []
+    for index, frequency in enumerate(frequencies):
+        exact = exact_conductance(frequency)
+        measured = [sweeps["ngspice"][index], sweeps["reference"][index], copied_conductance(frequency)]
+        rows.append(
+            [f"{frequency:.2f}", f"{exact:.4e}", *[f"{100 * (value / exact - 1):+.3f} %" for value in measured]]
+        )
+    return rows
+
+
+def crossbar(rows: int, columns: int, points_per_period: int) -> sc.Testbench:
+    """Oblea devices at 0.45 V, rows from 100 Hz to 10 kHz, random states."""
+    return sc.Testbench(
+        device={"model": "yakopcic", "preset": "oblea"},
+        crossbar={"state": np.random.default_rng(rows).uniform(0, 1, (rows, columns))},
+        drive={"kind": "sine", "amplitude": 0.45, "frequency": np.geomspace(100, 10e3, rows)},
+        analysis={"probe": "cells", "points_per_period": points_per_period},
+    )
+
+
+def crossbar_table() -> list[list[str]]:
+    """Column currents and energy of crossbars."""
+    rows = []
+    for shape, points in (((9, 4), 50), ((9, 4), 100), ((9, 4), 200), ((9, 4), 400), ((16, 16), 100)):
+        bench = crossbar(*shape, points)
+        spice = sc.simulate(bench, "ngspice")
+        reference = sc.simulate(bench, "reference", time=spice["time"].values)
+        rows.append([
+            f"{shape[0]} x {shape[1]}",
+            str(points),
+            f"{sc.compare(spice, reference).worst:.1e}",
+            reference.attrs["state_error"],
+            f"{sc.energy_balance(spice).error:.1e}",
+            f"{sc.energy_balance(reference).error:.1e}",
+        ])  # fmt: skip
+    return rows
+
+
+def abrupt_table() -> list[list[str]]:
+    """A device that switches within a thousandth of a period, at several numbers of points."""
+    rows = []
+    for points in (100, 400, 1600, 6400):
+        bench = sc.Testbench(
+            device={"model": "linear_drift", "preset": "hp"},
+            crossbar={"state": [[0.1]]},
+            drive={"kind": "sine", "amplitude": 1, "frequency": 0.2},
+            analysis={"points_per_period": points},
+        )
+        spice = sc.simulate(bench, "ngspice")
+        reference = sc.simulate(bench, "reference", time=spice["time"].values)
+        means = [float(sc.measure.rectified_mean_current(run)[0]) for run in (spice, reference)]
+        rows.append([str(points), f"{sc.compare(spice, reference).worst:.1e}", f"{abs(means[0] / means[1] - 1):.1e}"])
+    return rows
+
+
+def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    """Print one Markdown table."""
+    print(f"\n{title}\n")
+    for row in [header, ["---"] * len(header), *rows]:
+        print(f"| {' | '.join(row)} |")
+
+
+def main() -> None:
+    """Print all tables."""
+    print(f"spicecim {sc.__version__}, ngspice {shared_worker().capabilities().version}")
+    print_table(
+        "Effective conductance of the first cycle, linear drift with the Joglekar window (p = 1)",
+        ["f (Hz)", "exact (S)", "spicecim, ngspice", "spicecim, reference", "x as the state, ngspice"],
+        joglekar_table(),
+    )
+    print_table(
+        "Column currents of ngspice against the reference core, and energy not accounted for",
+        ["crossbar", "points a period", "error of peak", "error of x in the core", "energy, ngspice", "energy, core"],
+        crossbar_table(),
+    )
+    print_table(
+        "A device that switches abruptly (linear drift, hard stops, 0.2 Hz)",
+        ["points a period", "largest error of peak", "error of the rectified mean"],
+        abrupt_table(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The command line as a user meets it: a process, its output and its exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import bench_dict
+
+SPICECIM = Path(sys.executable).with_name("spicecim")
+
+
+def spicecim(*arguments, cwd=None, env=None):
+    """Run the installed command."""
+    return subprocess.run(
+        [SPICECIM, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True, timeout=120
+    )  # fmt: skip
+
+
+@pytest.fixture
+def bench_file(tmp_path):
+    """Write a testbench and return its path."""
+
+    def write(**sections):
+        path = tmp_path / "bench.yaml"
+        path.write_text(yaml.safe_dump(bench_dict(**sections)))
+        return path
+
+    return write
+
+
+def test_help_names_every_command():
+    result = spicecim("--help")
+    assert result.returncode == 0
+    for command in ("doctor", "models", "schema", "netlist", "run", "hysteresis", "demo"):
+        assert command in result.stdout
+
+
+def test_help_loads_no_heavy_package():
+    code = (
+        "import sys, contextlib, io\n"
+        "sys.argv = ['spicecim', '--help']\n"
+        "from spicecim.cli import main\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()\n"
+        "print(*{'numpy', 'xarray', 'matplotlib', 'scipy', 'pydantic', 'PySpice'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.strip() == "", result.stdout + result.stderr
+
+
+def test_doctor_finds_what_is_there():
+    result = spicecim("doctor", "--json")
+    assert result.returncode == 0
+    found = json.loads(result.stdout)
+    names = {"libngspice", "ngspice version", "KLU", "OSDI", "XSPICE", "C compiler", "OpenVAF", "PySpice"}
+    assert names <= set(found)
+    assert found["PySpice"]["found"] == "1.5"
+    assert "libngspice" in spicecim("doctor").stdout
+
+
+def test_doctor_says_what_to_do_where_nothing_runs(tmp_path):
+    result = spicecim("doctor", "--json", env={"NGSPICE_LIBRARY_PATH": str(tmp_path / "gone.so"), "PATH": ""})
+    assert result.returncode == 1
+    found = json.loads(result.stdout)
+    assert found["libngspice"]["status"] == "missing"
+    assert "gone.so" in found["libngspice"]["advice"]
+    assert found["C compiler"]["status"] == "optional"
+    assert "gcc" in found["C compiler"]["advice"]
+
+
+def test_models_are_listed_and_described():
+    assert "yakopcic" in spicecim("models").stdout
+    described = json.loads(spicecim("models", "yakopcic", "--json").stdout)
+    assert described["presets"]["oblea"]["parameters"]["Ap"] == 4000
+    assert described["parameters"]["b"]["unit"] == "1/V"
+    assert "doi:" in spicecim("models", "linear_drift").stdout
+    assert {model["name"] for model in json.loads(spicecim("models", "--json").stdout)} == {"linear_drift", "yakopcic"}
+
+
+def test_the_schema_is_json():
+    assert "crossbar" in json.loads(spicecim("schema").stdout)["properties"]
+
+
+def test_a_netlist_goes_to_a_file_or_to_the_terminal(bench_file, tmp_path):
+    printed = spicecim("netlist", bench_file())
+    spicecim("netlist", bench_file(), "-o", tmp_path / "out.cir")
+    assert printed.stdout == (tmp_path / "out.cir").read_text()
+    assert printed.stdout.endswith(".end\n")
+
+
+def test_a_run_leaves_everything_in_its_folder(bench_file, tmp_path):
+    bench = bench_file(analysis={"probe": "cells", "points_per_period": 200})
+    result = spicecim("run", bench, "-o", tmp_path / "out", "--json")
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["passed"]
+    assert summary["max_relative_error"] < 1e-4
+    assert summary["energy_balance_error"] < 1e-9
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(summary["artifacts"])
+
+
+@pytest.mark.parametrize("engine", ["ngspice", "reference"])
+def test_one_engine_alone(bench_file, tmp_path, engine):
+    result = spicecim("run", bench_file(), "-o", tmp_path / "out", "--engine", engine)
+    assert result.returncode == 0, result.stderr
+    assert "average" in result.stdout
+    assert (tmp_path / "out" / f"{engine}.nc").exists()
+
+
+def test_frequencies_may_follow_each_other(tmp_path):
+    result = spicecim(
+        "hysteresis", "yakopcic", "--preset", "oblea", "--amplitude", "450mV", "--frequency", "100", "1k", "10k",
+        "-o", tmp_path, "--json",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    measured = json.loads(result.stdout)
+    assert measured["frequency_hz"] == [100, 1000, 10000]
+    assert set(measured["engines"]) == {"ngspice", "reference"}
+    assert {path.name for path in tmp_path.iterdir()} == set(measured["artifacts"])
+    table = spicecim("hysteresis", "yakopcic", "--frequency", "100", "-o", tmp_path, "--engine", "reference")
+    assert "lobe area" in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["run", "gone.yaml", "-o", "out"], "gone.yaml"),
+        (["netlist", "gone.yaml"], "gone.yaml"),
+        (["models", "nope"], "unknown model 'nope'"),
+        (["hysteresis", "yakopcic", "--frequency", "10M", "-o", "out"], "mega in SI and milli in SPICE"),
+        (["hysteresis", "yakopcic", "--frequency", "10", "-o", "out", "--engine", "hspice"], "unknown engine"),
+        (["run"], "BENCH.yaml"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_bad_input_is_one_message_and_status_2(tmp_path, arguments, reason):
+    result = spicecim(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert reason in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_bad_testbench_names_file_and_field(bench_file, tmp_path):
+    result = spicecim("run", bench_file(crossbar={"state": [[2]]}), "-o", tmp_path / "out")
+    assert result.returncode == 2
+    assert "bench.yaml: crossbar.state: must be between 0 and 1" in result.stderr
+
+
+def test_wires_that_the_reference_does_not_cover_are_refused_before_anything_runs(bench_file, tmp_path):
+    bench = bench_file(crossbar={"state": [[0.5]] * 3, "wire_row": 1})
+    result = spicecim("run", bench, "-o", tmp_path / "out")
+    assert result.returncode == 2
+    assert "crossbar.wire_row" in result.stderr
+    assert not (tmp_path / "out" / "ngspice.nc").exists()
+
+
+def test_a_failed_simulation_is_status_3_and_says_where_it_is_kept(bench_file, tmp_path):
+    bench = bench_file(analysis={"points_per_period": 1_000_000, "duration": "100"})
+    result = spicecim("run", bench, "-o", tmp_path / "out", "--engine", "ngspice", "--time-limit", "1.5")
+    assert result.returncode == 3
+    assert "time limit of 1.5 s" in result.stderr
+    kept = Path(result.stderr.split("kept in ")[1].strip())
+    assert (kept / "netlist.cir").exists()
+    assert (kept / "ngspice.log").exists()
+    assert "Traceback" not in result.stderr
+
+
+def test_a_traceback_is_for_the_asking():
+    assert "Traceback" in spicecim("--debug", "models", "nope").stderr
+
+
+def test_an_unusable_folder_is_bad_input(bench_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = spicecim("run", bench_file(), "-o", tmp_path / "file")
+    assert result.returncode == 2
+    assert "cannot make the folder" in result.stderr
+
+
+def test_the_version_is_the_package_s():
+    from importlib.metadata import version
+
+    assert spicecim("--version").stdout.strip() == f"spicecim {version('spicecim')}"
