@@ -22,3 +22,4 @@ from .testbench import Testbench as Testbench
 from .version import __version__ as __version__
 from .waveforms import load_waveforms as load_waveforms
 from .waveforms import save_waveforms as save_waveforms
+from .waveforms import testbench_of as testbench_of

@@ -1,0 +1,61 @@
+"""What the README and the documents show works as it stands there."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spicecim.devices import MODELS
+from spicecim.drives import PulseDrive, SampledDrive, SineDrive
+from spicecim.testbench import Analysis, Crossbar, DeviceChoice, Testbench
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    return [text for label, text in fenced if label == language]
+
+
+def test_the_python_of_the_readme_runs():
+    (code,) = blocks("python")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert len(run.stdout.splitlines()) >= 5
+
+
+COMMANDS = [line for block in blocks("") for line in block.splitlines() if line.startswith("spicecim ")]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_of_the_readme_run(line, tmp_path):
+    command = shlex.split(line, comments=True)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    program = Path(sys.executable).with_name("spicecim")
+    run = subprocess.run([program, *command[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+
+
+def test_commands_were_found():
+    assert len(COMMANDS) == 5
+
+
+def test_links_lead_to_files():
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_field_and_model_is_documented():
+    text = (ROOT / "docs" / "testbench.md").read_text(encoding="utf-8")
+    sections = (Testbench, DeviceChoice, Crossbar, Analysis, SineDrive, PulseDrive, SampledDrive)
+    for name in [field for section in sections for field in section.model_fields] + list(MODELS):
+        assert f"`{name}" in text or f"{name}`" in text, name
+
+
+def test_the_example_is_valid():
+    assert Testbench.from_yaml(ROOT / "examples" / "bench.yaml").shape == (3, 2)
