@@ -11,9 +11,9 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from spicecim.engines import simulate
+from spicecim.engines import Engine, simulate
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.netlist import render_netlist
 from spicecim.plotting import (
@@ -134,9 +134,7 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
     return Demo(bench, runs, sweeps, summary)
 
 
-def _sweep(
-    engine: Any, frequencies: NDArray[np.float64], progress: Callable[[str, float], None]
-) -> HysteresisSweep:  # fmt: skip
+def _sweep(engine: Engine, frequencies: ArrayLike, progress: Callable[[str, float], None]) -> HysteresisSweep:
     return hysteresis(
         "yakopcic", preset="oblea", amplitude=AMPLITUDE, frequency=frequencies, engine=engine, points_per_period=400,
         progress=lambda fraction: progress(f"hysteresis in {engine}", fraction),

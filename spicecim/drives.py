@@ -120,7 +120,7 @@ class PulseDrive(_RowDrive):
             starts = delay + period * np.arange(max(0, math.ceil((duration - delay) / period)))
             instants.append((starts[:, None] + np.cumsum([0.0, rise, width, fall])).ravel())
         corners = np.unique(np.concatenate(instants))
-        return corners[(corners > 0) & (corners < duration)]
+        return np.asarray(corners[(corners > 0) & (corners < duration)])
 
 
 class SampledDrive(Section):

@@ -111,4 +111,4 @@ def graded_nodes(density: int, kinks: tuple[float, ...] = ()) -> FloatArray:
     middle = np.linspace(step, 1.0 - step, 30 * density + 1)[1:-1]
     # a node next to a kink would make an interval too short to divide by
     middle = middle[np.all(np.abs(middle[:, None] - np.array([*kinks, -1.0])) > 1e-9, axis=1)]
-    return np.unique(np.concatenate([[0.0, 1.0], tail, middle, 1.0 - tail, kinks]))
+    return np.asarray(np.unique(np.concatenate([[0.0, 1.0], tail, middle, 1.0 - tail, kinks])))

@@ -33,6 +33,12 @@ RUNS_A_WORKER = 200
 START_LIMIT = 60.0
 """Seconds that a worker may take to load libngspice and say what it can do."""
 
+# With the caller's own module path and not, as Python has it, the current folder first: a file there could pass for a
+# module.
+_BOOT = (
+    "import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); from spicecim.ngspice.worker import main; main()"
+)
+
 _LOG_LINES = 15
 _NOISE = ("Note:", "Circuit:", "Doing analysis", "Using ", "No. of Data Rows", "Reference value")
 
@@ -145,14 +151,14 @@ class Worker:
         if self._owner == os.getpid():
             self._stop()
         ours, theirs = socket.socketpair()
-        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
-        # Without it the current folder comes first in the worker's path and a file there could pass for a module.
-        environment["PYTHONSAFEPATH"] = "1"
+        path = os.pathsep.join(entry for entry in sys.path if entry)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "spicecim.ngspice.worker", str(theirs.fileno()), library],
-            pass_fds=[theirs.fileno()], env=environment,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, "-c", _BOOT, path, str(theirs.fileno()), library],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         theirs.close()
         self._connection = Connection(ours.detach())
         self._owner, self._library, self._runs = os.getpid(), library, 0

@@ -1,4 +1,4 @@
-"""The process that ngspice runs in: ``python -m spicecim.ngspice.worker FD`` answers requests on a socket.
+"""The process that ngspice runs in: `main` answers requests on a socket that it inherited.
 
 A request is a `Request`, its answers are any number of floats (the fraction of the transient that is done) and then one
 `Answer`. Whatever ngspice writes goes line by line to the log file of the run, so that it survives a crash.
@@ -83,7 +83,8 @@ def _answer(session: Session, request: Request) -> Answer:
     return Answer("done" if simulated else "nothing simulated", capabilities=capabilities, vectors=vectors)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve the socket whose number, and the libngspice whose path, are the arguments."""
     # An interrupt from the keyboard reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(Connection(int(sys.argv[1])), sys.argv[2])
