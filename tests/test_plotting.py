@@ -98,7 +98,7 @@ def test_figures_are_saved_as_png_and_pdf(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("largest", "prefix"), [(0.45, "m"), (1.0, ""), (999.0, ""), (1e3, "k"), (2.2e-6, "\N{MICRO SIGN}"), (0.0, "")]
+    ("largest", "prefix"), [(0.45, "m"), (1.0, ""), (940.0, ""), (1e3, "k"), (2.2e-6, "\N{MICRO SIGN}"), (0.0, "")]
 )
 def test_prefixes(largest, prefix):
     assert si_prefix(largest)[1] == prefix

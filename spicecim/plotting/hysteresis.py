@@ -21,7 +21,7 @@ def plot_hysteresis(sweeps: Mapping[str, HysteresisSweep], frequencies: Sequence
     Parameters
     ----------
     sweeps
-        Sweeps of one device over the same frequencies, by the name of their engine. The loops are the first one's.
+        Sweeps over the same frequencies by name, such as that of their engine. The loops are the first one's.
     frequencies
         Frequencies (Hz) whose loops are shown; by default all, or six of them where there are more.
     """

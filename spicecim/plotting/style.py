@@ -80,10 +80,10 @@ def label_axis(axis: Axis, name: str, unit: str) -> None:
 
 
 def si_prefix(largest: float) -> tuple[float, str]:
-    """Return the power of 1000 that brings a value to between 1 and 1000, and its SI prefix."""
+    """Return the power of 1000 that brings a value to between 0.95 and 950, and its SI prefix."""
     if not math.isfinite(largest) or largest == 0:
         return 1.0, ""
-    exponent = min(max(3 * math.floor(math.log10(abs(largest) * (1 + 1e-9)) / 3), -24), 12)
+    exponent = min(max(3 * math.floor(math.log10(abs(largest) / 0.95) / 3), -24), 12)
     return 10.0**exponent, _PREFIXES[exponent]
 
 
