@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 import spicecim as sc
 from spicecim.measure import effective_conductance
 from spicecim.ngspice.client import shared_worker
+from spicecim.ngspice.run import run_netlist
 
 RON, ROFF, K, X0 = 100.0, 16e3, 1e4, 0.02
 """Linear drift of the HP device: resistances (ohm), k (1/C) and initial state of the Joglekar table."""
@@ -41,12 +42,8 @@ def exact_conductance(frequency: float) -> float:
 def copied_conductance(frequency: float) -> float:
     """The same in ngspice with x as the state (S)."""
     netlist = STATE_IS_X.format(frequency=frequency, period=1 / frequency, step=1 / frequency / 1000)
-    vectors = shared_worker().run(netlist, ["time", "v(p)", "i(vdrive)"], time_limit=60).vectors
-    time, v, i = (vectors[name] for name in ("time", "v(p)", "i(vdrive)"))
-    assert time is not None
-    assert v is not None
-    assert i is not None
-    return effective_conductance(time, v, -i)
+    vectors = run_netlist(netlist, ["time", "v(p)", "i(vdrive)"]).vectors
+    return effective_conductance(vectors["time"], vectors["v(p)"], -vectors["i(vdrive)"])
 
 
 def joglekar_table() -> list[list[str]]:

@@ -12,6 +12,7 @@ from spicecim import errors
 from spicecim.engines import simulate
 from spicecim.ngspice.client import Worker, shared_worker
 from spicecim.ngspice.engine import simulate_ngspice
+from spicecim.ngspice.run import run_netlist
 
 LONG = """* a transient that would run for hours
 V1 1 0 SIN(0 1 1meg)
@@ -75,7 +76,7 @@ def assert_kept(error, netlist):
 )
 def test_a_bad_netlist_is_a_typed_error_and_the_next_run_works(worker, make_bench, netlist, kind):
     with pytest.raises(kind) as caught:
-        worker.run(netlist, ["time"], time_limit=20)
+        run_netlist(netlist, ["time"], time_limit=20, worker=worker)
     assert_kept(caught.value, netlist)
     assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
 
@@ -112,7 +113,7 @@ def test_a_run_that_would_take_hours_ends_at_its_time_limit(worker, make_bench):
     worker.capabilities()
     started = time.monotonic()
     with pytest.raises(errors.TimeLimitError, match="2 s") as caught:
-        worker.run(LONG, ["time"], time_limit=2)
+        run_netlist(LONG, ["time"], time_limit=2, worker=worker)
     assert time.monotonic() - started < 4
     assert_kept(caught.value, LONG)
     assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
@@ -123,7 +124,7 @@ def test_a_worker_killed_in_the_middle_of_a_run_is_a_typed_error(worker, make_be
     process = worker._process.pid
     threading.Timer(0.5, os.kill, (process, signal.SIGKILL)).start()
     with pytest.raises(errors.WorkerCrashError, match="SIGKILL") as caught:
-        worker.run(LONG, ["time"], time_limit=30)
+        run_netlist(LONG, ["time"], time_limit=30, worker=worker)
     assert_kept(caught.value, LONG)
     assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
 
@@ -150,7 +151,7 @@ def test_an_interrupt_stops_the_run(worker, make_bench):
     worker.capabilities()
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        worker.run(LONG, ["time"], time_limit=30)
+        run_netlist(LONG, ["time"], time_limit=30, worker=worker)
     assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
 
 

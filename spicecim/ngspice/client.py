@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from spicecim.errors import (
-    ConvergenceError,
-    NetlistError,
-    NgspiceNotFoundError,
-    SimulationError,
-    TimeLimitError,
-    WorkerCrashError,
-)
+from spicecim.errors import NgspiceNotFoundError, TimeLimitError, WorkerCrashError
 from spicecim.ngspice.library import HOW_TO_INSTALL, find_library
-from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Answer, Capabilities, Request
+from spicecim.ngspice.messages import LOG_FILE, Answer, Capabilities, Request
 
 RUNS_A_WORKER = 200
 """A worker is replaced after this many runs, so that nothing can build up in libngspice."""
@@ -41,12 +32,6 @@ _BOOT = (
 
 _LOG_LINES = 15
 _NOISE = ("Note:", "Circuit:", "Doing analysis", "Using ", "No. of Data Rows", "Reference value")
-
-_FAILURES: dict[str, tuple[type[SimulationError], str]] = {
-    "netlist rejected": (NetlistError, "ngspice could not read the netlist"),
-    "nothing simulated": (ConvergenceError, "ngspice found no solution at the start"),
-    "quit": (WorkerCrashError, "ngspice was told to quit"),
-}
 
 Progress = Callable[[float], None]
 
@@ -70,14 +55,14 @@ class Worker:
         return answer.capabilities
 
     def run(
-        self, netlist: str, vectors: list[str], time_limit: float | None = None, progress: Progress | None = None
+        self, folder: Path, vectors: list[str], time_limit: float | None = None, progress: Progress | None = None
     ) -> Answer:
-        """Run a netlist and return the vectors asked for.
+        """Run the netlist in a folder and ask for vectors.
 
         Parameters
         ----------
-        netlist
-            The netlist, with one analysis.
+        folder
+            Holds ``netlist.cir``; gets ``ngspice.log``.
         vectors
             Names such as ``time``, ``v(node)`` and ``i(source)``.
         time_limit
@@ -88,21 +73,17 @@ class Worker:
         Raises
         ------
         SimulationError
-            One of its kinds. The folder that it names keeps the netlist and the log.
+            If the process died, took too long, or could not load ngspice. How the run ended otherwise is in the answer.
         """
         with self._lock:
             if self._runs >= RUNS_A_WORKER:
                 self._stop()
-            folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
-            (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
             answer = self._ask(Request(folder, vectors), time_limit, progress)
             self._runs += 1
             if answer.outcome != "done":
                 # After an error libngspice may crash in the next run.
                 self._stop()
-                failure, message = _FAILURES[answer.outcome]
-                raise failure(message, folder, log_tail(folder))
-        return Answer("done", str(folder), answer.capabilities, answer.vectors)
+        return answer
 
     def close(self) -> None:
         """End the process."""
@@ -137,8 +118,6 @@ class Worker:
             raise
         if message.outcome == "no library":
             self._stop()
-            if request.folder is not None:
-                shutil.rmtree(request.folder, ignore_errors=True)
             raise NgspiceNotFoundError(f"{message.message}; {HOW_TO_INSTALL}")
         return message
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from spicecim.devices import Device
-from spicecim.errors import ConvergenceError, IncompleteResultError
 from spicecim.fields import FloatArray
 from spicecim.netlist import CrossbarNetlist, crossbar_netlist, equation_netlist
-from spicecim.ngspice.client import Progress, Worker, log_tail, shared_worker
-from spicecim.ngspice.messages import Answer
+from spicecim.ngspice.client import Progress, Worker
+from spicecim.ngspice.run import run_netlist
 from spicecim.testbench import DeviceChoice, Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
-
-_STOP_TOLERANCE = 1e-9
-"""Relative distance from the stop time at which a transient counts as complete: ngspice's own rounding of steps."""
 
 
 def simulate_ngspice(
@@ -55,49 +48,27 @@ def simulate_ngspice(
     """
     netlist = crossbar_netlist(testbench)
     names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
-    answer = (worker or shared_worker()).run(netlist.text, names, time_limit, progress)
-    vectors = _complete_vectors(answer, testbench.duration)
-    shutil.rmtree(answer.message, ignore_errors=True)
-    assert answer.capabilities is not None
+    run = run_netlist(
+        netlist.text, names, stop=testbench.duration, time_limit=time_limit, progress=progress, worker=worker
+    )
     attributes = {
         "engine": "ngspice",
-        "engine_version": answer.capabilities.version,
+        "engine_version": run.capabilities.version,
         "device_backend": "behavioral",
         "netlist_sha256": netlist.sha256,
         "spicecim_version": __version__,
     }
-    return make_waveforms(testbench, vectors["time"], _variables(netlist, vectors), attributes)
+    return make_waveforms(testbench, run.vectors["time"], _variables(netlist, run.vectors), attributes)
 
 
 def evaluate_equations(choice: DeviceChoice, v: ArrayLike, s: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Evaluate a device's subcircuit in ngspice: its current (A) and the rate of its state (1/s) at points (v, s)."""
     netlist = equation_netlist(choice, v, s)
-    answer = shared_worker().run(netlist.text, [*netlist.currents, *netlist.rates])
-    vectors = _complete_vectors(answer, None)
-    shutil.rmtree(answer.message, ignore_errors=True)
+    vectors = run_netlist(netlist.text, [*netlist.currents, *netlist.rates]).vectors
     # A source's current counts from its positive node through the source: the negative of what the device takes, and
     # of the state's current, which the device pushes into the node.
     current = -np.concatenate([vectors[name] for name in netlist.currents])
     return current, np.concatenate([vectors[name] for name in netlist.rates])
-
-
-def _complete_vectors(answer: Answer, stop: float | None) -> dict[str, FloatArray]:
-    """Return the vectors if all are there, of one length, finite, and reach the stop time; raise otherwise."""
-    folder = Path(answer.message)
-    missing = [name for name, values in answer.vectors.items() if values is None or not len(values)]
-    if missing:
-        raise IncompleteResultError(f"ngspice gave no {', '.join(missing[:5])}", folder, log_tail(folder))
-    vectors = {name: values for name, values in answer.vectors.items() if values is not None}
-    if stop is not None and abs(vectors["time"][-1] - stop) > _STOP_TOLERANCE * stop:
-        reached = float(vectors["time"][-1])
-        raise ConvergenceError(f"ngspice gave up at {reached:g} s of {stop:g} s", folder, log_tail(folder))
-    lengths = {len(values) for values in vectors.values()}
-    if len(lengths) != 1:
-        raise IncompleteResultError(f"vectors have different lengths: {sorted(lengths)}", folder, log_tail(folder))
-    bad = [name for name, values in vectors.items() if not np.isfinite(values).all()]
-    if bad:
-        raise IncompleteResultError(f"values that are not finite in {', '.join(bad[:5])}", folder, log_tail(folder))
-    return vectors
 
 
 def _variables(netlist: CrossbarNetlist, vectors: dict[str, FloatArray]) -> dict[str, FloatArray]:

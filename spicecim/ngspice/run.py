@@ -1,0 +1,108 @@
+"""One netlist run to complete vectors, or to an error that keeps what is needed to look into it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicecim.errors import (
+    ConvergenceError,
+    IncompleteResultError,
+    NetlistError,
+    NgspiceNotFoundError,
+    SimulationError,
+    WorkerCrashError,
+)
+from spicecim.fields import FloatArray
+from spicecim.ngspice.client import Progress, Worker, log_tail, shared_worker
+from spicecim.ngspice.messages import NETLIST_FILE, Capabilities
+
+_FAILURES: dict[str, tuple[type[SimulationError], str]] = {
+    "netlist rejected": (NetlistError, "ngspice could not read the netlist"),
+    "nothing simulated": (ConvergenceError, "ngspice found no solution at the start"),
+    "quit": (WorkerCrashError, "ngspice was told to quit"),
+}
+
+_STOP_TOLERANCE = 1e-9
+"""Relative distance from the stop time at which a transient counts as complete: ngspice's own rounding of steps."""
+
+
+@dataclass(frozen=True)
+class NetlistRun:
+    """The vectors that were asked for, complete and finite, and what the ngspice that made them can do."""
+
+    vectors: dict[str, FloatArray]
+    capabilities: Capabilities
+
+
+def run_netlist(
+    netlist: str,
+    vectors: list[str],
+    *,
+    stop: float | None = None,
+    time_limit: float | None = None,
+    progress: Progress | None = None,
+    worker: Worker | None = None,
+) -> NetlistRun:
+    """Run a netlist with one analysis.
+
+    Parameters
+    ----------
+    netlist
+        The netlist.
+    vectors
+        Names such as ``time``, ``v(node)`` and ``i(source)``.
+    stop
+        Stop time (s) that a transient must reach; ``time`` is then among the vectors.
+    time_limit
+        Seconds after which the run is stopped; None for no limit.
+    progress
+        Called now and then with the fraction of a transient that is done.
+    worker
+        The process to run in; by default the one that all runs share.
+
+    Raises
+    ------
+    SimulationError
+        One of its kinds, unless all vectors are there, of one length, finite, and reach the stop time. The folder that
+        it names keeps the netlist and the log.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
+    (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
+    try:
+        answer = (worker or shared_worker()).run(folder, vectors, time_limit, progress)
+    except NgspiceNotFoundError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    if answer.outcome in _FAILURES:
+        failure, message = _FAILURES[answer.outcome]
+        raise failure(message, folder, log_tail(folder))
+    complete = _complete(answer.vectors, stop, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    assert answer.capabilities is not None
+    return NetlistRun(complete, answer.capabilities)
+
+
+def _complete(
+    vectors: dict[str, NDArray[np.float64] | None], stop: float | None, folder: Path
+) -> dict[str, FloatArray]:  # fmt: skip
+    """Return the vectors if all are there, of one length, finite, and reach the stop time; raise otherwise."""
+    missing = [name for name, values in vectors.items() if values is None or not len(values)]
+    if missing:
+        raise IncompleteResultError(f"ngspice gave no {', '.join(missing[:5])}", folder, log_tail(folder))
+    found = {name: values for name, values in vectors.items() if values is not None}
+    if stop is not None and abs(found["time"][-1] - stop) > _STOP_TOLERANCE * stop:
+        reached = float(found["time"][-1])
+        raise ConvergenceError(f"ngspice gave up at {reached:g} s of {stop:g} s", folder, log_tail(folder))
+    lengths = {len(values) for values in found.values()}
+    if len(lengths) != 1:
+        raise IncompleteResultError(f"vectors have different lengths: {sorted(lengths)}", folder, log_tail(folder))
+    bad = [name for name, values in found.items() if not np.isfinite(values).all()]
+    if bad:
+        raise IncompleteResultError(f"values that are not finite in {', '.join(bad[:5])}", folder, log_tail(folder))
+    return found
