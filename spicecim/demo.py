@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.engines import Engine, simulate
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
+from spicecim.json_text import write_json
 from spicecim.netlist import render_netlist
 from spicecim.plotting import (
     new_figure,
@@ -25,7 +26,7 @@ from spicecim.plotting import (
     save_figure,
     styled,
 )
-from spicecim.runs import write_json
+from spicecim.runs import clear_results
 from spicecim.summary import summarize
 from spicecim.testbench import Testbench
 from spicecim.waveforms import save_waveforms
@@ -90,6 +91,7 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
     """
     from skimage import data
 
+    clear_results(folder)
     image: NDArray[np.uint8] = data.camera()  # type: ignore[no-untyped-call]
     bench = demo_testbench(image)
     artifacts = [folder / "testbench.yaml", folder / "netlist.cir"]
@@ -125,7 +127,10 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
         **summarize(runs),
         "column_names": names,
         "hysteresis": {
-            engine: {name: float(sweep.measures.attrs[name]) for name in ("peak_frequency", "slope")}
+            engine: {
+                "peak_frequency_hz": float(sweep.measures.attrs["peak_frequency"]),
+                "log_log_slope": float(sweep.measures.attrs["slope"]),
+            }
             for engine, sweep in sweeps.items()
         },
         "artifacts": [path.name for path in artifacts] + ["summary.json"],

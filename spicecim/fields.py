@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,14 +118,16 @@ def _to_floats(value: Any, unit: str) -> FloatArray:
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
         array = value.astype(float)
         if not np.isfinite(array).all():
-            raise QuantityError(f"{_place(array, ~np.isfinite(array))} is not finite")
+            raise QuantityError(f"must be finite; {_place(array, ~np.isfinite(array))}")
         return array
     if isinstance(value, str | numbers.Real):
         return np.asarray(parse_quantity(value, unit))
     try:
         objects = np.array(value, dtype=object)
-    except ValueError:
+    except (ValueError, RuntimeError, RecursionError):
         raise QuantityError("the rows do not have the same length") from None
+    if objects.ndim > 2:
+        raise QuantityError(f"is nested {objects.ndim} deep")
     array = np.empty(objects.shape)
     for index, item in np.ndenumerate(objects):
         if isinstance(item, list | tuple):
@@ -141,7 +144,7 @@ def _load_array(text: str, folder: Path) -> FloatArray:
     path = folder / name
     try:
         loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"cannot read an array from {path}: {error}") from None
     if isinstance(loaded, np.ndarray):
         return loaded
@@ -156,8 +159,9 @@ def _load_array(text: str, folder: Path) -> FloatArray:
 def _check_bounds(array: FloatArray, minimum: float, maximum: float, exclusive: bool) -> None:
     bad = (array <= minimum if exclusive else array < minimum) | (array > maximum)
     if bad.any():
-        allowed = f"between {minimum:g} and {maximum:g}" if math.isfinite(maximum) else f"at least {minimum:g}"
-        raise ValueError(f"must be {f'above {minimum:g}' if exclusive else allowed}; {_place(array, bad)}")
+        lower = f"above {minimum:g}" if exclusive else f"at least {minimum:g}"
+        both = f"between {minimum:g} and {maximum:g}"
+        raise ValueError(f"must be {both if math.isfinite(maximum) and not exclusive else lower}; {_place(array, bad)}")
 
 
 def _place(array: FloatArray, bad: NDArray[np.bool_]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from spicecim.devices.library import get_preset
 from spicecim.engines import Engine, simulate
-from spicecim.errors import InputError
+from spicecim.errors import InputError, QuantityError
 from spicecim.measure.loops import (
     effective_conductance,
     in_phase_conductance,
@@ -21,6 +21,7 @@ from spicecim.measure.loops import (
     peak_frequency,
     pinch_offset,
 )
+from spicecim.measure.windows import in_window
 from spicecim.quantities import parse_quantity
 from spicecim.testbench import Testbench
 
@@ -92,7 +93,10 @@ def hysteresis(
     >>> bool((sweep.measures.pinch_offset < 1e-4).all())
     True
     """
-    frequencies = [parse_quantity(value, "Hz") for value in np.atleast_1d(np.asarray(frequency, dtype=object))]
+    try:
+        frequencies = [parse_quantity(value, "Hz") for value in np.atleast_1d(np.asarray(frequency, dtype=object))]
+    except QuantityError as error:
+        raise InputError(f"frequency: {error}") from None
     if not frequencies or np.any(np.diff(frequencies) <= 0):
         raise InputError(f"frequency must be increasing, with one value at least; it is {frequencies}")
     if cycle < 1:
@@ -114,8 +118,7 @@ def hysteresis(
             source="hysteresis",
         )
         waveforms = simulate(bench, engine)
-        start = (cycle - 1) / value
-        loops.append(waveforms.isel(time=waveforms["time"].values >= start * (1 - 1e-12)))
+        loops.append(in_window(waveforms, ((cycle - 1) / value, cycle / value)))
         if progress is not None:
             progress((index + 1) / len(frequencies))
     return HysteresisSweep(loops, _measures(np.array(frequencies), loops))

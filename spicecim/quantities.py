@@ -11,19 +11,22 @@ from quantiphy import InvalidNumber, Quantity
 
 from spicecim.errors import QuantityError
 
-_NAMES = {
+UNITS: dict[str, set[str]] = {
     "Hz": {"Hz"},
     "V": {"V"},
     "s": {"s"},
     "rad": {"rad"},
     "ohm": {"ohm", "Ohm", "ohms", "Ohms", "\N{GREEK CAPITAL LETTER OMEGA}", "\N{OHM SIGN}"},
     "F": {"F"},
-    "": set[str](),
+    "A": {"A"},
+    "m": {"m"},
+    "": set(),
 }
 
 _SPICE_MEGA = re.compile(r"(?<=[\d.])\s*meg", re.IGNORECASE)
 _BARE_M = re.compile(r"[\d.]\s*M$")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+# QuantiPhy reads more than that: '0,45' as 45, '1:30' as 30 and '0x10' as 0 of the unit 'x10'.
+_QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*[A-Za-z\N{MICRO SIGN}\u03bc\u03a9\u2126]*")
 
 
 def parse_quantity(value: Any, unit: str = "") -> float:
@@ -34,8 +37,8 @@ def parse_quantity(value: Any, unit: str = "") -> float:
     value
         A number, or a text with an optional SI scale factor and unit: ``0.45``, ``"10k"``, ``"50us"``, ``"1 meg"``.
     unit
-        The unit that the quantity has: ``"V"``, ``"Hz"``, ``"s"``, ``"rad"``, ``"ohm"``, ``"F"`` or ``""``.
-        A text may leave its unit out, but not name another one.
+        The unit that the quantity has: ``"V"``, ``"A"``, ``"Hz"``, ``"s"``, ``"rad"``, ``"ohm"``, ``"F"``, ``"m"`` or
+        ``""``. A text may leave its unit out, but not name another one.
 
     Returns
     -------
@@ -58,7 +61,10 @@ def parse_quantity(value: Any, unit: str = "") -> float:
     if isinstance(value, bool):
         raise QuantityError(f"{value!r} is not a number")
     if isinstance(value, numbers.Real):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise QuantityError("the number is too large") from None
     elif isinstance(value, str):
         number = _parse_text(value, unit)
     else:
@@ -72,12 +78,13 @@ def _parse_text(text: str, unit: str) -> float:
     stripped = text.strip()
     if _BARE_M.search(stripped):
         raise QuantityError(f"{text!r} is ambiguous: M is mega in SI and milli in SPICE; write meg or m")
+    if not _QUANTITY.fullmatch(stripped):
+        raise QuantityError(f"{text!r} is not a number such as 0.45, '10k' or '50us'")
     try:
         quantity = Quantity(_SPICE_MEGA.sub("M", stripped))
     except InvalidNumber:
         raise QuantityError(f"{text!r} is not a number such as 0.45, '10k' or '50us'") from None
-    # QuantiPhy takes whatever follows a number as its unit, so '0x10' is 0 of the unit 'x10'.
-    if not _NUMBER.match(stripped) or (quantity.units and quantity.units not in _NAMES[unit]):
+    if quantity.units and quantity.units not in UNITS[unit]:
         wanted = f"a quantity in {unit}" if unit else "a plain number"
         raise QuantityError(f"{text!r} is not {wanted}")
     return float(quantity)

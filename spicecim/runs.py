@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from spicecim.engines import Engine, simulate
 from spicecim.errors import InputError
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
+from spicecim.json_text import write_json
 from spicecim.netlist import render_netlist
 from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
 from spicecim.reference.engine import check_covered
@@ -30,6 +30,21 @@ def chosen_engines(engine: str) -> tuple[Engine, ...]:
     if engine not in choices:
         raise InputError(f"unknown engine {engine!r}; known are {', '.join(choices)}")
     return choices[engine]
+
+
+RESULTS = (
+    "testbench.yaml", "netlist.cir", "ngspice.nc", "reference.nc", "summary.json",
+    "hysteresis_ngspice.nc", "hysteresis_reference.nc", "hysteresis.json",
+    *(f"{figure}.{suffix}" for figure in ("row_drives", "column_currents", "power", "hysteresis", "image_patch")
+      for suffix in ("png", "pdf")),
+)  # fmt: skip
+"""Every file that a run leaves in its folder."""
+
+
+def clear_results(folder: Path) -> None:
+    """Remove what an earlier run left in a folder, so that results of two runs never stand side by side."""
+    for name in RESULTS:
+        (folder / name).unlink(missing_ok=True)
 
 
 def run_testbench(
@@ -62,6 +77,7 @@ def run_testbench(
     engines = chosen_engines(engine)
     if "reference" in engines:
         check_covered(testbench)
+    clear_results(folder)
     artifacts = [folder / "testbench.yaml"]
     testbench.to_yaml(artifacts[0])
     runs = {}
@@ -101,6 +117,7 @@ def run_hysteresis(
     progress: Report = lambda task, fraction: None,
 ) -> dict[str, Any]:
     """Measure a device's loops, write datasets, figure and ``hysteresis.json``, and return what was measured."""
+    clear_results(folder)
     sweeps: dict[str, HysteresisSweep] = {}
     artifacts = []
     for name in chosen_engines(engine):
@@ -119,7 +136,7 @@ def run_hysteresis(
             name: {
                 **{str(key): sweep.measures[key].values.tolist() for key in sweep.measures.data_vars},
                 "peak_frequency_hz": sweep.measures.attrs["peak_frequency"],
-                "slope": sweep.measures.attrs["slope"],
+                "log_log_slope": sweep.measures.attrs["slope"],
             }
             for name, sweep in sweeps.items()
         },
@@ -127,8 +144,3 @@ def run_hysteresis(
     }
     write_json(folder / "hysteresis.json", measured)
     return measured
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write plain values as readable JSON."""
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

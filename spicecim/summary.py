@@ -77,5 +77,5 @@ def _columns(run: xr.Dataset) -> dict[str, list[float]]:
             measured["in_phase_current_a"] = in_phase_current(run).sum("row").values.tolist()
     if bench.analysis.probe == "cells":
         measured["average_power_w"] = average_power(column_power(run)).values.tolist()
-        measured["largest_cell_power_w"] = [float(worst_case_power(cell_power(run)).max())]
+        measured["largest_cell_power_w"] = worst_case_power(cell_power(run)).max("row").values.tolist()
     return measured

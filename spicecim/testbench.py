@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +19,7 @@ from spicecim.drives import Drive
 from spicecim.errors import ModelError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
 from spicecim.problems import FieldError, problems_from
+from spicecim.quantities import parse_quantity
 
 States = Annotated[FloatArray, Quantities("", (2,), 0.0, 1.0)]
 Resistance = Annotated[float, Quantity("ohm", 0.0)]
@@ -27,13 +30,16 @@ PositiveNumber = Annotated[float, Quantity("", 0.0, exclusive=True)]
 _ROUNDING = 1e-9
 """Slack for durations that should equal a whole number of periods but are off by rounding."""
 
+_MOST_STEPS = 1e8
+"""More time steps than that are a mistake: their waveforms would not fit in memory."""
+
 
 class DeviceChoice(Section):
     """Which memristor stands at every crosspoint."""
 
     model: str = Field(description=f"name of a device model: {', '.join(MODELS)}")
     preset: str | None = Field(default=None, description="published parameter set; the model's first if left out")
-    parameters: dict[str, float | int | str] = Field(
+    parameters: dict[str, Any] = Field(
         default_factory=dict, description="parameters by name; with a preset, those that differ from it"
     )
     backend: Literal["auto", "osdi", "behavioral"] = Field(
@@ -56,6 +62,10 @@ class DeviceChoice(Section):
     @field_validator("parameters")
     @classmethod
     def _check_parameters(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        wrong = [name for name, item in value.items() if isinstance(item, bool) or not isinstance(item, Real | str)]
+        if wrong:
+            raise ValueError(f"{wrong[0]}: must be a number or a text")
+        value = {name: item if isinstance(item, str) else parse_quantity(item) for name, item in value.items()}
         if "model" in info.data and "preset" in info.data:
             _reject_as_value(make_device, info.data["model"], info.data["preset"], value)
         return value
@@ -158,6 +168,11 @@ class Testbench(Section):
         elif duration < slowest * (1 - _ROUNDING):
             field = "periods" if value.duration is None else "duration"
             raise FieldError(field, f"{duration:g} s is shorter than one period of the slowest row, {slowest:g} s")
+        if not duration / (float(drive.periods().min()) / value.points_per_period) <= _MOST_STEPS:
+            points = value.points_per_period
+            raise FieldError(
+                "points_per_period", f"{duration:g} s at {points} in the fastest period are over {_MOST_STEPS:g} steps"
+            )
         return value
 
     @property
@@ -205,8 +220,9 @@ class Testbench(Section):
         """Read a testbench from a YAML file; array files named in it are looked for in its folder."""
         path = Path(path)
         try:
-            values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        # beside its own errors, YAML's constructors let those of Python through for a value that its tag does not fit
+        except (OSError, yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise TestbenchError([Problem("", "", f"cannot be read: {error}")], str(path)) from None
         return cls.from_dict(values, folder=path.parent, source=str(path))
 
@@ -221,12 +237,31 @@ def _duration(analysis: Analysis, slowest: float) -> float:
     return slowest * (1.0 if analysis.periods is None else analysis.periods)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, but a key that stands twice is an error instead of the last one winning."""
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader with two changes that keep numbers what they look like.
+
+    A key that stands twice is an error instead of the last one winning, and only decimal numbers are numbers: YAML 1.1
+    reads ``1:30`` as 90 and ``010`` as 8.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_NUMERIC_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMERIC_TAGS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("-+.0123456789"),
+)

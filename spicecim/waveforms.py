@@ -93,7 +93,8 @@ testbench_of.__test__ = False  # type: ignore[attr-defined]  # not for pytest to
 
 def save_waveforms(dataset: xr.Dataset, path: str | Path) -> Path:
     """Write a dataset to a netCDF file and return its path."""
-    check_waveforms(dataset, *map(str, dataset.data_vars))
+    check_waveforms(dataset, *_known(dataset))
+    testbench_of(dataset)
     # As a variable, because HDF5 limits an attribute to 64 kB, which a large crossbar's states exceed.
     stored = dataset.assign(testbench=((), dataset.attrs["testbench"])).drop_attrs(deep=False)
     stored.attrs = {name: value for name, value in dataset.attrs.items() if name != "testbench"}
@@ -111,5 +112,10 @@ def load_waveforms(path: str | Path) -> xr.Dataset:
     except (OSError, ValueError, KeyError) as error:
         raise WaveformError(f"cannot read waveforms from {path}: {error}") from None
     dataset = dataset.drop_vars("testbench").assign_attrs(testbench=text)
-    check_waveforms(dataset, *map(str, dataset.data_vars))
+    check_waveforms(dataset, *_known(dataset))
     return dataset
+
+
+def _known(dataset: xr.Dataset) -> list[str]:
+    """Names of the dataset's variables that are waveforms; others may stand beside them."""
+    return [str(name) for name in dataset.data_vars if name in VARIABLES]

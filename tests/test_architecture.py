@@ -19,7 +19,7 @@ LAYERS = [
     {"testbench"},
     {"drives", "fields"},
     {"devices"},
-    {"quantities", "problems", "resources", "version"},
+    {"quantities", "problems", "resources", "version", "json_text"},
     {"errors"},
 ]
 """From the top down: a room imports its own and lower layers only."""

@@ -159,13 +159,47 @@ def test_wires_that_the_reference_does_not_cover_are_refused_before_anything_run
 
 
 def test_a_failed_simulation_is_status_3_and_says_where_it_is_kept(bench_file, tmp_path):
-    bench = bench_file(analysis={"points_per_period": 1_000_000, "duration": "100"})
+    bench = bench_file(analysis={"points_per_period": 1_000_000, "duration": "0.3"})
     result = spicecim("run", bench, "-o", tmp_path / "out", "--engine", "ngspice", "--time-limit", "1.5")
     assert result.returncode == 3
     assert "time limit of 1.5 s" in result.stderr
     kept = Path(result.stderr.split("kept in ")[1].strip())
     assert (kept / "netlist.cir").exists()
     assert (kept / "ngspice.log").exists()
+    assert "Traceback" not in result.stderr
+
+
+def test_results_of_two_runs_never_stand_side_by_side(bench_file, tmp_path):
+    out = tmp_path / "out"
+    assert spicecim("run", bench_file(), "-o", out).returncode == 0
+    (out / "notes.txt").write_text("mine")
+    assert spicecim("run", bench_file(), "-o", out, "--engine", "reference").returncode == 0
+    assert not (out / "ngspice.nc").exists()
+    assert not (out / "netlist.cir").exists()
+    assert spicecim("run", bench_file(), "-o", out, "--engine", "ngspice", "--time-limit", "0.002").returncode == 3
+    assert not (out / "summary.json").exists()
+    assert not (out / "reference.nc").exists()
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_engines_that_disagree_beyond_the_tolerance_are_status_1(bench_file, tmp_path):
+    result = spicecim("run", bench_file(), "-o", tmp_path / "out", "--tolerance", "1e-12")
+    assert result.returncode == 1
+    assert "NOT within the tolerance" in result.stdout
+
+
+def test_json_has_no_nan(tmp_path):
+    result = spicecim("hysteresis", "yakopcic", "--frequency", "100", "-o", tmp_path, "--engine", "reference", "--json")
+    measured = json.loads(result.stdout, parse_constant=lambda text: pytest.fail(f"{text} is no JSON"))
+    assert measured["engines"]["reference"]["log_log_slope"] is None
+    json.loads((tmp_path / "hysteresis.json").read_text(), parse_constant=lambda text: pytest.fail(text))
+
+
+def test_a_file_that_cannot_be_written_is_bad_input(bench_file, tmp_path):
+    (tmp_path / "out" / "summary.json").mkdir(parents=True)
+    result = spicecim("run", bench_file(), "-o", tmp_path / "out", "--engine", "reference")
+    assert result.returncode == 2
+    assert "summary.json" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -53,7 +53,7 @@ def test_the_summary_holds_its_numbers(demo):
     assert summary["device_backend"] == "behavioral"
     assert int(summary["ngspice_version"].split(".")[0]) >= 30
     assert summary["passed"] is True
-    slopes = [values["slope"] for values in summary["hysteresis"].values()]
+    slopes = [values["log_log_slope"] for values in summary["hysteresis"].values()]
     assert slopes[0] == pytest.approx(slopes[1], rel=1e-3)
 
 

@@ -58,6 +58,14 @@ def test_every_model_is_a_pinched_bounded_passive_device(model, preset, paramete
             assert rates.min() < 0
 
 
+def test_joglekar_states_of_0_and_1_are_fixed_points():
+    """The published equation does not move them, and no charge that a run brings does."""
+    device = make_device("linear_drift", "joglekar")
+    ends = device.state_from_x([0.0, 1.0])
+    assert device.x_from_state(ends).tolist() == [0.0, 1.0]
+    assert device.x_from_state(ends - 4 * device.k * np.array([-1.0, 1.0])).tolist() == [0.0, 1.0]  # after 1 C
+
+
 def test_joglekar_states_do_not_lock():
     """Where x is rounded to 1 the window is zero for ever; the state variable goes on and comes back."""
     device = make_device("linear_drift", "joglekar")
@@ -103,6 +111,8 @@ def test_parameters_replace_those_of_a_preset():
     device = make_device("linear_drift", "hp", {"Roff": "20k"})
     assert isinstance(device, LinearDrift)
     assert device.Roff == 20e3
+    assert make_device("linear_drift", "hp", {"Roff": "20 kohm"}).Roff == 20e3
+    assert make_device("yakopcic", "oblea", {"Vp": "170mV"}).Vp == pytest.approx(0.17)
     assert device.Ron == 100.0
 
 
@@ -116,6 +126,8 @@ def test_parameters_replace_those_of_a_preset():
         (("linear_drift", "hp", {"window": "zha"}), "window"),
         (("linear_drift", "hp", {"Ron": "nan"}), "Ron"),
         (("linear_drift", "joglekar", {"p": 0}), "p:"),
+        (("linear_drift", "joglekar", {"p": True}), "p: True is not a number"),
+        (("yakopcic", "oblea", {"Vp": "160 Hz"}), "Vp: '160 Hz' is not a quantity in V"),
     ],
 )
 def test_bad_models_are_named(args, reason):

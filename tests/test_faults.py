@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -147,11 +148,88 @@ def test_a_missing_library_is_a_typed_error(monkeypatch, tmp_path, make_bench):
     assert simulate(make_bench(), "ngspice")["time"][0] == 0
 
 
-def test_an_interrupt_stops_the_run(worker, make_bench):
+@pytest.mark.parametrize("time_limit", [0, -1, float("nan"), float("inf"), 1e10, "soon"])
+def test_an_unusable_time_limit_is_bad_input(make_bench, time_limit):
+    with pytest.raises((errors.InputError, ValueError), match=r"time_limit|finite|not a number"):
+        simulate(make_bench(), "ngspice", time_limit=time_limit)
+
+
+def test_a_library_that_is_not_ngspice_is_a_typed_error(monkeypatch, make_bench):
+    import _ctypes
+
+    monkeypatch.setenv("NGSPICE_LIBRARY_PATH", _ctypes.__file__)
+    with pytest.raises(errors.NgspiceNotFoundError, match="cannot be loaded"):
+        simulate(make_bench(), "ngspice")
+
+
+def test_the_log_shown_says_more_than_where_the_run_was(worker):
+    with pytest.raises(errors.TimeLimitError) as caught:
+        run_netlist(LONG, ["time"], time_limit=1, worker=worker)
+    assert "Reference value" not in caught.value.log
+
+
+def test_ngspice_ends_with_the_process_that_asked(tmp_path):
+    """A parent that is killed cannot stop its worker; the worker notices."""
+    import subprocess
+    import sys
+
+    (tmp_path / "long.cir").write_text(LONG)
+    script = (
+        "from spicecim.ngspice.client import shared_worker as w; from spicecim.ngspice.run import run_netlist\n"
+        "w().capabilities(); print(w()._process.pid, flush=True); run_netlist(open('long.cir').read(), ['time'])"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    worker_process = int(parent.stdout.readline())
+    time.sleep(0.5)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for _ in range(100):
+        if not _alive(worker_process):
+            return
+        time.sleep(0.1)
+    os.kill(worker_process, signal.SIGKILL)
+    pytest.fail("the worker outlived its parent by ten seconds")
+
+
+def _alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/stat")  # on Linux, where a process that nobody waits for stays as a zombie
+    return not status.exists() or status.read_text().split()[2] != "Z"
+
+
+def test_a_fork_while_a_thread_simulates_can_simulate(tmp_path):
+    import subprocess
+    import sys
+
+    script = tmp_path / "fork.py"
+    script.write_text(
+        "import os, threading, time, spicecim as sc\n"
+        "bench = lambda n: sc.Testbench(device={'model': 'yakopcic'}, crossbar={'state': [[0.5]]},\n"
+        "    drive={'kind': 'sine', 'amplitude': 0.3, 'frequency': 100}, analysis={'points_per_period': n})\n"
+        "threading.Thread(target=sc.simulate, args=(bench(200_000),), daemon=True).start()\n"
+        "time.sleep(0.6)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if sc.simulate(bench(50)).sizes['column'] == 1 else 1)\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.stdout.strip() == "0", run.stderr
+
+
+def test_an_interrupt_stops_the_run(worker, make_bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     worker.capabilities()
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         run_netlist(LONG, ["time"], time_limit=30, worker=worker)
+    assert list(tmp_path.iterdir()) == []
     assert simulate_ngspice(make_bench(), worker=worker)["time"][0] == 0
 
 

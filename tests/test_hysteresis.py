@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spicecim.errors import InputError, ModelError, TestbenchError
+from spicecim.errors import InputError, MeasurementError, ModelError, TestbenchError
 from spicecim.hysteresis_sweep import hysteresis
 
 
@@ -36,6 +36,12 @@ def test_a_later_cycle_can_be_measured():
     assert abs(float(first.measures["lobe_area"][0] / third.measures["lobe_area"][0]) - 1) > 0.01
 
 
+def test_a_later_cycle_starts_on_time_in_ngspice_too():
+    loop = hysteresis("yakopcic", frequency=[1000], cycle=2, points_per_period=100).loops[0]
+    assert float(loop["time"][0]) == pytest.approx(1e-3, rel=1e-12)
+    assert loop.attrs["engine"] == "ngspice"
+
+
 def test_progress_counts_frequencies():
     seen = []
     hysteresis("yakopcic", frequency=[100, 200], engine="reference", progress=seen.append)
@@ -49,9 +55,10 @@ def test_progress_counts_frequencies():
         ({"model": "yakopcic", "preset": "nope", "frequency": [1]}, ModelError, "unknown preset"),
         ({"model": "yakopcic", "frequency": [2, 1]}, InputError, "increasing"),
         ({"model": "yakopcic", "frequency": []}, InputError, "increasing"),
-        ({"model": "yakopcic", "frequency": ["10M"]}, ValueError, "ambiguous"),
+        ({"model": "yakopcic", "frequency": ["10M"]}, InputError, "frequency: .*ambiguous"),
         ({"model": "yakopcic", "frequency": [0]}, TestbenchError, "above 0"),
         ({"model": "yakopcic", "frequency": [1], "amplitude": "1 Hz"}, TestbenchError, "drive.amplitude"),
+        ({"model": "yakopcic", "frequency": [1], "amplitude": 0}, MeasurementError, "is the amplitude 0"),
         ({"model": "yakopcic", "frequency": [1], "x0": 2}, TestbenchError, "crossbar.state"),
         ({"model": "yakopcic", "frequency": [1], "cycle": 0}, InputError, "cycle"),
     ],

@@ -59,6 +59,10 @@ class TestCurrents:
         run = synthetic([sine(100, 0.7) + sine(300, 0.2), sine(100, 0.5, np.pi / 2) + 4.0])
         np.testing.assert_allclose(measure.in_phase_current(run), [[0.7, 0.0], [0.2, 0.0]], atol=1e-12)
 
+    def test_demodulation_of_some_rows(self):
+        run = synthetic([sine(100, 0.7) + sine(300, 0.2)])
+        np.testing.assert_allclose(measure.in_phase_current(run.isel(row=[1])), [[0.2]], atol=1e-12)
+
     def test_demodulation_needs_whole_cycles(self):
         with pytest.raises(MeasurementError, match="whole cycles of 100 Hz"):
             measure.in_phase_current(synthetic([sine(100)]), (0, 0.005))
@@ -145,6 +149,11 @@ class TestPower:
             errors.append(balance.error)
         assert errors[1] < 1e-6
         assert errors[1] < 0.4 * errors[0]
+
+    def test_a_part_of_the_crossbar_has_no_balance(self, make_bench):
+        run = simulate(make_bench(analysis={"probe": "cells"}), "reference")
+        with pytest.raises(MeasurementError, match="all rows and columns"):
+            measure.energy_balance(run.isel(column=[1]))
 
     def test_a_missing_part_shows(self, make_bench):
         run = simulate(make_bench(analysis={"probe": "cells"}), "reference")

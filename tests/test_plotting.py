@@ -79,6 +79,29 @@ def test_power(run):
         plot_power(run.drop_vars(["v_cell", "i_cell"]))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 32), (40, 3)])
+@pytest.mark.parametrize("amplitude", [0.0, 0.3])
+def test_power_of_any_shape(shape, amplitude):
+    from spicecim.testbench import Testbench
+
+    bench = Testbench(
+        device={"model": "yakopcic"},
+        crossbar={"state": np.full(shape, 0.5)},
+        drive={"kind": "sine", "amplitude": amplitude, "frequency": 100},
+        analysis={"probe": "cells", "points_per_period": 20},
+    )
+    figure = plot_power(simulate(bench, "reference"))
+    assert_legible(figure)
+    assert all(float(tick).is_integer() for tick in figure.axes[1].get_yticks())
+
+
+def test_one_frequency_keeps_its_units():
+    figure = plot_hysteresis({"reference": hysteresis("yakopcic", frequency=[300], engine="reference")})
+    assert_legible(figure)
+    labels = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+    assert "100\N{NO-BREAK SPACE}Hz" in labels
+
+
 def test_hysteresis_loops_and_areas():
     sweep = hysteresis("yakopcic", frequency=np.geomspace(30, 3e4, 9), engine="reference", points_per_period=100)
     figure = plot_hysteresis({"reference": sweep}, frequencies=[100, 1000])

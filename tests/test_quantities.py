@@ -38,10 +38,36 @@ def test_reads_what_people_write(text, unit, value):
     assert type(parse_quantity(text, unit)) is float
 
 
-@pytest.mark.parametrize("value", [True, None, [1], "", "abc", "0x10", "1D3", "10k;", "5\n.include x", "nan", "1e400"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        True,
+        None,
+        [1],
+        "",
+        "abc",
+        "0x10",
+        "1D3",
+        "10k;",
+        "5\n.include x",
+        "nan",
+        "1e400",
+        "0,45",
+        "1,5k",
+        "1:30",
+        "1=5",
+        "1_000",
+        "5 %",
+    ],
+)
 def test_refuses_what_is_no_number(value):
     with pytest.raises(QuantityError):
         parse_quantity(value, "ohm")
+
+
+def test_refuses_integers_beyond_a_float():
+    with pytest.raises(QuantityError, match="too large"):
+        parse_quantity(10**400)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

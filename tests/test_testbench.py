@@ -81,6 +81,20 @@ def test_one_value_serves_all_rows(make_bench):
         ({"analysis": {"duration": -1}}, "analysis.duration", "above 0"),
         ({"analysis": {"points_per_period": 2}}, "analysis.points_per_period", "greater than or equal to 8"),
         ({"analysis": {"probe": "all"}}, "analysis.probe", "'columns' or 'cells'"),
+        ({"analysis": {"periods": 1e9}}, "analysis.points_per_period", "over 1e+08 steps"),
+        (
+            {"drive": {"kind": "sine", "amplitude": 1e308, "frequency": 100}},
+            "drive.amplitude",
+            "between -1e+06 and 1e+06",
+        ),
+        ({"drive": {"kind": "sine", "amplitude": "0,45", "frequency": 100}}, "drive.amplitude", "not a number"),
+        ({"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": True}}}, "device.parameters", "a1"),
+        ({"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": None}}}, "device.parameters", "a1"),
+        (
+            {"device": {"model": "linear_drift", "preset": "joglekar", "parameters": {"p": True}}},
+            "device.parameters",
+            "p",
+        ),
         ({"surprise": 1}, "surprise", "unknown key"),
     ],
 )
@@ -182,6 +196,8 @@ def test_arrays_come_from_files_beside_the_yaml(tmp_path, rng):
     [("drive.npz", "name one of the arrays"), ("gone.npy", "cannot read"), ("bad.npy", "cannot read")],
 )
 def test_says_which_array_file_is_unusable(tmp_path, text, reason):
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 cut off")
     np.savez(tmp_path / "drive.npz", a=[1.0], b=[2.0])
     np.save(tmp_path / "bad.npy", np.array([{"a": "pickle"}], dtype=object), allow_pickle=True)
     with pytest.raises(TestbenchError, match=reason):
@@ -189,12 +205,53 @@ def test_says_which_array_file_is_unusable(tmp_path, text, reason):
 
 
 @pytest.mark.parametrize(
-    "text", ["device: {model: a\n", "device: 1\ndevice: 2\n", "\x00", "[1, 2]", "!!python/name:os.system"]
+    "text",
+    [
+        "device: {model: a\n",
+        "device: 1\ndevice: 2\n",
+        "\x00",
+        "",
+        "[1, 2]",
+        "!!python/name:os.system",
+        "device: !!float abc",
+        "device: !!bool xyz",
+        "device: !!timestamp 2020-99-99",
+        "device: 2020-99-99",
+        "crossbar: {state: &a [*a]}",
+        "[" * 3000,
+        f"crossbar: {{state: [[{'9' * 400}]]}}",
+        f"crossbar: {{state: [[{'9' * 5000}]]}}",
+    ],
 )
 def test_yaml_that_is_no_testbench_is_one_error(tmp_path, text):
     path = tmp_path / "bench.yaml"
     path.write_text(text)
     with pytest.raises(TestbenchError, match=r"bench\.yaml"):
+        Testbench.from_yaml(path)
+
+
+def test_numbers_are_decimal_and_keys_may_be_merged(tmp_path):
+    """YAML 1.1 would read 010 as 8 and 1:30 as 90."""
+    path = tmp_path / "bench.yaml"
+    text = yaml.safe_dump(bench_dict()).replace("frequency:", "phase: &zero 010\n  frequency:")
+    path.write_text(text + "common: &common {points_per_period: 50}\n")
+    with pytest.raises(TestbenchError, match="common"):
+        Testbench.from_yaml(path)
+    merged = "x: &d {amplitude: 1, frequency: 1e2}\n"
+    path.write_text(
+        merged + "device: {model: yakopcic}\ncrossbar: {state: [[0.5]]}\ndrive: {<<: *d, kind: sine, phase: 010}\n"
+    )
+    with pytest.raises(TestbenchError) as caught:
+        Testbench.from_yaml(path)
+    assert [problem.field for problem in caught.value.problems] == ["x"]
+    path.write_text(
+        "device: {model: yakopcic}\ncrossbar: {state: [[0.5]]}\n"
+        "drive: {kind: sine, amplitude: 1e-1, frequency: 1e2, phase: 010}\n"
+    )
+    drive = Testbench.from_yaml(path).drive
+    assert (drive.frequency[0], drive.phase[0]) == (100.0, 10.0)
+    path.write_text(path.read_text().replace("010", "1:30"))
+    with pytest.raises(TestbenchError, match=r"drive\.phase"):
         Testbench.from_yaml(path)
 
 

@@ -67,6 +67,13 @@ def test_broken_datasets_are_refused(waveforms, tmp_path, change, reason):
         save_waveforms(change(waveforms), tmp_path / "broken.nc")
 
 
+def test_variables_of_one_s_own_are_kept(waveforms, tmp_path):
+    more = waveforms.assign(note=("row", [1.0, 2.0, np.nan]))
+    assert load_waveforms(save_waveforms(more, tmp_path / "more.nc"))["note"].values[0] == 1.0
+    with pytest.raises(WaveformError, match="no testbench"):
+        save_waveforms(waveforms.drop_attrs(), tmp_path / "none.nc")
+
+
 def test_files_that_are_no_waveforms_are_refused(tmp_path):
     (tmp_path / "text.nc").write_text("no netCDF")
     xr.Dataset({"a": 1}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")

@@ -11,6 +11,7 @@ import typer
 from spicecim.errors import InputError, SimulationError, SpiceCimError
 
 EXIT_NOTHING_RUNS = 1
+EXIT_ENGINES_DISAGREE = 1
 EXIT_BAD_INPUT = 2
 EXIT_SIMULATION_FAILED = 3
 
@@ -33,16 +34,18 @@ def main() -> None:
     """Run the command line; the entry point of ``spicecim``."""
     try:
         app()
-    except SpiceCimError as error:
+    except (SpiceCimError, OSError, MemoryError) as error:
         if _state["debug"]:
             raise
         _fail(error)
 
 
-def _fail(error: SpiceCimError) -> NoReturn:
+def _fail(error: Exception) -> NoReturn:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", _plain(str(error)))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        "[bold red]error:[/]", _plain(str(error) or "out of memory")
+    )
     sys.exit(EXIT_SIMULATION_FAILED if isinstance(error, SimulationError) else EXIT_BAD_INPUT)
 
 
@@ -126,7 +129,7 @@ def netlist(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        _write(output, text)
+        output.write_text(text, encoding="utf-8")
 
 
 @app.command()
@@ -142,7 +145,10 @@ def run(
     ] = 1e-4,
     as_json: JsonFlag = False,
 ) -> None:
-    """Simulate a testbench and write netlist, datasets, figures and summary.json."""
+    """Simulate a testbench and write netlist, datasets, figures and summary.json.
+
+    The exit status is 1 if both engines ran and their column currents differ by more than the tolerance.
+    """
     from spicecim.cli import tables
     from spicecim.cli.progress import progress_bar
     from spicecim.runs import run_testbench
@@ -157,6 +163,8 @@ def run(
         tables.print_json(summary)
     else:
         tables.print_summary(summary, output)
+    if not summary.get("passed", True):
+        raise typer.Exit(EXIT_ENGINES_DISAGREE)
 
 
 @app.command()
@@ -166,7 +174,7 @@ def hysteresis(
     frequency: Annotated[
         list[str], typer.Option("--frequency", metavar="F...", help="Frequencies, such as: --frequency 30 100 1k")
     ],
-    more: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
     preset: Annotated[str | None, typer.Option(help="Published parameter set.")] = None,
     amplitude: Annotated[str | None, typer.Option(metavar="A", help="Amplitude; the preset's if left out.")] = None,
     engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
@@ -210,10 +218,3 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot make the folder {folder}: {error}") from None
     return folder
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spicecim.json_text import json_text
 from spicecim.quantities import format_quantity
 
 _STATUS_STYLE = {"ok": "green", "optional": "yellow", "missing": "bold red"}
 
 
 def print_json(values: Any) -> None:
-    """Print plain values and dataclasses as JSON; a number that JSON has no word for becomes null."""
-    print(json.dumps(_jsonable(values), indent=2))
+    """Print plain values and dataclasses as JSON."""
+    print(json_text(values))
 
 
 def print_findings(findings: list[Any]) -> None:
@@ -121,7 +120,8 @@ def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
     console = Console(highlight=False)
     console.print(table)
     for engine, values in engines.items():
-        slope = "" if math.isnan(values["slope"]) else f"; slope of log(area) above it {values['slope']:.4f}"
+        slope = values["log_log_slope"]
+        slope = "" if math.isnan(slope) else f"; slope of log(area) above it {slope:.4f}"
         console.print(Text(f"{engine}: largest lobe at {format_quantity(values['peak_frequency_hz'], 'Hz')}{slope}"))
     console.print(Text(f"results in {folder}: {', '.join(measured['artifacts'])}"))
 
@@ -139,7 +139,7 @@ def _facts(summary: dict[str, Any]) -> list[str]:
         f"worst case {format_quantity(summary['worst_case_power_w'], 'W')}"
     ]
     if "energy_balance_error" in summary:
-        lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of the energy delivered")
+        lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of its largest part")
     if "max_relative_error" in summary:
         verdict = "within" if summary["passed"] else "NOT within"
         lines.append(
@@ -153,15 +153,3 @@ def _facts(summary: dict[str, Any]) -> list[str]:
 
 def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _jsonable(values: Any) -> Any:
-    if dataclasses.is_dataclass(values) and not isinstance(values, type):
-        return _jsonable(dataclasses.asdict(values))
-    if isinstance(values, dict):
-        return {str(key): _jsonable(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_jsonable(value) for value in values]
-    if isinstance(values, float) and not math.isfinite(values):
-        return None
-    return values

@@ -13,9 +13,11 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from spicecim.quantities import parse_quantity
+from spicecim.errors import QuantityError
+from spicecim.problems import FieldError
+from spicecim.quantities import UNITS, parse_quantity
 
 FloatArray = NDArray[np.float64]
 
@@ -28,7 +30,7 @@ def parameter(unit: str, description: str, default: Any = ..., **bounds: Any) ->
     return Field(default, description=description, json_schema_extra={"unit": unit}, **bounds)
 
 
-Number = Annotated[float, BeforeValidator(lambda value: parse_quantity(value))]
+Number = Annotated[float, BeforeValidator(parse_quantity)]
 
 
 class Device(BaseModel):
@@ -54,6 +56,25 @@ class Device(BaseModel):
     def voltage_breaks(self) -> tuple[float, ...]:
         """Voltages (volt) at which the current or the rate is not smooth in `v`: integrators step onto them."""
         return (0.0,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_quantities(cls, values: Any) -> Any:
+        """Read texts in the unit of their parameter, and let no truth value pass for a number."""
+        if not isinstance(values, dict):
+            return values
+        read = dict(values)
+        for name, value in values.items():
+            extra = cls.model_fields[name].json_schema_extra if name in cls.model_fields else None
+            unit = str(extra["unit"]) if isinstance(extra, dict) else ""
+            try:
+                if isinstance(value, bool):
+                    raise QuantityError(f"{value!r} is not a number")
+                if isinstance(value, str) and unit in UNITS and unit:
+                    read[name] = parse_quantity(value, unit)
+            except QuantityError as error:
+                raise FieldError(name, str(error)) from None
+        return read
 
     @abstractmethod
     def state_from_x(self, x: ArrayLike) -> FloatArray:

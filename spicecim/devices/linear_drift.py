@@ -11,8 +11,9 @@ from scipy.special import expit, logit
 
 from spicecim.devices.base import Device, FloatArray, Number, graded_nodes, parameter
 
-NEAREST_STATE = 2.0**-53
-"""Distance from 0 and 1 of the outermost Joglekar states: the resolution of a float just below 1."""
+FIXED_POINT = 1e6
+"""State variable that stands for a Joglekar state of exactly 1 (or, negative, 0): leaving it takes 1e6 / (4 k) coulomb,
+25 C for the HP device, which no run comes near."""
 
 
 class LinearDrift(Device):
@@ -28,8 +29,8 @@ class LinearDrift(Device):
         ``f = 1 - (2x - 1)^(2p)``, Joglekar and Wolf, Eur. J. Phys. 30, 661-675 (2009),
         doi:10.1088/0143-0807/30/4/001. s = ln(x / (1 - x)), for which
         ``ds/dt = 4 k i (1 + u^2 + ... + u^(2p-2))``, u = 2x - 1, stays finite where x is rounded to 0 or 1 and the
-        window to zero for ever. x = 0 and x = 1, fixed points of the equation that no trajectory reaches, stand for the
-        nearest floats inside.
+        window to zero for ever. A cell that starts at exactly 0 or 1 stays there: these are fixed points of the
+        equation.
     ``biolek``
         ``f = 1 - (x - step(-i))^(2p)``, Biolek, Biolek and Biolkova, Radioengineering 18(2), 210-214 (2009).
         s = x. f jumps with the sign of i, where dx/dt is zero, so the rate is continuous.
@@ -74,7 +75,7 @@ class LinearDrift(Device):
         if self.window == "none":
             return (self._resistance(x) / self.Roff) ** 2
         if self.window == "joglekar":
-            return np.asarray(logit(np.clip(x, NEAREST_STATE, 1.0 - NEAREST_STATE)))
+            return np.asarray(np.clip(logit(x), -FIXED_POINT, FIXED_POINT))
         return x
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:

@@ -57,8 +57,9 @@ def in_phase_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.
     if not isinstance(drive, SineDrive):
         raise MeasurementError(f"an in-phase current needs a sine drive, not {drive.kind}")
     time = current["time"].values
-    check_whole_cycles(time[-1] - time[0], drive.frequency)
-    angle = 2.0 * math.pi * drive.frequency * time[:, None] + drive.phase
+    rows = waveforms["row"].values  # a dataset may hold some of the rows only
+    check_whole_cycles(time[-1] - time[0], drive.frequency[rows])
+    angle = 2.0 * math.pi * drive.frequency[rows] * time[:, None] + drive.phase[rows]
     tones = xr.DataArray(np.sin(angle), dims=("time", "row"), coords={"time": time, "row": waveforms["row"]})
     product = xr.concat([average(current * tones.isel(row=row)) for row in range(tones.sizes["row"])], dim="row")
     return _labelled(2.0 * product, "A", "in-phase column current").transpose("row", "column")

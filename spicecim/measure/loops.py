@@ -52,7 +52,7 @@ def pinch_offset(v: ArrayLike, i: ArrayLike) -> float:
     ]  # fmt: skip
     offsets = np.concatenate([on_zero, np.median(estimates, axis=0)])
     if not offsets.size or peak == 0.0:
-        raise MeasurementError("a pinch needs a voltage that crosses zero and a current")
+        raise MeasurementError("a pinch needs a voltage that crosses zero, and a current: is the amplitude 0?")
     return float(np.abs(offsets).max() / peak)
 
 

@@ -46,7 +46,8 @@ def worst_case_power(power: xr.DataArray, length: float = 0.0) -> xr.DataArray:
     power
         Power over time, of any other dimensions.
     length
-        Length of the window (s); 0 gives the largest instantaneous power.
+        Length of the window (s); 0 gives the largest instantaneous power. Between instants the power is taken as a
+        straight line.
     """
     time = power["time"].values
     span = float(time[-1] - time[0])
@@ -70,9 +71,9 @@ def worst_case_power(power: xr.DataArray, length: float = 0.0) -> xr.DataArray:
 class EnergyBalance:
     """Energies (J) over a run: delivered by the drivers, and where it went.
 
-    The sum of the parts misses `delivered` by `error` times it. With ideal wires and with resistances the powers
-    balance at every instant, so the error is that of the engine's currents. A capacitance's stored energy is exact,
-    while the other parts are integrals over the time grid: there the error falls with the square of the time step.
+    With ideal wires and with resistances the powers balance at every instant, so what is left is rounding. A
+    capacitance's stored energy is exact, while the other parts are integrals over the time grid: then the error is that
+    of the grid.
     """
 
     delivered: float
@@ -92,7 +93,10 @@ class EnergyBalance:
 
 def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
     """Account for the energy of a run; needs ``probe: cells``."""
-    crossbar = testbench_of(waveforms).crossbar
+    bench = testbench_of(waveforms)
+    crossbar = bench.crossbar
+    if (waveforms.sizes["row"], waveforms.sizes["column"]) != bench.shape:
+        raise MeasurementError("an energy balance needs all rows and columns of the crossbar")
     check_waveforms(waveforms, "v_row", "i_row", "i_column", "v_cell", "i_cell")
     wires = stored = 0.0
     if not crossbar.ideal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import xarray as xr
 
@@ -9,12 +11,13 @@ from spicecim.errors import MeasurementError
 from spicecim.fields import FloatArray
 
 Window = tuple[float, float]
+Waveform = TypeVar("Waveform", xr.DataArray, xr.Dataset)
 
 _ROUNDING = 1e-9
 
 
-def in_window(values: xr.DataArray, window: Window | None) -> xr.DataArray:
-    """Return the part of a waveform within a window (start, stop) in seconds; None is all of it.
+def in_window(values: Waveform, window: Window | None) -> Waveform:
+    """Return the part of a waveform or dataset within a window (start, stop) in seconds; None is all of it.
 
     Where an end of the window falls between two instants, the waveform is joined by a straight line there.
 

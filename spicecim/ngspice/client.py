@@ -162,13 +162,22 @@ def log_tail(folder: Path | None) -> str:
     if folder is None or not (folder / LOG_FILE).exists():
         return ""
     lines = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join([line for line in lines if line.strip() and not line.startswith(_NOISE)][-_LOG_LINES:])
+    return "\n".join([line for line in lines if line.strip() and not line.lstrip().startswith(_NOISE)][-_LOG_LINES:])
 
 
-_worker = Worker()
-atexit.register(_worker.close)
+_shared = Worker()
 
 
 def shared_worker() -> Worker:
     """Return the worker that all runs of this process share."""
-    return _worker
+    return _shared
+
+
+def _replace_shared_worker() -> None:
+    """Give a forked process a worker of its own: the inherited one may be locked by a thread that it does not have."""
+    global _shared
+    _shared = Worker()
+
+
+os.register_at_fork(after_in_child=_replace_shared_worker)
+atexit.register(lambda: _shared.close())

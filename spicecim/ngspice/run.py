@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spicecim.errors import (
     ConvergenceError,
     IncompleteResultError,
+    InputError,
     NetlistError,
     NgspiceNotFoundError,
     SimulationError,
@@ -21,6 +22,7 @@ from spicecim.errors import (
 from spicecim.fields import FloatArray
 from spicecim.ngspice.client import Progress, Worker, log_tail, shared_worker
 from spicecim.ngspice.messages import NETLIST_FILE, Capabilities
+from spicecim.quantities import parse_quantity
 
 _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
     "netlist rejected": (NetlistError, "ngspice could not read the netlist"),
@@ -30,6 +32,9 @@ _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
 
 _STOP_TOLERANCE = 1e-9
 """Relative distance from the stop time at which a transient counts as complete: ngspice's own rounding of steps."""
+
+_LONGEST_LIMIT = 1e6
+"""Seconds; the operating system's waits do not take much longer ones."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,15 @@ def run_netlist(
         One of its kinds, unless all vectors are there, of one length, finite, and reach the stop time. The folder that
         it names keeps the netlist and the log.
     """
+    if time_limit is not None:
+        time_limit = parse_quantity(time_limit, "s")
+        if not 0.0 < time_limit <= _LONGEST_LIMIT:
+            raise InputError(f"time_limit must be above 0 and at most {_LONGEST_LIMIT:g} s; it is {time_limit:g} s")
     folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
     (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
     try:
         answer = (worker or shared_worker()).run(folder, vectors, time_limit, progress)
-    except NgspiceNotFoundError:
+    except (NgspiceNotFoundError, KeyboardInterrupt):
         shutil.rmtree(folder, ignore_errors=True)
         raise
     if answer.outcome in _FAILURES:

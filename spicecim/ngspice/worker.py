@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from spicecim.ngspice.session import Session
 
 _PROGRESS_INTERVAL = 0.1
+_PARENT_INTERVAL = 0.5
 
 
 class _Log:
@@ -62,7 +64,7 @@ def serve(connection: Connection, library: str) -> None:
                 from spicecim.ngspice.session import Session
 
                 session = Session(library, log.write, report)
-            except (OSError, NameError, ImportError) as error:
+            except (OSError, NameError, ImportError, AttributeError) as error:
                 connection.send(Answer("no library", f"{library} cannot be loaded: {error}"))
                 continue
         connection.send(_answer(session, request))
@@ -83,8 +85,16 @@ def _answer(session: Session, request: Request) -> Answer:
     return Answer("done" if simulated else "nothing simulated", capabilities=capabilities, vectors=vectors)
 
 
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent has: in the middle of a run nothing else would."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_INTERVAL)
+    os._exit(1)
+
+
 def main() -> None:
     """Serve the socket whose number, and the libngspice whose path, are the arguments."""
     # An interrupt from the keyboard reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     serve(Connection(int(sys.argv[1])), sys.argv[2])

@@ -25,7 +25,7 @@ def plot_hysteresis(sweeps: Mapping[str, HysteresisSweep], frequencies: Sequence
     frequencies
         Frequencies (Hz) whose loops are shown; by default all, or six of them where there are more.
     """
-    (_, first), *_ = sweeps.items()
+    (shown, first), *_ = sweeps.items()
     available = first.measures["frequency"].values
     wanted = available[np.unique(np.linspace(0, len(available) - 1, 6).astype(int))]
     if frequencies is not None:
@@ -38,7 +38,7 @@ def plot_hysteresis(sweeps: Mapping[str, HysteresisSweep], frequencies: Sequence
         left.plot(v, i, color=COLORS[index % len(COLORS)], label=format_quantity(float(value), "Hz", 3))
     label_axis(left.xaxis, "voltage", "V")
     label_axis(left.yaxis, "current", "A")
-    left.legend(loc="upper left")
+    left.legend(loc="upper left", title=shown, alignment="left")
     for index, (engine, sweep) in enumerate(sweeps.items()):
         area, slope = sweep.measures["lobe_area"], sweep.measures.attrs["slope"]
         note = "" if np.isnan(slope) else f", slope {slope:.3f}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from spicecim.measure import average_power, cell_power, row_power, worst_case_power
 from spicecim.plotting.style import COLORS, label_axis, new_figure, si_prefix, styled
@@ -35,15 +36,16 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
     label_axis(left.xaxis, "time", "s")
     label_axis(left.yaxis, "power of all row drivers", "W")
     left.set_xlim(0, float(total["time"][-1]))
-    left.set_ylim(min(0.0, 1.05 * float(total.min())), 1.25 * worst)
-    left.legend(loc="upper left", ncols=2, columnspacing=1.0)
+    left.set_ylim(min(0.0, 1.05 * float(total.min())), 1.05 * worst or 1.0)
+    left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, columnspacing=1.0, borderaxespad=0.2)
     scale, prefix = si_prefix(float(np.abs(cells).max()))
-    image = right.imshow(cells / scale, cmap="viridis", aspect="auto", vmin=0)
+    image = right.imshow(cells / scale, cmap="viridis", aspect="auto", vmin=0, vmax=float((cells / scale).max()) or 1.0)
     right.grid(False)
-    right.set_xticks(range(cells.shape[1]), names or [str(column) for column in range(cells.shape[1])])
     right.set(xlabel="column", ylabel="row")
+    for axis in (right.xaxis, right.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if names:
-        right.tick_params(axis="x", labelrotation=30)
+        right.set_xticks(range(cells.shape[1]), names, rotation=30)
     if cells.size <= _MOST_NUMBERS:
         bright = cells > 0.6 * np.abs(cells).max()
         for (row, column), value in np.ndenumerate(cells / scale):

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, FuncFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
 Parameters = ParamSpec("Parameters")
 
@@ -71,11 +71,17 @@ def label_axis(axis: Axis, name: str, unit: str) -> None:
     To be called when the data are drawn. A logarithmic axis spans several prefixes, so there they stand at the ticks.
     """
     if axis.get_scale() == "log":
+        # Whole decades, so that ticks with labels stand at both ends even where there is one point only.
+        smallest, largest = axis.get_data_interval()
+        axis.set_view_interval(
+            10.0 ** math.floor(math.log10(smallest)), 10.0 ** (math.floor(math.log10(largest)) + 1), ignore=True
+        )
         axis.set_major_formatter(EngFormatter(unit=unit, sep="\N{NO-BREAK SPACE}"))
+        axis.set_minor_formatter(NullFormatter())
         axis.set_label_text(name)
         return
     factor, prefix = si_prefix(max(map(abs, axis.get_data_interval())))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:g}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:g}".replace("-", "\N{MINUS SIGN}")))
     axis.set_label_text(f"{name} ({prefix}{unit})")
 
 

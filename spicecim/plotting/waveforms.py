@@ -72,7 +72,8 @@ def plot_column_currents(runs: Mapping[str, xr.Dataset], names: list[str] | None
             grid[column, 1].plot(current["time"], 1e6 * difference, color=COLORS[2], linewidth=0.8)
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=len(runs))
     if comparable:
-        grid[0, 1].set_title("difference / peak (ppm)", loc="left")
+        first_name, second_name = runs
+        grid[0, 1].set_title(f"({second_name} \N{MINUS SIGN} {first_name}) / peak (ppm)", loc="left", fontsize=8)
     for axes in grid[-1]:
         label_axis(axes.xaxis, "time", "s")
         axes.set_xlim(0, float(current["time"][-1]))

@@ -70,7 +70,7 @@ def check_covered(testbench: Testbench) -> None:
         given = [name for name in parasitics if getattr(testbench.crossbar, name)]
         raise UnsupportedError(
             f"the reference engine takes ideal wires only; set crossbar.{', crossbar.'.join(given)} to 0 "
-            "or use engine='ngspice'"
+            "or choose the engine ngspice alone"
         )
 
 
