@@ -41,7 +41,7 @@ def plot_hysteresis(sweeps: Mapping[str, HysteresisSweep], frequencies: Sequence
     left.legend(loc="upper left", title=shown, alignment="left")
     for index, (engine, sweep) in enumerate(sweeps.items()):
         area, slope = sweep.measures["lobe_area"], sweep.measures.attrs["slope"]
-        note = "" if np.isnan(slope) else f", slope {slope:.3f}"
+        note = "" if np.isnan(slope) else f", slope {slope:.3f}".replace("-", "\N{MINUS SIGN}")
         right.loglog(
             area["frequency"], area, _MARKERS[index % len(_MARKERS)], color=COLORS[index % len(COLORS)],
             fillstyle="none", label=engine + note,

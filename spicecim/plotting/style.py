@@ -71,11 +71,11 @@ def label_axis(axis: Axis, name: str, unit: str) -> None:
     To be called when the data are drawn. A logarithmic axis spans several prefixes, so there they stand at the ticks.
     """
     if axis.get_scale() == "log":
-        # Whole decades, so that ticks with labels stand at both ends even where there is one point only.
+        # Whole decades, so that ticks with labels stand at both ends even where there is one point only, and room for
+        # the markers.
         smallest, largest = axis.get_data_interval()
-        axis.set_view_interval(
-            10.0 ** math.floor(math.log10(smallest)), 10.0 ** (math.floor(math.log10(largest)) + 1), ignore=True
-        )
+        lower, upper = 10.0 ** math.floor(math.log10(smallest)), 10.0 ** math.ceil(math.log10(largest))
+        axis.set_view_interval(min(lower, smallest / 1.4), max(upper, largest * 1.4), ignore=True)
         axis.set_major_formatter(EngFormatter(unit=unit, sep="\N{NO-BREAK SPACE}"))
         axis.set_minor_formatter(NullFormatter())
         axis.set_label_text(name)
