@@ -159,9 +159,10 @@ def _load_array(text: str, folder: Path) -> FloatArray:
 def _check_bounds(array: FloatArray, minimum: float, maximum: float, exclusive: bool) -> None:
     bad = (array <= minimum if exclusive else array < minimum) | (array > maximum)
     if bad.any():
-        lower = f"above {minimum:g}" if exclusive else f"at least {minimum:g}"
-        both = f"between {minimum:g} and {maximum:g}"
-        raise ValueError(f"must be {both if math.isfinite(maximum) and not exclusive else lower}; {_place(array, bad)}")
+        allowed = f"above {minimum:g}" if exclusive else f"at least {minimum:g}"
+        if math.isfinite(maximum):
+            allowed = f"{allowed} and at most {maximum:g}" if exclusive else f"between {minimum:g} and {maximum:g}"
+        raise ValueError(f"must be {allowed}; {_place(array, bad)}")
 
 
 def _place(array: FloatArray, bad: NDArray[np.bool_]) -> str:

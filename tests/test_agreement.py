@@ -6,6 +6,7 @@ from test_reference import joglekar_state
 
 from spicecim.devices import load_presets
 from spicecim.engines import simulate
+from spicecim.errors import InputError
 from spicecim.hysteresis_sweep import hysteresis
 from spicecim.measure import compare, energy_balance, in_phase_current, mean_current
 from spicecim.testbench import Testbench
@@ -150,3 +151,14 @@ def test_readouts_agree():
     for measure in (mean_current, in_phase_current):
         expected = measure(reference)
         np.testing.assert_allclose(measure(spice), expected, atol=1e-4 * float(abs(expected).max()))
+
+
+@pytest.mark.parametrize("engine", ["ngspice", "reference"])
+def test_voltages_beyond_a_device_s_equations_are_bad_input(engine):
+    bench = Testbench(
+        device={"model": "yakopcic"},
+        crossbar={"state": [[0.5]]},
+        drive={"kind": "sine", "amplitude": 1e5, "frequency": 100},
+    )
+    with pytest.raises(InputError, match="beyond the range of a float"):
+        simulate(bench, engine)

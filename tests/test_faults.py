@@ -150,7 +150,7 @@ def test_a_missing_library_is_a_typed_error(monkeypatch, tmp_path, make_bench):
 
 @pytest.mark.parametrize("time_limit", [0, -1, float("nan"), float("inf"), 1e10, "soon"])
 def test_an_unusable_time_limit_is_bad_input(make_bench, time_limit):
-    with pytest.raises((errors.InputError, ValueError), match=r"time_limit|finite|not a number"):
+    with pytest.raises(errors.InputError, match="time_limit: "):
         simulate(make_bench(), "ngspice", time_limit=time_limit)
 
 

@@ -80,7 +80,9 @@ def crossbar_netlist(testbench: Testbench) -> CrossbarNetlist:
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
     single = rows == columns == 1 and testbench.crossbar.ideal
     largest_voltage = testbench.drive.largest_voltage()
-    largest_current = float(np.abs(device.current([-largest_voltage, largest_voltage], device.state_from_x(1.0))).max())
+    with np.errstate(over="ignore"):
+        extremes = device.current([-largest_voltage, largest_voltage], device.state_from_x(1.0))
+    largest_current = float(np.abs(extremes).max())
     if not np.isfinite(largest_current):
         raise InputError(f"drive: at {largest_voltage:g} V the device's current is beyond the range of a float")
     context: dict[str, Any] = {

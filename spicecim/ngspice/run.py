@@ -16,6 +16,7 @@ from spicecim.errors import (
     InputError,
     NetlistError,
     NgspiceNotFoundError,
+    QuantityError,
     SimulationError,
     WorkerCrashError,
 )
@@ -78,9 +79,12 @@ def run_netlist(
         it names keeps the netlist and the log.
     """
     if time_limit is not None:
-        time_limit = parse_quantity(time_limit, "s")
+        try:
+            time_limit = parse_quantity(time_limit, "s")
+        except QuantityError as error:
+            raise InputError(f"time_limit: {error}") from None
         if not 0.0 < time_limit <= _LONGEST_LIMIT:
-            raise InputError(f"time_limit must be above 0 and at most {_LONGEST_LIMIT:g} s; it is {time_limit:g} s")
+            raise InputError(f"time_limit: must be above 0 and at most {_LONGEST_LIMIT:g} s; it is {time_limit:g} s")
     folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
     (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
     try:

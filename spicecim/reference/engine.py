@@ -45,9 +45,13 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     labels = testbench.time_grid() if time is None else np.asarray(time, dtype=float)
     instants = _checked_instants(labels, testbench.duration)
     device = testbench.device.build()
-    states, error = _states(testbench, device, instants)
+    with np.errstate(over="ignore", invalid="ignore"):
+        states, error = _states(testbench, device, instants)
     v_row = testbench.drive.voltage(instants)
-    i_cell = device.current(v_row[:, :, None], states)
+    with np.errstate(over="ignore", invalid="ignore"):
+        i_cell = device.current(v_row[:, :, None], states)
+    if not np.isfinite(i_cell).all():
+        raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
     variables = {"v_row": v_row, "i_row": i_cell.sum(axis=2), "i_column": i_cell.sum(axis=1)}
     if testbench.analysis.probe == "cells":
         variables["v_cell"] = np.broadcast_to(v_row[:, :, None], states.shape)
