@@ -94,7 +94,7 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
     clear_results(folder)
     image: NDArray[np.uint8] = data.camera()  # type: ignore[no-untyped-call]
     bench = demo_testbench(image)
-    artifacts = [folder / "testbench.yaml", folder / "netlist.cir"]
+    artifacts = [folder / "used_testbench.yaml", folder / "netlist.cir"]
     bench.to_yaml(artifacts[0])
     artifacts[1].write_text(render_netlist(bench), encoding="utf-8")
 

@@ -126,6 +126,8 @@ def _to_floats(value: Any, unit: str) -> FloatArray:
         objects = np.array(value, dtype=object)
     except (ValueError, RuntimeError, RecursionError):
         raise QuantityError("the rows do not have the same length") from None
+    if objects.ndim == 0:
+        return np.asarray(parse_quantity(value, unit))
     if objects.ndim > 2:
         raise QuantityError(f"is nested {objects.ndim} deep")
     array = np.empty(objects.shape)

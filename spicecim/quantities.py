@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import numbers
 import re
+from decimal import Decimal
 from typing import Any
 
-from quantiphy import InvalidNumber, Quantity
+from quantiphy import Quantity
 
 from spicecim.errors import QuantityError
 
@@ -23,10 +24,12 @@ UNITS: dict[str, set[str]] = {
     "": set(),
 }
 
-_SPICE_MEGA = re.compile(r"(?<=[\d.])\s*meg", re.IGNORECASE)
-_BARE_M = re.compile(r"[\d.]\s*M$")
-# QuantiPhy reads more than that: '0,45' as 45, '1:30' as 30 and '0x10' as 0 of the unit 'x10'.
-_QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*[A-Za-z\N{MICRO SIGN}\u03bc\u03a9\u2126]*")
+# QuantiPhy reads far more than that: '0,45' as 45, '1:30' as 30, '100R' as 1e29 (ronna) and '5P' as peta.
+_NUMBER = r"(?P<number>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*"
+_SCALE = r"(?P<scale>[mM][eE][gG]|[TGMKkmunpfa\N{MICRO SIGN}\u03bc])?"
+_PATTERNS = {
+    unit: re.compile(f"{_NUMBER}{_SCALE}(?P<unit>{'|'.join(sorted(names))})?") for unit, names in UNITS.items()
+}
 
 
 def parse_quantity(value: Any, unit: str = "") -> float:
@@ -75,19 +78,16 @@ def parse_quantity(value: Any, unit: str = "") -> float:
 
 
 def _parse_text(text: str, unit: str) -> float:
-    stripped = text.strip()
-    if _BARE_M.search(stripped):
+    match = _PATTERNS[unit].fullmatch(text.strip())
+    if match is None:
+        wanted = f"a quantity in {unit}" if unit else "a number"
+        raise QuantityError(f"{text!r} is not {wanted} such as 0.45, '10k' or '50u{unit}'")
+    scale = match["scale"] or ""
+    if scale == "M" and not match["unit"]:
         raise QuantityError(f"{text!r} is ambiguous: M is mega in SI and milli in SPICE; write meg or m")
-    if not _QUANTITY.fullmatch(stripped):
-        raise QuantityError(f"{text!r} is not a number such as 0.45, '10k' or '50us'")
-    try:
-        quantity = Quantity(_SPICE_MEGA.sub("M", stripped))
-    except InvalidNumber:
-        raise QuantityError(f"{text!r} is not a number such as 0.45, '10k' or '50us'") from None
-    if quantity.units and quantity.units not in UNITS[unit]:
-        wanted = f"a quantity in {unit}" if unit else "a plain number"
-        raise QuantityError(f"{text!r} is not {wanted}")
-    return float(quantity)
+    factor = float(Quantity(f"1{'M' if scale.lower() == 'meg' else scale}"))
+    # in decimal, so that '3us' is the float 3e-06 and not the product of two rounded ones
+    return float(Decimal(match["number"]) * Decimal(repr(factor)))
 
 
 def format_quantity(value: float, unit: str = "", digits: int = 4) -> str:

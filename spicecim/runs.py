@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import xarray as xr
 
 from spicecim.engines import Engine, simulate
 from spicecim.errors import InputError
@@ -32,19 +35,15 @@ def chosen_engines(engine: str) -> tuple[Engine, ...]:
     return choices[engine]
 
 
-RESULTS = (
-    "testbench.yaml", "netlist.cir", "ngspice.nc", "reference.nc", "summary.json",
-    "hysteresis_ngspice.nc", "hysteresis_reference.nc", "hysteresis.json",
-    *(f"{figure}.{suffix}" for figure in ("row_drives", "column_currents", "power", "hysteresis", "image_patch")
-      for suffix in ("png", "pdf")),
-)  # fmt: skip
-"""Every file that a run leaves in its folder."""
-
-
 def clear_results(folder: Path) -> None:
-    """Remove what an earlier run left in a folder, so that results of two runs never stand side by side."""
-    for name in RESULTS:
-        (folder / name).unlink(missing_ok=True)
+    """Remove what an earlier run listed as its artifacts, so that results of two runs never stand side by side."""
+    for summary in ("summary.json", "hysteresis.json"):
+        try:
+            listed = json.loads((folder / summary).read_text(encoding="utf-8"))["artifacts"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        for name in listed:
+            (folder / Path(name).name).unlink(missing_ok=True)
 
 
 def run_testbench(
@@ -63,7 +62,7 @@ def run_testbench(
     testbench
         What to simulate.
     folder
-        An existing folder for ``testbench.yaml``, ``netlist.cir``, ``ngspice.nc``, ``reference.nc``, figures and
+        An existing folder for ``used_testbench.yaml``, ``netlist.cir``, ``ngspice.nc``, ``reference.nc``, figures and
         ``summary.json``.
     engine
         ``"ngspice"``, ``"reference"`` or ``"both"``: then the reference runs at the instants of ngspice.
@@ -77,23 +76,25 @@ def run_testbench(
     engines = chosen_engines(engine)
     if "reference" in engines:
         check_covered(testbench)
-    clear_results(folder)
-    artifacts = [folder / "testbench.yaml"]
-    testbench.to_yaml(artifacts[0])
-    runs = {}
+    artifacts: list[Path] = []
+    runs: dict[str, xr.Dataset] = {}
     time = None
-    if "ngspice" in engines:
-        artifacts.append(folder / "netlist.cir")
-        artifacts[-1].write_text(render_netlist(testbench), encoding="utf-8")
-        runs["ngspice"] = simulate(
-            testbench, "ngspice", time_limit=time_limit, progress=lambda fraction: progress("ngspice", fraction)
-        )
-        artifacts.append(save_waveforms(runs["ngspice"], folder / "ngspice.nc"))
-        time = runs["ngspice"]["time"].values
-    if "reference" in engines:
-        progress("reference", 0.0)
-        runs["reference"] = simulate(testbench, "reference", time=time)
-        artifacts.append(save_waveforms(runs["reference"], folder / "reference.nc"))
+    for name in engines:
+        progress(name, 0.0)
+        runs[name] = simulate(
+            testbench, name, time=time, time_limit=time_limit,
+            progress=lambda fraction: progress("ngspice", fraction),
+        )  # fmt: skip
+        if not artifacts:
+            # Only now: a run that fails leaves an earlier one's results as they were.
+            clear_results(folder)
+            artifacts.append(folder / "used_testbench.yaml")
+            testbench.to_yaml(artifacts[-1])
+        if name == "ngspice":
+            artifacts.append(folder / "netlist.cir")
+            artifacts[-1].write_text(render_netlist(testbench), encoding="utf-8")
+            time = runs[name]["time"].values
+        artifacts.append(save_waveforms(runs[name], folder / f"{name}.nc"))
     progress("figures", 0.0)
     first = next(iter(runs.values()))
     artifacts += save_figure(plot_row_drives(first), folder / "row_drives")
@@ -117,14 +118,15 @@ def run_hysteresis(
     progress: Report = lambda task, fraction: None,
 ) -> dict[str, Any]:
     """Measure a device's loops, write datasets, figure and ``hysteresis.json``, and return what was measured."""
-    clear_results(folder)
     sweeps: dict[str, HysteresisSweep] = {}
-    artifacts = []
+    artifacts: list[Path] = []
     for name in chosen_engines(engine):
         sweeps[name] = hysteresis(
             model, preset=preset, amplitude=amplitude, frequency=frequency, engine=name, cycle=cycle,
             progress=lambda fraction, name=name: progress(f"hysteresis in {name}", fraction),  # type: ignore[misc]
         )  # fmt: skip
+        if not artifacts:
+            clear_results(folder)
         artifacts.append(folder / f"hysteresis_{name}.nc")
         sweeps[name].measures.to_netcdf(artifacts[-1], engine="h5netcdf")
     artifacts += save_figure(plot_hysteresis(sweeps), folder / "hysteresis")

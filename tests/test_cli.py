@@ -172,14 +172,16 @@ def test_a_failed_simulation_is_status_3_and_says_where_it_is_kept(bench_file, t
 def test_results_of_two_runs_never_stand_side_by_side(bench_file, tmp_path):
     out = tmp_path / "out"
     assert spicecim("run", bench_file(), "-o", out).returncode == 0
-    (out / "notes.txt").write_text("mine")
+    (out / "power.png").write_text("mine")
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert spicecim("run", bench_file(), "-o", out, "--time-limit", "0.002", "--engine", "ngspice").returncode == 3
+    assert spicecim("run", bench_file(), "-o", out, "--time-limit", "inf").returncode == 2
+    assert spicecim("hysteresis", "nonsense", "--frequency", "300", "-o", out).returncode == 2
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
     assert spicecim("run", bench_file(), "-o", out, "--engine", "reference").returncode == 0
     assert not (out / "ngspice.nc").exists()
     assert not (out / "netlist.cir").exists()
-    assert spicecim("run", bench_file(), "-o", out, "--engine", "ngspice", "--time-limit", "0.002").returncode == 3
-    assert not (out / "summary.json").exists()
-    assert not (out / "reference.nc").exists()
-    assert (out / "notes.txt").read_text() == "mine"
+    assert (out / "power.png").read_text() == "mine"
 
 
 def test_engines_that_disagree_beyond_the_tolerance_are_status_1(bench_file, tmp_path):

@@ -162,6 +162,15 @@ def test_a_library_that_is_not_ngspice_is_a_typed_error(monkeypatch, make_bench)
         simulate(make_bench(), "ngspice")
 
 
+def test_a_progress_callback_cannot_simulate(make_bench, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    bench = make_bench(analysis={"points_per_period": 20_000})
+    with pytest.raises(errors.InputError, match="progress"):
+        simulate(bench, "ngspice", progress=lambda fraction: simulate(make_bench(), "ngspice"))
+    assert list(tmp_path.iterdir()) == []
+    assert simulate(make_bench(), "ngspice")["time"][0] == 0
+
+
 def test_the_log_shown_says_more_than_where_the_run_was(worker):
     with pytest.raises(errors.TimeLimitError) as caught:
         run_netlist(LONG, ["time"], time_limit=1, worker=worker)

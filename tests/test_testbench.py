@@ -88,7 +88,7 @@ def test_one_value_serves_all_rows(make_bench):
             "between -1e+06 and 1e+06",
         ),
         ({"drive": {"kind": "sine", "amplitude": 1, "frequency": 1e20}}, "drive.frequency", "0 and at most 1e+18"),
-        ({"drive": {"kind": "sine", "amplitude": "0,45", "frequency": 100}}, "drive.amplitude", "not a number"),
+        ({"drive": {"kind": "sine", "amplitude": "0,45", "frequency": 100}}, "drive.amplitude", "not a quantity in V"),
         ({"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": True}}}, "device.parameters", "a1"),
         ({"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": None}}}, "device.parameters", "a1"),
         (

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from spicecim.errors import NgspiceNotFoundError, TimeLimitError, WorkerCrashError
+from spicecim.errors import InputError, NgspiceNotFoundError, TimeLimitError, WorkerCrashError
 from spicecim.ngspice.library import HOW_TO_INSTALL, find_library
 from spicecim.ngspice.messages import LOG_FILE, Answer, Capabilities, Request
 
@@ -40,7 +40,8 @@ class Worker:
     """A process with libngspice in it. It is started when it is first needed, and again after it died."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._busy = False
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._owner = 0
@@ -76,9 +77,15 @@ class Worker:
             If the process died, took too long, or could not load ngspice. How the run ended otherwise is in the answer.
         """
         with self._lock:
+            if self._busy:
+                raise InputError("progress: the callback of a run cannot run ngspice itself")
             if self._runs >= RUNS_A_WORKER:
                 self._stop()
-            answer = self._ask(Request(folder, vectors), time_limit, progress)
+            self._busy = True
+            try:
+                answer = self._ask(Request(folder, vectors), time_limit, progress)
+            finally:
+                self._busy = False
             self._runs += 1
             if answer.outcome != "done":
                 # After an error libngspice may crash in the next run.

@@ -89,8 +89,10 @@ def run_netlist(
     (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
     try:
         answer = (worker or shared_worker()).run(folder, vectors, time_limit, progress)
-    except (NgspiceNotFoundError, KeyboardInterrupt):
-        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException as error:
+        # nothing is to be learnt from the folder where ngspice did not run, or was interrupted from this side
+        if isinstance(error, NgspiceNotFoundError) or not isinstance(error, SimulationError):
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     if answer.outcome in _FAILURES:
         failure, message = _FAILURES[answer.outcome]
