@@ -91,7 +91,7 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
     """
     from skimage import data
 
-    clear_results(folder)
+    clear_results(folder, "summary.json")
     image: NDArray[np.uint8] = data.camera()  # type: ignore[no-untyped-call]
     bench = demo_testbench(image)
     artifacts = [folder / "used_testbench.yaml", folder / "netlist.cir"]

@@ -18,6 +18,7 @@ from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power,
 from spicecim.reference.engine import check_covered
 from spicecim.summary import summarize
 from spicecim.testbench import Testbench
+from spicecim.version import __version__
 from spicecim.waveforms import save_waveforms
 
 Report = Callable[[str, float], None]
@@ -35,14 +36,17 @@ def chosen_engines(engine: str) -> tuple[Engine, ...]:
     return choices[engine]
 
 
-def clear_results(folder: Path) -> None:
-    """Remove what an earlier run listed as its artifacts, so that results of two runs never stand side by side."""
-    for summary in ("summary.json", "hysteresis.json"):
-        try:
-            listed = json.loads((folder / summary).read_text(encoding="utf-8"))["artifacts"]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-        for name in listed:
+def clear_results(folder: Path, summary: str) -> None:
+    """Remove what an earlier run listed as artifacts in its summary, so that results of two never stand side by side.
+
+    A file of that name which spicecim did not write is left alone, as is all that it names.
+    """
+    try:
+        earlier = json.loads((folder / summary).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if isinstance(earlier, dict) and "spicecim_version" in earlier:
+        for name in earlier["artifacts"]:
             (folder / Path(name).name).unlink(missing_ok=True)
 
 
@@ -83,11 +87,11 @@ def run_testbench(
         progress(name, 0.0)
         runs[name] = simulate(
             testbench, name, time=time, time_limit=time_limit,
-            progress=lambda fraction: progress("ngspice", fraction),
+            progress=lambda fraction, name=name: progress(name, fraction),  # type: ignore[misc]
         )  # fmt: skip
         if not artifacts:
             # Only now: a run that fails leaves an earlier one's results as they were.
-            clear_results(folder)
+            clear_results(folder, "summary.json")
             artifacts.append(folder / "used_testbench.yaml")
             testbench.to_yaml(artifacts[-1])
         if name == "ngspice":
@@ -126,11 +130,12 @@ def run_hysteresis(
             progress=lambda fraction, name=name: progress(f"hysteresis in {name}", fraction),  # type: ignore[misc]
         )  # fmt: skip
         if not artifacts:
-            clear_results(folder)
+            clear_results(folder, "hysteresis.json")
         artifacts.append(folder / f"hysteresis_{name}.nc")
         sweeps[name].measures.to_netcdf(artifacts[-1], engine="h5netcdf")
     artifacts += save_figure(plot_hysteresis(sweeps), folder / "hysteresis")
     measured = {
+        "spicecim_version": __version__,
         "model": model,
         "preset": preset,
         "frequency_hz": next(iter(sweeps.values())).measures["frequency"].values.tolist(),

@@ -184,6 +184,19 @@ def test_results_of_two_runs_never_stand_side_by_side(bench_file, tmp_path):
     assert (out / "power.png").read_text() == "mine"
 
 
+def test_only_results_of_the_same_kind_are_replaced(bench_file, tmp_path):
+    out = tmp_path / "out"
+    assert spicecim("run", bench_file(), "-o", out, "--engine", "reference").returncode == 0
+    run = {path.name for path in out.iterdir()}
+    sweep = ("hysteresis", "yakopcic", "--frequency", "300", "-o", out, "--engine", "reference")
+    assert spicecim(*sweep).returncode == 0
+    assert run < {path.name for path in out.iterdir()}
+    (out / "theirs.txt").write_text("kept")
+    (out / "summary.json").write_text('{"artifacts": ["theirs.txt"]}')  # another program's
+    assert spicecim("run", bench_file(), "-o", out, "--engine", "reference").returncode == 0
+    assert (out / "theirs.txt").exists()
+
+
 def test_engines_that_disagree_beyond_the_tolerance_are_status_1(bench_file, tmp_path):
     result = spicecim("run", bench_file(), "-o", tmp_path / "out", "--tolerance", "1e-12")
     assert result.returncode == 1

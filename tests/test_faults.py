@@ -171,6 +171,15 @@ def test_a_progress_callback_cannot_simulate(make_bench, tmp_path, monkeypatch):
     assert simulate(make_bench(), "ngspice")["time"][0] == 0
 
 
+def test_an_error_of_the_progress_callback_is_its_own(make_bench):
+    def refuse(fraction):
+        raise BrokenPipeError("the terminal is gone")
+
+    with pytest.raises(BrokenPipeError, match="the terminal is gone"):
+        simulate(make_bench(analysis={"points_per_period": 20_000}), "ngspice", progress=refuse)
+    assert simulate(make_bench(), "ngspice")["time"][0] == 0
+
+
 def test_the_log_shown_says_more_than_where_the_run_was(worker):
     with pytest.raises(errors.TimeLimitError) as caught:
         run_netlist(LONG, ["time"], time_limit=1, worker=worker)

@@ -154,7 +154,7 @@ def test_the_voltage_factor_is_integrated_to_the_last_digits():
     drive = SineDrive(amplitude=[9, 0.7], frequency=[9, 3.0], phase=[9, 0.4]).for_rows(2)
     time = np.union1d(np.linspace(0, 2, 777), [0.0, 2.0])
     device = make_device("linear_drift", "joglekar")
-    steps = integrate_factor(device, row_drive(drive, 1), np.array([0.0, 2.0]), time)
+    steps = integrate_factor(device, row_drive(drive, 1), time)
     flux = 0.7 * (np.cos(0.4) - np.cos(6 * np.pi * time + 0.4)) / (6 * np.pi)
     np.testing.assert_allclose(np.cumsum(steps), 4 * device.k * flux[1:], atol=1e-13 * 4 * device.k)
 

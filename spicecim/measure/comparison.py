@@ -51,8 +51,8 @@ def compare(first: xr.Dataset, second: xr.Dataset, tolerance: float = 1e-4) -> C
         Runs with the same columns and the same instants: run ngspice first, and the reference engine with
         ``time=spice.time.values``. The mean square weighs each instant by the time around it.
     tolerance
-        Largest difference, relative to a column's peak, that passes. A threshold device stays below 1e-4 at the default
-        number of points in a period; the steps of ngspice limit it.
+        Largest difference, relative to a column's peak, that passes. The presets of `yakopcic` stay below 1e-4 at the
+        default number of points in a period; the steps of ngspice limit it.
 
     Raises
     ------

@@ -100,33 +100,42 @@ class Worker:
     def _ask(self, request: Request, time_limit: float | None, progress: Progress | None) -> Answer:
         deadline = None if time_limit is None else time.monotonic() + time_limit
         self._start_if_needed()
-        assert self._connection is not None
         try:
-            self._connection.send(request)
-            while True:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if not self._connection.poll(left):
-                    raise TimeLimitError(
-                        f"the run was stopped at its time limit of {time_limit:g} s",
-                        request.folder, log_tail(request.folder),
-                    )  # fmt: skip
-                message = self._connection.recv()
-                if isinstance(message, Answer):
-                    break
+            self._send(request)
+            while not isinstance(message := self._receive(request, deadline, time_limit), Answer):
                 if progress is not None:
                     progress(message)
-        except (EOFError, OSError):
-            how = self._stop()
-            raise WorkerCrashError(
-                f"the ngspice process died ({how})", request.folder, log_tail(request.folder)
-            ) from None
-        except BaseException:  # the time limit, or an interrupt from the keyboard: ngspice cannot be stopped politely
+        except BaseException:  # whatever it was, also an interrupt: ngspice cannot be stopped politely
             self._stop()
             raise
         if message.outcome == "no library":
             self._stop()
             raise NgspiceNotFoundError(f"{message.message}; {HOW_TO_INSTALL}")
         return message
+
+    def _send(self, request: Request) -> None:
+        assert self._connection is not None
+        try:
+            self._connection.send(request)
+        except OSError:
+            raise self._crash(request) from None
+
+    def _receive(self, request: Request, deadline: float | None, time_limit: float | None) -> Answer | float:
+        assert self._connection is not None
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            if self._connection.poll(left):
+                message: Answer | float = self._connection.recv()
+                return message
+        except (EOFError, OSError):
+            raise self._crash(request) from None
+        limit = f"the run was stopped at its time limit of {time_limit:g} s"
+        raise TimeLimitError(limit, request.folder, log_tail(request.folder))
+
+    def _crash(self, request: Request) -> WorkerCrashError:
+        return WorkerCrashError(
+            f"the ngspice process died ({self._stop()})", request.folder, log_tail(request.folder)
+        )  # fmt: skip
 
     def _start_if_needed(self) -> None:
         library = find_library()

@@ -39,16 +39,15 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     UnsupportedError
         If the wires are not ideal.
     InputError
-        If the instants are not increasing or not between 0 and the duration.
+        If the instants are not increasing or not between 0 and the duration, or if a current or rate overflows.
     """
     check_covered(testbench)
     labels = testbench.time_grid() if time is None else np.asarray(time, dtype=float)
     instants = _checked_instants(labels, testbench.duration)
     device = testbench.device.build()
-    with np.errstate(over="ignore", invalid="ignore"):
-        states, error = _states(testbench, device, instants)
     v_row = testbench.drive.voltage(instants)
     with np.errstate(over="ignore", invalid="ignore"):
+        states, error = _states(testbench, device, instants)
         i_cell = device.current(v_row[:, :, None], states)
     if not np.isfinite(i_cell).all():
         raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")

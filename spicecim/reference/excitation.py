@@ -43,11 +43,10 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
     return kept
 
 
-def integrate_factor(device: Device, drive: Drive, breaks: FloatArray, time: FloatArray) -> FloatArray:
+def integrate_factor(device: Device, drive: Drive, time: FloatArray) -> FloatArray:
     """Integrate the voltage factor of a device over a single row's drive.
 
-    By Gauss's rule of ten points over intervals of at most a sixteenth of a period that no break divides, which leaves
-    the error of rounding.
+    By Gauss's rule of ten points over intervals of at most a sixteenth of a period, which leaves the error of rounding.
 
     Parameters
     ----------
@@ -55,10 +54,8 @@ def integrate_factor(device: Device, drive: Drive, breaks: FloatArray, time: Flo
         The device.
     drive
         A drive of one row.
-    breaks
-        Instants (s) at which the voltage factor is not smooth, from 0 to the end.
     time
-        Increasing instants (s) from the first break on, with all breaks among them.
+        Increasing instants (s), with all those among them at which the voltage factor is not smooth.
 
     Returns
     -------

@@ -57,7 +57,7 @@ def row_states(
     """
     breaks = row_breaks(drive, flows.device.voltage_breaks(), duration)
     instants = np.union1d(breaks, time)
-    steps = integrate_factor(flows.device, drive, breaks, instants)
+    steps = integrate_factor(flows.device, drive, instants)
     ends = np.searchsorted(instants, breaks)
     states = np.empty((len(instants), len(initial)))
     states[0] = initial
