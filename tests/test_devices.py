@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spicecim.device_choice import LibraryDevice
 from spicecim.devices import MODELS, LinearDrift, load_presets, make_device
 from spicecim.errors import ModelError
 from spicecim.ngspice.engine import evaluate_equations
-from spicecim.testbench import DeviceChoice
 
 EVERY_PRESET = [(model, preset) for model in MODELS for preset in load_presets(model)]
 VARIANTS = [
@@ -16,34 +16,43 @@ VARIANTS = [
     ("linear_drift", "joglekar", {"p": 4}),
     ("linear_drift", "biolek", {"p": 7}),
     ("yakopcic", "oblea", {"eta": -1}),
+    ("vteam", "kvatinsky", {"alpha_on": 1.5, "alpha_off": 4, "von": -1.1, "voff": 0.7}),
+    ("pershin_di_ventra", "biolek", {"alpha": 1e12, "Vt": 1}),
+    ("stanford_pku", "hfox", {"F_min": 1e7, "beta": 0, "Rth": 0}),
 ]
 
 
-def random_points(device, rng, count=500):
-    """Voltages up to beyond every threshold, and states with both bounds among them."""
-    v = rng.uniform(-2.5, 2.5, count)
+def largest_voltage(model, preset):
+    """A voltage beyond every threshold."""
+    return max(2.5, 1.5 * load_presets(model)[preset].amplitude)
+
+
+def random_points(device, rng, largest, count=500):
+    """Voltages of both signs and zero, and states with both bounds among them."""
+    v = rng.uniform(-largest, largest, count)
     x = rng.uniform(0, 1, count)
     x[:20], x[20:40], v[40:60] = 0.0, 1.0, 0.0
     return v, x, device.state_from_x(x)
 
 
+@pytest.mark.parametrize("native", [False, True], ids=["behavioral", "osdi"])
 @pytest.mark.parametrize(("model", "preset", "parameters"), VARIANTS)
-def test_the_subcircuit_and_numpy_evaluate_alike(model, preset, parameters, rng):
-    choice = DeviceChoice(model=model, preset=preset, parameters=parameters)
-    device = choice.build()
-    v, _, s = random_points(device, rng)
-    current, rate = evaluate_equations(choice, v, s)
+def test_ngspice_and_numpy_evaluate_alike(model, preset, parameters, native, rng):
+    device = LibraryDevice(model=model, preset=preset, parameters=parameters).build()
+    v, x, s = random_points(device, rng, largest_voltage(model, preset))
+    current, rate = evaluate_equations(device, v, s, native=native)
     expected = device.current(v, s)
     np.testing.assert_allclose(current, expected, rtol=1e-9, atol=1e-13 * np.abs(expected).max())
     # Within a hard stop's width of 1e-6 rounding of the state weighs a million times more.
-    slack = 1e-9 * np.abs(device.voltage_factor(v)) if device.stops() else 0.0
+    slack = 1e-9 * np.abs(device.rate(v, device.state_from_x(np.clip(x, 1e-3, 0.999)))) if device.stops() else 0.0
     assert np.all(np.abs(rate - device.rate(v, s)) <= 1e-9 * np.abs(device.rate(v, s)) + slack + 1e-300)
 
 
 @pytest.mark.parametrize(("model", "preset", "parameters"), VARIANTS)
 def test_every_model_is_a_pinched_bounded_passive_device(model, preset, parameters, rng):
     device = make_device(model, preset, parameters)
-    v, x, s = random_points(device, rng)
+    largest = largest_voltage(model, preset)
+    v, x, s = random_points(device, rng, largest)
     assert np.all(device.current(0.0, s) == 0.0)
     assert np.all(device.rate(0.0, s) == 0.0)
     assert np.all(v * device.current(v, s) >= 0.0)
@@ -53,7 +62,7 @@ def test_every_model_is_a_pinched_bounded_passive_device(model, preset, paramete
     towards_high = np.sign(high - low)
     if device.name != "linear_drift" or device.window != "joglekar":
         for bound, outwards in ((low, -towards_high), (high, towards_high)):
-            rates = device.rate(np.array([-2.5, 2.5]), bound) * outwards
+            rates = device.rate(np.array([-largest, largest]), bound) * outwards
             assert rates.max() <= 1e-9 * np.abs(rates).max()
             assert rates.min() < 0
 

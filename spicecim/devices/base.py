@@ -9,7 +9,7 @@ in another variable.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,7 @@ from spicecim.quantities import UNITS, parse_quantity
 FloatArray = NDArray[np.float64]
 
 STOP_WIDTH = 1e-6
-"""Distance, relative to a hard stop, over which it acts, so that the rate is continuous (see `Device.rate`)."""
+"""Distance, relative to a hard stop, over which it acts, so that the rate is continuous."""
 
 
 def parameter(unit: str, description: str, default: Any = ..., **bounds: Any) -> Any:
@@ -36,9 +36,7 @@ Number = Annotated[float, BeforeValidator(parse_quantity)]
 class Device(BaseModel):
     """A memristor model with its parameters; subclasses hold the equations.
 
-    The rate of the state separates into a factor of the voltage and one of the state, ``ds/dt = g(v) f(s)``, where f
-    may differ between the two directions of motion. All methods are vectorised: `v` (volt, from the row to the column
-    terminal) and `s` broadcast against each other.
+    All methods are vectorised: `v` (volt, from the row to the column terminal) and `s` broadcast against each other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +54,17 @@ class Device(BaseModel):
     def voltage_breaks(self) -> tuple[float, ...]:
         """Voltages (volt) at which the current or the rate is not smooth in `v`: integrators step onto them."""
         return (0.0,)
+
+    def verilog_a_parameters(self) -> dict[str, float | int]:
+        """Values of the parameters of the same names in the model's Verilog-A module, ``models/NAME.va``.
+
+        Verilog-A has no choice by name: a parameter that is one of several texts becomes its place among them, from 0.
+        """
+        values: dict[str, float | int] = {}
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            values[name] = get_args(info.annotation).index(value) if isinstance(value, str) else value
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -89,6 +98,37 @@ class Device(BaseModel):
         """Current (ampere) into the row terminal."""
 
     @abstractmethod
+    def rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
+        """ds/dt (1/s), with stops: zero at v = 0, and at a bound that `s` moves towards."""
+
+    def _inside(self, s: ArrayLike) -> FloatArray:
+        """`s` between its stops: a time step may end a little beyond one, where the device is as at the stop."""
+        s = np.asarray(s, dtype=float)
+        stops = self.stops()
+        return s if stops is None else np.asarray(np.clip(s, *stops))
+
+    def _room(self, s: ArrayLike, rising: ArrayLike) -> FloatArray | float:
+        """Factor of the rate that stops `s`.
+
+        A model with hard stops slows down linearly over the last `STOP_WIDTH` (relative to the stop) before the one
+        that it moves towards, and leaves a stop at full speed: the state is bounded by its own equation and never
+        locks.
+        """
+        stops = self.stops()
+        if stops is None:
+            return 1.0
+        lower, upper = stops
+        room = np.where(rising, 1.0 - np.asarray(s) / upper, np.asarray(s) / lower - 1.0)
+        return np.asarray(np.clip(room / STOP_WIDTH, 0.0, 1.0))
+
+
+class SeparableDevice(Device):
+    """A model whose rate separates into a factor of the voltage and one of the state, ``ds/dt = g(v) f(s)``.
+
+    f may differ between the two directions of motion.
+    """
+
+    @abstractmethod
     def voltage_factor(self, v: ArrayLike) -> FloatArray:
         """g(v), whose sign is the direction in which `s` moves. Unit: that of ds/dt over that of `state_factor`."""
 
@@ -104,21 +144,10 @@ class Device(BaseModel):
         """
 
     def rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        """ds/dt (1/s).
-
-        A model with hard stops slows down linearly over the last `STOP_WIDTH` (relative to the stop) before the one
-        that it moves towards, and leaves a stop at full speed: the state is bounded by its own equation and never
-        locks.
-        """
         g = self.voltage_factor(v)
         rising = g > 0
         free = g * np.where(rising, self.state_factor(s, True), self.state_factor(s, False))
-        stops = self.stops()
-        if stops is None:
-            return np.asarray(free)
-        lower, upper = stops
-        room = np.where(rising, 1.0 - np.asarray(s) / upper, np.asarray(s) / lower - 1.0)
-        return np.asarray(free * np.clip(room / STOP_WIDTH, 0.0, 1.0))
+        return np.asarray(free * self._room(s, rising))
 
 
 def graded_nodes(density: int, kinks: tuple[float, ...] = ()) -> FloatArray:

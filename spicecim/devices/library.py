@@ -11,16 +11,21 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spicecim.devices.base import Device
 from spicecim.devices.linear_drift import LinearDrift
+from spicecim.devices.pershin_di_ventra import PershinDiVentra
+from spicecim.devices.stanford_pku import StanfordPku
+from spicecim.devices.vteam import Vteam
 from spicecim.devices.yakopcic import Yakopcic
 from spicecim.errors import ModelError
 from spicecim.problems import did_you_mean, problems_from
 from spicecim.resources import resource_folder
 
-MODELS: dict[str, type[Device]] = {model.name: model for model in (LinearDrift, Yakopcic)}
+MODELS: dict[str, type[Device]] = {
+    model.name: model for model in (LinearDrift, Yakopcic, Vteam, PershinDiVentra, StanfordPku)
+}
 
 
 class Preset(BaseModel):
-    """A published parameter set, with the initial state and the sinusoidal drive that it was shown with."""
+    """A published parameter set, with an initial state and a sinusoidal drive that show its hysteresis."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -9,14 +9,14 @@ from numpy.typing import ArrayLike
 from pydantic import model_validator
 from scipy.special import expit, logit
 
-from spicecim.devices.base import Device, FloatArray, Number, graded_nodes, parameter
+from spicecim.devices.base import FloatArray, Number, SeparableDevice, graded_nodes, parameter
 
 FIXED_POINT = 1e6
 """State variable that stands for a Joglekar state of exactly 1 (or, negative, 0): leaving it takes 1e6 / (4 k) coulomb,
 25 C for the HP device, which no run comes near."""
 
 
-class LinearDrift(Device):
+class LinearDrift(SeparableDevice):
     """``v = R(x) i`` with ``R = Roff - (Roff - Ron) x`` and ``dx/dt = k i f(x)``, ``k = mobility Ron / D^2``.
 
     Strukov et al., Nature 453, 80-83 (2008), doi:10.1038/nature06932, equations 5 and 6. The window f sets what happens
@@ -79,9 +79,9 @@ class LinearDrift(Device):
         return x
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
-        s = np.asarray(s, dtype=float)
+        s = self._inside(s)
         if self.window == "none":
-            resistance = self.Roff * np.sqrt(np.clip(s, (self.Ron / self.Roff) ** 2, 1.0))
+            resistance = self.Roff * np.sqrt(s)
             return np.asarray((self.Roff - resistance) / (self.Roff - self.Ron))
         return np.asarray(expit(s)) if self.window == "joglekar" else s
 

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.devices.base import Device, FloatArray, Number, graded_nodes, parameter
+from spicecim.devices.base import FloatArray, Number, SeparableDevice, graded_nodes, parameter
 
 
-class Yakopcic(Device):
+class Yakopcic(SeparableDevice):
     """Sinh conduction scaled by the state; state motion above a voltage threshold.
 
     ``i = a x sinh(b v)`` with `a1` for v >= 0 and `a2` below; ``dx/dt = eta g(v) f(x)``, where g is zero between the
