@@ -6,14 +6,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.devices import Device
+from spicecim.device_choice import SubcircuitDevice
+from spicecim.devices import Device, SeparableDevice
+from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
+from spicecim.reference.cells import cell_waveforms
 from spicecim.reference.excitation import row_drive
 from spicecim.reference.states import DENSITY, Flows, row_states
 from spicecim.testbench import Testbench
+from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
+
+NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
@@ -32,23 +38,27 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     Returns
     -------
     xarray.Dataset
-        Waveforms. Attribute ``state_error`` is a bound of the error of x, measured against tables half as dense.
+        Waveforms. Attribute ``state_error`` is a bound of the error of x, measured against tables half as dense
+        or, where a device's rate does not separate, a run at a coarser tolerance.
 
     Raises
     ------
     UnsupportedError
-        If the wires are not ideal.
+        If the wires are not ideal, or the device is a SPICE subcircuit.
+    VerilogAError, ModelError
+        If the device is a Verilog-A module that cannot be used as it stands.
     InputError
         If the instants are not increasing or not between 0 and the duration, or if a current or rate overflows.
+    ConvergenceError
+        If a device whose rate does not separate has no solution.
     """
     check_covered(testbench)
     labels = testbench.time_grid() if time is None else np.asarray(time, dtype=float)
     instants = _checked_instants(labels, testbench.duration)
-    device = testbench.device.build()
+    device = _device(testbench)
     v_row = testbench.drive.voltage(instants)
     with np.errstate(over="ignore", invalid="ignore"):
-        states, error = _states(testbench, device, instants)
-        i_cell = device.current(v_row[:, :, None], states)
+        states, i_cell, error = _cells(testbench, device, instants)
     if not np.isfinite(i_cell).all():
         raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
     variables = {"v_row": v_row, "i_row": i_cell.sum(axis=2), "i_column": i_cell.sum(axis=1)}
@@ -68,6 +78,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
 
 def check_covered(testbench: Testbench) -> None:
     """Raise `UnsupportedError` if the reference engine does not cover a testbench."""
+    _device(testbench)
     if not testbench.crossbar.ideal:
         parasitics = ("wire_row", "wire_column", "wire_capacitance", "source_resistance", "sense_resistance")
         given = [name for name in parasitics if getattr(testbench.crossbar, name)]
@@ -77,13 +88,39 @@ def check_covered(testbench: Testbench) -> None:
         )
 
 
-def _states(testbench: Testbench, device: Device, instants: FloatArray) -> tuple[FloatArray, float]:
-    """State variables (time, row, column), and a bound of the error of x.
+def _device(testbench: Testbench) -> Device | ModuleDevice:
+    if isinstance(testbench.device, SubcircuitDevice):
+        raise UnsupportedError(f"device.subcircuit: {NO_EQUATIONS}; choose the engine ngspice alone")
+    return testbench.device.build()
+
+
+def _cells(
+    testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray
+) -> tuple[FloatArray, FloatArray, float]:
+    """State variables and currents (time, row, column), and a bound of the error of x.
+
+    By integration, the bound is the largest difference at any instant that a run at a coarser tolerance makes.
+    """
+    initial = device.state_from_x(testbench.crossbar.state)
+    voltages = testbench.drive.voltage(instants)[:, :, None]
+    if isinstance(device, SeparableDevice):
+        states, error = _flowing_states(testbench, device, initial, instants)
+        return states, device.current(voltages, states), error
+    cell = DeviceCell(device) if isinstance(device, Device) else device
+    run = cell_waveforms(cell, testbench.drive, testbench.duration, initial, instants)
+    error = float(np.abs(device.x_from_state(run.states) - device.x_from_state(run.coarse_states)).max())
+    # charges of a module add to its current; that of a device follows from its state alone, free of their error
+    return run.states, device.current(voltages, run.states) if isinstance(device, Device) else run.current, error
+
+
+def _flowing_states(
+    testbench: Testbench, device: SeparableDevice, initial: FloatArray, instants: FloatArray
+) -> tuple[FloatArray, float]:
+    """State variables (time, row, column) by tabulated flow, and a bound of the error of x.
 
     The bound is the largest difference at any break of any row's drive that tables half as dense make; their error is
     sixteen times that of the tables used.
     """
-    initial = device.state_from_x(testbench.crossbar.state)
     flows, coarse = Flows(device), Flows(device, DENSITY // 2)
     states = np.empty((len(instants), *testbench.shape))
     error = 0.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices import Device
+from spicecim.devices import SeparableDevice
 from spicecim.drives import Drive, SineDrive
 from spicecim.fields import FloatArray
 
@@ -43,7 +45,7 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
     return kept
 
 
-def integrate_factor(device: Device, drive: Drive, time: FloatArray) -> FloatArray:
+def integrate_factor(device: SeparableDevice, drive: Drive, time: FloatArray) -> FloatArray:
     """Integrate the voltage factor of a device over a single row's drive.
 
     By Gauss's rule of ten points over intervals of at most a sixteenth of a period, which leaves the error of rounding.
@@ -64,7 +66,7 @@ def integrate_factor(device: Device, drive: Drive, time: FloatArray) -> FloatArr
     """
     longest = float(drive.periods().min()) / _INTERVALS_A_PERIOD
     parts = np.maximum(np.ceil(np.diff(time) / longest * (1 - 1e-12)), 1).astype(int)
-    edges = np.repeat(time[:-1], parts) + _ramps(parts) * np.repeat(np.diff(time) / parts, parts)
+    edges = np.repeat(time[:-1], parts) + ramps(parts) * np.repeat(np.diff(time) / parts, parts)
     widths = np.repeat(np.diff(time) / parts, parts)
     integrals = np.empty(len(edges))
     for start in range(0, len(edges), _BLOCK):
@@ -75,7 +77,7 @@ def integrate_factor(device: Device, drive: Drive, time: FloatArray) -> FloatArr
     return np.add.reduceat(integrals, np.concatenate([[0], np.cumsum(parts)[:-1]]))
 
 
-def _ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:
+def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:
     """Return 0, 1, ..., n - 1 for every n of `counts`, one after the other."""
     return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
 
@@ -96,3 +98,69 @@ def _line_crossings(time: FloatArray, voltage: FloatArray, level: float) -> Floa
     crossed = before * after < 0
     fraction = before[crossed] / (before[crossed] - after[crossed])
     return np.asarray(time[:-1][crossed] + fraction * np.diff(time)[crossed])
+
+
+@dataclass(frozen=True)
+class CellVoltages:
+    """The voltages that cells see, each that of its row, in segments between breaks.
+
+    Time counts from the start of a segment: a ramp of a nanosecond after a second keeps all its digits.
+
+    Attributes
+    ----------
+    drive
+        The drive of all rows.
+    rows
+        Row of each cell (cell,).
+    breaks
+        Instants (s) between which each row's voltage and its cells' equations are smooth (row, break), from 0 to the
+        duration; infinite where a row has fewer.
+    """
+
+    drive: Drive
+    rows: NDArray[np.int_]
+    breaks: FloatArray
+
+    @cached_property
+    def levels(self) -> FloatArray:
+        """Voltages at the breaks (row, break)."""
+        return np.stack([self.drive.voltage(instants)[:, row] for row, instants in enumerate(self._finite_breaks)])
+
+    @cached_property
+    def _finite_breaks(self) -> FloatArray:
+        return np.where(np.isfinite(self.breaks), self.breaks, 0.0)
+
+    @cached_property
+    def segments(self) -> NDArray[np.int_]:
+        """Number of segments of each cell (cell,)."""
+        return np.asarray((np.isfinite(self.breaks).sum(axis=1) - 1)[self.rows])
+
+    @cached_property
+    def periods(self) -> FloatArray:
+        """Period of each cell's row (cell,), s."""
+        return np.asarray(self.drive.periods()[self.rows])
+
+    def start(self) -> FloatArray:
+        """Voltages at time 0 (cell,)."""
+        return np.asarray(self.levels[self.rows, 0])
+
+    def voltage(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
+        """Voltages (cell, instant) of some cells in one segment each, at instants (cell, instant) since its start."""
+        rows = self.rows[cells]
+        begin = self.breaks[rows, segment]
+        if isinstance(self.drive, SineDrive):
+            speed = 2.0 * math.pi * self.drive.frequency[rows]
+            angle = np.mod(speed * begin + self.drive.phase[rows], 2.0 * math.pi)[:, None] + speed[:, None] * since
+            return np.asarray(self.drive.offset[rows, None] + self.drive.amplitude[rows, None] * np.sin(angle))
+        first, last = self.levels[rows, segment], self.levels[rows, segment + 1]
+        return np.asarray(first[:, None] + ((last - first) / (self.breaks[rows, segment + 1] - begin))[:, None] * since)
+
+
+def cell_voltages(drive: Drive, rows: NDArray[np.int_], levels: Iterable[float], duration: float) -> CellVoltages:
+    """Return the voltages of cells on `rows` (cell,), with breaks where their row's drive crosses levels (V)."""
+    levels, count = tuple(levels), int(rows.max()) + 1
+    breaks = [row_breaks(row_drive(drive, row), levels, duration) for row in range(count)]
+    padded = np.full((count, max(map(len, breaks))), np.inf)
+    for row, instants in enumerate(breaks):
+        padded[row, : len(instants)] = instants
+    return CellVoltages(drive, rows, padded)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline
 
-from spicecim.devices import Device
+from spicecim.devices import SeparableDevice
 from spicecim.fields import FloatArray
 
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(8)
@@ -26,10 +26,10 @@ class Flow:
     rising
         Direction of the motion.
     density
-        How close the nodes of the table are (see `Device.state_nodes`). The error falls with its fourth power.
+        How close the nodes of the table are (see `SeparableDevice.state_nodes`). The error falls with its fourth power.
     """
 
-    def __init__(self, device: Device, rising: bool, density: int) -> None:
+    def __init__(self, device: SeparableDevice, rising: bool, density: int) -> None:
         nodes = device.state_nodes(density)
         speed = device.state_factor(nodes, rising)
         # At a bound that the state only tends to, the integral diverges: the table ends a rounding error before it.

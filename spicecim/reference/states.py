@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from spicecim.devices import Device
+from spicecim.devices import SeparableDevice
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
 from spicecim.reference.excitation import integrate_factor, row_breaks
@@ -19,7 +19,7 @@ DENSITY = 64
 class Flows:
     """The motions of a device's state in both directions."""
 
-    def __init__(self, device: Device, density: int = DENSITY) -> None:
+    def __init__(self, device: SeparableDevice, density: int = DENSITY) -> None:
         self.device = device
         self.rising = Flow(device, True, density)
         self.falling = Flow(device, False, density)

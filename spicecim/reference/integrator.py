@@ -1,0 +1,250 @@
+"""Cells over time by adaptive implicit steps, for whatever equations.
+
+Each cell has its own time and step, so that a kink in one does not cost steps in another; what is common is the
+evaluation. The step sets the error of the polynomials between its ends too (see `stages`), which is why any number of
+instants can be asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicecim.devices.cell import Cell
+from spicecim.errors import ConvergenceError
+from spicecim.fields import FloatArray
+from spicecim.reference.excitation import CellVoltages, ramps
+from spicecim.reference.radau import basis, basis_slope, radau
+from spicecim.reference.stages import Step, attempt_step, evaluate
+
+TOLERANCE = 1e-10
+"""Allowed error of a step relative to the scale of each unknown, or to the unknown where that is larger."""
+STAGES = 5
+
+_STEPS_A_PERIOD = 16
+"""The longest step does not pass over what a drive does in a period."""
+_FIRST_STEP = 1.0 / 32
+"""First step, and the first after a break, relative to the longest."""
+_SMALLEST_STEP = 4.0 * np.finfo(float).eps
+"""Step, relative to the duration, below which a cell has no solution."""
+_STEPS_A_LONGEST = 1000
+"""Attempts for each of the longest steps and breaks in the duration, beyond which the integration gets nowhere."""
+_SAFETY, _MOST_GROWTH, _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 0.9, 4.0, 0.5, 0.05
+_FARTHEST_GUESS = 2.0
+"""Ratio of a step to the last beyond which the last polynomial is no guess for it."""
+_BLOCK = 200_000
+"""Cells and instants that are evaluated at once, to bound the memory."""
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """Cells over time.
+
+    Attributes
+    ----------
+    unknowns
+        Unknowns (time, cell, k).
+    current
+        Current (time, cell) into the row terminal, with the derivative of its charge (A). At a corner of the drive
+        it is the one before.
+    steps
+        Steps that each cell took (cell,).
+    """
+
+    unknowns: FloatArray
+    current: FloatArray
+    steps: NDArray[np.int_]
+
+
+def integrate(
+    cell: Cell,
+    voltages: CellVoltages,
+    initial: FloatArray,
+    instants: FloatArray,
+    *,
+    tolerance: float = TOLERANCE,
+    stages: int = STAGES,
+    name: Callable[[int], str] = "cell {}".format,
+) -> Trajectories:
+    """Follow cells from time 0 to the end of their drives.
+
+    Parameters
+    ----------
+    cell
+        The equations.
+    voltages
+        What the cells see, with the breaks to step onto.
+    initial
+        Unknowns at time 0 (cell, k), consistent.
+    instants
+        Increasing instants (s) between 0 and the duration.
+    tolerance
+        Allowed error of a step relative to the scale of each unknown, or to the unknown where that is larger.
+    stages
+        Stages of the Radau rule.
+    name
+        What a cell is called in an error, by its index.
+
+    Raises
+    ------
+    ConvergenceError
+        If a cell has no solution within the tolerance.
+    """
+    # What is not finite fails its step.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        run = _Run(cell, voltages, initial, instants, stages)
+        while len(active := np.flatnonzero(run.segment < voltages.segments)):
+            run.advance(active, tolerance, name)
+        current = run.resistive_current() + run.displacement
+    run.unknowns[instants == 0.0] = initial  # to the last digit
+    return Trajectories(run.unknowns, current, run.steps)
+
+
+class _Run:
+    """The progress of every cell, and its waveforms so far."""
+
+    def __init__(
+        self, cell: Cell, voltages: CellVoltages, initial: FloatArray, instants: FloatArray, stages: int
+    ) -> None:
+        count = len(initial)
+        self.cell, self.voltages, self.instants, self.rule = cell, voltages, instants, radau(stages)
+        self.breaks = voltages.breaks[voltages.rows]
+        self.duration = float(self.breaks[0, voltages.segments[0]])
+        self.longest = np.minimum(voltages.periods / _STEPS_A_PERIOD, self.duration)
+        self.most_attempts = _STEPS_A_LONGEST * (self.duration / self.longest + voltages.segments)
+        # The segment that each cell is in, and the time since its start.
+        self.segment, self.since = np.zeros(count, dtype=int), np.zeros(count)
+        self.length = _FIRST_STEP * self.longest
+        self.y = initial.copy()
+        first = evaluate(cell, np.zeros((count, 1)), voltages.start()[:, None], initial[:, None])
+        # A copy, because a cell may give its unknowns themselves as charges.
+        self.charge = first.charge[:, 0].copy()
+        self.peak = np.zeros(count)
+        self.steps, self.attempts = np.zeros(count, dtype=int), np.zeros(count, dtype=int)
+        # The last polynomial of each cell, as a guess for the next step: its start in the segment, its length.
+        self.polynomial = np.zeros((count, stages + 1, initial.shape[1]))
+        self.polynomial[:, 0] = initial
+        self.polynomial_start, self.polynomial_length = np.zeros(count), np.full(count, np.inf)
+        self.written = np.zeros(count, dtype=int)
+        self.unknowns = np.empty((len(instants), *initial.shape))
+        self.displacement = np.empty((len(instants), count))
+
+    def advance(self, active: NDArray[np.int_], tolerance: float, name: Callable[[int], str]) -> None:
+        """Attempt a step of the cells that are not at their end."""
+        rule, since, segment = self.rule, self.since[active], self.segment[active]
+        begin = self.breaks[active, segment]
+        room = self.breaks[active, segment + 1] - begin - since
+        length = np.minimum(self.length[active], self.longest[active])
+        lands = length >= room * (1.0 - 1e-9)
+        # Two even steps rather than a long one and a remainder.
+        length = np.where(lands, room, np.minimum(length, 0.5 * room))
+        instants = since[:, None] + np.concatenate([rule.checks, rule.nodes]) * length[:, None]
+        step = attempt_step(
+            self.cell,
+            rule,
+            begin[:, None] + instants,
+            length,
+            self.voltages.voltage(active, segment, instants),
+            (self.y[active], self.charge[active]),
+            self._guess(active, since, length),
+            self.peak[active],
+            np.finfo(float).eps * (since + self.voltages.periods[active]),
+            tolerance,
+        )
+        accepted = step.error <= 1.0
+        self._plan(active, length, step.error, accepted & lands)
+        self._keep_polynomials(active, since, length, step, accepted & lands)
+        self._move(active[accepted], length[accepted], lands[accepted], _part(step, accepted))
+        self.attempts[active] += 1
+        self._check_progress(active, name)
+
+    def _plan(
+        self, active: NDArray[np.int_], length: FloatArray, error: FloatArray, at_break: NDArray[np.bool_]
+    ) -> None:
+        """Choose the length of the next steps."""
+        factor = np.clip(_SAFETY * error ** (-1.0 / (len(self.rule.nodes) + 1)), _MOST_SHRINKAGE, _MOST_GROWTH)
+        factor = np.where(error > 1.0, np.minimum(factor, _LEAST_SHRINKAGE), factor)
+        # Beyond a break nothing is known but what was planned before the break cut it.
+        anew = np.minimum(self.length[active], _FIRST_STEP * self.longest[active])
+        self.length[active] = np.where(at_break, anew, factor * length)
+
+    def _guess(self, active: NDArray[np.int_], since: FloatArray, length: FloatArray) -> FloatArray:
+        """Unknowns at the nodes (cell, stage, k) by the last polynomial, or held."""
+        last = self.polynomial_length[active]
+        place = ((since - self.polynomial_start[active])[:, None] + self.rule.nodes * length[:, None]) / last[:, None]
+        held = ~(place[:, -1] <= 1.0 + _FARTHEST_GUESS)
+        place[held] = 0.0
+        guess = basis(place, len(self.rule.nodes)) @ self.polynomial[active]
+        guess[held] = self.y[active[held], None]
+        return np.asarray(guess)
+
+    def _keep_polynomials(
+        self,
+        active: NDArray[np.int_],
+        since: FloatArray,
+        length: FloatArray,
+        step: Step,
+        at_break: NDArray[np.bool_],
+    ) -> None:
+        solved = np.isfinite(step.error)
+        self.polynomial[active[solved]] = step.polynomial[solved]
+        self.polynomial_start[active] = since
+        # Beyond a break, and where there was no solution, no guess is better than the present value.
+        self.polynomial_length[active] = np.where(solved & ~at_break, length, np.nan)
+
+    def _move(self, cells: NDArray[np.int_], length: FloatArray, lands: NDArray[np.bool_], step: Step) -> None:
+        """Go to the end of accepted steps, and write what the instants on the way want."""
+        segment = self.segment[cells]
+        start = self.breaks[cells, segment] + self.since[cells]
+        ends = np.where(lands, self.breaks[cells, segment + 1], start + length)
+        self._write(cells, start, length, ends, step)
+        self.since[cells] = np.where(lands, 0.0, self.since[cells] + length)
+        self.segment[cells] += lands
+        self.y[cells], self.charge[cells] = step.end, step.end_charge
+        self.peak[cells] = np.maximum(self.peak[cells], step.current)
+        self.steps[cells] += 1
+
+    def _write(
+        self, cells: NDArray[np.int_], start: FloatArray, length: FloatArray, ends: FloatArray, step: Step
+    ) -> None:
+        """Evaluate the polynomials at the instants that the steps passed."""
+        until = np.searchsorted(self.instants, ends, side="right")
+        counts = until - self.written[cells]
+        which = np.repeat(np.arange(len(cells)), counts)
+        instants = np.repeat(self.written[cells], counts) + ramps(counts)
+        place = (self.instants[instants] - start[which]) / length[which]
+        degree = len(self.rule.nodes)
+        self.unknowns[instants, cells[which]] = np.einsum("md,mdk->mk", basis(place, degree), step.polynomial[which])
+        slopes = np.einsum("md,md->m", basis_slope(place, 2 * degree), step.charge_polynomial[which])
+        self.displacement[instants, cells[which]] = slopes / length[which]
+        self.written[cells] = until
+
+    def _check_progress(self, active: NDArray[np.int_], name: Callable[[int], str]) -> None:
+        tiny = self.length[active] < _SMALLEST_STEP * self.duration
+        stuck = tiny | (self.attempts[active] > self.most_attempts[active])
+        if stuck.any():
+            worst = active[stuck][0]
+            reached = self.breaks[worst, self.segment[worst]] + self.since[worst]
+            raise ConvergenceError(
+                f"the reference engine found no solution beyond {reached:g} s of {self.duration:g} s "
+                f"in {name(int(worst))}"
+            )
+
+    def resistive_current(self) -> FloatArray:
+        """Resistive current (time, cell) at the instants."""
+        count = len(self.y)
+        block = max(1, _BLOCK // count)
+        parts = []
+        for start in range(0, len(self.instants), block):
+            time = self.instants[start : start + block]
+            v = self.voltages.drive.voltage(time)[:, self.voltages.rows]
+            everywhere = np.broadcast_to(time[:, None], v.shape)
+            parts.append(evaluate(self.cell, everywhere, v, self.unknowns[start : start + block]).current)
+        return np.concatenate(parts)
+
+
+def _part(step: Step, chosen: NDArray[np.bool_]) -> Step:
+    return Step(*(getattr(step, field)[chosen] for field in Step.__dataclass_fields__))
