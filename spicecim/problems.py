@@ -57,7 +57,7 @@ def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list
     here: list[type[BaseModel]] = [model]
     parent: type[BaseModel] | None = model
     for part in location:
-        tagged = [m for m in here if len(here) > 1 and part in _tags(m)]
+        tagged = [m for m in here if len(here) > 1 and (part == m.__name__ or part in _tags(m))]
         if tagged:
             here = tagged
             continue

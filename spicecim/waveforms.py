@@ -68,7 +68,11 @@ def check_waveforms(dataset: xr.Dataset, *names: str) -> None:
     """Raise `WaveformError` unless the dataset has the variables `names`, finite and on increasing instants."""
     missing = [name for name in names if name not in dataset]
     if missing:
-        hint = " (run with analysis.probe = 'cells')" if set(missing) & {*CELL_VARIABLES, *NODE_VARIABLES} else ""
+        hint = ""
+        if set(missing) == {"x"} and "i_cell" in dataset:
+            hint = " (its device has no port for the state)"
+        elif set(missing) & {*CELL_VARIABLES, *NODE_VARIABLES}:
+            hint = " (run with analysis.probe = 'cells')"
         raise WaveformError(
             f"the dataset has no {', '.join(missing)}{hint}; it has {', '.join(map(str, dataset.data_vars))}"
         )

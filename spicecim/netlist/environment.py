@@ -1,7 +1,7 @@
 """The Jinja environment of the netlist templates.
 
-A netlist is a program: a control block can run shell commands and an include reads any file. So nothing but numbers
-and plain names passes from Python into a template's output.
+A netlist is a program: a control block can run shell commands and an include reads any file. So nothing but numbers,
+plain names and the checked lines of a published subcircuit passes from Python into a template's output.
 """
 
 from __future__ import annotations
@@ -16,17 +16,28 @@ import jinja2
 
 from spicecim.resources import resource_folder
 
+
+class CheckedText(str):
+    """Lines of a published subcircuit that `spicecim.netlist.foreign` has checked: they pass as they are."""
+
+    __slots__ = ()
+
+
 _PLAIN = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.,#/()^+ -]*)?")
 
 
 def spice_text(value: Any) -> str:
     """Write a value as netlist text: a float to its last digit and without a scale suffix, an int, or a plain name.
 
+    Checked lines of a subcircuit are returned as they are.
+
     Raises
     ------
     ValueError
         If the value is no finite number and no name of plain characters in one line.
     """
+    if isinstance(value, CheckedText):
+        return value
     if isinstance(value, str):
         if not _PLAIN.fullmatch(value):
             raise ValueError(f"{value!r} is not a plain name and may not stand in a netlist")
@@ -39,7 +50,7 @@ def spice_text(value: Any) -> str:
 @cache
 def netlist_environment() -> jinja2.Environment:
     """Return the environment that renders `netlist_templates/`; an undefined name in a template is an error."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resource_folder("netlist_templates")),
         undefined=jinja2.StrictUndefined,
         finalize=spice_text,
@@ -48,3 +59,5 @@ def netlist_environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.globals["zip"] = zip
+    return environment

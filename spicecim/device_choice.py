@@ -1,0 +1,268 @@
+"""Which memristor stands at every crosspoint: the kinds of a testbench's section `device`, told apart by their keys."""
+
+from __future__ import annotations
+
+import re
+from numbers import Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+
+from spicecim.devices import MODELS, Device, get_model, make_device
+from spicecim.devices.library import get_preset
+from spicecim.errors import ModelError
+from spicecim.fields import FloatArray, Quantity, Section
+from spicecim.problems import did_you_mean
+from spicecim.quantities import parse_quantity
+
+if TYPE_CHECKING:
+    from spicecim.veriloga.device import ModuleDevice
+
+Number = Annotated[float, Quantity("")]
+
+_SUBCIRCUIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class LibraryDevice(Section):
+    """A device model of spicecim's own library."""
+
+    model: str = Field(description=f"name of a device model: {', '.join(MODELS)}")
+    preset: str | None = Field(default=None, description="published parameter set; the model's first if left out")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="parameters by name; with a preset, those that differ from it"
+    )
+    backend: Literal["auto", "osdi", "behavioral"] = Field(
+        default="auto", description="how ngspice evaluates the device"
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, value: str) -> str:
+        _reject_as_value(get_model, value)
+        return value
+
+    @field_validator("preset")
+    @classmethod
+    def _check_preset(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "model" in info.data:
+            _reject_as_value(get_preset, info.data["model"], value)
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        value = _plain_values(value)
+        if "model" in info.data and "preset" in info.data:
+            _reject_as_value(make_device, info.data["model"], info.data["preset"], value)
+        return value
+
+    def build(self) -> Device:
+        """Return the device with its equations and all parameters."""
+        return make_device(self.model, self.preset, self.parameters)
+
+
+def _plain_values(value: Any) -> Any:
+    """Pass a dictionary of numbers and texts."""
+    if not isinstance(value, dict):
+        return value
+    wrong = [name for name, item in value.items() if isinstance(item, bool) or not isinstance(item, Real | str)]
+    if wrong:
+        raise ValueError(f"{wrong[0]}: must be a number or a text")
+    return {name: item if isinstance(item, str) else parse_quantity(item) for name, item in value.items()}
+
+
+def _resolved(value: str, info: ValidationInfo) -> str:
+    """Absolute path of a file named relative to the testbench's folder."""
+    if not value.strip() or not value.isprintable():
+        raise ValueError("must be the name of a file")
+    return str(Path((info.context or {}).get("folder", "."), value).resolve())
+
+
+def _two_values(value: tuple[float, float] | None) -> tuple[float, float] | None:
+    if value is not None and value[0] == value[1]:
+        raise ValueError("must be two different values")
+    return value
+
+
+def _reject_as_value(check: Any, *args: Any) -> None:
+    """Call `check`, with its `ModelError` as the ValueError that pydantic collects."""
+    try:
+        check(*args)
+    except ModelError as error:
+        raise ValueError(str(error)) from None
+
+
+class SubcircuitDevice(Section):
+    """A SPICE subcircuit from a file, for ngspice.
+
+    The file is read when a netlist is made, so that waveforms of a run can be measured where it is gone.
+    """
+
+    subcircuit: str = Field(description="file that holds the subcircuit; relative to the testbench's folder")
+    name: str | None = Field(default=None, description="name of the subcircuit; may be left out if the file has one")
+    ports: list[Literal["row", "column", "state", "ground"]] = Field(
+        description="what each port of the subcircuit is connected to, in their order"
+    )
+    parameters: dict[str, Number] = Field(
+        default_factory=dict, description="parameters by name that differ from the subcircuit's defaults"
+    )
+    dialect: Literal["ngspice", "ltspice", "pspice"] = Field(
+        default="ngspice", description="simulator that the file was written for"
+    )
+    initial: tuple[Number, Number] = Field(
+        default=(0.0, 1.0), description="the subcircuit's own value of its state at x = 0 and at x = 1"
+    )
+    initial_parameter: str | None = Field(
+        default=None, description="parameter that takes the initial state; without it the state port does"
+    )
+
+    _resolve = field_validator("subcircuit")(_resolved)
+    _check_initial = field_validator("initial")(_two_values)
+
+    @field_validator("name")
+    @classmethod
+    def _check_subcircuit_name(cls, value: str | None) -> str | None:
+        if value is not None and not _SUBCIRCUIT_NAME.fullmatch(value):
+            raise ValueError("must be a name of letters, digits and _.+-")
+        return value
+
+    @field_validator("initial_parameter")
+    @classmethod
+    def _check_name(cls, value: str | None) -> str | None:
+        if value is not None and not _NAME.fullmatch(value):
+            raise ValueError("must be a name of letters, digits and underscores")
+        return value
+
+    @field_validator("ports")
+    @classmethod
+    def _check_ports(cls, value: list[str]) -> list[str]:
+        for role, least in {"row": 1, "column": 1, "state": 0}.items():
+            if not least <= value.count(role) <= 1:
+                raise ValueError(f"must name {role} {'once' if least else 'once at most'}; ground may stand repeatedly")
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
+        if len({name.lower() for name in value}) < len(value):
+            raise ValueError("has a name twice: upper and lower case are the same in SPICE")
+        return value
+
+    @field_validator("initial_parameter")
+    @classmethod
+    def _check_initial_parameter(cls, value: str | None, info: ValidationInfo) -> str | None:
+        given = {name.lower() for name in info.data.get("parameters", {})}
+        if value is not None and value.lower() in given:
+            raise ValueError("is among device.parameters too; crossbar.state sets it")
+        return value
+
+    def state_from_x(self, x: ArrayLike) -> FloatArray:
+        """Value of the subcircuit's state that stands for the normalised state `x`."""
+        at_0, at_1 = self.initial
+        return np.asarray(at_0 + (at_1 - at_0) * np.asarray(x, dtype=float))
+
+    def x_from_state(self, s: ArrayLike) -> FloatArray:
+        """Normalised state `x` of a value of the subcircuit's state."""
+        at_0, at_1 = self.initial
+        return np.asarray((np.asarray(s, dtype=float) - at_0) / (at_1 - at_0))
+
+
+class VerilogADevice(Section):
+    """A module of a Verilog-A file.
+
+    The file is read when a netlist is made or the equations are evaluated, so that waveforms of a run can be measured
+    where it is gone.
+    """
+
+    verilog_a: str = Field(description="file that holds the module; relative to the testbench's folder")
+    module: str | None = Field(default=None, description="name of the module; may be left out if the file has one")
+    state: str | None = Field(default=None, description="node that holds the state; may be left out if only one can")
+    initial: tuple[Number, Number] | None = Field(
+        default=None,
+        description="potential of that node at x = 0 and at x = 1; found if the state stays between 0 and 1",
+    )
+    parameters: dict[str, float | str] = Field(
+        default_factory=dict, description="parameters by name that differ from the module's defaults"
+    )
+
+    _resolve = field_validator("verilog_a")(_resolved)
+    _check_initial = field_validator("initial")(_two_values)
+
+    @field_validator("module", "state")
+    @classmethod
+    def _check_name(cls, value: str | None) -> str | None:
+        if value is not None and not value.isprintable():
+            raise ValueError("must be a name")
+        return value
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _check_parameters(cls, value: Any) -> Any:
+        return _plain_values(value)
+
+    def build(self) -> ModuleDevice:
+        """Return the compiled module with its parameters.
+
+        Raises
+        ------
+        VerilogAError
+            If the file cannot be compiled, or the module keeps memory outside its nodes.
+        ModelError
+            If the module, its state or a parameter is missing or wrong.
+        """
+        from spicecim.veriloga.device import module_device
+
+        try:
+            return module_device(
+                self.verilog_a, self.module, state=self.state, initial=self.initial, parameters=self.parameters
+            )
+        except ModelError as error:
+            raise ModelError(f"device.{error}") from None
+
+
+DEVICE_SECTIONS: dict[str, type[Section]] = {
+    "model": LibraryDevice,
+    "subcircuit": SubcircuitDevice,
+    "verilog_a": VerilogADevice,
+}
+"""The kinds of device by the key that tells them apart."""
+
+
+def _check_kind(value: Any) -> Any:
+    """Pass a section, or a dictionary with the key of exactly one kind of device."""
+    kinds = ", ".join(DEVICE_SECTIONS)
+    if isinstance(value, tuple(DEVICE_SECTIONS.values())):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"must be a dictionary with one of the keys {kinds}")
+    given = [key for key in DEVICE_SECTIONS if key in value]
+    if len(given) > 1:
+        raise ValueError(f"has both {given[0]} and {given[1]}; give one of {kinds}")
+    if not given:
+        hints = (did_you_mean(str(key), DEVICE_SECTIONS) for key in value)
+        raise ValueError(f"has none of the keys {kinds}{next(filter(None, hints), '')}")
+    return value
+
+
+def _section_name(value: Any) -> str:
+    """Name of the class that a value which `_check_kind` passed belongs to."""
+    if isinstance(value, Section):
+        return type(value).__name__
+    return next(section.__name__ for key, section in DEVICE_SECTIONS.items() if key in value)
+
+
+DeviceChoice = Annotated[
+    Annotated[LibraryDevice, Tag("LibraryDevice")]
+    | Annotated[SubcircuitDevice, Tag("SubcircuitDevice")]
+    | Annotated[VerilogADevice, Tag("VerilogADevice")],
+    Discriminator(_section_name),
+    BeforeValidator(_check_kind),
+]
+"""Any kind of device; the tags are the names of the classes."""

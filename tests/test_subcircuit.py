@@ -1,0 +1,458 @@
+"""Crossbars of SPICE subcircuits from files: the same physics in three dialects, and every refusal with its line."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import bench_dict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spicecim.device_choice import SubcircuitDevice
+from spicecim.engines import simulate
+from spicecim.errors import SpiceCimError, SubcircuitError, TestbenchError, UnsupportedError, WaveformError
+from spicecim.hysteresis_sweep import cell_loop
+from spicecim.measure import energy_balance
+from spicecim.measure.loops import lobe_areas, pinch_offset
+from spicecim.netlist import crossbar_netlist
+from spicecim.netlist.foreign import read_subcircuit
+from spicecim.ngspice.client import Worker
+from spicecim.ngspice.engine import render_netlist
+from spicecim.ngspice.run import run_netlist
+from spicecim.testbench import Testbench
+from spicecim.waveforms import check_waveforms, load_waveforms, save_waveforms, testbench_of
+
+ROOT = Path(__file__).parent.parent
+
+NGSPICE = """\
+* Biolek's window, x at the port
+.subckt drift p n x Ron=100 Roff=16k
++ k=10k
+.param span={Roff - Ron}
+.func r(x) {Roff - span*x}
+Bi p n I = v(p,n)/r(v(x))  ; the device
+Cx x 0 1
+Bx 0 x I = k*v(p,n)/r(v(x))
++ * (1 - (v(p,n) >= 0 ? v(x)*v(x) : (v(x)-1)*(v(x)-1)))
+.ends drift
+"""
+LTSPICE = """\
+* the same as its LTspice user writes it
+.SUBCKT Drift Plus Minus x PARAMS: Ron=100 Roff=16K k=10k
+Bi Plus Minus I=V(Plus,Minus)/r(V(x))
+Cx x 0 1
+Bx 0 x I=k*V(Plus,Minus)/r(V(x))*IF(V(Plus,Minus)>=0, 1-V(x)**2, 1-(V(x)-1)**2)
+.func r(x) {Roff-(Roff-Ron)*x}
+.ends Drift
+.backanno
+.end
+no circuit any more
+"""
+PSPICE = """\
+* the same as its PSpice user writes it, with the circuit that it was tried in
+V1 1 0 SIN(0 1 1)
+X1 1 0 s DRIFT
+.TRAN 1m 1
+.PROBE
+.PARAM UNUSED=3
+.PARAM KAPPA={RATE/10}
+.PARAM RATE=100K
+.SUBCKT DRIFT PL MI X PARAMS: RON=100 ROFF=16K
+GI PL MI VALUE={V(PL,MI)/R(V(X))}
+CX X 0 1
+GX 0 X VALUE={KAPPA*V(PL,MI)/R(V(X))*(1-IF(V(PL,MI)>=0, V(X)*V(X), (V(X)-1)*(V(X)-1)))}
+.FUNC R(X) {ROFF-(ROFF-RON)*X}
+.ENDS
+.END
+"""
+HIDDEN = """\
+.subckt hidden p n PARAMS: Ron=100 Roff=16k Rinit=8k k=10k
+.func r(x) {Roff - (Roff - Ron)*x}
+Bi p n I=v(p,n)/r(v(x))
+Cx x 0 1 IC={(Roff - Rinit)/(Roff - Ron)}
+Bx 0 x I=k*v(p,n)/r(v(x))*(1 - (v(p,n) >= 0 ? v(x)*v(x) : (v(x)-1)*(v(x)-1)))
+.ends
+"""
+OWN = {
+    "model": "linear_drift",
+    "parameters": {"Ron": 100, "Roff": 16e3, "D": 1e-8, "mobility": 1e-14, "window": "biolek"},
+}
+DRIVE = {"kind": "sine", "amplitude": [1.0, 0.8, 0.6], "frequency": [1.0, 2.0, 3.0]}
+STATE = [[0.9, 0.1], [0.2, 0.7], [0.5, 0.4]]
+
+
+@pytest.fixture
+def bench_of(tmp_path):
+    """Write a subcircuit's file and return a testbench of it."""
+
+    def make(text, ports=("row", "column", "state"), sections=None, **fields):
+        (tmp_path / "device.sub").write_text(text)
+        device = {"subcircuit": "device.sub", "ports": list(ports), **fields}
+        sections = {"crossbar": {"state": STATE}, "drive": DRIVE, "analysis": {"probe": "cells"}, **(sections or {})}
+        return Testbench.from_dict(bench_dict(device=device, **sections), folder=tmp_path)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def own():
+    sections = {"crossbar": {"state": STATE}, "drive": DRIVE, "analysis": {"probe": "cells"}}
+    return simulate(Testbench.from_dict(bench_dict(device=OWN, **sections)))
+
+
+def assert_same(waveforms, expected, tolerance, *names):
+    """Within `tolerance` of each variable's peak; the two runs need not have the same instants."""
+    for name in names:
+        here = waveforms[name].interp(time=expected["time"], method="cubic", kwargs={"fill_value": "extrapolate"})
+        np.testing.assert_allclose(here, expected[name], atol=tolerance * float(abs(expected[name]).max()), rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "text"), [("ngspice", NGSPICE), ("ltspice", LTSPICE), ("pspice", PSPICE)], ids=["ng", "lt", "ps"]
+)
+def test_each_dialect_gives_the_currents_of_our_own_model(bench_of, own, dialect, text):
+    waveforms = simulate(bench_of(text, dialect=dialect))
+    assert waveforms.attrs["device_backend"] == "subcircuit"
+    np.testing.assert_allclose(waveforms["x"][0], STATE, atol=1e-12)
+    assert_same(waveforms, own, 1e-6, "i_column", "i_cell", "x")
+    assert energy_balance(waveforms).error < 1e-12
+
+
+def test_a_hidden_state_starts_by_a_parameter(bench_of, own):
+    """Rinit is 16k at x = 0 and 100 at x = 1; the capacitor's IC= is heeded though the run has a steady state first."""
+    bench = bench_of(HIDDEN, ["row", "column"], initial_parameter="Rinit", initial=["16k", 100])
+    waveforms = simulate(bench)
+    assert_same(waveforms, own, 1e-6, "i_column", "i_cell")
+    assert "x" not in waveforms
+    with pytest.raises(WaveformError, match="no port for the state"):
+        check_waveforms(waveforms, "x")
+
+
+def test_parameters_reach_every_cell(bench_of):
+    own_bench = bench_dict(
+        device={**OWN, "parameters": {**OWN["parameters"], "Roff": 20e3}},
+        crossbar={"state": STATE}, drive=DRIVE, analysis={},
+    )  # fmt: skip
+    waveforms = simulate(bench_of(NGSPICE, parameters={"roff": "20k"}, sections={"analysis": {}}))
+    assert set(waveforms.data_vars) == {"v_row", "i_row", "i_column"}
+    assert_same(waveforms, simulate(Testbench.from_dict(own_bench)), 1e-6, "i_column")
+
+
+def test_loops_of_one_device_are_pinched(bench_of):
+    sections = {"crossbar": {"state": [[0.1]]}, "drive": {"kind": "sine", "amplitude": 1, "frequency": 1}}
+    _, v, i = cell_loop(simulate(bench_of(LTSPICE, dialect="ltspice", sections=sections)))
+    assert abs(lobe_areas(v, i).positive) > 1e-6
+    assert pinch_offset(v, i) < 1e-6
+
+
+def test_a_saved_run_outlives_its_file_and_runs_again_where_it_is(bench_of, tmp_path, monkeypatch):
+    bench = bench_of(NGSPICE)
+    waveforms = simulate(bench)
+    path = save_waveforms(waveforms, tmp_path / "run.nc")
+    monkeypatch.chdir("/")
+    assert simulate(testbench_of(load_waveforms(path))).identical(waveforms)
+    bench.to_yaml(tmp_path / "bench.yaml")
+    (tmp_path / "device.sub").unlink()
+    assert Testbench.from_yaml(tmp_path / "bench.yaml") == bench
+    assert energy_balance(load_waveforms(path)).error < 1e-12
+    with pytest.raises(SubcircuitError, match=r"device\.subcircuit: cannot be read"):
+        simulate(testbench_of(load_waveforms(path)))
+
+
+@pytest.mark.parametrize(("dialect", "mode"), [("ltspice", "ltpsa"), ("pspice", "psa")])
+def test_the_mode_ends_with_the_run(bench_of, dialect, mode):
+    """A negative base under ** tells the modes apart: (-2)**3 is -8 for LTspice, 8 otherwise; IF is known or not."""
+    worker = Worker()
+    cube = "* cubes\nV1 a 0 -2\nB1 y 0 V=v(a)**3\n.tran 1 2\n.end\n"
+    condition = "* IF\nV1 a 0 -2\nB1 y 0 V=IF(v(a) < 0, 5, 7)\n.tran 1 2\n.end\n"
+    expected = {"ltpsa": -8.0, "psa": 8.0}[mode]
+    try:
+        assert run_netlist(cube, ["v(y)"], worker=worker, compatibility=mode).vectors["v(y)"][-1] == expected
+        assert run_netlist(condition, ["v(y)"], worker=worker, compatibility=mode).vectors["v(y)"][-1] == 5.0
+        assert run_netlist(cube, ["v(y)"], worker=worker).vectors["v(y)"][-1] == 8.0
+        with pytest.raises(SpiceCimError, match="no such function 'if'"):
+            run_netlist(condition, ["v(y)"], worker=worker)
+    finally:
+        worker.close()
+    assert crossbar_netlist(bench_of(LTSPICE, dialect=dialect), native=False).compatibility == mode
+
+
+@pytest.mark.parametrize(("dialect", "text"), [("ngspice", NGSPICE), ("ltspice", LTSPICE), ("pspice", PSPICE)])
+def test_plain_ngspice_runs_the_file_as_its_header_says(bench_of, tmp_path, dialect, text):
+    bench = bench_of(text, dialect=dialect)
+    netlist = render_netlist(bench)
+    (tmp_path / "out.cir").write_text(netlist)
+    options = re.search(r"^\* ngspice -b (.*?)FILE\.cir", netlist, flags=re.MULTILINE)[1].split()
+    result = subprocess.run(
+        [shutil.which("ngspice"), "-b", *options, "out.cir"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    means = [float(mean) for mean in re.findall(r"^mean_column_\d+\s*=\s*(\S+)", result.stdout, flags=re.MULTILINE)]
+    currents = simulate(bench)["i_column"]
+    expected = currents.integrate("time") / bench.duration
+    np.testing.assert_allclose(means, expected, rtol=1e-4, atol=1e-4 * float(abs(currents).max()))
+
+
+@pytest.mark.parametrize("kind", ["sine", "pulse", "samples"])
+def test_our_own_lines_mean_the_same_in_every_mode(bench_of, kind):
+    """Drivers, wires and analysis around a cell whose lines mean the same everywhere: not one bit differs."""
+    drive = {
+        "sine": {"kind": "sine", "amplitude": 1, "frequency": [1, 2, 3], "phase": 0.5, "offset": "100m"},
+        "pulse": {"kind": "pulse", "high": 1, "rise": 0.1, "fall": 0.1, "width": 0.2, "period": 1, "delay": 0.1},
+        "samples": {"kind": "samples", "time": [0, 0.5, 1], "voltages": [[0.1, 1, -1]] * 3},
+    }[kind]
+    wires = {"wire_row": 1, "wire_column": 2, "wire_capacitance": "1m", "source_resistance": 3, "sense_resistance": 4}
+    sections = {"crossbar": {"state": STATE, **wires}, "drive": drive}
+    runs = [
+        simulate(bench_of(body("Bx 0 x I=v(p,n)"), dialect=dialect, sections=sections))
+        for dialect in ("ngspice", "ltspice", "pspice")
+    ]
+    for run in runs[1:]:
+        assert run.drop_attrs(deep=False).identical(runs[0].drop_attrs(deep=False))
+    assert energy_balance(runs[0]).error < 1e-3
+
+
+def test_the_reference_engine_has_no_equations(bench_of):
+    with pytest.raises(UnsupportedError, match="no equations for a SPICE subcircuit"):
+        simulate(bench_of(NGSPICE), "reference")
+
+
+def test_run_takes_ngspice_alone_and_says_so(tmp_path):
+    program = Path(sys.executable).with_name("spicecim")
+    command = [program, "run", ROOT / "examples" / "subcircuit.yaml", "-o", tmp_path / "out"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert "ngspice alone: the reference engine has no equations" in result.stdout
+    assert not (tmp_path / "out" / "reference.nc").exists()
+
+
+def body(*lines):
+    """A subcircuit with these lines from line 2 on."""
+    return "\n".join([".subckt m p n x a=1", *lines, "Ri p n 1k", "Cx x 0 1", ".ends"])
+
+
+REFUSED = [
+    (body(".control", "shell touch owned", ".endc"), 2, "commands are refused"),
+    (".control\nquit\n.endc\n" + body(), 1, "commands are refused"),
+    (body("V1 x 0 EXTERNAL"), 2, "from outside"),
+    (".subckt m p n x a={b*2}\nC1 x 0 1\n.ends", 1, "the parameter b is missing"),
+    (body(".param time=1"), 2, "the name time is refused"),
+    (".subckt m p n x E=2\nC1 x 0 1\n.ends", 1, "the name E is refused"),
+    (body(".ic v(q)={b}"), 2, "the parameter b is missing"),
+    (body("B1 0 x I=temp"), 2, "write temper"),
+    (".subckt m p n x OPTIONAL: d=0\nC1 x 0 1\n.ends", 1, "the port 'OPTIONAL:' is refused"),
+    (".subckt m p n x PARAMS: a\nC1 x 0 1\n.ends", 1, "parameters need a default"),
+    (body(".include /etc/passwd"), 2, "outside the file's folder"),
+    (body(".inc ../other.sub"), 2, "outside the file's folder"),
+    (body('.lib "/etc/passwd"'), 2, "outside the file's folder"),
+    (body(".lib models.lib typical"), 2, "must name one file"),
+    (body(".include gone.sub"), 2, "does not exist"),
+    (body(".include device.sub"), 2, "includes itself"),
+    (".options reltol=1\n" + body(), 1, "would change the whole simulation"),
+    (body(".options reltol=1"), 2, "would change the whole simulation"),
+    (".global vdd\n" + body(), 1, "make the node a port"),
+    (body(".csparam q=1"), 2, "write .param"),
+    (body(".save all"), 2, "refused in a subcircuit"),
+    (body(".tran 1 1"), 2, "refused in a subcircuit"),
+    (body(".if (a > 0)"), 2, "write the case"),
+    (body("A1 p n f", ".model f filesource(file=secret)"), 2, "XSPICE code model"),
+    (body("N1 p n osdi"), 2, "compiled model"),
+    (body(".model f filesource(x=1)"), 2, "type filesource is refused"),
+    (body(".model f d_process(x=1)"), 2, "type d_process is refused"),
+    (body("V1 x 0 PWL file=secret"), 2, "a file that is read"),
+    (body("B1 0 x I=`id`"), 2, "the character '`'"),
+    (body("B1 0 x I=$HOME"), 2, "the character '$'"),
+    (body('B1 0 x I="v(p)"'), 2, "braces"),
+    (body("B1 0 x I=1\N{MICRO SIGN}"), 2, "write u for micro"),
+    (body("B1 0 x I=1\x00"), 2, "control character"),
+    (body("Vs\x1b x 0 1"), 2, "control character"),
+    ("+ a\n" + body(), 1, "continues no line"),
+    (".ends\n" + body(), 1, "closes no .subckt"),
+    (".subckt m p n x\nR1 p n 1", 1, "has no .ends"),
+    (".subckt m p n x\nR1 p n 1\n.ends other", 3, "does not close m"),
+    (body() + "\n" + body(), 5, "stands there twice, first in device.sub, line 1"),
+    (body("X1 p n nothing"), 2, "nothing is not in the file"),
+    (body("X1 p n x m"), 2, "m calls itself"),
+    (body("B1 0 x I={a"), 2, "braces that do not match"),
+    (body("Rx x 0 {a"), 2, "braces that do not match"),
+    (body("B1 0 x V=sdt(v(p,n))"), 2, "sdt() does not work in ngspice; make it the voltage of a capacitor"),
+    (body("B1 0 x I=IDT(v(p,n))"), 2, "make it the voltage of a capacitor"),
+    (body("* a comment", "", "B1 0 x I=1+", "+IF(v(p,n)>0,1,2)"), 4, "a ? b : c"),
+    (body("B1 0 x I=limit(v(p,n),-1,1)"), 2, "random"),
+    (body("B1 0 x I=stp(v(p,n))"), 2, "write u(x)"),
+    (body("E1 x 0 VALUE={table(v(p),0,0,1,1)}"), 2, "write pwl"),
+    (body("B1 0 x I=v(p)&v(n)"), 2, "&&"),
+    (body("R1 x gnd! 1"), 2, "write 0"),
+    (body("B1 0 x I=b*v(p,n)"), 2, "the parameter b is missing"),
+    (body("R1 x 0 {b}"), 2, "the parameter b is missing"),
+    (body("B1 0 x I=v(p,n)*echarge/boltz"), 2, "add '.param echarge=1.602176634e-19'"),
+    (body(".param q={2*pi}", "R1 x 0 {q}"), 2, "add '.param pi="),
+    (body("E1 x 0 LAPLACE {v(p)} = {1/(1+s)}"), 2, "LAPLACE"),
+    (body("L1 x 0 1 IC=2"), 2, "would not heed"),
+    (body("C2 x p 1 IC=2"), 2, "would not heed"),
+    (body(".ic v(x)=0.2"), 2, "sets the state port"),
+    (body(".model s VSWITCH(Ron=1)"), 2, "type vswitch is refused"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "reason"), REFUSED, ids=[reason for _, _, reason in REFUSED])
+def test_what_is_refused_is_named_with_its_line(bench_of, text, line, reason):
+    bench = bench_of(text)
+    with pytest.raises(SubcircuitError) as caught:
+        render_netlist(bench)
+    assert str(caught.value).startswith(f"device.sub, line {line}: "), str(caught.value)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "line", "reason"),
+    [
+        ("ltspice", "B1 0 x I=v(p,n)^2", "write ** for a power"),
+        ("pspice", "G1 0 x VALUE={v(p,n)^2}", "write ** for a power"),
+        ("ltspice", "B1 0 x I=pwr(v(p,n),3)", "abs(x)**y"),
+        ("ltspice", "B1 0 x I=pwrs(v(p,n),3)", "sgn(x)*abs(x)**y"),
+        ("ltspice", "R1 x GND 1", "write 0"),
+        ("pspice", "R1 x gnd 1", "write 0"),
+        ("pspice", "B1 0 x I=idt(v(p,n))", "make it the voltage of a capacitor"),
+        ("ltspice", "B1 0 x I=sdt(v(p,n))", "make it the voltage of a capacitor"),
+        ("ltspice", ".param Vt=0.16", "the name vt is refused"),
+        ("ltspice", "R1 temp 0 1", "the name temp is refused"),
+        ("pspice", ".func f(vt) {vt}", "the name vt is refused"),
+        ("ltspice", "B1 0 x I=1 tripdv=1", "take it out"),
+    ],
+)
+def test_dialects_have_refusals_of_their_own(bench_of, dialect, line, reason):
+    with pytest.raises(SubcircuitError, match=r"device\.sub, line 2: ") as caught:
+        render_netlist(bench_of(body(line), dialect=dialect))
+    assert reason in str(caught.value)
+
+
+TWO = body() + "\n.subckt other p n\nR1 p n 1\n.ends\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "reason"),
+    [
+        (TWO, {}, "device.name: is required, because device.sub has several subcircuits: m, other"),
+        (TWO, {"name": "othr"}, "did you mean 'other'"),
+        ("R1 1 0 1\n", {}, "has no .subckt"),
+        (body(), {"ports": ["row", "column"]}, "line 1: device.ports names 2 ports, and m has 3: p n x"),
+        (NGSPICE, {"parameters": {"Rof": 1}}, "line 2: device.parameters: the .subckt line of drift has no parameter"),
+        (NGSPICE, {"parameters": {"Rof": 1}}, "did you mean 'roff'"),
+        (NGSPICE, {"parameters": {"span": 1}}, "it has Ron, Roff, k"),
+        (NGSPICE, {"initial_parameter": "x0"}, "line 2: device.initial_parameter"),
+        (
+            HIDDEN,
+            {"ports": ["row", "column"]},
+            "crossbar.state: the cells start differently, and the subcircuit has no way to tell it so",
+        ),
+    ],
+)  # fmt: skip
+def test_a_device_must_fit_its_subcircuit(bench_of, text, fields, reason):
+    with pytest.raises(SubcircuitError) as caught:
+        render_netlist(bench_of(text, **fields))
+    assert reason in str(caught.value)
+
+
+def test_a_port_that_only_shows_the_state_is_found_out(bench_of):
+    shown = HIDDEN.replace("hidden p n", "hidden p n y").replace(".ends", "Ey y 0 x 0 1\n.ends")
+    with pytest.raises(SubcircuitError, match=r"line 1: no capacitor is at the port y"):
+        simulate(bench_of(shown))
+    wrapped = shown.replace("Ey y 0 x 0 1", "By 0 y I=v(x)\nRy y 0 1")
+    wrapped += "\n.subckt top p n y\nX1 p n y hidden\n.ends\n"
+    with pytest.raises(SubcircuitError, match=r"cell \(0, 1\) starts at x = 0\.50.*, not at the 0\.1"):
+        simulate(bench_of(wrapped, name="top", sections={"analysis": {}}))
+    right = shown.replace("Rinit=8k", "x0=0.5").replace("(Roff - Rinit)/(Roff - Ron)", "x0")
+    waveforms = simulate(bench_of(right, initial_parameter="x0"))
+    np.testing.assert_allclose(waveforms["x"][0], STATE, atol=1e-9)
+
+
+def test_only_what_is_used_is_carried_along(bench_of, tmp_path, own):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "core.lib").write_text(
+        ".param secret=1 half={whole/2}\n.param whole=20k\n.model dm D(IS=1n)\n.subckt unused a\nR1 a 0 1\n.ends\n"
+        ".subckt core p n x Ron=1 Roff=2\n" + NGSPICE.split("+ k=10k\n")[1].replace("k*v(p,n)", "half*v(p,n)")
+        .replace(".ends drift", ".ends")
+    )  # fmt: skip
+    text = (
+        ".inc 'parts/core.lib'\n.subckt top p n x Ron=100 Roff=16k\n"
+        "Xcore p n x core PARAMS: Ron={Ron} Roff={Roff}\n.ends\n"
+    )
+    bench = bench_of(text, name="top")
+    netlist = render_netlist(bench)
+    assert "unused" not in netlist
+    assert "dm" not in netlist.split()
+    assert_same(simulate(bench), own, 1e-6, "i_column", "x")
+
+
+def test_a_wrong_line_of_an_included_file_is_named(bench_of, tmp_path):
+    (tmp_path / "inner.lib").write_text("* comment\nR9 x 0 {nothing}\n")
+    with pytest.raises(SubcircuitError, match=r"^inner\.lib, line 2: the parameter nothing is missing"):
+        render_netlist(bench_of(body(".include inner.lib")))
+
+
+def test_a_link_to_the_outside_is_no_way_in(bench_of, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.lib").write_text("R9 x 0 1\n")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "link.lib").symlink_to(outside / "secret.lib")
+    (inside / "m.sub").write_text(body(".include link.lib"))
+    device = {"subcircuit": "inside/m.sub", "ports": ["row", "column", "state"]}
+    with pytest.raises(SubcircuitError, match="outside the file's folder"):
+        render_netlist(Testbench.from_dict(bench_dict(device=device), folder=tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00", b"\xff\xfe.\x00s\x00", b"+" * 100, b".subckt\n.ends\n", b".param\n"])
+def test_files_that_are_no_subcircuit_are_one_error(bench_of, tmp_path, content):
+    bench = bench_of("")
+    (tmp_path / "device.sub").write_bytes(content)
+    with pytest.raises(SubcircuitError):
+        render_netlist(bench)
+
+
+def test_subcircuits_that_call_each_other_often_end(bench_of):
+    ladder = "\n".join(f".subckt s{i} p n x\nX1 p n x s{i + 1}\nX2 p n x s{i + 1}\n.ends" for i in range(60))
+    text = ladder + "\n.subckt s60 p n x\nR1 p n 1\nC1 x 0 1\n.ends\n"
+    assert ".subckt s60" in render_netlist(bench_of(text, name="s0"))
+
+
+def test_uniform_states_may_be_without_effect(bench_of):
+    sections = {"crossbar": {"state": np.full((3, 2), 0.5)}}
+    waveforms = simulate(bench_of(HIDDEN, ["row", "column"], sections=sections))
+    first = waveforms["i_cell"].isel(time=1) / waveforms["v_cell"].isel(time=1)
+    np.testing.assert_allclose(first, 1 / 8e3, rtol=1e-3)
+
+
+def test_a_name_from_a_user_is_no_syntax(bench_of):
+    for field, value in (("name", "m\n.include x"), ("initial_parameter", "a=1 b"), ("parameters", {"a\n.end": 1})):
+        with pytest.raises(TestbenchError, match=rf"device\.{field}"):
+            bench_of(body(), **{field: value})
+
+
+FRAGMENTS = st.sampled_from([
+    ".subckt m p n x", ".subckt m p n x a=1", ".ends", ".ends m", ".param", ".param b=2", ".func", ".func f(x) {x}",
+    ".func f(x)", ".model", ".model d D", ".model d D(IS=1)", ".ic", ".ic v(x)=1", ".include", ".lib", ".inc ''",
+    ".end", "R1", "R1 p n 1", "C1 x", "C1 x IC=1", "C1 x 0 1 IC={a}", "X", "X1", "X1 p n x m", "B", "B1 0 x I=",
+    "B1 0 x I=f(a)", "E1", "E1 x 0 VALUE=", "E1 x 0 VALUE={a}", "+", "+ 1", "*", ";", "$", "// c", "{", "}", "'",
+    "=", " ", "\t", ".", ".control", "shell id", ".options x", "a=1", "PARAMS:", "if(1,2,3)", "\n", "\r", "\n",
+])  # fmt: skip
+
+
+@given(st.lists(st.one_of(FRAGMENTS, st.text(max_size=3)), max_size=25))
+def test_any_text_is_a_checked_subcircuit_or_one_error(tmp_path_factory, pieces):
+    file = tmp_path_factory.getbasetemp() / "any.sub"
+    file.write_bytes(b".subckt m p n x\nC9 x 0 1\n" + "\n".join(pieces).encode(errors="replace"))
+    device = SubcircuitDevice(subcircuit=str(file), ports=["row", "column", "state"])
+    try:
+        text = read_subcircuit(device).text
+    except SubcircuitError:
+        return
+    for line in text.split("\n"):
+        assert re.match(r"[b-hi-mq-tv-xz]|\.(subckt|ends|model|params?|func|ic|nodeset)\b", line, re.IGNORECASE), line
+        assert re.fullmatch(r"[\t -~]+", line)
+        assert not set(line) & set('`$"\\')
