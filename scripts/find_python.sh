@@ -4,13 +4,14 @@
 set -eu
 
 python=
-for name in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python3.10}; do
+# The first two come first because the Verilog-A compiler, openvaf-py, has wheels for these alone.
+for name in ${PYTHON:-python3.12 python3.11 python3 python3.14 python3.13 python3.10}; do
     # The name alone proves nothing: it may be a shim with no interpreter behind it.
     python=$("$name" -c 'import sys; print(sys.executable if sys.version_info >= (3, 10) else "")' 2>/dev/null) || continue
     [ -z "$python" ] || break
 done
 if [ -z "$python" ]; then
-    echo "No Python 3.10 or newer found (tried: ${PYTHON:-python3, python3.14 ... python3.10})." >&2
+    echo "No Python 3.10 or newer found (tried: ${PYTHON:-python3, python3.10 ... python3.14})." >&2
     echo "Install one and run make again, or name it: make PYTHON=/path/to/python3 ..." >&2
     exit 1
 fi

@@ -59,6 +59,14 @@ class ModelError(InputError):
     """A device model, preset or parameter is unknown or outside its bounds."""
 
 
+class VerilogAError(InputError):
+    """A Verilog-A file cannot be compiled, or holds something that is not supported or does not work as a memristor."""
+
+
+class SubcircuitError(InputError):
+    """A SPICE subcircuit from a file cannot be used as it stands."""
+
+
 class UnsupportedError(InputError):
     """The testbench is valid, but the engine or measurement asked for does not cover it."""
 
@@ -82,15 +90,18 @@ class SimulationError(SpiceCimError):
         The last lines of the simulator's log.
     """
 
+    _speaker = "ngspice"
+    _kept = "netlist and log"
+
     def __init__(self, message: str, folder: Path | None = None, log: str = "") -> None:
         self.message = message
         self.folder = folder
         self.log = log
         parts = [message]
         if log:
-            parts.append("ngspice said:\n" + "\n".join(f"    {line}" for line in log.splitlines()))
+            parts.append(f"{self._speaker} said:\n" + "\n".join(f"    {line}" for line in log.splitlines()))
         if folder is not None:
-            parts.append(f"netlist and log kept in {folder}")
+            parts.append(f"{self._kept} kept in {folder}")
         super().__init__("\n".join(parts))
 
     def __reduce__(self) -> tuple[type[SimulationError], tuple[str, Path | None, str]]:
@@ -106,7 +117,7 @@ class NetlistError(SimulationError):
 
 
 class ConvergenceError(SimulationError):
-    """Ngspice gave up before the stop time."""
+    """The time integration gave up before the stop time."""
 
 
 class IncompleteResultError(SimulationError):
@@ -115,6 +126,13 @@ class IncompleteResultError(SimulationError):
 
 class TimeLimitError(SimulationError):
     """The run took longer than its time limit and was stopped."""
+
+
+class CompilerError(SimulationError):
+    """There is no working C compiler, or it failed; the folder keeps the C source and the compiler's messages."""
+
+    _speaker = "the compiler"
+    _kept = "C source and messages"
 
 
 class WorkerCrashError(SimulationError):

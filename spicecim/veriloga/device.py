@@ -1,0 +1,303 @@
+"""A Verilog-A module as the memristor of a crossbar: its terminals, its state, and its equations on arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spicecim.devices.cell import CellTerms
+from spicecim.errors import ModelError, VerilogAError
+from spicecim.veriloga.compiler import compile_native, compile_verilog_a
+from spicecim.veriloga.evaluation import Evaluation, Residuals
+from spicecim.veriloga.frontend import Compilation
+from spicecim.veriloga.parameters import parameter_values
+from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick_state
+from spicecim.veriloga.state_range import state_range
+
+FloatArray = NDArray[np.float64]
+
+_MOST_ITERATIONS = 100
+_LARGEST_VOLTAGES = (10.0, 1.0)
+
+
+class ModuleDevice:
+    """A module with its parameters, as a two-terminal device with one state that a crossbar sets.
+
+    The device is a `spicecim.devices.cell.Cell`: its unknowns are the potentials of all nodes but the row's and the
+    column's. The state `s` is one of them, and `x` its place between the two values of `initial`.
+
+    Parameters
+    ----------
+    path
+        The Verilog-A file.
+    module
+        Name of the module; may be left out if the file has one.
+    state
+        Name of the node that holds the state; may be left out if that is plain.
+    initial
+        The state's value in the node at x = 0 and at x = 1. Where it is left out, the bounds are looked for that the
+        rates keep the state between; x = 1 is the one with the lower resistance.
+    parameters
+        Parameters that differ from their defaults.
+
+    Raises
+    ------
+    VerilogAError
+        If the file cannot be compiled, or the module keeps memory outside its nodes.
+    ModelError
+        If the module, the state, the scale or a parameter is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        module: str | None = None,
+        *,
+        state: str | None = None,
+        initial: tuple[float, float] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.compilation = compile_verilog_a(path)
+        found = pick_module(self.compilation, module)
+        problems = hidden_state_problems(self.compilation, found)
+        if problems:
+            raise VerilogAError("\n".join(problems))
+        self.state_node = pick_state(self.compilation, found, state)
+        self.declaration = self.compilation.declarations[found.name]
+        self.module = found.exposed(self.state_node)
+        terminals = [name for name in self.module.terminals if name != self.state_node]
+        if len(terminals) < 2:
+            raise ModelError(
+                f"module: {found.name} has only {', '.join(self.module.terminals)}; a row and a column are needed"
+            )
+        self.roles = {terminals[0]: "row", terminals[1]: "column", self.state_node: "state"}
+        self.parameters = parameter_values(found, self.declaration, parameters)
+        self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
+        own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
+        self._given = own
+        self._native: tuple[Path, str] | None = None
+        self.evaluation = Evaluation(self.module, self.parameters, own)
+        self._groups, self._names = self._group_nodes()
+        self.unknowns = len(self._names) - 2
+        self._state = self._names.index(self.state_node) - 2
+        self.initial = (0.0, 1.0) if initial is None else initial
+        self.scale: FloatArray = np.ones(self.unknowns)
+        self.scale[self._state] = abs(self.initial[1] - self.initial[0])
+        if initial is None:
+            self.initial = self._find_scale()
+        self.scale = self._find_magnitudes()
+
+    @property
+    def name(self) -> str:
+        """Name of the module."""
+        return self.module.name
+
+    def ports(self) -> list[str]:
+        """What each terminal of the compiled module is connected to: row, column, state, or open for any other."""
+        return [self.roles.get(name, "open") for name in self.module.terminals]
+
+    def native(self) -> tuple[Path, str]:
+        """Return the compiled library and the device's name in it (see `compiler.compile_native`)."""
+        if self._native is None or not self._native[0].exists():
+            self._native = compile_native(self.module, self._defaults, self.state_node)
+        return self._native
+
+    def native_parameters(self) -> dict[str, Any]:
+        """Parameters that the device has to be given in ngspice, by their names there."""
+        return {
+            self.module.native_names[name]: value
+            for name, value in self.parameters.items()
+            if not isinstance(value, str) and (name in self._given or value != self._defaults[name])
+        }
+
+    def state_from_x(self, x: ArrayLike) -> FloatArray:
+        """State of the normalised state `x`."""
+        low, high = self.initial
+        return np.asarray(low + (high - low) * np.asarray(x, dtype=float))
+
+    def x_from_state(self, s: ArrayLike) -> FloatArray:
+        """Normalised state of the state `s`."""
+        low, high = self.initial
+        return np.asarray((np.asarray(s, dtype=float) - low) / (high - low))
+
+    def voltage_breaks(self) -> tuple[float, ...]:
+        """Voltages at which the equations are known not to be smooth: the sign is all that can be expected."""
+        return (0.0,)
+
+    def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
+        """Current (A) into the row terminal in equilibrium, with the state held."""
+        voltages, states = _flat(v, s)
+        terms = self.terms(np.zeros_like(voltages), voltages, self.start(voltages, states))
+        return terms.current.reshape(np.broadcast(v, s).shape)
+
+    def rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
+        """ds/dt (1/s) in equilibrium of all but the state."""
+        voltages, states = _flat(v, s)
+        terms = self.terms(np.zeros_like(voltages), voltages, self.start(voltages, states))
+        own = self._state
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (-terms.flow[:, own] / terms.charge_jacobian[:, own, own]).reshape(np.broadcast(v, s).shape)
+
+    def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
+        """Unknowns (n, k) in equilibrium with the states held, by Newton's method with steps that are cut if they grow.
+
+        Raises
+        ------
+        VerilogAError
+            If no equilibrium is found.
+        """
+        y = np.zeros((len(v), self.unknowns))
+        y[:, self._state] = s
+        free = np.arange(self.unknowns) != self._state
+        if not free.any():
+            return y
+        limit = np.ones((len(v), int(free.sum())))
+        cut = np.zeros_like(limit)
+        for _ in range(_MOST_ITERATIONS):
+            terms = self.terms(np.zeros_like(v), v, y, integrate=False)
+            slopes = terms.flow_jacobian[:, free][:, :, free]
+            try:
+                steps = -np.linalg.solve(slopes, terms.flow[:, free, None])[:, :, 0]
+            except np.linalg.LinAlgError:
+                break
+            steps = np.where(np.isfinite(steps), steps, 0.0)
+            # a step is cut to 1, and to ever more while it is cut in the same direction: a temperature has far to go
+            limit = np.where(cut * np.sign(steps) > 0, 2.0 * limit, 1.0)
+            cut = np.where(np.abs(steps) > limit, np.sign(steps), 0.0)
+            y[:, free] += np.clip(steps, -limit, limit)
+            if not np.any(np.abs(steps) > 1e-12 * np.maximum(np.abs(y[:, free]), 1e-6)):
+                return y
+        raise VerilogAError(f"module {self.name}: no equilibrium of its inner nodes was found with the state held")
+
+    def terms(self, time: FloatArray, v: FloatArray, y: FloatArray, integrate: bool = True) -> CellTerms:
+        """Evaluate the equations of n devices at v (n,) with unknowns y (n, k)."""
+        grouped = np.concatenate([v[:, None], np.zeros((len(v), 1)), y, np.zeros((len(v), 1))], axis=1)
+        residuals = self.evaluation.residuals(grouped[:, self._groups], time=time, integrate=integrate)
+        merged = self._merge(residuals)
+        inner = slice(2, 2 + self.unknowns)
+        return CellTerms(
+            flow=merged.flow[:, inner],
+            charge=merged.charge[:, inner],
+            flow_jacobian=merged.flow_jacobian[:, inner, inner],
+            charge_jacobian=merged.charge_jacobian[:, inner, inner],
+            current=merged.flow[:, 0],
+            current_charge=merged.charge[:, 0],
+        )
+
+    def state(self, y: FloatArray) -> FloatArray:
+        """State among the unknowns."""
+        return y[..., self._state]
+
+    def _texts(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Parameters of the kind text, which ngspice cannot set: they are compiled in."""
+        kinds = {parameter.name: parameter.type for parameter in self.module.parameters}
+        return {name: value for name, value in given.items() if kinds.get(name) == "string"}
+
+    def _group_nodes(self) -> tuple[NDArray[np.int_], list[str]]:
+        """Group of each node, nodes that are collapsed into one sharing one, and the groups' names.
+
+        The row is the first and the column the second; the ground, whose potential is zero, comes last and has no name.
+        """
+        nodes = [node.name for node in self.module.nodes]
+        row, column = (name for name, role in self.roles.items() if role != "state")
+        rank = {row: 0, column: 1, self.state_node: 2, "": -1}
+        leader = {name: name for name in [*nodes, ""]}
+
+        def head(name: str) -> str:
+            while leader[name] != name:
+                name = leader[name]
+            return name
+
+        for one, other in self.evaluation.collapsed:
+            ends = sorted(
+                {head(nodes[one]), head("" if other is None else nodes[other])}, key=lambda name: rank.get(name, 3)
+            )
+            leader[ends[-1]] = ends[0]
+        groups = [row, column, *(name for name in nodes if head(name) == name and name not in (row, column))]
+        place = {name: index for index, name in enumerate(groups)} | {"": len(groups)}
+        return np.array([place[head(name)] for name in nodes]), groups
+
+    def _merge(self, residuals: Residuals) -> Residuals:
+        """Add up the equations, and the derivatives, of nodes that are one."""
+        if len(self._groups) == len(self._names) and np.array_equal(self._groups, np.arange(len(self._groups))):
+            return residuals
+        sums = np.zeros((len(self._groups), len(self._names)))
+        kept = self._groups < len(self._names)
+        sums[np.flatnonzero(kept), self._groups[kept]] = 1.0
+        return Residuals(
+            residuals.flow @ sums,
+            residuals.charge @ sums,
+            np.einsum("nij,ia,jb->nab", residuals.flow_jacobian, sums, sums, optimize=True),
+            np.einsum("nij,ia,jb->nab", residuals.charge_jacobian, sums, sums, optimize=True),
+        )
+
+    def _find_scale(self) -> tuple[float, float]:
+        """Return the bounds that the state's own equation keeps it between, in the order of falling resistance.
+
+        Raises
+        ------
+        ModelError
+            If there are none to be found.
+        """
+        found = None
+        for largest in _LARGEST_VOLTAGES:
+            voltages = np.geomspace(1e-4 * largest, largest, 17)
+            with contextlib.suppress(VerilogAError):  # the inner nodes may have no equilibrium this far out
+                found = state_range(self.rate, np.concatenate([-voltages, voltages]))
+                break
+        if found is None:
+            raise ModelError(
+                f"initial: the values of {self.state_node} at x = 0 (high resistance) and x = 1 (low) cannot be found, "
+                "because the equations do not keep the state between two bounds; give both, such as [1.7, 0.2]"
+            )
+        low, high = found
+        small = np.abs(self.current(np.full(2, 1e-2), np.array([low, high])))
+        return (low, high) if small[1] >= small[0] else (high, low)
+
+    def _find_magnitudes(self) -> FloatArray:
+        """Magnitude of each unknown, over voltages up to 1 V and all states."""
+        magnitudes = np.zeros(self.unknowns)
+        states = self.state_from_x(np.linspace(0.0, 1.0, 5))
+        if self.unknowns > 1:
+            v, s = np.meshgrid(np.linspace(-1.0, 1.0, 5), states)
+            magnitudes = np.abs(self.start(v.ravel(), s.ravel())).max(axis=0)
+        magnitudes = np.where(magnitudes > 0, magnitudes, 1.0)
+        magnitudes[self._state] = abs(self.initial[1] - self.initial[0])
+        return magnitudes
+
+
+def _flat(v: ArrayLike, s: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    voltages, states = np.broadcast_arrays(np.asarray(v, dtype=float), np.asarray(s, dtype=float))
+    return voltages.ravel().astype(float), states.ravel().astype(float)
+
+
+def module_device(
+    path: str | Path,
+    module: str | None = None,
+    *,
+    state: str | None = None,
+    initial: tuple[float, float] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> ModuleDevice:
+    """Return a `ModuleDevice`: the same one for the same arguments, while its file and what that includes are."""
+    given = tuple(sorted((parameters or {}).items()))
+    return _module_device(compile_verilog_a(path), str(path), module, state, initial, given)
+
+
+@functools.lru_cache(maxsize=64)
+def _module_device(
+    compilation: Compilation,
+    path: str,
+    module: str | None,
+    state: str | None,
+    initial: tuple[float, float] | None,
+    parameters: tuple[tuple[str, Any], ...],
+) -> ModuleDevice:
+    return ModuleDevice(path, module, state=state, initial=initial, parameters=dict(parameters))

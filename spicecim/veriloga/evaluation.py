@@ -1,0 +1,179 @@
+"""The numpy face of a module: residuals, charges and their derivatives on arrays of potentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spicecim.errors import ModelError, VerilogAError
+from spicecim.veriloga.module import Argument, Entry, Function, Instruction, Module
+from spicecim.veriloga.numpy_program import Program, Value, as_floats, typed
+
+FloatArray = NDArray[np.float64]
+
+TEMPERATURE = 300.15
+"""ngspice's default temperature (K), 27 degrees Celsius."""
+
+SIMULATOR_PARAMETERS = {"gmin": 1e-12, "tnom": 27.0, "scale": 1.0, "shrink": 0.0, "imax": 1.0, "iteration": 1.0}
+"""What `$simparam` finds, as ngspice 46 gives it by default; anything else is its second argument."""
+
+
+class Residuals(NamedTuple):
+    """Residuals of the nodes, n points by k nodes, and their derivatives by the potentials, n by k by k.
+
+    The law of each node is ``flow + d(charge)/dt = 0`` together with what is connected to it: the flow counts into the
+    device.
+    """
+
+    flow: FloatArray
+    charge: FloatArray
+    flow_jacobian: FloatArray
+    charge_jacobian: FloatArray
+
+
+class Evaluation:
+    """A module with values for its parameters.
+
+    Parameters
+    ----------
+    module
+        The module.
+    parameters
+        Value of every parameter.
+    given
+        Names of the parameters that the user gave.
+
+    Raises
+    ------
+    ModelError
+        If the module refuses these values by `$fatal`, `$finish` or `$stop`.
+
+    Attributes
+    ----------
+    collapsed
+        Pairs of nodes that are one with these parameters; None stands for the ground.
+    """
+
+    def __init__(self, module: Module, parameters: Mapping[str, Any], given: frozenset[str] = frozenset()) -> None:
+        self.module = module
+        self._parameters = parameters
+        self._given = given
+        where = f"module {module.name}"
+        self._evaluate = Program(module.evaluate, where)
+        self._hints: list[str] = []
+        self._aborted: Value = np.False_
+        fixed = self._fixed(module.setup)
+        values = Program(module.setup, where).run(fixed, self._call)
+        if np.any(self._aborted):
+            raise ModelError(f"{where} ends with $fatal, $finish or $stop for these values of its parameters")
+        self.collapsed = [module.collapses[hint] for hint in dict.fromkeys(self._hints) if hint in module.collapses]
+        self._arguments = self._fixed(module.evaluate)
+        # a value of a branch that these parameters do not take is not used either
+        self._arguments |= {target: values.get(source, 0.0) for source, target in module.cache.items()}
+
+    def residuals(self, potentials: ArrayLike, *, time: ArrayLike = 0.0, integrate: bool = True) -> Residuals:
+        """Evaluate the module.
+
+        Parameters
+        ----------
+        potentials
+            Of the nodes (n, k), in V or in the node's own unit.
+        time
+            `$abstime` (s), one for all or one a point.
+        integrate
+            Whether `idt` integrates, as in a transient, or holds its initial value, as in an operating point.
+
+        Returns
+        -------
+        Residuals
+            NaN at points where the module ends with `$fatal`, `$finish` or `$stop`.
+        """
+        potentials = np.asarray(potentials, dtype=float)
+        points, count = potentials.shape
+        answer = Residuals(*(np.zeros((points, count, *extra)) for extra in ((), (), (count,), (count,))))
+        if not points:
+            # no point takes any branch, so that nothing would have a value
+            return answer
+        arguments = dict(self._arguments)
+        for argument in self.module.evaluate.arguments:
+            nodes = self._nodes(argument)
+            if nodes is not None:
+                one, other = (potentials[:, node] if node >= 0 else 0.0 for node in nodes)
+                arguments[argument.value] = one - other
+            elif argument.kind == "abstime":
+                arguments[argument.value] = np.asarray(time, dtype=float)
+            elif argument.kind == "enable_integration":
+                arguments[argument.value] = integrate
+        self._aborted = np.False_
+        values = self._evaluate.run(arguments, self._call)
+        for entry in self.module.residuals:
+            self._place(answer.flow, entry.row, entry.resistive, values)
+            self._place(answer.charge, entry.row, entry.reactive, values)
+        for entry in self.module.jacobian:
+            place = (entry.row, entry.column)
+            self._place(answer.flow_jacobian, place, entry.resistive, values)
+            self._place(answer.charge_jacobian, place, entry.reactive, values)
+        if np.any(self._aborted):
+            for array in answer:
+                array[np.broadcast_to(self._aborted, points)] = np.nan
+        return answer
+
+    def _nodes(self, argument: Argument) -> tuple[int, int] | None:
+        try:
+            return self.module.unknown(argument)
+        except KeyError:
+            return (-1, -1)
+
+    @staticmethod
+    def _place(array: FloatArray, index: Any, value: str, values: Mapping[str, Value]) -> None:
+        if value:
+            place = (slice(None), *(index if isinstance(index, tuple) else (index,)))
+            array[place] = as_floats(values[value], (len(array),))
+
+    def _fixed(self, function: Function) -> dict[str, Value]:
+        """Values of the arguments that do not depend on the potentials."""
+        simple: dict[str, Value] = {
+            "temperature": np.float64(TEMPERATURE),
+            "sysfun": np.float64(1.0),
+            "port_connected": True,
+            "enable_lim": False,
+            "prev_state": np.float64(0.0),
+            "hidden_state": np.float64(0.0),
+            "new_state": np.float64(0.0),
+        }
+        fixed: dict[str, Value] = {}
+        for argument in function.arguments:
+            if argument.kind == "param":
+                fixed[argument.value] = typed(self._parameters[argument.name])
+            elif argument.kind == "param_given":
+                fixed[argument.value] = argument.name in self._given
+            elif argument.kind in simple:
+                fixed[argument.value] = simple[argument.kind]
+        return fixed
+
+    def _call(self, instruction: Instruction, operands: list[Value], mask: Value) -> Value:
+        callback = instruction.callback
+        if callback in ("SimParam", "SimParamOpt"):
+            default = operands[1] if callback == "SimParamOpt" else np.nan
+            return SIMULATOR_PARAMETERS.get(operands[0], default)
+        if callback.startswith("CollapseHint"):
+            self._hints.append(callback)
+            return None
+        if callback.startswith(("BuiltinLimit", "StoreLimit")):
+            return operands[0]
+        if callback.startswith("SetRetFlag"):
+            self._aborted = np.logical_or(self._aborted, mask)
+            return None
+        if callback.startswith("Print"):
+            return None
+        if callback.startswith(("WhiteNoise", "FlickerNoise", "NoiseTable", "NodeDerivative", "TimeDerivative")):
+            return np.float64(0.0)
+        raise VerilogAError(f"module {self.module.name}: the call {callback} is not supported")
+
+
+def entries(module: Module, node: int) -> list[Entry]:
+    """Entries of the Jacobian in the equation of a node."""
+    return [entry for entry in module.jacobian if entry.row == node]

@@ -1,0 +1,114 @@
+"""From a Verilog-A file to its modules, by OpenVAF in a child process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from spicecim.errors import VerilogAError
+from spicecim.veriloga.declarations import ModuleDeclaration, read_declarations
+from spicecim.veriloga.evaluation import SIMULATOR_PARAMETERS
+from spicecim.veriloga.intermediate import parse_module
+from spicecim.veriloga.module import Module
+from spicecim.veriloga.openvaf import EXIT_REFUSED
+from spicecim.veriloga.refusals import refuse_unsupported
+from spicecim.veriloga.rewriting import instrument, prepare
+from spicecim.veriloga.source import Source
+
+_BOOT = (
+    "import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); "
+    "from spicecim.veriloga.openvaf import main; main()"
+)
+_TIME_LIMIT = 120.0
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True, eq=False)
+class Compilation:
+    """Modules of a file with what their source declares.
+
+    Attributes
+    ----------
+    unset
+        For each module, the variables whose value before they are assigned matters.
+    """
+
+    source: Source
+    modules: dict[str, Module]
+    declarations: dict[str, ModuleDeclaration]
+    unset: dict[str, tuple[str, ...]]
+
+
+def run_openvaf(source: Source) -> str:
+    """Compile a file in a child process and return what OpenVAF says of it, as JSON text.
+
+    Raises
+    ------
+    VerilogAError
+        With OpenVAF's message if it refuses the file, or dies of it.
+    """
+    declarations = read_declarations(source)
+    refuse_unsupported(source, declarations, SIMULATOR_PARAMETERS)
+    with tempfile.TemporaryDirectory(prefix="spicecim-") as folder:
+        prepared, instrumented, target = (Path(folder) / name for name in ("prepared.va", "probe.va", "answer.json"))
+        prepared.write_text(prepare(source, declarations), encoding="utf-8")
+        instrumented.write_text(instrument(source, declarations)[0], encoding="utf-8")
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        arguments = [source.path, prepared, instrumented, target]
+        try:
+            child = subprocess.run(
+                [sys.executable, "-c", _BOOT, path, *map(str, arguments)],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_TIME_LIMIT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise VerilogAError(f"{source.path}: OpenVAF did not end within {_TIME_LIMIT:g} s") from None
+        said = _COLOURS.sub("", child.stderr).strip()
+        if child.returncode == EXIT_REFUSED:
+            raise VerilogAError(f"{source.path}: OpenVAF refuses the file\n{_messages(said)}")
+        if child.returncode != 0 or not target.exists():
+            raise VerilogAError(f"{source.path}: OpenVAF fails on the file, without saying where\n{_last(said)}")
+        return target.read_text(encoding="utf-8")
+
+
+def parse_compilation(source: Source, text: str) -> Compilation:
+    """Build the modules of a file from what `run_openvaf` returned.
+
+    Raises
+    ------
+    VerilogAError
+        If the file holds no module, a module has no terminals or holds something that is not supported.
+    """
+    answer = json.loads(text)
+    declarations = read_declarations(source)
+    _, names = instrument(source, declarations)
+    if not answer["modules"]:
+        raise VerilogAError(f"{source.path}: no module in the file")
+    unset = {
+        module: tuple(dict.fromkeys(names[parameter] for parameter in names if parameter in used))
+        for module, used in answer["instrumented"]
+    }
+    modules = {raw["name"]: parse_module(raw, source, declarations[raw["name"]]) for raw in answer["modules"]}
+    return Compilation(source, modules, declarations, unset)
+
+
+def _messages(said: str) -> str:
+    """OpenVAF's errors without the traceback of the child and without warnings of what is no error."""
+    kept = [part for part in re.split(r"\n\s*\n", said) if part.lstrip().startswith("error")]
+    return "\n".join(kept) or _last(said)
+
+
+def _last(said: str) -> str:
+    lines = [line for line in said.splitlines() if line.strip()]
+    found = next((line for line in lines if "panicked" in line or "PanicException" in line), "")
+    return "\n".join([found, *lines[-1:]]).strip()

@@ -1,0 +1,69 @@
+"""The child process that compiles with openvaf-py, and the only module that imports it: OpenVAF may end the process.
+
+`main` compiles the file as its author wrote it first, so that messages show the author's own lines, and then the two
+texts that were prepared from it. It writes what OpenVAF knows of each module as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+EXIT_REFUSED = 3
+"""Exit status if OpenVAF refused the file and said why."""
+
+
+def describe(module: Any) -> dict[str, Any]:
+    """Return what OpenVAF's compilation of a module holds."""
+    return {
+        "name": module.name,
+        "evaluate": module.get_mir_instructions(),
+        "arguments": list(zip(module.param_value_indices, module.param_kinds, module.param_names, strict=True)),
+        "setup": module.get_init_mir_instructions(),
+        "setup_arguments": list(
+            zip(module.init_param_value_indices, module.init_param_kinds, module.init_param_names, strict=True)
+        ),
+        "cache": module.get_cache_mapping(),
+        "texts": module.get_str_constants(),
+        "system": module.get_dae_system(),
+        "descriptor": module.get_osdi_descriptor(),
+    }
+
+
+def main() -> None:
+    """Compile the first argument for its messages, and the second and third into the fourth."""
+    import openvaf_py
+
+    original, prepared, instrumented, target = sys.argv[1:5]
+    try:
+        openvaf_py.compile_va(original)
+        compiled = [openvaf_py.compile_va(path) for path in (prepared, instrumented)]
+    except (ValueError, RuntimeError, OSError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+    answer = {
+        "modules": [describe(module) for module in compiled[0]],
+        "instrumented": [[module.name, list(_used(describe(module)))] for module in compiled[1]],
+    }
+    Path(target).write_text(json.dumps(answer), encoding="utf-8")
+
+
+def _used(module: dict[str, Any]) -> set[str]:
+    """Names of the parameters whose value some instruction takes, in either function."""
+    used: set[str] = set()
+    for function, arguments in (("evaluate", "arguments"), ("setup", "setup_arguments")):
+        taken = {
+            operand
+            for instruction in module[function]["instructions"]
+            for operand in (
+                *(instruction.get("operands") or ()),
+                *(item["value"] for item in instruction.get("phi_operands") or ()),
+                instruction.get("condition"),
+            )
+        }
+        used |= {name for value, kind, name in module[arguments] if kind == "param" and f"v{value}" in taken}
+    results = {item[key] for item in module["system"]["residuals"] for key in ("resist_var", "react_var")}
+    used |= {name for value, kind, name in module["arguments"] if kind == "param" and f"mir_{value}" in results}
+    return used

@@ -1,0 +1,115 @@
+"""What OpenVAF accepts and then leaves out, gets wrong or dies of: found in the source and refused by name and line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from spicecim.errors import VerilogAError
+from spicecim.veriloga.declarations import ModuleDeclaration, Token
+from spicecim.veriloga.source import Source
+
+_CALLS = {
+    "absdelay": "OpenVAF drops the delay without a word; model it with a state of its own",
+    "ac_stim": "it stimulates small-signal analyses only; put a source beside the device",
+    "analysis": "the equations have to be the same in every analysis; give the start of a state as its initial value",
+    "$analysis": "the equations have to be the same in every analysis; give the start of a state as its initial value",
+    "atan2": "OpenVAF takes a wrong derivative of it; write atan(y/x) for each quadrant",
+    "$atan2": "OpenVAF takes a wrong derivative of it; write atan(y/x) for each quadrant",
+    "hypot": "OpenVAF takes a wrong derivative of it; write sqrt(x*x + y*y)",
+    "$hypot": "OpenVAF takes a wrong derivative of it; write sqrt(x*x + y*y)",
+    "$clog2": "OpenVAF asks for a second argument; use ceil(ln(n)/ln(2))",
+    "$simparam$str": "the simulator has no parameters that are texts",
+}
+_KEYWORDS = {
+    "analog",
+    "begin",
+    "case",
+    "default",
+    "else",
+    "end",
+    "endcase",
+    "endfunction",
+    "for",
+    "if",
+    "initial",
+    "while",
+}
+
+
+def refuse_unsupported(
+    source: Source, modules: Mapping[str, ModuleDeclaration], simulator_parameters: Collection[str]
+) -> None:
+    """Raise `VerilogAError` for the first thing in a source that the compiled model would not do.
+
+    Parameters
+    ----------
+    source, modules
+        The source and its modules.
+    simulator_parameters
+        Names that `$simparam` knows.
+    """
+    for module in modules.values():
+        for variable in module.variables:
+            if variable.type == "string":
+                raise VerilogAError(
+                    f"{variable.place}: variable {variable.name}: variables that hold a text are not supported; "
+                    "use an integer, or a parameter"
+                )
+        for token, problem in _problems(module, simulator_parameters):
+            raise VerilogAError(f"{source.place(token.line)}: {problem}")
+
+
+def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) -> Iterator[tuple[Token, str]]:
+    tokens = module.tokens
+    for index, token in enumerate(tokens):
+        word = token.text
+        following = [item.text for item in tokens[index + 1 : index + 4]] + ["", "", ""]
+        if word in _CALLS and following[0] == "(":
+            yield token, f"{word} is not supported: {_CALLS[word]}"
+        elif word == "$simparam" and following[0] == "(" and following[2] != ",":
+            name = following[1].strip('"')
+            if name not in simulator_parameters:
+                known = ", ".join(sorted(simulator_parameters))
+                yield token, f'$simparam("{name}") is not known to the simulator, which has {known}; give a default'
+        elif word == "~":
+            yield token, "~ is not supported: OpenVAF takes it for a minus sign; write -k - 1 for ~k"
+        elif word[0].isdigit() and "_" in word:
+            yield token, f"{word}: OpenVAF does not read numbers with underscores"
+        elif word == "@" and "final_step" in following:
+            yield token, "@(final_step) is not supported: OpenVAF obeys it at every evaluation"
+        elif word == "(" and following[0] == "<" and following[2] == ">":
+            yield (
+                token,
+                f"the current of a port, (<{following[1]}>), is not supported; take that of a named branch",
+            )
+    yield from _instances(module.body)
+    yield from _unsteady(module)
+
+
+def _instances(body: Sequence[Token]) -> Iterator[tuple[Token, str]]:
+    for token, second, third in zip(body, body[1:], body[2:], strict=False):
+        if _is_name(token.text) and (
+            (second.text == "#" and third.text == "(") or (_is_name(second.text) and third.text == "(")
+        ):
+            yield token, f"an instance of module {token.text}: OpenVAF leaves out instances; write its equations here"
+
+
+def _is_name(word: str) -> bool:
+    return word.isidentifier() and word not in _KEYWORDS
+
+
+def _unsteady(module: ModuleDeclaration) -> Iterator[tuple[Token, str]]:
+    """What an `@(initial_step)` reads that is not the same at every evaluation: OpenVAF obeys it at each."""
+    variables = {variable.name for variable in module.variables}
+    for statement in module.initial_statements:
+        for token, following in zip(statement, [*statement[1:], None], strict=True):
+            after = following.text if following else ""
+            accessed = token.text in ("V", "I", "Temp", "Pwr", "potential", "flow") and after == "("
+            moving = token.text in ("$abstime", "idt", "ddt", "idtmod")
+            assigned = token.text in variables and token.text in module.assigned and after != "="
+            if accessed or moving or (assigned and token.text not in module.initialised):
+                yield (
+                    token,
+                    f"@(initial_step) takes {token.text}, which changes: OpenVAF obeys it at every evaluation, not at "
+                    "the first alone; start from parameters, or make what is remembered a node",
+                )
