@@ -12,6 +12,7 @@ from spicecim.errors import InputError, SimulationError, SpiceCimError
 
 EXIT_NOTHING_RUNS = 1
 EXIT_ENGINES_DISAGREE = 1
+EXIT_MODEL_HAS_ERRORS = 1
 EXIT_BAD_INPUT = 2
 EXIT_SIMULATION_FAILED = 3
 
@@ -22,6 +23,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+model_app = typer.Typer(no_args_is_help=True, help="Check models of one's own.")
+app.add_typer(model_app, name="model")
 
 _state = {"debug": False}
 
@@ -107,6 +111,50 @@ def models(
         tables.print_model(described[0])
 
 
+@model_app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE.va", help="A Verilog-A file.", show_default=False)],
+    module: Annotated[str | None, typer.Option(metavar="NAME", help="Module, where the file has several.")] = None,
+    state: Annotated[str | None, typer.Option(metavar="NODE", help="Node that holds the state.")] = None,
+    initial: Annotated[
+        tuple[float, float] | None, typer.Option(metavar="A B", help="The state at x = 0 and at x = 1.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter's value; may be repeated.")
+    ] = None,
+    voltage: Annotated[str, typer.Option(metavar="V", help="Magnitude up to which it is probed.")] = "2",
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell what a Verilog-A model has, and what is wrong with it as a memristor.
+
+    The exit status is 1 if there is an error among the findings, and 2 if the file cannot be compiled.
+    """
+    from spicecim.cli import tables
+    from spicecim.veriloga.checks import check_model
+
+    report = check_model(
+        file, module, state=state, initial=initial, parameters=_assignments(parameter or []), voltage=voltage
+    )  # fmt: skip
+    if as_json:
+        tables.print_json(report.to_dict())
+    else:
+        tables.print_report(report)
+    if not report.ok:
+        raise typer.Exit(EXIT_MODEL_HAS_ERRORS)
+
+
+def _assignments(texts: list[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise InputError(f"--parameter {text}: must be NAME=VALUE, such as Roff=16k")
+        if name.strip() in values:
+            raise InputError(f"--parameter {name.strip()}: is given twice")
+        values[name.strip()] = value.strip()
+    return values
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON schema of a testbench."""
@@ -122,7 +170,7 @@ def netlist(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
 ) -> None:
     """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too."""
-    from spicecim.netlist import render_netlist
+    from spicecim.ngspice.engine import render_netlist
     from spicecim.testbench import Testbench
 
     text = render_netlist(Testbench.from_yaml(bench))

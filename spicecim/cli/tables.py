@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from spicecim.json_text import json_text
 from spicecim.quantities import format_quantity
 
+_SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _STATUS_STYLE = {"ok": "green", "optional": "yellow", "missing": "bold red"}
 
 
@@ -72,6 +74,50 @@ def print_model(model: dict[str, Any]) -> None:
     for name, preset in model["presets"].items():
         console.print(Text(f"{name}: {preset['description']}", style="bold"))
         console.print(Text(f"  x0 {preset['x0']}. {preset['source']}"))
+
+
+def print_report(report: Any) -> None:
+    """Print what a Verilog-A model has and what is wrong with it."""
+    console = Console(highlight=False)
+    nodes = _plain_table("node", "kind", "role", "unit")
+    for node in report.nodes:
+        nodes.add_row(node.name, "terminal" if node.terminal else "internal", node.role, node.unit)
+    console.print(Text(f"{report.module} in {report.path}", style="bold"))
+    console.print(nodes)
+    if report.parameters:
+        parameters = _plain_table("parameter", "value", "unit", "bounds", "meaning")
+        for item in report.parameters:
+            value = item.default if item.value is None else _number(item.value)
+            # a range opens with a bracket, which is markup to rich
+            row = (item.name, value, item.unit, item.bounds.removeprefix("from "), item.description)
+            parameters.add_row(*map(Text, row))
+        console.print(parameters)
+    if report.initial:
+        low, high = report.initial
+        console.print(Text(f"state: {report.state} = {low:g} at x = 0 and {high:g} at x = 1"))
+    if report.voltage:
+        console.print(Text(f"equations: probed up to {report.voltage:g} V in both directions"))
+    console.print(Text(f"findings: {_counted(report.findings)}"))
+    for finding in report.findings:
+        console.print()
+        title = Text(finding.severity, style=_SEVERITY_STYLE[finding.severity])
+        console.print(title.append(f"  {finding.code}  {finding.place or ''}".rstrip(), style="bold"))
+        for text in (finding.message, f"cure: {finding.cure}"):
+            lines = textwrap.fill(text, console.width, initial_indent="  ", subsequent_indent="  ")
+            console.print(Text(lines), soft_wrap=True)
+
+
+def _plain_table(*columns: str) -> Table:
+    """A table of texts narrow enough for a terminal of 80 characters."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _counted(findings: Any) -> str:
+    counts = [(sum(item.severity == name for item in findings), name) for name in _SEVERITY_STYLE]
+    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count) or "none"
 
 
 def print_summary(summary: dict[str, Any], folder: Path) -> None:
@@ -140,6 +186,8 @@ def _facts(summary: dict[str, Any]) -> list[str]:
     ]
     if "energy_balance_error" in summary:
         lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of its largest part")
+    if "reference_left_out" in summary:
+        lines.append(f"ngspice alone: {summary['reference_left_out']}")
     if "max_relative_error" in summary:
         verdict = "within" if summary["passed"] else "NOT within"
         lines.append(

@@ -1,0 +1,182 @@
+"""Whether a Verilog-A module is fit to be a memristor: what it has, what is wrong with it, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spicecim.errors import ModelError, QuantityError, VerilogAError
+from spicecim.quantities import parse_quantity
+from spicecim.veriloga.compiler import compile_verilog_a
+from spicecim.veriloga.declarations import ModuleDeclaration
+from spicecim.veriloga.device import ModuleDevice
+from spicecim.veriloga.findings import Finding, worst_first
+from spicecim.veriloga.parameters import parameter_values
+from spicecim.veriloga.probing import probe_findings, range_findings
+from spicecim.veriloga.report import ModelReport, report_nodes, report_parameters
+from spicecim.veriloga.selection import pick_module, pick_state, state_candidates
+from spicecim.veriloga.source_checks import source_findings
+
+_FURTHEST = 10.0
+"""Voltage (V) up to which the range of the state is looked for, unless a higher one is probed."""
+
+_SAME_RANGE = 0.01
+"""Difference of two ranges of the state, relative to the wider, that is none."""
+
+
+_SMALL_VOLTAGE = 0.01
+"""Voltage (V) at which the resistances at the two ends of the state are compared."""
+
+_MISSING = {
+    "module": ("no-terminals", "the module lacks terminals, so the equations were not probed"),
+    "state": ("no-state", "the state was not found, so the equations were not probed"),
+    "initial": ("no-scale", "the scale of the state was not found, so currents were not probed"),
+}
+"""Code and message for each field that a device misses; what it says of the field is the cure."""
+
+MakeDevice = Callable[[tuple[float, float] | None], ModuleDevice]
+"""Builds the device for a scale of its state."""
+
+_Probed = tuple[ModuleDevice | None, list[Finding]]
+
+
+def check_model(
+    path: str | Path,
+    module: str | None = None,
+    *,
+    state: str | None = None,
+    initial: Sequence[float] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    voltage: float | str = 2.0,
+) -> ModelReport:
+    """Check a Verilog-A module as a memristor.
+
+    Parameters
+    ----------
+    path
+        The Verilog-A file.
+    module
+        Name of the module; may be left out if the file has one.
+    state
+        Name of the node that holds the state; may be left out if that is plain.
+    initial
+        The state at x = 0 and at x = 1; found by probing if left out.
+    parameters
+        Parameters that differ from their defaults.
+    voltage
+        Magnitude (V) up to which the equations are probed, in both directions.
+
+    Returns
+    -------
+    ModelReport
+        What is wrong with the model is in its findings and raises nothing.
+
+    Raises
+    ------
+    VerilogAError
+        If the file cannot be read or compiled.
+    ModelError
+        If an argument is wrong: the module, the state or a parameter is unknown, or a value out of its bounds.
+    """
+    limit, ends = _voltage(voltage), _initial(initial)
+    compilation = compile_verilog_a(path)
+    found = pick_module(compilation, module)
+    declaration = compilation.declarations[found.name]
+    if state is not None:
+        pick_state(compilation, found, state)
+    findings: list[Finding] = []
+    values: dict[str, Any] = {}
+    try:
+        values = parameter_values(found, declaration, parameters)
+    except ModelError as error:
+        if parameters:
+            raise
+        findings.append(_default_out_of_bounds(declaration, error))
+    findings += source_findings(declaration, compilation.unset[found.name], values)
+    device = None
+    if compilation.unset[found.name]:
+        message = "the equations were not probed: without the memory that they count on they mean nothing"
+        findings.append(Finding("note", "not-probed", message, None, "Cure the hidden state, then check again"))
+    elif values or not declaration.parameters:
+
+        def make(scale: tuple[float, float] | None) -> ModuleDevice:
+            return ModuleDevice(path, found.name, state=state, initial=scale, parameters=parameters)
+
+        device, shown = _probed(make, ends, limit)
+        findings += shown
+    node = device.state_node if device else state or _only(state_candidates(found))
+    return ModelReport(
+        str(path),
+        found.name,
+        report_nodes(found, node),
+        node,
+        (float(device.initial[0]), float(device.initial[1])) if device else ends,
+        limit if device else None,
+        report_parameters(found, declaration, values),
+        worst_first(findings),
+    )
+
+
+def _default_out_of_bounds(declaration: ModuleDeclaration, error: ModelError) -> Finding:
+    name = str(error).partition(":")[0]
+    message = f"default of {error}; the equations were not probed"
+    place = declaration.parameters[name].place
+    cure = "Change the default or the bounds in the declaration"
+    return Finding("error", "default-out-of-bounds", message, str(place), cure)
+
+
+def _only(names: list[str]) -> str | None:
+    return names[0] if len(names) == 1 else None
+
+
+def _voltage(voltage: float | str) -> float:
+    try:
+        value = parse_quantity(voltage, "V")
+    except QuantityError as error:
+        raise ModelError(f"voltage: {error}") from None
+    if value <= 0:
+        raise ModelError(f"voltage: must be above 0; it is {value:g}")
+    return value
+
+
+def _initial(initial: Sequence[float] | None) -> tuple[float, float] | None:
+    if initial is None:
+        return None
+    ends = [float(end) for end in initial]
+    if len(ends) != 2 or not np.isfinite(ends).all() or ends[0] == ends[1]:
+        raise ModelError(f"initial: must be two different numbers, the state at x = 0 and at x = 1; it is {ends}")
+    return ends[0], ends[1]
+
+
+def _probed(make: MakeDevice, initial: tuple[float, float] | None, voltage: float) -> _Probed:
+    """Build a device with its scale, and probe it; the device is None if it cannot be built."""
+    try:
+        device = make(initial)
+    except (ModelError, VerilogAError) as error:
+        return None, [_not_built(error), *_out_of_range(make, error, voltage)]
+    try:
+        return device, probe_findings(device, voltage)
+    except VerilogAError as error:
+        return device, [_not_built(error)]
+
+
+def _not_built(error: Exception) -> Finding:
+    field, _, reason = str(error).partition(": ")
+    if field in _MISSING:
+        code, message = _MISSING[field]
+        return Finding("error", code, message, None, reason)
+    cure = "Check the equations of the inner nodes: each needs a path for its current at every voltage and state"
+    return Finding("error", "not-evaluated", f"the equations could not be evaluated: {error}", None, cure)
+
+
+def _out_of_range(make: MakeDevice, error: Exception, voltage: float) -> list[Finding]:
+    """Where a state whose scale was not found leaves 0 and 1."""
+    if not str(error).startswith("initial: "):
+        return []
+    try:
+        return range_findings(make((0.0, 1.0)), voltage)
+    except VerilogAError:
+        return []
