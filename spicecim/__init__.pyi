@@ -1,4 +1,7 @@
 from . import measure as measure
+from .device_choice import LibraryDevice as LibraryDevice
+from .device_choice import SubcircuitDevice as SubcircuitDevice
+from .device_choice import VerilogADevice as VerilogADevice
 from .devices import MODELS as MODELS
 from .devices import load_presets as load_presets
 from .devices import make_device as make_device
@@ -14,11 +17,12 @@ from .hysteresis_sweep import hysteresis as hysteresis
 from .measure import Comparison as Comparison
 from .measure import compare as compare
 from .measure import energy_balance as energy_balance
-from .netlist import render_netlist as render_netlist
+from .ngspice.engine import render_netlist as render_netlist
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
-from .testbench import DeviceChoice as DeviceChoice
 from .testbench import Testbench as Testbench
+from .veriloga.checks import check_model as check_model
+from .veriloga.report import ModelReport as ModelReport
 from .version import __version__ as __version__
 from .waveforms import load_waveforms as load_waveforms
 from .waveforms import save_waveforms as save_waveforms

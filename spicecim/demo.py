@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from spicecim.engines import Engine, simulate
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.json_text import write_json
-from spicecim.netlist import render_netlist
+from spicecim.ngspice.engine import render_netlist
 from spicecim.plotting import (
     new_figure,
     plot_column_currents,

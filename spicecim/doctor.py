@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from spicecim.errors import SimulationError
+from spicecim.ngspice.backend import VARIABLE, default_backend, native_obstacle
 from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.messages import Capabilities
+from spicecim.veriloga.cache import cache_folder
+from spicecim.veriloga.compiler import c_compiler, compiler_version, openvaf_version
 from spicecim.version import __version__
 
 Status = Literal["ok", "optional", "missing"]
@@ -33,8 +35,7 @@ def examine() -> list[Finding]:
         Finding("Python", "ok", platform.python_version()),
         _pyspice(),
         *_ngspice(),
-        _compiler(),
-        _openvaf(),
+        *_compiled_models(),
     ]
 
 
@@ -65,15 +66,35 @@ def _feature(name: str, there: bool, advice: str) -> Finding:
     return Finding(name, "ok", "compiled in") if there else Finding(name, "optional", "not compiled in", advice)
 
 
-def _compiler() -> Finding:
-    path = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if path:
-        return Finding("C compiler", "ok", path)
-    return Finding("C compiler", "optional", "not on PATH", "to compile Verilog-A models install gcc or clang")
-
-
-def _openvaf() -> Finding:
-    path = next(filter(None, map(shutil.which, ("openvaf-r", "openvaf"))), None)
-    if path:
-        return Finding("OpenVAF", "ok", path)
-    return Finding("OpenVAF", "optional", "not on PATH", "an alternative compiler of Verilog-A; nothing needs it")
+def _compiled_models() -> list[Finding]:
+    """What compiled models need besides ngspice, and what evaluates the models of the library."""
+    version, command = openvaf_version(), c_compiler()
+    findings = [
+        Finding("openvaf-py", "ok", version)
+        if version
+        else Finding(
+            "openvaf-py",
+            "optional",
+            "not installed",
+            "reads Verilog-A; it has wheels for Python 3.11 and 3.12 on Linux (x86-64)",
+        ),
+        Finding("C compiler", "ok", f"{command[0]} ({compiler_version()})")
+        if command
+        else Finding(
+            "C compiler", "optional", "not found", "to compile Verilog-A models install gcc or clang, or set CC"
+        ),
+        Finding("cache", "ok", str(cache_folder())),
+    ]
+    try:
+        obstacle = native_obstacle(shared_worker().capabilities())
+    except SimulationError:
+        return findings
+    wanted = default_backend()
+    native = wanted != "behavioral" and obstacle is None
+    why = obstacle or "ngspice has OSDI, and there is a compiler"
+    if wanted == "behavioral":
+        why = f"{VARIABLE} says so"
+    return [
+        *findings,
+        Finding("models run as", "ok", f"{'compiled code (osdi)' if native else 'behavioral sources'}: {why}"),
+    ]

@@ -9,13 +9,14 @@ from typing import Any
 
 import xarray as xr
 
+from spicecim.device_choice import SubcircuitDevice
 from spicecim.engines import Engine, simulate
 from spicecim.errors import InputError
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.json_text import write_json
-from spicecim.netlist import render_netlist
+from spicecim.ngspice.engine import render_netlist
 from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
-from spicecim.reference.engine import check_covered
+from spicecim.reference.engine import NO_EQUATIONS, check_covered
 from spicecim.summary import summarize
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
@@ -69,7 +70,8 @@ def run_testbench(
         An existing folder for ``used_testbench.yaml``, ``netlist.cir``, ``ngspice.nc``, ``reference.nc``, figures and
         ``summary.json``.
     engine
-        ``"ngspice"``, ``"reference"`` or ``"both"``: then the reference runs at the instants of ngspice.
+        ``"ngspice"``, ``"reference"`` or ``"both"``: then the reference runs at the instants of ngspice. A SPICE
+        subcircuit runs in ngspice alone then, and the summary says so.
     time_limit
         Seconds after which an ngspice run is stopped.
     tolerance
@@ -78,6 +80,10 @@ def run_testbench(
         Called with what is being done and the fraction of it that is.
     """
     engines = chosen_engines(engine)
+    left_out = {}
+    if engine == "both" and isinstance(testbench.device, SubcircuitDevice):
+        engines = ("ngspice",)
+        left_out = {"reference_left_out": NO_EQUATIONS}
     if "reference" in engines:
         check_covered(testbench)
     artifacts: list[Path] = []
@@ -105,7 +111,8 @@ def run_testbench(
     artifacts += save_figure(plot_column_currents(runs), folder / "column_currents")
     if testbench.analysis.probe == "cells":
         artifacts += save_figure(plot_power(first), folder / "power")
-    summary = {**summarize(runs, tolerance), "artifacts": [path.name for path in artifacts] + ["summary.json"]}
+    names = [path.name for path in artifacts] + ["summary.json"]
+    summary = {**summarize(runs, tolerance), **left_out, "artifacts": names}
     write_json(folder / "summary.json", summary)
     return summary
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from numbers import Real
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,13 +12,11 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from spicecim.devices import MODELS, Device, get_model, make_device
-from spicecim.devices.library import get_preset
+from spicecim.device_choice import DeviceChoice
 from spicecim.drives import Drive
-from spicecim.errors import ModelError, Problem, TestbenchError
+from spicecim.errors import Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
 from spicecim.problems import FieldError, problems_from
-from spicecim.quantities import parse_quantity
 
 States = Annotated[FloatArray, Quantities("", (2,), 0.0, 1.0)]
 Resistance = Annotated[float, Quantity("ohm", 0.0)]
@@ -32,55 +29,6 @@ _ROUNDING = 1e-9
 
 _MOST_STEPS = 1e8
 """More time steps than that are a mistake: their waveforms would not fit in memory."""
-
-
-class DeviceChoice(Section):
-    """Which memristor stands at every crosspoint."""
-
-    model: str = Field(description=f"name of a device model: {', '.join(MODELS)}")
-    preset: str | None = Field(default=None, description="published parameter set; the model's first if left out")
-    parameters: dict[str, Any] = Field(
-        default_factory=dict, description="parameters by name; with a preset, those that differ from it"
-    )
-    backend: Literal["auto", "osdi", "behavioral"] = Field(
-        default="auto", description="how ngspice evaluates the device"
-    )
-
-    @field_validator("model")
-    @classmethod
-    def _check_model(cls, value: str) -> str:
-        _reject_as_value(get_model, value)
-        return value
-
-    @field_validator("preset")
-    @classmethod
-    def _check_preset(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and "model" in info.data:
-            _reject_as_value(get_preset, info.data["model"], value)
-        return value
-
-    @field_validator("parameters")
-    @classmethod
-    def _check_parameters(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        wrong = [name for name, item in value.items() if isinstance(item, bool) or not isinstance(item, Real | str)]
-        if wrong:
-            raise ValueError(f"{wrong[0]}: must be a number or a text")
-        value = {name: item if isinstance(item, str) else parse_quantity(item) for name, item in value.items()}
-        if "model" in info.data and "preset" in info.data:
-            _reject_as_value(make_device, info.data["model"], info.data["preset"], value)
-        return value
-
-    def build(self) -> Device:
-        """Return the device with its equations and all parameters."""
-        return make_device(self.model, self.preset, self.parameters)
-
-
-def _reject_as_value(check: Any, *args: Any) -> None:
-    """Call `check`, with its `ModelError` as the ValueError that pydantic collects."""
-    try:
-        check(*args)
-    except ModelError as error:
-        raise ValueError(str(error)) from None
 
 
 class Crossbar(Section):
@@ -120,9 +68,19 @@ class Analysis(Section):
     points_per_period: int = Field(
         default=200, ge=8, le=1_000_000, description="least number of instants in a period of the fastest row"
     )
+    tolerance: PositiveNumber = Field(
+        default=1e-7, description="relative tolerance of ngspice's steps and iterations (its reltol)"
+    )
     probe: Literal["columns", "cells"] = Field(
         default="columns", description="cells: keep voltage, current and state of every cell too"
     )
+
+    @field_validator("tolerance")
+    @classmethod
+    def _check_tolerance(cls, value: float) -> float:
+        if not 1e-12 <= value <= 1e-2:
+            raise ValueError("must be between 1e-12 and 0.01")
+        return value
 
     @model_validator(mode="after")
     def _check_one_length(self) -> Analysis:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from spicecim.device_choice import DEVICE_SECTIONS
 from spicecim.devices import MODELS
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
-from spicecim.testbench import Analysis, Crossbar, DeviceChoice, Testbench
+from spicecim.testbench import Analysis, Crossbar, Testbench
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,7 +42,7 @@ def test_the_commands_of_the_readme_run(line, tmp_path):
 
 
 def test_commands_were_found():
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 7
 
 
 def test_links_lead_to_files():
@@ -52,10 +53,11 @@ def test_links_lead_to_files():
 
 def test_every_field_and_model_is_documented():
     text = (ROOT / "docs" / "testbench.md").read_text(encoding="utf-8")
-    sections = (Testbench, DeviceChoice, Crossbar, Analysis, SineDrive, PulseDrive, SampledDrive)
+    sections = (Testbench, *DEVICE_SECTIONS.values(), Crossbar, Analysis, SineDrive, PulseDrive, SampledDrive)
     for name in [field for section in sections for field in section.model_fields] + list(MODELS):
         assert f"`{name}" in text or f"{name}`" in text, name
 
 
-def test_the_example_is_valid():
-    assert Testbench.from_yaml(ROOT / "examples" / "bench.yaml").shape == (3, 2)
+def test_the_examples_are_valid():
+    for name in ("bench.yaml", "subcircuit.yaml", "verilog_a.yaml"):
+        assert Testbench.from_yaml(ROOT / "examples" / name).shape in ((3, 2), (2, 3))

@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,11 +88,11 @@ def test_a_transient_that_dies_on_the_way_is_no_result(make_bench, worker, monke
     from spicecim.ngspice import engine
 
     bench = make_bench()
-    netlist = engine.crossbar_netlist(bench)
+    netlist = engine.crossbar_netlist(bench, native=False)
     # beyond 2 ms this current has no value
     dies = "Bdies 0 dies I = sqrt(0.002 - time)\nRdies dies 0 1\n"
     broken = netlist.text.replace("* row drivers", dies + "* row drivers")
-    monkeypatch.setattr(engine, "crossbar_netlist", lambda _: type(netlist)(bench, broken, netlist.vectors))
+    monkeypatch.setattr(engine, "crossbar_netlist", lambda *_, **__: replace(netlist, text=broken))
     with pytest.raises(errors.ConvergenceError, match=r"gave up at 0\.002 s of 0\.01 s") as caught:
         simulate_ngspice(bench, time_limit=20, worker=worker)
     assert_kept(caught.value, broken)
@@ -103,9 +104,9 @@ def test_a_missing_vector_is_no_result(make_bench, worker, monkeypatch):
     from spicecim.ngspice import engine
 
     bench = make_bench()
-    netlist = engine.crossbar_netlist(bench)
+    netlist = engine.crossbar_netlist(bench, native=False)
     vectors = {**netlist.vectors, "i_column": ["i(vsense_0)", "i(vsense_9)"]}
-    monkeypatch.setattr(engine, "crossbar_netlist", lambda _: type(netlist)(bench, netlist.text, vectors))
+    monkeypatch.setattr(engine, "crossbar_netlist", lambda *_, **__: replace(netlist, vectors=vectors))
     with pytest.raises(errors.IncompleteResultError, match="vsense_9"):
         simulate_ngspice(bench, worker=worker)
 

@@ -10,9 +10,10 @@ from conftest import bench_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spicecim.errors import SpiceCimError, UnsupportedError
-from spicecim.netlist import crossbar_netlist, render_netlist
+from spicecim.errors import SpiceCimError
+from spicecim.netlist import crossbar_netlist
 from spicecim.netlist.environment import netlist_environment, spice_text
+from spicecim.ngspice.engine import render_netlist
 from spicecim.testbench import Testbench
 
 WIRES = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 50.0, "sense_resistance": 20.0}
@@ -35,7 +36,8 @@ def test_the_header_says_what_made_it_and_of_what(make_bench):
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (2, 3)])
 @pytest.mark.parametrize("wires", [{}, WIRES])
-def test_counts_of_elements(shape, wires):
+@pytest.mark.parametrize("native", [False, True], ids=["behavioral", "osdi"])
+def test_counts_of_elements(shape, wires, native):
     rows, columns = shape
     bench = Testbench.from_dict(
         bench_dict(
@@ -43,11 +45,11 @@ def test_counts_of_elements(shape, wires):
             drive={"kind": "sine", "amplitude": 0.4, "frequency": 100},
         )
     )
-    text = render_netlist(bench)
-    assert len(elements(text, "X")) == rows * columns
+    text = crossbar_netlist(bench, native=native).text
+    assert len(elements(text, "N" if native else "X")) == rows * columns
     assert len(elements(text, "V")) == rows + columns
     assert len(elements(text, "R")) == (2 * rows * columns + rows + columns if wires else 0)
-    assert text.count(".ic ") == rows * columns
+    assert text.count(" initial_state=" if native else ".ic ") == rows * columns
 
 
 def test_segments_that_share_a_node_are_one_capacitor(make_bench):
@@ -66,7 +68,8 @@ def test_numbers_keep_every_digit(make_bench):
 
 
 @pytest.mark.parametrize("case", ["ideal", "wires", "pulse", "samples", "single"])
-def test_plain_ngspice_runs_the_file(tmp_path, case):
+@pytest.mark.parametrize("native", [False, True], ids=["behavioral", "osdi"])
+def test_plain_ngspice_runs_the_file(tmp_path, case, native):
     program = shutil.which("ngspice")
     assert program, "the program ngspice is part of the set-up"
     change = {
@@ -82,16 +85,11 @@ def test_plain_ngspice_runs_the_file(tmp_path, case):
     }[case]
     bench = Testbench.from_dict(bench_dict(**change))
     file = tmp_path / "out.cir"
-    file.write_text(render_netlist(bench))
+    file.write_text(crossbar_netlist(bench, native=native).standalone)
     result = subprocess.run([program, "-b", file.name], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     means = re.findall(r"^mean_column_\d+\s*=\s*(\S+)", result.stdout, flags=re.MULTILINE)
     assert len(means) == bench.shape[1], result.stdout + result.stderr
     assert all(np.isfinite(float(mean)) for mean in means)
-
-
-def test_compiled_models_are_not_there_yet(make_bench):
-    with pytest.raises(UnsupportedError, match=r"device\.backend"):
-        crossbar_netlist(make_bench(device={"model": "yakopcic", "backend": "osdi"}))
 
 
 NASTY = [

@@ -7,6 +7,7 @@ from conftest import bench_dict
 from spicecim.engines import simulate
 from spicecim.errors import InputError
 from spicecim.measure import charge, compare
+from spicecim.ngspice.backend import is_native
 from spicecim.ngspice.client import RUNS_A_WORKER, Worker, shared_worker
 from spicecim.ngspice.engine import simulate_ngspice
 from spicecim.testbench import Testbench
@@ -26,7 +27,7 @@ def test_waveforms_are_labelled_and_reach_the_stop_time(make_bench):
     bench = make_bench(analysis={"points_per_period": 50, "probe": "cells"})
     waveforms = simulate(bench, "ngspice")
     assert waveforms.attrs["engine"] == "ngspice"
-    assert waveforms.attrs["device_backend"] == "behavioral"
+    assert waveforms.attrs["device_backend"] == ("osdi" if is_native(bench) else "behavioral")
     assert waveforms["time"][0] == 0.0
     assert float(waveforms["time"][-1]) == pytest.approx(bench.duration, rel=1e-9)
     assert np.diff(waveforms["time"]).max() <= bench.largest_step * (1 + 1e-9)

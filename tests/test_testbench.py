@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from spicecim.device_choice import LibraryDevice
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.errors import InputError, TestbenchError
-from spicecim.testbench import Analysis, Crossbar, DeviceChoice, Testbench
+from spicecim.testbench import Analysis, Crossbar, Testbench
+
+SUBCIRCUIT = {"subcircuit": "memristor.sub", "ports": ["row", "column", "state"]}
 
 
 def test_texts_become_si_values(make_bench):
@@ -45,6 +48,28 @@ def test_one_value_serves_all_rows(make_bench):
         ({"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"zz": 1}}}, "device.parameters", "zz"),
         ({"device": {"model": "yakopcic", "backend": "magic"}}, "device.backend", "'auto', 'osdi' or 'behavioral'"),
         ({"device": 3}, "device", "dictionary"),
+        ({"device": {}}, "device", "none of the keys model, subcircuit"),
+        ({"device": {"modle": "yakopcic"}}, "device", "did you mean 'model'"),
+        ({"device": {"model": "yakopcic", "subcircuit": "a.sub"}}, "device", "both model and subcircuit"),
+        ({"device": {"model": "yakopcic", "prset": "jo"}}, "device.prset", "did you mean 'preset'"),
+        ({"device": {"subcircuit": "a.sub"}}, "device.ports", "is required"),
+        ({"device": {**SUBCIRCUIT, "port": []}}, "device.port", "did you mean 'ports'"),
+        ({"device": {**SUBCIRCUIT, "subcircuit": ""}}, "device.subcircuit", "name of a file"),
+        ({"device": {**SUBCIRCUIT, "name": "a b"}}, "device.name", "letters, digits and _.+-"),
+        ({"device": {**SUBCIRCUIT, "ports": ["row", "state"]}}, "device.ports", "column once"),
+        ({"device": {**SUBCIRCUIT, "ports": ["row", "column", "row"]}}, "device.ports", "row once"),
+        ({"device": {**SUBCIRCUIT, "ports": ["row", "column", "gate"]}}, "device.ports.2", "'ground'"),
+        ({"device": {**SUBCIRCUIT, "parameters": {"a b": 1}}}, "device.parameters", "'a b' is not a name"),
+        ({"device": {**SUBCIRCUIT, "parameters": {"a": 1, "A": 2}}}, "device.parameters", "twice"),
+        ({"device": {**SUBCIRCUIT, "parameters": {"a": "{b}"}}}, "device.parameters.a", "not a number"),
+        ({"device": {**SUBCIRCUIT, "dialect": "hspice"}}, "device.dialect", "'ngspice', 'ltspice' or 'pspice'"),
+        ({"device": {**SUBCIRCUIT, "initial": [1, 1]}}, "device.initial", "two different values"),
+        ({"device": {**SUBCIRCUIT, "initial": [1]}}, "device.initial.1", "required"),
+        (
+            {"device": {**SUBCIRCUIT, "initial_parameter": "x0", "parameters": {"X0": 1}}},
+            "device.initial_parameter",
+            "crossbar.state sets it",
+        ),
         ({"crossbar": {"state": [[0.5, 1.5]]}}, "crossbar.state", "between 0 and 1; element [0, 1] is 1.5"),
         ({"crossbar": {"state": [[0.5, -0.1]]}}, "crossbar.state", "between 0 and 1"),
         ({"crossbar": {"state": [[0.5, "nan"]]}}, "crossbar.state", "element [0, 1]"),
@@ -120,7 +145,7 @@ def test_reports_all_problems_at_once():
         lambda: Crossbar(state=[[2.0]]),
         lambda: SineDrive(amplitude=1, frequency=-1),
         lambda: Analysis(duration=0),
-        lambda: DeviceChoice(model="nope"),
+        lambda: LibraryDevice(model="nope"),
         lambda: Testbench(device=None, crossbar=None, drive=None),
     ],
 )
@@ -131,7 +156,7 @@ def test_parts_raise_the_same_error_when_built_alone(build):
 
 def test_parts_and_dictionaries_build_the_same(make_bench):
     built = Testbench(
-        device=DeviceChoice(model="yakopcic", preset="oblea"),
+        device=LibraryDevice(model="yakopcic", preset="oblea"),
         crossbar=Crossbar(state=np.array([[0.1, 0.9], [0.9, 0.1], [0.5, 0.5]])),
         drive=SineDrive(amplitude=0.45, frequency=[100, 200, 300]),
         analysis=Analysis(points_per_period=50),
@@ -264,7 +289,9 @@ def test_a_missing_file_is_named(tmp_path):
 def test_the_schema_describes_every_section():
     schema = Testbench.model_json_schema()
     assert set(schema["properties"]) == {"device", "crossbar", "drive", "analysis"}
-    assert {"SineDrive", "PulseDrive", "SampledDrive", "Crossbar"} <= set(schema["$defs"])
+    assert {"LibraryDevice", "SubcircuitDevice", "SineDrive", "PulseDrive", "SampledDrive", "Crossbar"} <= set(
+        schema["$defs"]
+    )
 
 
 def test_a_period_is_the_default_duration(make_bench):

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from spicecim.errors import InputError, UnsupportedError
+from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.environment import netlist_environment
-from spicecim.netlist.subcircuit import subcircuit_context
 from spicecim.testbench import Testbench
-
-RELATIVE_TOLERANCE = 1e-7
-"""reltol of ngspice. At 1e-6, the steps that it allows at a threshold cost up to 3e-4 of a current's peak."""
+from spicecim.version import __version__
 
 _VECTORS_A_LINE = 8
 
 
 class Cell(NamedTuple):
-    """A cell in the netlist: its nodes, its initial state, and whether a current meter stands before it."""
+    """A cell in the netlist.
+
+    `p` is its node behind the current meter, if `meter` says that there is one, or its row node. `nodes` are those of
+    its ports in order, `parameters` those of its instance, and `state` its initial state.
+    """
 
     name: str
     row_node: str
@@ -28,6 +30,8 @@ class Cell(NamedTuple):
     state_node: str
     p: str
     meter: bool
+    nodes: str
+    parameters: tuple[tuple[str, float], ...]
     state: float
 
 
@@ -41,52 +45,66 @@ class CrossbarNetlist:
         The netlist.
     vectors
         For each variable of the waveforms, the names of the vectors that it is read from, in the order of its (row,
-        column) dimensions. Variable ``s`` holds the state variables of the cells; the currents of ``i_row`` count into
-        the source.
+        column) dimensions. Variable ``s`` holds the state variables of the cells, if they can be seen; the currents of
+        ``i_row`` count into the source.
+    backend
+        How ngspice evaluates the device.
+    compatibility
+        Mode that ngspice must read the netlist in; empty for none.
+    libraries
+        Shared libraries that ngspice must load before.
     """
 
     testbench: Testbench
     text: str
     vectors: dict[str, list[str]]
+    backend: Backend
+    compatibility: str
+    libraries: tuple[Path, ...]
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the text, as hexadecimal text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
+    @property
+    def standalone(self) -> str:
+        """The text with a control block that loads the libraries, for ngspice without spicecim on this machine."""
+        if not self.libraries:
+            return self.text
+        title, rest = self.text.split("\n", 1)
+        commands = [*(f"pre_osdi {library}" for library in self.libraries), "set num_threads=1"]
+        return "\n".join([title, ".control", *commands, ".endc", rest])
 
-def render_netlist(testbench: Testbench) -> str:
-    """Return the netlist of a testbench, the text that ngspice gets."""
-    return crossbar_netlist(testbench).text
 
-
-def crossbar_netlist(testbench: Testbench) -> CrossbarNetlist:
+def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
     """Build the netlist of a testbench.
+
+    Parameters
+    ----------
+    testbench
+        The testbench.
+    native
+        Whether a model of the library is compiled from Verilog-A instead of written as a behavioural subcircuit.
 
     Raises
     ------
-    UnsupportedError
-        If the device asks for the backend ``osdi``: its models are not compiled yet.
+    SubcircuitError
+        If the device is a SPICE subcircuit that cannot be used as it stands.
+    VerilogAError, CompilerError
+        If a Verilog-A module cannot be compiled.
     """
-    if testbench.device.backend == "osdi":
-        raise UnsupportedError(
-            "device.backend: osdi needs compiled Verilog-A models, which this version does not have; "
-            "use auto or behavioral"
-        )
+    device = crossbar_device(testbench, native=native)
     rows, columns = testbench.shape
-    device = testbench.device.build()
-    cells = _cells(testbench, device.state_from_x(testbench.crossbar.state))
-    vectors = _vectors(testbench, cells)
+    cells = _cells(testbench, device)
+    vectors = _vectors(testbench, cells, device)
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
     single = rows == columns == 1 and testbench.crossbar.ideal
-    largest_voltage = testbench.drive.largest_voltage()
-    with np.errstate(over="ignore"):
-        extremes = device.current([-largest_voltage, largest_voltage], device.state_from_x(1.0))
-    largest_current = float(np.abs(extremes).max())
-    if not np.isfinite(largest_current):
-        raise InputError(f"drive: at {largest_voltage:g} V the device's current is beyond the range of a float")
     context: dict[str, Any] = {
-        **subcircuit_context(testbench.device, device),
+        **device.context,
+        "version": __version__,
+        "compatibility": device.compatibility,
+        "initial_at_node": device.initial_at_node,
         "title": f"spicecim crossbar of {rows} x {columns} cells",
         "digest": testbench.digest(),
         "testbench": testbench,
@@ -99,14 +117,14 @@ def crossbar_netlist(testbench: Testbench) -> CrossbarNetlist:
         "phase_degrees": np.degrees(testbench.drive.phase) if testbench.drive.kind == "sine" else (),
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
-        "reltol": RELATIVE_TOLERANCE,
-        # Absolute tolerances far below the signal, whose scale differs by orders of magnitude between devices.
-        "abstol": max(1e-3 * RELATIVE_TOLERANCE * largest_current, 1e-24),
-        "vntol": 1e-3 * RELATIVE_TOLERANCE,
+        "reltol": testbench.analysis.tolerance,
+        "abstol": device.current_tolerance,
+        "vntol": TOLERANCE_SHARE * testbench.analysis.tolerance,
         "saved_lines": [saved[i : i + _VECTORS_A_LINE] for i in range(0, len(saved), _VECTORS_A_LINE)],
     }
     template = "single_device.cir.j2" if single else "crossbar.cir.j2"
-    return CrossbarNetlist(testbench, netlist_environment().get_template(template).render(context), vectors)
+    text = netlist_environment().get_template(template).render(context)
+    return CrossbarNetlist(testbench, text, vectors, device.backend, device.compatibility, device.libraries)
 
 
 def _row_node(testbench: Testbench, row: int, column: int) -> str:
@@ -123,14 +141,23 @@ def _column_node(testbench: Testbench, row: int, column: int) -> str:
     return f"out_{column}" if testbench.crossbar.sense_resistance else f"sense_{column}"
 
 
-def _cells(testbench: Testbench, states: Any) -> list[Cell]:
+def _cells(testbench: Testbench, device: CrossbarDevice) -> list[Cell]:
     meter = testbench.analysis.probe == "cells"
     cells = []
-    for (row, column), state in np.ndenumerate(states):
+    for (row, column), state in np.ndenumerate(device.states):
         name = f"{row}_{column}"
-        row_node = _row_node(testbench, row, column)
+        row_node, column_node, state_node = (
+            _row_node(testbench, row, column), _column_node(testbench, row, column), f"s_{name}"
+        )  # fmt: skip
         p = f"p_{name}" if meter else row_node
-        cells.append(Cell(name, row_node, _column_node(testbench, row, column), f"s_{name}", p, meter, float(state)))
+        connected = {"row": p, "column": column_node, "state": state_node, "ground": "0"}
+        nodes = " ".join(
+            connected[port] if port != "open" else f"open_{name}_{index}" for index, port in enumerate(device.ports)
+        )
+        parameters = tuple(device.parameters.items())
+        if device.initial_parameter:
+            parameters += ((device.initial_parameter, float(state)),)
+        cells.append(Cell(name, row_node, column_node, state_node, p, meter, nodes, parameters, float(state)))
     return cells
 
 
@@ -168,7 +195,7 @@ def _capacitors(testbench: Testbench) -> list[tuple[str, str, float]]:
     return [(node, node, count * testbench.crossbar.wire_capacitance) for node, count in segments.items()]
 
 
-def _vectors(testbench: Testbench, cells: list[Cell]) -> dict[str, list[str]]:
+def _vectors(testbench: Testbench, cells: list[Cell], device: CrossbarDevice) -> dict[str, list[str]]:
     rows, columns = testbench.shape
     vectors = {
         "v_row": [f"v(in_{row})" for row in range(rows)],
@@ -179,5 +206,7 @@ def _vectors(testbench: Testbench, cells: list[Cell]) -> dict[str, list[str]]:
         vectors["v_row_node"] = [f"v({cell.row_node})" for cell in cells]
         vectors["v_column_node"] = [f"v({cell.column_node})" for cell in cells]
         vectors["i_cell"] = [f"i(vcell_{cell.name})" for cell in cells]
+    # a subcircuit from outside need not start where it was told to: its states are wanted to see that it did
+    if "state" in device.ports and (testbench.analysis.probe == "cells" or device.backend == "subcircuit"):
         vectors["s"] = [f"v({cell.state_node})" for cell in cells]
     return vectors

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spicecim.devices import Device
 from spicecim.netlist.environment import netlist_environment
-from spicecim.netlist.subcircuit import subcircuit_context
-from spicecim.testbench import DeviceChoice
+from spicecim.netlist.models import behavioral_context, native_context, native_module
+from spicecim.version import __version__
 
 
 @dataclass(frozen=True)
 class EquationNetlist:
-    """The netlist, and for each point the vectors that hold minus the current and the rate of the state."""
+    """The netlist, for each point the vectors that hold minus the current and the rate of the state, and libraries."""
 
     text: str
     currents: list[str]
     rates: list[str]
+    libraries: tuple[Path, ...]
 
 
-def equation_netlist(choice: DeviceChoice, v: ArrayLike, s: ArrayLike) -> EquationNetlist:
+def equation_netlist(device: Device, v: ArrayLike, s: ArrayLike, *, native: bool) -> EquationNetlist:
     """Build the netlist for points (v, s): 1-d arrays of voltages (V) and state variables of one length."""
     points = [(float(voltage), float(state)) for voltage, state in np.broadcast(v, s)]
-    context = {
-        **subcircuit_context(choice, choice.build()),
-        "title": "spicecim device equations",
-        "points": points,
-    }
+    libraries: tuple[Path, ...] = ()
+    if native:
+        library, context = native_context(native_module(device), device.title)
+        libraries = (library,)
+    else:
+        context = behavioral_context(device)
+    context |= {"version": __version__, "title": "spicecim device equations", "points": points}
     return EquationNetlist(
         netlist_environment().get_template("device_equations.cir.j2").render(context),
         [f"i(vdevice_{index})" for index in range(len(points))],
         [f"i(vstate_{index})" for index in range(len(points))],
+        libraries,
     )

@@ -56,7 +56,13 @@ class Worker:
         return answer.capabilities
 
     def run(
-        self, folder: Path, vectors: list[str], time_limit: float | None = None, progress: Progress | None = None
+        self,
+        folder: Path,
+        vectors: list[str],
+        time_limit: float | None = None,
+        progress: Progress | None = None,
+        compatibility: str = "",
+        libraries: tuple[Path, ...] = (),
     ) -> Answer:
         """Run the netlist in a folder and ask for vectors.
 
@@ -70,6 +76,10 @@ class Worker:
             Seconds after which the run is stopped; None for no limit.
         progress
             Called now and then with the fraction of a transient that is done.
+        compatibility
+            Mode that ngspice reads the netlist in, such as ``"psa"``; empty for none.
+        libraries
+            Shared libraries of compiled models that the netlist needs.
 
         Raises
         ------
@@ -83,7 +93,7 @@ class Worker:
                 self._stop()
             self._busy = True
             try:
-                answer = self._ask(Request(folder, vectors), time_limit, progress)
+                answer = self._ask(Request(folder, vectors, compatibility, libraries), time_limit, progress)
             finally:
                 self._busy = False
             self._runs += 1

@@ -27,17 +27,23 @@ class Capabilities(NamedTuple):
 
 @dataclass(frozen=True)
 class Request:
-    """Run the netlist in `folder` and send back the vectors named; without a folder, only say what ngspice can do."""
+    """Run the netlist in `folder` and send back the vectors named; without a folder, only say what ngspice can do.
+
+    `compatibility` is the mode, a value of ngspice's variable ngbehavior, that the netlist is read in; empty for none.
+    `libraries` are shared libraries of compiled models that it needs.
+    """
 
     folder: Path | None
     vectors: list[str] = field(default_factory=list)
+    compatibility: str = ""
+    libraries: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
     """How a request ended, and what it brought: a vector that was asked for and does not exist is None."""
 
-    outcome: Literal["done", "no library", "netlist rejected", "nothing simulated", "quit"]
+    outcome: Literal["done", "no library", "library rejected", "netlist rejected", "nothing simulated", "quit"]
     message: str = ""
     capabilities: Capabilities | None = None
     vectors: dict[str, NDArray[np.float64] | None] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from spicecim.ngspice.messages import NETLIST_FILE, Capabilities
 from spicecim.quantities import parse_quantity
 
 _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
+    "library rejected": (NetlistError, "ngspice could not load a compiled model"),
     "netlist rejected": (NetlistError, "ngspice could not read the netlist"),
     "nothing simulated": (ConvergenceError, "ngspice found no solution at the start"),
     "quit": (WorkerCrashError, "ngspice was told to quit"),
@@ -54,6 +55,8 @@ def run_netlist(
     time_limit: float | None = None,
     progress: Progress | None = None,
     worker: Worker | None = None,
+    compatibility: str = "",
+    libraries: tuple[Path, ...] = (),
 ) -> NetlistRun:
     """Run a netlist with one analysis.
 
@@ -71,6 +74,10 @@ def run_netlist(
         Called now and then with the fraction of a transient that is done.
     worker
         The process to run in; by default the one that all runs share.
+    compatibility
+        Mode that ngspice reads the netlist in, such as ``"psa"``; empty for none.
+    libraries
+        Shared libraries of compiled models that the netlist needs.
 
     Raises
     ------
@@ -88,7 +95,7 @@ def run_netlist(
     folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
     (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
     try:
-        answer = (worker or shared_worker()).run(folder, vectors, time_limit, progress)
+        answer = (worker or shared_worker()).run(folder, vectors, time_limit, progress, compatibility, libraries)
     except BaseException as error:
         # nothing is to be learnt from the folder where ngspice did not run, or was interrupted from this side
         if isinstance(error, NgspiceNotFoundError) or not isinstance(error, SimulationError):

@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ class Session(NgSpiceShared):  # type: ignore[misc]
         self._report_progress = progress
         self._muted = True
         self.has_quit = False
+        self._libraries: set[Path] = set()
         type(self).LIBRARY_PATH = library
         super().__init__()
         # Two threads, the default, make small circuits of compiled models up to a hundred times slower.
@@ -79,13 +82,34 @@ class Session(NgSpiceShared):  # type: ignore[misc]
         session.has_quit = session.has_quit or bool(by_quit)
         return status
 
-    def load(self, netlist: str) -> bool:
-        """Read a netlist; return whether ngspice took it as a circuit."""
+    def load_library(self, library: Path) -> bool:
+        """Load the compiled models of a shared library, once; return whether ngspice did."""
+        if library in self._libraries:
+            return True
+        with tempfile.TemporaryDirectory(prefix="spicecim-") as folder:
+            # The path ends at a space for ngspice, whatever stands around it.
+            link = Path(folder, library.name)
+            link.symlink_to(library)
+            said = self._try(f"osdi {link}")
+        if any(line.strip() for line in said):
+            return False
+        self._libraries.add(library)
+        return True
+
+    def load(self, netlist: str, compatibility: str = "") -> bool:
+        """Read a netlist in a compatibility mode, or in none; return whether ngspice took it as a circuit."""
+        if compatibility:
+            self._try(f"set ngbehavior={compatibility}")
         try:
             self.load_circuit(netlist)
+            said = list(self._stderr)
         except (NgSpiceCircuitError, NameError):
             return False
-        return not any(line.lstrip().lower().startswith("error") for line in self._stderr)
+        finally:
+            # ngspice looks at the variable when it reads a circuit, and keeps the mode for as long as it runs that
+            if compatibility:
+                self._try("unset ngbehavior")
+        return not any(line.lstrip().lower().startswith("error") for line in said)
 
     def run_analysis(self) -> str:
         """Run the analysis of the loaded netlist and return the name of the plot it made, or an empty text."""

@@ -74,7 +74,10 @@ def _answer(session: Session, request: Request) -> Answer:
     capabilities = session.capabilities
     if request.folder is None:
         return Answer("done", capabilities=capabilities)
-    if not session.load((request.folder / NETLIST_FILE).read_text(encoding="utf-8")):
+    if not all(session.load_library(library) for library in request.libraries):
+        return Answer("library rejected", capabilities=capabilities)
+    netlist = (request.folder / NETLIST_FILE).read_text(encoding="utf-8")
+    if not session.load(netlist, request.compatibility):
         return Answer("quit" if session.has_quit else "netlist rejected", capabilities=capabilities)
     plot = session.run_analysis()
     vectors = session.read_vectors(plot, request.vectors) if plot else {}

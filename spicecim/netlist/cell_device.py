@@ -1,0 +1,156 @@
+"""What the netlist of a crossbar needs to know of its device, whichever kind it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from spicecim.device_choice import SubcircuitDevice
+from spicecim.devices import Device
+from spicecim.errors import InputError, SubcircuitError
+from spicecim.fields import FloatArray
+from spicecim.netlist.foreign import read_subcircuit
+from spicecim.netlist.models import behavioral_context, native_context, native_module
+from spicecim.testbench import Testbench
+from spicecim.veriloga.c_source import INITIAL_STATE
+from spicecim.veriloga.device import ModuleDevice
+
+Backend = Literal["behavioral", "osdi", "subcircuit"]
+
+TOLERANCE_SHARE = 1e-3
+"""Absolute tolerances over the relative one, in the largest current and in volt."""
+
+_FOREIGN_CURRENT_TOLERANCE = 1e-18
+"""abstol (A) for a device whose currents are not known before the run: a ten-millionth of 10 pA, which is
+less than memristors conduct when they are read."""
+
+
+@dataclass(frozen=True)
+class CrossbarDevice:
+    """A device as the netlist of a crossbar sees it.
+
+    Attributes
+    ----------
+    backend
+        How ngspice evaluates it: ``behavioral``, ``osdi`` or ``subcircuit``, one that comes from outside.
+    context
+        Variables of the templates: its subcircuit or model and what the header says of them.
+    ports
+        What each of its ports is connected to: ``row``, ``column``, ``state``, ``ground``, or ``open`` for a node of
+        its own.
+    states
+        Initial states of the cells (row, column), in the device's own variable.
+    parameters
+        Parameters of every instance.
+    initial_at_node, initial_parameter
+        Whether the initial state is set as the voltage of the state node, or else the name of the parameter that it is
+        set by. Where neither is, the subcircuit starts as it will.
+    current_tolerance
+        Absolute tolerance of currents (A), far below those of the device.
+    compatibility
+        Mode that ngspice must read the netlist in; empty for none.
+    libraries
+        Shared libraries that ngspice must load before.
+    """
+
+    backend: Backend
+    context: dict[str, Any]
+    ports: list[str]
+    states: FloatArray
+    parameters: dict[str, float]
+    current_tolerance: float
+    initial_at_node: bool = True
+    initial_parameter: str | None = None
+    compatibility: str = ""
+    libraries: tuple[Path, ...] = ()
+
+
+def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
+    """Return what the netlist of a testbench needs of its device.
+
+    Parameters
+    ----------
+    testbench
+        The testbench.
+    native
+        Whether a model of the library is compiled from Verilog-A instead of written as a behavioural subcircuit.
+
+    Raises
+    ------
+    SubcircuitError
+        If a SPICE subcircuit cannot be used as it stands.
+    VerilogAError, CompilerError
+        If a Verilog-A module cannot be compiled.
+    InputError
+        If the device's current overflows at the voltages of the drive.
+    """
+    choice = testbench.device
+    if isinstance(choice, SubcircuitDevice):
+        return _foreign_device(testbench, choice)
+    device = choice.build()
+    states = device.state_from_x(testbench.crossbar.state)
+    tolerance = _current_tolerance(testbench, device)
+    if isinstance(device, Device) and not native:
+        return CrossbarDevice(
+            "behavioral", behavioral_context(device), ["row", "column", "state"], states, {}, tolerance
+        )
+    if isinstance(device, Device):
+        module, title = native_module(device), device.title
+    else:
+        module, title = device, f"module {device.name} of {device.path.name}"
+    library, context = native_context(module, title)
+    return CrossbarDevice(
+        "osdi",
+        context,
+        module.ports(),
+        states,
+        {},
+        tolerance,
+        initial_at_node=False,
+        initial_parameter=INITIAL_STATE,
+        libraries=(library,),
+    )
+
+
+def _current_tolerance(testbench: Testbench, device: Device | ModuleDevice) -> float:
+    largest_voltage = testbench.drive.largest_voltage()
+    with np.errstate(all="ignore"):
+        extremes = device.current([[-largest_voltage], [largest_voltage]], device.state_from_x([0.0, 1.0]))
+    largest_current = float(np.abs(extremes).max())
+    if not np.isfinite(largest_current):
+        raise InputError(f"drive: at {largest_voltage:g} V the device's current is beyond the range of a float")
+    # Far below the signal, whose scale differs by orders of magnitude between devices.
+    return max(TOLERANCE_SHARE * testbench.analysis.tolerance * largest_current, 1e-24)
+
+
+def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarDevice:
+    subcircuit = read_subcircuit(choice)
+    states = testbench.crossbar.state
+    at_node = choice.initial_parameter is None and "state" in choice.ports
+    if not at_node and choice.initial_parameter is None and np.ptp(states) > 0:
+        raise SubcircuitError(
+            "crossbar.state: the cells start differently, and the subcircuit has no way to tell it so; name its state "
+            "in device.ports or a parameter of it in device.initial_parameter"
+        )
+    return CrossbarDevice(
+        backend="subcircuit",
+        context={
+            "device_template": "devices/_foreign.cir.j2",
+            "element": "X",
+            "foreign": subcircuit,
+            "subcircuit": subcircuit.name,
+            "dialect": choice.dialect,
+            "parameters": choice.parameters,
+            "initial_parameter": choice.initial_parameter,
+        },
+        ports=list(choice.ports),
+        states=choice.state_from_x(states),
+        parameters=choice.parameters,
+        initial_at_node=at_node,
+        initial_parameter=choice.initial_parameter,
+        current_tolerance=_FOREIGN_CURRENT_TOLERANCE,
+        compatibility=subcircuit.compatibility,
+    )

@@ -1,0 +1,59 @@
+"""How ngspice evaluates a device: by behavioural sources, or by code compiled from Verilog-A."""
+
+from __future__ import annotations
+
+import os
+
+from spicecim.device_choice import LibraryDevice, VerilogADevice
+from spicecim.errors import InputError, UnsupportedError
+from spicecim.ngspice.client import Worker, shared_worker
+from spicecim.ngspice.messages import Capabilities
+from spicecim.testbench import Testbench
+from spicecim.veriloga.compiler import c_compiler, openvaf_version
+
+VARIABLE = "SPICECIM_BACKEND"
+"""Environment variable that says what the backend ``auto`` is: ``osdi`` or ``behavioral``."""
+
+
+def native_obstacle(can: Capabilities) -> str | None:
+    """Return what keeps compiled models from running, and what to do; None if nothing does."""
+    if not can.osdi:
+        return f"ngspice {can.version} has no OSDI; 43 or newer has it"
+    if openvaf_version() is None:
+        return "openvaf-py is not installed; it has wheels for Python 3.11 and 3.12 on Linux (x86-64)"
+    if c_compiler() is None:
+        return "there is no C compiler; install gcc or clang, or set CC to its name"
+    return None
+
+
+def is_native(testbench: Testbench, worker: Worker | None = None) -> bool:
+    """Whether the device of a testbench runs as compiled code.
+
+    Raises
+    ------
+    UnsupportedError
+        If it must, and cannot.
+    InputError
+        If the environment variable SPICECIM_BACKEND holds something else than a backend.
+    """
+    choice = testbench.device
+    if not isinstance(choice, LibraryDevice | VerilogADevice):
+        return False
+    wanted: str = choice.backend if isinstance(choice, LibraryDevice) else "osdi"
+    if wanted == "auto":
+        wanted = default_backend()
+    if wanted == "behavioral":
+        return False
+    obstacle = native_obstacle((worker or shared_worker()).capabilities())
+    if obstacle is not None and wanted == "osdi":
+        field = "device.backend: osdi" if isinstance(choice, LibraryDevice) else "device.verilog_a"
+        raise UnsupportedError(f"{field} needs compiled models: {obstacle}")
+    return obstacle is None
+
+
+def default_backend() -> str:
+    """What ``auto`` stands for: that of SPICECIM_BACKEND, or else ``auto``, compiled where that is possible."""
+    named = os.environ.get(VARIABLE, "") or "auto"
+    if named not in ("auto", "osdi", "behavioral"):
+        raise InputError(f"{VARIABLE}: must be auto, osdi or behavioral; it is {named!r}")
+    return named
