@@ -6,11 +6,12 @@ OUT := out/demo
 PYTEST_FLAGS :=
 LOCK_FLAGS :=
 
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test bench lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
+	@echo 'make bench   measure times and agreement against peers on this machine (3 minutes; out/bench)'
 	@echo 'make lint    ruff check, ruff format --check and mypy'
 	@echo 'make setup   only the set-up: $(VENV) with the locked packages, and ngspice with its shared library'
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
@@ -34,6 +35,9 @@ endef
 test: setup
 	$(BIN)/pytest $(PYTEST_FLAGS)
 	$(LINT)
+
+bench: setup
+	$(BIN)/python benchmarks/native.py out/bench
 
 lint: setup
 	$(LINT)

@@ -5,6 +5,8 @@ Run as ``python benchmarks/accuracy.py``; it takes about a minute.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from scipy.optimize import brentq
 
@@ -12,6 +14,8 @@ import spicecim as sc
 from spicecim.measure import effective_conductance
 from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.run import run_netlist
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 RON, ROFF, K, X0 = 100.0, 16e3, 1e4, 0.02
 """Linear drift of the HP device: resistances (ohm), k (1/C) and initial state of the Joglekar table."""
@@ -118,6 +122,49 @@ def single_table() -> list[list[str]]:
     return rows
 
 
+def tolerance_table() -> list[list[str]]:
+    """What `analysis.tolerance` buys: 16 x 16 cells with ideal wires, all rows at one frequency."""
+    rows = []
+    for tolerance in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7):
+        cells = [f"{tolerance:.0e}"]
+        for points in (100, 200):
+            bench = sc.Testbench(
+                device={"model": "yakopcic", "preset": "oblea"},
+                crossbar={"state": np.random.default_rng(7).uniform(0.05, 0.95, (16, 16))},
+                drive={"kind": "sine", "amplitude": 0.45, "frequency": 100, "phase": np.linspace(0, 1, 16)},
+                analysis={"points_per_period": points, "tolerance": tolerance},
+            )
+            spice = sc.simulate(bench)
+            reference = sc.simulate(bench, "reference", time=spice["time"].values)
+            cells += [str(spice.sizes["time"]), f"{sc.compare(spice, reference).worst:.1e}"]
+        rows.append(cells)
+    return rows
+
+
+def module_table() -> list[list[str]]:
+    """Models whose rate does not separate, integrated by the reference core: ngspice against it."""
+    rows = []
+    devices = {
+        "stanford_pku hfox": ({"model": "stanford_pku", "preset": "hfox"}, 1.5, 1e5),
+        "stanford_pku ihp": ({"model": "stanford_pku", "preset": "ihp"}, 0.8, 1e3),
+        "examples/series_memristor.va": ({"verilog_a": str(EXAMPLES / "series_memristor.va")}, 0.8, 100.0),
+    }
+    for name, (device, amplitude, frequency) in devices.items():
+        errors = []
+        for points in (100, 200, 400, 800):
+            bench = sc.Testbench(
+                device=device,
+                crossbar={"state": [[0.2]]},
+                drive={"kind": "sine", "amplitude": amplitude, "frequency": frequency},
+                analysis={"points_per_period": points},
+            )
+            spice = sc.simulate(bench)
+            reference = sc.simulate(bench, "reference", time=spice["time"].values)
+            errors.append(f"{sc.compare(spice, reference).worst:.1e}")
+        rows.append([name, *errors, reference.attrs["state_error"]])
+    return rows
+
+
 def capacitance_table() -> list[list[str]]:
     """Energy of a crossbar with resistive wires and 1 nF a segment."""
     rows = []
@@ -178,6 +225,16 @@ def main() -> None:
         "One cell at its published drive, error of peak at several numbers of points a period",
         ["device", "100", "200", "400", "800"],
         single_table(),
+    )
+    print_table(
+        "ngspice's tolerance: instants and error of peak at 100 and at 200 points a period",
+        ["tolerance", "instants, 100", "error, 100", "instants, 200", "error, 200"],
+        tolerance_table(),
+    )
+    print_table(
+        "Cells that the core integrates, error of peak at several numbers of points a period",
+        ["device", "100", "200", "400", "800", "error of x in the core"],
+        module_table(),
     )
     print_table(
         "Energy not accounted for, 5 x 3 cells, 20 ohm and 1 nF a segment, 50 ohm sources",
