@@ -48,7 +48,7 @@ class HysteresisSweep:
 
 
 def hysteresis(
-    model: str,
+    device: str | Mapping[str, Any],
     *,
     frequency: ArrayLike | list[str],
     amplitude: float | str | None = None,
@@ -64,14 +64,17 @@ def hysteresis(
 
     Parameters
     ----------
-    model, preset, parameters
-        The device, as in `spicecim.Testbench`.
+    device
+        Name of a model of the library, or any section `device` of a testbench, such as ``{"verilog_a": "model.va"}``.
+    preset, parameters
+        Published parameter set and parameters of a model of the library.
     frequency
         Frequencies (Hz), increasing.
     amplitude
-        Amplitude (V); by default the one that the preset was published with.
+        Amplitude (V); by default the one that the preset was published with. A device that is no model of the library
+        needs it.
     x0
-        Initial state; by default the preset's.
+        Initial state; by default the preset's, or 0.5.
     engine
         ``"ngspice"`` or ``"reference"``.
     cycle
@@ -101,18 +104,14 @@ def hysteresis(
         raise InputError(f"frequency must be increasing, with one value at least; it is {frequencies}")
     if cycle < 1:
         raise InputError(f"cycle counts from 1; it is {cycle}")
-    published = get_preset(model, preset)
+    section, amplitude, x0 = _device(device, preset, parameters, amplitude, x0)
     loops = []
     for index, value in enumerate(frequencies):
         bench = Testbench.from_dict(
             {
-                "device": {"model": model, "preset": preset, "parameters": dict(parameters or {})},
-                "crossbar": {"state": [[published.x0 if x0 is None else x0]]},
-                "drive": {
-                    "kind": "sine",
-                    "amplitude": published.amplitude if amplitude is None else amplitude,
-                    "frequency": value,
-                },
+                "device": section,
+                "crossbar": {"state": [[x0]]},
+                "drive": {"kind": "sine", "amplitude": amplitude, "frequency": value},
                 "analysis": {"periods": cycle, "points_per_period": points_per_period, "probe": "cells"},
             },
             source="hysteresis",
@@ -122,6 +121,25 @@ def hysteresis(
         if progress is not None:
             progress((index + 1) / len(frequencies))
     return HysteresisSweep(loops, _measures(np.array(frequencies), loops))
+
+
+def _device(
+    device: str | Mapping[str, Any],
+    preset: str | None,
+    parameters: Mapping[str, Any] | None,
+    amplitude: float | str | None,
+    x0: float | None,
+) -> tuple[dict[str, Any], float | str, float]:
+    """The section of a testbench, the amplitude and the initial state, those of the preset where they are not given."""
+    if isinstance(device, str):
+        published = get_preset(device, preset)
+        section = {"model": device, "preset": preset, "parameters": dict(parameters or {})}
+        return section, published.amplitude if amplitude is None else amplitude, published.x0 if x0 is None else x0
+    if preset is not None or parameters is not None:
+        raise InputError("preset, parameters: are for a model by name; put them into the device's section")
+    if amplitude is None:
+        raise InputError("amplitude: is required where the device is no model of the library, which has presets")
+    return dict(device), amplitude, 0.5 if x0 is None else x0
 
 
 def cell_loop(waveforms: xr.Dataset, row: int = 0, column: int = 0) -> tuple[Any, Any, Any]:

@@ -119,21 +119,26 @@ def run_testbench(
 
 def run_hysteresis(
     folder: Path,
-    model: str,
+    device: str,
     *,
     frequency: list[str],
     preset: str | None = None,
     amplitude: str | None = None,
+    x0: float | None = None,
     engine: str = "both",
     cycle: int = 1,
     progress: Report = lambda task, fraction: None,
 ) -> dict[str, Any]:
-    """Measure a device's loops, write datasets, figure and ``hysteresis.json``, and return what was measured."""
+    """Measure a device's loops, write datasets, figure and ``hysteresis.json``, and return what was measured.
+
+    `device` is the name of a model, or of a Verilog-A file with one module, which ends in ``.va``.
+    """
     sweeps: dict[str, HysteresisSweep] = {}
     artifacts: list[Path] = []
     for name in chosen_engines(engine):
         sweeps[name] = hysteresis(
-            model, preset=preset, amplitude=amplitude, frequency=frequency, engine=name, cycle=cycle,
+            {"verilog_a": device} if device.endswith(".va") else device,
+            preset=preset, amplitude=amplitude, x0=x0, frequency=frequency, engine=name, cycle=cycle,
             progress=lambda fraction, name=name: progress(f"hysteresis in {name}", fraction),  # type: ignore[misc]
         )  # fmt: skip
         if not artifacts:
@@ -143,7 +148,7 @@ def run_hysteresis(
     artifacts += save_figure(plot_hysteresis(sweeps), folder / "hysteresis")
     measured = {
         "spicecim_version": __version__,
-        "model": model,
+        "device": device,
         "preset": preset,
         "frequency_hz": next(iter(sweeps.values())).measures["frequency"].values.tolist(),
         "engines": {

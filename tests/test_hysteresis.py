@@ -1,5 +1,7 @@
 """Sweeps of one device over frequency."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -51,18 +53,39 @@ def test_progress_counts_frequencies():
 @pytest.mark.parametrize(
     ("arguments", "kind", "reason"),
     [
-        ({"model": "nope", "frequency": [1]}, ModelError, "unknown model"),
-        ({"model": "yakopcic", "preset": "nope", "frequency": [1]}, ModelError, "unknown preset"),
-        ({"model": "yakopcic", "frequency": [2, 1]}, InputError, "increasing"),
-        ({"model": "yakopcic", "frequency": []}, InputError, "increasing"),
-        ({"model": "yakopcic", "frequency": ["10M"]}, InputError, "frequency: .*ambiguous"),
-        ({"model": "yakopcic", "frequency": [0]}, TestbenchError, "above 0"),
-        ({"model": "yakopcic", "frequency": [1], "amplitude": "1 Hz"}, TestbenchError, "drive.amplitude"),
-        ({"model": "yakopcic", "frequency": [1], "amplitude": 0}, MeasurementError, "is the amplitude 0"),
-        ({"model": "yakopcic", "frequency": [1], "x0": 2}, TestbenchError, "crossbar.state"),
-        ({"model": "yakopcic", "frequency": [1], "cycle": 0}, InputError, "cycle"),
+        ({"device": "nope", "frequency": [1]}, ModelError, "unknown model"),
+        ({"device": "yakopcic", "preset": "nope", "frequency": [1]}, ModelError, "unknown preset"),
+        ({"device": "yakopcic", "frequency": [2, 1]}, InputError, "increasing"),
+        ({"device": "yakopcic", "frequency": []}, InputError, "increasing"),
+        ({"device": "yakopcic", "frequency": ["10M"]}, InputError, "frequency: .*ambiguous"),
+        ({"device": "yakopcic", "frequency": [0]}, TestbenchError, "above 0"),
+        ({"device": "yakopcic", "frequency": [1], "amplitude": "1 Hz"}, TestbenchError, "drive.amplitude"),
+        ({"device": "yakopcic", "frequency": [1], "amplitude": 0}, MeasurementError, "is the amplitude 0"),
+        ({"device": "yakopcic", "frequency": [1], "x0": 2}, TestbenchError, "crossbar.state"),
+        ({"device": "yakopcic", "frequency": [1], "cycle": 0}, InputError, "cycle"),
+        ({"device": {"verilog_a": "m.va"}, "frequency": [1]}, InputError, "amplitude: is required"),
+        (
+            {"device": {"model": "yakopcic"}, "preset": "oblea", "frequency": [1]},
+            InputError,
+            "preset, parameters: are for",
+        ),
     ],
 )
 def test_bad_sweeps_are_refused(arguments, kind, reason):
     with pytest.raises(kind, match=reason):
         hysteresis(**arguments, engine="reference")
+
+
+def test_a_verilog_a_module_has_loops_too():
+    """Alike in both engines, and pinched but for the current of its capacitor, 2 pi f C v of a peak near 0.5 mA."""
+    path = Path(__file__).parents[1] / "examples" / "series_memristor.va"
+    sweeps = {
+        engine: hysteresis({"verilog_a": str(path)}, amplitude=0.8, frequency=[100, 1e3], engine=engine)
+        for engine in ("ngspice", "reference")
+    }
+    areas = {engine: sweep.measures.lobe_area.values for engine, sweep in sweeps.items()}
+    np.testing.assert_allclose(areas["ngspice"], areas["reference"], rtol=1e-4)
+    assert areas["ngspice"][0] > 3 * areas["ngspice"][1] > 0
+    for sweep in sweeps.values():
+        assert sweep.measures.pinch_offset[0] < 1e-5
+        assert sweep.loops[0].attrs["device_backend"] in ("osdi", "numpy")

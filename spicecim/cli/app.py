@@ -217,7 +217,7 @@ def run(
 
 @app.command()
 def hysteresis(
-    model: Annotated[str, typer.Argument(help="A device model.")],
+    device: Annotated[str, typer.Argument(help="A device model, or a Verilog-A file that ends in .va.")],
     output: Folder,
     frequency: Annotated[
         list[str], typer.Option("--frequency", metavar="F...", help="Frequencies, such as: --frequency 30 100 1k")
@@ -225,6 +225,7 @@ def hysteresis(
     more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
     preset: Annotated[str | None, typer.Option(help="Published parameter set.")] = None,
     amplitude: Annotated[str | None, typer.Option(metavar="A", help="Amplitude; the preset's if left out.")] = None,
+    x0: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Initial state; the preset's if left out.")] = None,
     engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
     cycle: Annotated[int, typer.Option(min=1, help="Which cycle to measure.")] = 1,
     as_json: JsonFlag = False,
@@ -236,7 +237,7 @@ def hysteresis(
 
     with progress_bar(quiet=as_json) as progress:
         measures = run_hysteresis(
-            _made(output), model, preset=preset, amplitude=amplitude, frequency=[*frequency, *(more or [])],
+            _made(output), device, preset=preset, amplitude=amplitude, x0=x0, frequency=[*frequency, *(more or [])],
             engine=engine, cycle=cycle, progress=progress,
         )  # fmt: skip
     if as_json:
