@@ -224,7 +224,9 @@ class VerilogADevice(Section):
                 self.verilog_a, self.module, state=self.state, initial=self.initial, parameters=self.parameters
             )
         except ModelError as error:
-            raise ModelError(f"device.{error}") from None
+            # what is wrong with a parameter starts with its name
+            own = str(error).partition(":")[0] in type(self).model_fields
+            raise ModelError(f"device.{'' if own else 'parameters.'}{error}") from None
 
 
 DEVICE_SECTIONS: dict[str, type[Section]] = {

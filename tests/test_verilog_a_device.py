@@ -120,10 +120,13 @@ def test_a_scale_that_cannot_be_found_is_asked_for(bench_of):
     [
         ({"state": "v"}, r"device.state: module inner has no node 'v'; it has a, b, mid, w"),
         ({"module": "iner"}, r"device.module: model.va has no 'iner'; it has inner; did you mean 'inner'"),
-        ({"parameters": {"ron": 5}}, r"device.ron: module inner has no such parameter; .* did you mean 'Ron'"),
-        ({"parameters": {"Ron": -5}}, r"device.Ron: must be from \(0:inf\); it is -5"),
-        ({"parameters": {"Roff": 10}}, r"device.Roff: must be from \(Ron:inf\) \(Ron = 1000\); it is 10"),
-        ({"parameters": {"Rs": "5V"}}, r"device.Rs: .*5V"),
+        (
+            {"parameters": {"ron": 5}},
+            r"device.parameters.ron: module inner has no such parameter; .* did you mean 'Ron'",
+        ),
+        ({"parameters": {"Ron": -5}}, r"device.parameters.Ron: must be from \(0:inf\); it is -5"),
+        ({"parameters": {"Roff": 10}}, r"device.parameters.Roff: must be from \(Ron:inf\) \(Ron = 1000\); it is 10"),
+        ({"parameters": {"Rs": "5V"}}, r"device.parameters.Rs: .*5V"),
     ],
 )
 def test_what_is_wrong_is_named(bench_of, fields, reason):

@@ -68,7 +68,7 @@ class Evaluation:
         fixed = self._fixed(module.setup)
         values = Program(module.setup, where).run(fixed, self._call)
         if np.any(self._aborted):
-            raise ModelError(f"{where} ends with $fatal, $finish or $stop for these values of its parameters")
+            raise ModelError(f"parameters: {where} ends with $fatal, $finish or $stop for these values")
         self.collapsed = [module.collapses[hint] for hint in dict.fromkeys(self._hints) if hint in module.collapses]
         self._arguments = self._fixed(module.evaluate)
         # a value of a branch that these parameters do not take is not used either
