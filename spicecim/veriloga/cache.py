@@ -50,9 +50,12 @@ def cached_file(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
     make
         Writes the file at the path that it is given.
     """
+    target = cache_folder() / f"{key}{suffix}"
+    if _intact(target):  # whether or not the folder can be written
+        return target
     folder = _writable_folder()
-    target, record = folder / f"{key}{suffix}", folder / f"{key}{suffix}.json"
-    if _intact(target, record):
+    target = folder / target.name
+    if _intact(target):
         return target
     with tempfile.TemporaryDirectory(prefix="making-", dir=folder) as scratch:
         made = Path(scratch) / f"made{suffix}"
@@ -60,13 +63,18 @@ def cached_file(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
         written = Path(scratch) / "record.json"
         written.write_text(json.dumps({"sha256": _digest(made)}), encoding="utf-8")
         made.replace(target)
-        written.replace(record)
+        written.replace(_record(target))
     return target
 
 
-def _intact(target: Path, record: Path) -> bool:
+def _record(target: Path) -> Path:
+    """Where the record of a file's content is kept."""
+    return target.with_name(f"{target.name}.json")
+
+
+def _intact(target: Path) -> bool:
     try:
-        return bool(json.loads(record.read_text(encoding="utf-8"))["sha256"] == _digest(target))
+        return bool(json.loads(_record(target).read_text(encoding="utf-8"))["sha256"] == _digest(target))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
