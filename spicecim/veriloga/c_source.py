@@ -177,7 +177,7 @@ class _Writer:
             return simple[argument.kind]
         try:
             nodes = self._module.unknown(argument)
-        except KeyError:  # nothing takes it: `frontend` sees to that
+        except KeyError:  # nothing takes it: `intermediate` sees to that
             nodes = None
         if nodes is None:
             return "0"
