@@ -51,6 +51,10 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\s*=(?!=)")
 _WORD = re.compile(r"[a-z_][\w.]*", re.IGNORECASE)
 _FUNCTION = re.compile(r"\.func\s+(\w+)\s*\(([^()]*)\)\s*=?\s*(.+)", re.IGNORECASE)
 _GROUND_OF_OTHERS = re.compile(r"(?<![\w.])gnd!(?!=)", re.IGNORECASE)
+_PARAMETER_FUNCTION = re.compile(r"\.params?\s+\w+\s*\(", re.IGNORECASE)
+_TAKEN_FUNCTIONS = {"sin", "pulse", "pwl", "v", "i"}
+"""What stands before a parenthesis in spicecim's own lines: ngspice would put a function of that name in its place."""
+_BY_CHANCE = re.compile(r"(?<![\w.])(trnoise|trrandom)(?!\w)", re.IGNORECASE)
 _READS_FILE = re.compile(r"(?<![\w.])(wave)?file(?!\w)", re.IGNORECASE)
 _EXTERNAL = re.compile(r"(?<![\w.])external(?!\w)", re.IGNORECASE)
 _LTSPICE_ONLY = re.compile(r"(?<![\w.])(tripdv|tripdt|rpar|cpar|rser)\s*=", re.IGNORECASE)
@@ -294,6 +298,8 @@ def _check_definition(line: Line, dialect: str, names: set[str]) -> None:
     if command == ".func":
         found = _FUNCTION.match(line.text)
         assert found is not None  # _defined has read it
+        if found[1].lower() in _TAKEN_FUNCTIONS:
+            line.refuse(f"the function name {found[1]} is refused: it would change the drives and vectors; rename it")
         arguments = {word.strip().lower() for word in found[2].split(",")}
         check_names(line, arguments, dialect, local=True)
         check_expression(line, found[3], dialect, names | arguments)
@@ -303,6 +309,8 @@ def _check_definition(line: Line, dialect: str, names: set[str]) -> None:
         if kind not in _MODEL_TYPES or (kind == "vswitch" and dialect == "ngspice"):
             line.refuse(f"a model of type {kind} is refused; known are {', '.join(sorted(_MODEL_TYPES))}")
     else:
+        if _PARAMETER_FUNCTION.match(line.text):
+            line.refuse("defines a function by .param; write .func name(arguments) {expression}")
         check_names(line, _defined(line), dialect)
         for expression in expressions(line):
             check_expression(line, expression, dialect, names)
@@ -358,6 +366,8 @@ def _check_element(line: Line, dialect: str, names: set[str], block: _Block) -> 
         line.refuse(f"ngspice has no {extra[1]} of a B source; take it out")
     if kind in "vi" and _EXTERNAL.search(line.text):
         line.refuse("a source whose values come from outside is refused; give the values themselves")
+    if kind in "vi" and _BY_CHANCE.search(line.text):
+        line.refuse("a model must not depend on chance")
     for expression in expressions(line):
         check_expression(line, expression, dialect, names)
 

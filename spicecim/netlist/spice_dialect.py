@@ -51,6 +51,10 @@ _FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "absdelay": (_ALL, "use a transmission line, T"),
     "rand": (_ALL, "a model must not depend on chance"),
     "random": (_ALL, "a model must not depend on chance"),
+    "gauss": (_ALL, "a model must not depend on chance"),
+    "agauss": (_ALL, "a model must not depend on chance"),
+    "unif": (_ALL, "a model must not depend on chance"),
+    "aunif": (_ALL, "a model must not depend on chance"),
     "white": (_ALL, "a model must not depend on chance"),
 }
 
