@@ -13,6 +13,7 @@ from spicecim.engines import simulate
 from spicecim.errors import ModelError, NetlistError, SpiceCimError, TestbenchError, UnsupportedError, VerilogAError
 from spicecim.measure import compare, energy_balance
 from spicecim.netlist import crossbar_netlist
+from spicecim.netlist.models import native_module
 from spicecim.ngspice import backend
 from spicecim.ngspice.engine import render_netlist
 from spicecim.ngspice.run import run_netlist
@@ -279,6 +280,31 @@ def test_a_cache_in_a_folder_with_spaces_works(make_bench, tmp_path, monkeypatch
     copy.parent.mkdir()
     shutil.copy(native.libraries[0], copy)
     assert run_netlist(native.text, ["time"], libraries=(copy,)).vectors["time"][-1] > 0
+
+
+def test_a_cache_in_a_relative_folder_works(make_bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPICECIM_CACHE", "cache")
+    native_module.cache_clear()
+    bench = make_bench(device={"model": "vteam", "backend": "osdi"})
+    library = crossbar_netlist(bench, native=True).libraries[0]
+    assert library.is_absolute()
+    assert library.parent == tmp_path / "cache"
+    assert simulate(bench).device_backend == "osdi"
+
+
+def test_a_library_that_is_damaged_while_a_session_runs_heals(make_bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPICECIM_CACHE", str(tmp_path / "cache"))
+    native_module.cache_clear()
+    bench = make_bench(device={"model": "vteam", "backend": "osdi"})
+    library = crossbar_netlist(bench, native=True).libraries[0]
+    whole = library.read_bytes()
+    for damage in (b"", whole[:5000]):
+        library.unlink()
+        library.write_bytes(damage)
+        assert simulate(bench).device_backend == "osdi"
+        assert library.read_bytes()[:4] == whole[:4]
+        assert len(library.read_bytes()) == len(whole)
 
 
 def test_the_section_goes_to_yaml_and_back(tmp_path):

@@ -26,7 +26,8 @@ class CacheWarning(UserWarning):
 def cache_folder() -> Path:
     """Return the folder of the cache, which may not exist yet: that of `SPICECIM_CACHE`, or the user's own."""
     named = os.environ.get(VARIABLE)
-    return Path(named) if named else platformdirs.user_cache_path("spicecim")
+    # ngspice's process, which gets the paths of what is kept, looks at relative ones from elsewhere
+    return Path(named).absolute() if named else platformdirs.user_cache_path("spicecim")
 
 
 def key_of(*parts: str) -> str:
@@ -51,11 +52,11 @@ def cached_file(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
         Writes the file at the path that it is given.
     """
     target = cache_folder() / f"{key}{suffix}"
-    if _intact(target):  # whether or not the folder can be written
+    if is_intact(target):  # whether or not the folder can be written
         return target
     folder = _writable_folder()
     target = folder / target.name
-    if _intact(target):
+    if is_intact(target):
         return target
     with tempfile.TemporaryDirectory(prefix="making-", dir=folder) as scratch:
         made = Path(scratch) / f"made{suffix}"
@@ -72,11 +73,16 @@ def _record(target: Path) -> Path:
     return target.with_name(f"{target.name}.json")
 
 
-def _intact(target: Path) -> bool:
+def is_intact(target: Path) -> bool:
+    """Whether a file that `cached_file` returned is still there and as it was made."""
     try:
         return bool(json.loads(_record(target).read_text(encoding="utf-8"))["sha256"] == _digest(target))
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _record(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
 
 
 def _digest(path: Path) -> str:

@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sysconfig
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -131,7 +132,8 @@ def compile_native(module: Module, defaults: Mapping[str, Any], state: str | Non
     content = key_of(c_source(module, "", defaults, state))
     name = f"{module.name.lower()}_{content[:12]}"
     text = c_source(module, name, defaults, state)
-    key = key_of("native", _own_version(), *command, compiler_version(), *FLAGS, text)
+    # compilers of two machines that share a cache may say the same of their version
+    key = key_of("native", _own_version(), sysconfig.get_platform(), *command, compiler_version(), *FLAGS, text)
     return cached_file(key, ".osdi", lambda target: _build(command, text, target)), name
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.devices.cell import CellTerms
 from spicecim.errors import ModelError, VerilogAError
+from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
 from spicecim.veriloga.evaluation import Evaluation, Residuals
 from spicecim.veriloga.frontend import Compilation
@@ -105,7 +106,7 @@ class ModuleDevice:
 
     def native(self) -> tuple[Path, str]:
         """Return the compiled library and the device's name in it (see `compiler.compile_native`)."""
-        if self._native is None or not self._native[0].exists():
+        if self._native is None or not is_intact(self._native[0]):
             self._native = compile_native(self.module, self._defaults, self.state_node)
         return self._native
 
