@@ -163,6 +163,16 @@ def test_a_capacitor_takes_the_derivative_of_the_voltage():
     np.testing.assert_allclose(current, pulse.voltage(instants)[:, 0] / RESISTANCE + ramps, atol=1e-12)
 
 
+def test_an_instant_that_misses_a_corner_by_rounding_is_the_corner():
+    """At a corner the current of a capacitor is the one before, also where ngspice's instants miss it by a digit."""
+    drive = SampledDrive(time=[0, 1e-3, 1.001e-3, 8e-3], voltages=[[0.5, 0.8, -0.8, 0.0]])
+    cell = SmallCell(lambda v, s: (0 * s,), lambda v, s: (s,), current_charge=lambda v, s: CAPACITANCE * v)
+    corner = 1.001e-3
+    for instant in (corner, np.nextafter(corner, 1), np.nextafter(corner, 0)):
+        run = cell_waveforms(cell, drive, 8e-3, np.zeros((1, 1)), np.array([0.0, instant, 8e-3]))
+        np.testing.assert_allclose(run.current[1, 0, 0], CAPACITANCE * -1.6 / 1e-6, rtol=1e-7)
+
+
 def test_an_rc_node_charges_and_keeps_its_balances():
     unknowns, current = run(RC_NODE, 0.25)
     u, v = unknowns[:, 0], np.sin(2 * np.pi * INSTANTS)

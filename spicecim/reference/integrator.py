@@ -30,6 +30,8 @@ _FIRST_STEP = 1.0 / 32
 """First step, and the first after a break, relative to the longest."""
 _SMALLEST_STEP = 4.0 * np.finfo(float).eps
 """Step, relative to the duration, below which a cell has no solution."""
+_ROUNDING = 1e-14
+"""Distance of instants, relative to the duration, below which they are one."""
 _STEPS_A_LONGEST = 1000
 """Attempts for each of the longest steps and breaks in the duration, beyond which the integration gets nowhere."""
 _SAFETY, _MOST_GROWTH, _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 0.9, 4.0, 0.5, 0.05
@@ -200,7 +202,9 @@ class _Run:
         segment = self.segment[cells]
         start = self.breaks[cells, segment] + self.since[cells]
         ends = np.where(lands, self.breaks[cells, segment + 1], start + length)
-        self._write(cells, start, length, ends, step)
+        # An instant that misses a break by rounding is meant to be the break, where the slope of a charge may jump.
+        missed = np.where(lands, np.minimum(_ROUNDING * self.duration, 1e-3 * length), 0.0)
+        self._write(cells, start, length, ends + missed, step)
         self.since[cells] = np.where(lands, 0.0, self.since[cells] + length)
         self.segment[cells] += lands
         self.y[cells], self.charge[cells] = step.end, step.end_charge
