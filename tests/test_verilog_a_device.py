@@ -282,6 +282,24 @@ def test_a_cache_in_a_folder_with_spaces_works(make_bench, tmp_path, monkeypatch
     assert run_netlist(native.text, ["time"], libraries=(copy,)).vectors["time"][-1] > 0
 
 
+@pytest.mark.parametrize(("capacitance", "width"), [(1e-15, 1.0), (1.0, 1e-9), (1e-9, 1e-9), (1.0, 1e6)])
+def test_the_units_of_the_state_change_no_time_step(bench_of, capacitance, width):
+    """A state in farads and metres of their own is as exact as one of 1 F that goes from 0 to 1."""
+    text = INNER.replace(
+        "analog begin", "parameter real C = 1; parameter real D = 1;\n  real x;\n  analog begin\n    x = V(w)/D;"
+    )
+    text = text.replace("V(w)/Ron + (1 - V(w))/Roff", "x/Ron + (1 - x)/Roff")
+    text = text.replace("ddt(V(w)) - k*1k*V(mid, b)*V(w)*(1 - V(w))", "C*(ddt(V(w)) - D*k*1k*V(mid, b)*x*(1 - x))")
+
+    def run(capacitance, width):
+        device = {"state": "w", "initial": [0.0, width], "parameters": {"C": capacitance, "D": width}}
+        return simulate(bench_of(text, **device))
+
+    plain, scaled = run(1.0, 1.0), run(capacitance, width)
+    np.testing.assert_allclose(scaled.time, plain.time, rtol=1e-9, atol=0.0)
+    np.testing.assert_allclose(scaled.i_column, plain.i_column, atol=1e-9 * float(abs(plain.i_column).max()))
+
+
 def test_a_cache_in_a_relative_folder_works(make_bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPICECIM_CACHE", "cache")

@@ -33,7 +33,9 @@ INITIAL_STATE = "initial_state"
 _PARAMETER_TYPES = {"real": ("double", 0), "integer": ("int32_t", 1), "string": ("char *", 2)}
 
 
-def c_source(module: Module, name: str, defaults: Mapping[str, Any], state: str | None = None) -> str:
+def c_source(
+    module: Module, name: str, defaults: Mapping[str, Any], state: str | None = None, state_factor: float = 1.0
+) -> str:
     """Write a module in C.
 
     Parameters
@@ -47,6 +49,8 @@ def c_source(module: Module, name: str, defaults: Mapping[str, Any], state: str 
     state
         Node whose potential the instance parameter `INITIAL_STATE` sets in the operating point. ngspice's own way, .ic,
         takes a time that grows with the square of the number of nodes.
+    state_factor
+        Factor of that node's equation. ngspice has one tolerance for all charges and one for all currents.
 
     Raises
     ------
@@ -94,6 +98,7 @@ def c_source(module: Module, name: str, defaults: Mapping[str, Any], state: str 
         instance_parameters=2 + sum(parameter.instance for parameter in module.parameters),
         cached=list(module.cache.items()),
         held=held,
+        held_factor=_constant(state_factor) if state_factor != 1.0 else None,
         initial_state=_text(INITIAL_STATE),
         kinds=module.evaluate.kinds,
         text=_text,

@@ -98,7 +98,9 @@ def _write(target: Path, text: str) -> None:
     target.write_text(text, encoding="utf-8")
 
 
-def compile_native(module: Module, defaults: Mapping[str, Any], state: str | None = None) -> tuple[Path, str]:
+def compile_native(
+    module: Module, defaults: Mapping[str, Any], state: str | None = None, state_factor: float = 1.0
+) -> tuple[Path, str]:
     """Compile a module to a shared library for ngspice.
 
     Parameters
@@ -107,8 +109,8 @@ def compile_native(module: Module, defaults: Mapping[str, Any], state: str | Non
         The module.
     defaults
         Default of each parameter.
-    state
-        Node that holds the state (see `c_source`).
+    state, state_factor
+        Node that holds the state, and the factor of its equation (see `c_source`).
 
     Returns
     -------
@@ -129,9 +131,9 @@ def compile_native(module: Module, defaults: Mapping[str, Any], state: str | Non
         raise CompilerError(
             "no C compiler found: install one (Debian and Ubuntu: gcc and libc6-dev) or set CC to its name"
         )
-    content = key_of(c_source(module, "", defaults, state))
+    content = key_of(c_source(module, "", defaults, state, state_factor))
     name = f"{module.name.lower()}_{content[:12]}"
-    text = c_source(module, name, defaults, state)
+    text = c_source(module, name, defaults, state, state_factor)
     # compilers of two machines that share a cache may say the same of their version
     key = key_of("native", _own_version(), sysconfig.get_platform(), *command, compiler_version(), *FLAGS, text)
     return cached_file(key, ".osdi", lambda target: _build(command, text, target)), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ class ModuleDevice:
     def native(self) -> tuple[Path, str]:
         """Return the compiled library and the device's name in it (see `compiler.compile_native`)."""
         if self._native is None or not is_intact(self._native[0]):
-            self._native = compile_native(self.module, self._defaults, self.state_node)
+            self._native = compile_native(self.module, self._defaults, self.state_node, self._state_factor())
         return self._native
 
     def native_parameters(self) -> dict[str, Any]:
@@ -195,6 +196,17 @@ class ModuleDevice:
     def state(self, y: FloatArray) -> FloatArray:
         """State among the unknowns."""
         return y[..., self._state]
+
+    def _state_factor(self) -> float:
+        """Power of two that takes the charge of the state's node, between x = 0 and x = 1, to about 1 C.
+
+        That is what the models of the library have. A far smaller charge would pass below ngspice's absolute
+        tolerances, whatever the relative one is.
+        """
+        still = np.zeros(2)
+        charges = self.terms(still, still, self.start(still, np.array(self.initial))).charge[:, self._state]
+        span = abs(float(charges[1] - charges[0]))
+        return 2.0 ** -round(math.log2(span)) if 1e-300 < span < 1e300 else 1.0
 
     def _texts(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters of the kind text, which ngspice cannot set: they are compiled in."""
