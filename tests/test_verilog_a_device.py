@@ -282,6 +282,26 @@ def test_a_cache_in_a_folder_with_spaces_works(make_bench, tmp_path, monkeypatch
     assert run_netlist(native.text, ["time"], libraries=(copy,)).vectors["time"][-1] > 0
 
 
+@pytest.mark.parametrize("leak", ["I(a) <+ 1u*V(a);", "I(a) <+ ddt(1n*V(a));", "I(mid) <+ 1u*V(mid);"])
+def test_a_current_to_ground_is_for_ngspice_alone(bench_of, leak):
+    """The reference engine would count it to the column."""
+    bench = bench_of(INNER.replace("analog begin", f"analog begin {leak}"), state="w", initial=[0, 1])
+    assert simulate(bench).device_backend == "osdi"
+    with pytest.raises(UnsupportedError, match="current flows between module inner and the ground"):
+        simulate(bench, "reference")
+
+
+@pytest.mark.parametrize(
+    "short", ["V(a, b) <+ 0;", "begin V(a, mid) <+ 0; V(mid, b) <+ 0; end", "V(w) <+ 0;", "V(a) <+ 0;"]
+)
+def test_a_row_a_column_and_a_state_that_are_one_are_refused(bench_of, short):
+    """Ngspice leaves nodes apart that are not the device's own, so that a short circuit would conduct nothing."""
+    text = INNER.replace("analog begin", f"parameter real short = 0;\n  analog begin if (short > 0) {short}")
+    assert simulate(bench_of(text, state="w", initial=[0, 1])).sizes["column"] == 2
+    with pytest.raises(ModelError, match=r"device\.parameters: .* makes two of a, b, w and the ground one node"):
+        simulate(bench_of(text, state="w", initial=[0, 1], parameters={"short": 1}))
+
+
 @pytest.mark.parametrize(("capacitance", "width"), [(1e-15, 1.0), (1.0, 1e-9), (1e-9, 1e-9), (1.0, 1e6)])
 def test_the_units_of_the_state_change_no_time_step(bench_of, capacitance, width):
     """A state in farads and metres of their own is as exact as one of 1 F that goes from 0 to 1."""

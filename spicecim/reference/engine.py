@@ -78,7 +78,12 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
 
 def check_covered(testbench: Testbench) -> None:
     """Raise `UnsupportedError` if the reference engine does not cover a testbench."""
-    _device(testbench)
+    device = _device(testbench)
+    if isinstance(device, ModuleDevice) and not device.is_balanced():
+        raise UnsupportedError(
+            f"device.verilog_a: current flows between module {device.name} and the ground, so that row and "
+            "column differ, which the reference engine does not cover; choose the engine ngspice alone"
+        )
     if not testbench.crossbar.ideal:
         parasitics = ("wire_row", "wire_column", "wire_capacitance", "source_resistance", "sense_resistance")
         given = [name for name in parasitics if getattr(testbench.crossbar, name)]

@@ -25,6 +25,10 @@ from spicecim.veriloga.state_range import state_range
 FloatArray = NDArray[np.float64]
 
 _MOST_ITERATIONS = 100
+_BALANCE = 1e-9
+"""Difference of the currents, or charges, of row and column relative to the largest, up to which they are the same."""
+_ROUNDING = 1e-12
+"""Error of an equilibrium relative to the potentials."""
 _LARGEST_VOLTAGES = (10.0, 1.0)
 
 
@@ -180,9 +184,7 @@ class ModuleDevice:
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray, integrate: bool = True) -> CellTerms:
         """Evaluate the equations of n devices at v (n,) with unknowns y (n, k)."""
-        grouped = np.concatenate([v[:, None], np.zeros((len(v), 1)), y, np.zeros((len(v), 1))], axis=1)
-        residuals = self.evaluation.residuals(grouped[:, self._groups], time=time, integrate=integrate)
-        merged = self._merge(residuals)
+        merged = self._equations(time, v, y, integrate)
         inner = slice(2, 2 + self.unknowns)
         return CellTerms(
             flow=merged.flow[:, inner],
@@ -192,6 +194,20 @@ class ModuleDevice:
             current=merged.flow[:, 0],
             current_charge=merged.charge[:, 0],
         )
+
+    def is_balanced(self) -> bool:
+        """Whether the column takes what the row gives, over voltages up to 1 V and all states: none goes to ground."""
+        v, s = self._grid()
+        y = self.start(v, s)
+        merged = self._equations(np.zeros_like(v), v, y, True)
+        potentials = np.abs(np.concatenate([v[:, None], np.zeros((len(v), 1)), y], axis=1))
+        for values, slopes in ((merged.flow, merged.flow_jacobian), (merged.charge, merged.charge_jacobian)):
+            # what rounding leaves of a small drop across a large conductance
+            rounding = _ROUNDING * np.einsum("naj,nj->na", np.abs(slopes[:, :2]), potentials).max()
+            ends = values[:, :2]
+            if not np.abs(ends.sum(axis=1)).max() <= _BALANCE * np.abs(ends).max() + rounding:
+                return False
+        return True
 
     def state(self, y: FloatArray) -> FloatArray:
         """State among the unknowns."""
@@ -233,9 +249,25 @@ class ModuleDevice:
                 {head(nodes[one]), head("" if other is None else nodes[other])}, key=lambda name: rank.get(name, 3)
             )
             leader[ends[-1]] = ends[0]
+        apart = {head(name) for name in (row, column, self.state_node, "")}
+        if len(apart) < 4:
+            raise ModelError(
+                f"parameters: with these, {self.module.name} makes two of {row}, {column}, {self.state_node} and the "
+                "ground one node (V(a, b) <+ 0): the row, the column and the state must stay apart"
+            )
         groups = [row, column, *(name for name in nodes if head(name) == name and name not in (row, column))]
         place = {name: index for index, name in enumerate(groups)} | {"": len(groups)}
         return np.array([place[head(name)] for name in nodes]), groups
+
+    def _equations(self, time: FloatArray, v: FloatArray, y: FloatArray, integrate: bool) -> Residuals:
+        """Equations of row, column and unknowns of n devices, the column at 0 V."""
+        grouped = np.concatenate([v[:, None], np.zeros((len(v), 1)), y, np.zeros((len(v), 1))], axis=1)
+        return self._merge(self.evaluation.residuals(grouped[:, self._groups], time=time, integrate=integrate))
+
+    def _grid(self) -> tuple[FloatArray, FloatArray]:
+        """Voltages up to 1 V and states from x = 0 to x = 1, every pair."""
+        v, s = np.meshgrid(np.linspace(-1.0, 1.0, 5), self.state_from_x(np.linspace(0.0, 1.0, 5)))
+        return v.ravel(), s.ravel()
 
     def _merge(self, residuals: Residuals) -> Residuals:
         """Add up the equations, and the derivatives, of nodes that are one."""
@@ -277,10 +309,8 @@ class ModuleDevice:
     def _find_magnitudes(self) -> FloatArray:
         """Magnitude of each unknown, over voltages up to 1 V and all states."""
         magnitudes = np.zeros(self.unknowns)
-        states = self.state_from_x(np.linspace(0.0, 1.0, 5))
         if self.unknowns > 1:
-            v, s = np.meshgrid(np.linspace(-1.0, 1.0, 5), states)
-            magnitudes = np.abs(self.start(v.ravel(), s.ravel())).max(axis=0)
+            magnitudes = np.abs(self.start(*self._grid())).max(axis=0)
         magnitudes = np.where(magnitudes > 0, magnitudes, 1.0)
         magnitudes[self._state] = abs(self.initial[1] - self.initial[0])
         return magnitudes
