@@ -1,5 +1,6 @@
 """Crossbars of SPICE subcircuits from files: the same physics in three dialects, and every refusal with its line."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -413,6 +414,24 @@ def test_a_link_to_the_outside_is_no_way_in(bench_of, tmp_path):
     device = {"subcircuit": "inside/m.sub", "ports": ["row", "column", "state"]}
     with pytest.raises(SubcircuitError, match="outside the file's folder"):
         render_netlist(Testbench.from_dict(bench_dict(device=device), folder=tmp_path))
+
+
+def test_includes_that_multiply_are_refused(bench_of, tmp_path):
+    for i in range(15):
+        (tmp_path / f"{i}.sub").write_text(f".include {i + 1}.sub\n" * 3)
+    (tmp_path / "15.sub").write_text("* nothing\n")
+    with pytest.raises(SubcircuitError, match="more than 1000 files are included"):
+        simulate(bench_of(".include 0.sub\n" + body()))
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_plain_file_is_refused(bench_of, tmp_path, kind):
+    bench = bench_of(body())
+    path = tmp_path / "device.sub"
+    path.unlink()
+    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    with pytest.raises(SubcircuitError, match=r"device\.subcircuit: .*(is no plain file)"):
+        simulate(bench)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00", b"\xff\xfe.\x00s\x00", b"+" * 100, b".subckt\n.ends\n", b".param\n"])

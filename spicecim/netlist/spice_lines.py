@@ -6,7 +6,9 @@ passed on that was not read here, and what could run, read or write anything is 
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -14,6 +16,7 @@ from spicecim.errors import SubcircuitError
 
 _LARGEST_FILE = 4_000_000
 _DEEPEST_INCLUDE = 16
+_MOST_INCLUDES = 1000
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _COMMENT = re.compile(r"\s*(;|//|(?<!\S)\$(?=\s|$)).*")
@@ -54,10 +57,10 @@ def read_lines(path: Path) -> list[Line]:
         With the line that is refused: a control block, an include from outside the folder, text that is not ASCII.
     """
     path = path.resolve()
-    return _inlined(path, path.parent, ())
+    return _inlined(path, path.parent, (), itertools.count(1))
 
 
-def _inlined(path: Path, folder: Path, including: tuple[Path, ...]) -> list[Line]:
+def _inlined(path: Path, folder: Path, including: tuple[Path, ...], included: Iterator[int]) -> list[Line]:
     lines: list[Line] = []
     for line in _logical_lines(path, path.relative_to(folder).as_posix()):
         command = line.words[0]
@@ -73,7 +76,9 @@ def _inlined(path: Path, folder: Path, including: tuple[Path, ...]) -> list[Line
         target = _included(line, line.text[found.end() :], path, folder)
         if target in (*including, path) or len(including) >= _DEEPEST_INCLUDE:
             line.refuse(f"{target.name} includes itself, or includes are nested too deep")
-        lines += _inlined(target, folder, (*including, path))
+        if next(included) > _MOST_INCLUDES:
+            line.refuse(f"more than {_MOST_INCLUDES} files are included")
+        lines += _inlined(target, folder, (*including, path), included)
     return lines
 
 
@@ -92,6 +97,8 @@ def _included(line: Line, rest: str, path: Path, folder: Path) -> Path:
 
 
 def _logical_lines(path: Path, name: str) -> list[Line]:
+    if path.exists() and not path.is_file():
+        raise SubcircuitError(f"device.subcircuit: {path} is no plain file")
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size <= _LARGEST_FILE else b""
