@@ -291,6 +291,16 @@ def test_a_current_to_ground_is_for_ngspice_alone(bench_of, leak):
         simulate(bench, "reference")
 
 
+def test_a_current_that_overflows_beyond_the_drive_is_no_current_to_ground(bench_of):
+    text = HEAD + (
+        "module steep(p, n); inout p, n; electrical p, n, w; analog begin\n"
+        "I(p, n) <+ 1e-3*V(w)*(exp(V(p, n)/1m) - 1); I(w) <+ ddt(V(w)) - V(p, n); end endmodule"
+    )
+    bench = bench_of(text, state="w", initial=[0, 1])
+    bench = bench.model_copy(update={"drive": bench.drive.model_copy(update={"amplitude": np.full(3, 1e-3)})})
+    assert simulate(bench, "reference").device_backend == "numpy"
+
+
 @pytest.mark.parametrize(
     "short", ["V(a, b) <+ 0;", "begin V(a, mid) <+ 0; V(mid, b) <+ 0; end", "V(w) <+ 0;", "V(a) <+ 0;"]
 )

@@ -198,14 +198,18 @@ class ModuleDevice:
     def is_balanced(self) -> bool:
         """Whether the column takes what the row gives, over voltages up to 1 V and all states: none goes to ground."""
         v, s = self._grid()
-        y = self.start(v, s)
-        merged = self._equations(np.zeros_like(v), v, y, True)
+        with np.errstate(all="ignore"):
+            y = self.start(v, s)
+            merged = self._equations(np.zeros_like(v), v, y, True)
+        # a current may overflow before 1 V
+        finite = np.isfinite(np.concatenate([part.reshape(len(v), -1) for part in merged], axis=1)).all(axis=1)
+        merged, v, y = Residuals(*(part[finite] for part in merged)), v[finite], y[finite]
         potentials = np.abs(np.concatenate([v[:, None], np.zeros((len(v), 1)), y], axis=1))
         for values, slopes in ((merged.flow, merged.flow_jacobian), (merged.charge, merged.charge_jacobian)):
             # what rounding leaves of a small drop across a large conductance
-            rounding = _ROUNDING * np.einsum("naj,nj->na", np.abs(slopes[:, :2]), potentials).max()
+            rounding = _ROUNDING * np.einsum("naj,nj->na", np.abs(slopes[:, :2]), potentials).max(initial=0.0)
             ends = values[:, :2]
-            if not np.abs(ends.sum(axis=1)).max() <= _BALANCE * np.abs(ends).max() + rounding:
+            if not np.abs(ends.sum(axis=1)).max(initial=0.0) <= _BALANCE * np.abs(ends).max(initial=0.0) + rounding:
                 return False
         return True
 
