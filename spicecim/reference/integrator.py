@@ -37,6 +37,9 @@ _STEPS_A_LONGEST = 1000
 _SAFETY, _MOST_GROWTH, _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 0.9, 4.0, 0.5, 0.05
 _FARTHEST_GUESS = 2.0
 """Ratio of a step to the last beyond which the last polynomial is no guess for it."""
+_SETTLING = 3
+"""Newton's steps to settle: from within the tolerance two are enough."""
+
 _BLOCK = 200_000
 """Cells and instants that are evaluated at once, to bound the memory."""
 
@@ -100,8 +103,10 @@ def integrate(
         run = _Run(cell, voltages, initial, instants, stages)
         while len(active := np.flatnonzero(run.segment < voltages.segments)):
             run.advance(active, tolerance, name)
+        run.unknowns[instants == 0.0] = initial  # to the last digit
+        # at time 0 the drive has stood still before
+        run.displacement[instants == 0.0] = 0.0
         current = run.resistive_current() + run.displacement
-    run.unknowns[instants == 0.0] = initial  # to the last digit
     return Trajectories(run.unknowns, current, run.steps)
 
 
@@ -238,7 +243,7 @@ class _Run:
             )
 
     def resistive_current(self) -> FloatArray:
-        """Resistive current (time, cell) at the instants."""
+        """Resistive current (time, cell) at the instants, with the unknowns settled there."""
         count = len(self.y)
         block = max(1, _BLOCK // count)
         parts = []
@@ -246,8 +251,31 @@ class _Run:
             time = self.instants[start : start + block]
             v = self.voltages.drive.voltage(time)[:, self.voltages.rows]
             everywhere = np.broadcast_to(time[:, None], v.shape)
+            self.unknowns[start : start + block] = _settled(
+                self.cell, everywhere, v, self.unknowns[start : start + block]
+            )
             parts.append(evaluate(self.cell, everywhere, v, self.unknowns[start : start + block]).current)
         return np.concatenate(parts)
+
+
+def _settled(cell: Cell, time: FloatArray, v: FloatArray, y: FloatArray) -> FloatArray:
+    """Unknowns (time, cell, k) with the algebraic ones solved for to rounding, the others as they are.
+
+    Within the tolerance, the drop across a contact of a microohm would be an error of the current as large as itself.
+    """
+    if y.shape[-1] == 1:
+        return y
+    settled = y.copy()
+    for _ in range(_SETTLING):
+        terms = evaluate(cell, time, v, settled)
+        algebraic = ~terms.charge_jacobian.any(axis=(0, 1, 3))
+        slopes = terms.flow_jacobian[..., algebraic, :][..., algebraic]
+        try:
+            steps = -np.linalg.solve(slopes, terms.flow[..., algebraic, None])[..., 0]
+        except np.linalg.LinAlgError:
+            return y
+        settled[..., algebraic] += np.where(np.isfinite(steps), steps, 0.0)
+    return settled
 
 
 def _part(step: Step, chosen: NDArray[np.bool_]) -> Step:

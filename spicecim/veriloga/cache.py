@@ -81,10 +81,6 @@ def is_intact(target: Path) -> bool:
         return False
 
 
-def _record(target: Path) -> Path:
-    return target.with_name(f"{target.name}.json")
-
-
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
 from collections.abc import Mapping
@@ -29,7 +28,8 @@ _BALANCE = 1e-9
 """Difference of the currents, or charges, of row and column relative to the largest, up to which they are the same."""
 _ROUNDING = 1e-12
 """Error of an equilibrium relative to the potentials."""
-_LARGEST_VOLTAGES = (10.0, 1.0)
+_LARGEST_VOLTAGE = 10.0
+"""Of those (V) that the bounds of the state are probed with."""
 
 
 class ModuleDevice:
@@ -144,43 +144,59 @@ class ModuleDevice:
         return terms.current.reshape(np.broadcast(v, s).shape)
 
     def rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        """ds/dt (1/s) in equilibrium of all but the state."""
+        """ds/dt (1/s) in equilibrium of all but the state; NaN where there is none."""
         voltages, states = _flat(v, s)
-        terms = self.terms(np.zeros_like(voltages), voltages, self.start(voltages, states))
+        terms = self.terms(np.zeros_like(voltages), voltages, self._equilibrium(voltages, states))
         own = self._state
         with np.errstate(divide="ignore", invalid="ignore"):
             return (-terms.flow[:, own] / terms.charge_jacobian[:, own, own]).reshape(np.broadcast(v, s).shape)
 
     def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        """Unknowns (n, k) in equilibrium with the states held, by Newton's method with steps that are cut if they grow.
+        """Unknowns (n, k) in equilibrium with the states held.
 
         Raises
         ------
         VerilogAError
             If no equilibrium is found.
         """
+        y = self._equilibrium(v, s)
+        if not np.isfinite(y).all():
+            worst = int(np.flatnonzero(~np.isfinite(y).all(axis=1))[0])
+            inner = ", ".join(name for name in self._names[2:] if name != self.state_node)
+            raise VerilogAError(
+                f"module {self.name}: no equilibrium of {inner} was found at {v[worst]:g} V with {self.state_node} "
+                f"held at {s[worst]:g}"
+            )
+        return y
+
+    def _equilibrium(self, v: FloatArray, s: FloatArray) -> FloatArray:
+        """Unknowns (n, k) in equilibrium with the states held, NaN where none is found.
+
+        By Newton's method, with steps that are cut to 1, and to ever more while they are cut in the same direction: a
+        temperature has far to go.
+        """
         y = np.zeros((len(v), self.unknowns))
         y[:, self._state] = s
-        free = np.arange(self.unknowns) != self._state
-        if not free.any():
-            return y
-        limit = np.ones((len(v), int(free.sum())))
-        cut = np.zeros_like(limit)
+        free = np.flatnonzero(np.arange(self.unknowns) != self._state)
+        limit, cut = np.ones((len(v), len(free))), np.zeros((len(v), len(free)))
+        moving = np.arange(len(v) if len(free) else 0)
         for _ in range(_MOST_ITERATIONS):
-            terms = self.terms(np.zeros_like(v), v, y, integrate=False)
-            slopes = terms.flow_jacobian[:, free][:, :, free]
-            try:
-                steps = -np.linalg.solve(slopes, terms.flow[:, free, None])[:, :, 0]
-            except np.linalg.LinAlgError:
-                break
-            steps = np.where(np.isfinite(steps), steps, 0.0)
-            # a step is cut to 1, and to ever more while it is cut in the same direction: a temperature has far to go
-            limit = np.where(cut * np.sign(steps) > 0, 2.0 * limit, 1.0)
-            cut = np.where(np.abs(steps) > limit, np.sign(steps), 0.0)
-            y[:, free] += np.clip(steps, -limit, limit)
-            if not np.any(np.abs(steps) > 1e-12 * np.maximum(np.abs(y[:, free]), 1e-6)):
+            if not len(moving):
                 return y
-        raise VerilogAError(f"module {self.name}: no equilibrium of its inner nodes was found with the state held")
+            terms = self.terms(np.zeros(len(moving)), v[moving], y[moving], integrate=False)
+            slopes = terms.flow_jacobian[:, free][:, :, free]
+            regular = np.isfinite(slopes).all(axis=(1, 2)) & (np.abs(np.linalg.det(slopes)) > 0.0)
+            slopes[~regular] = np.eye(len(free))
+            steps = -np.linalg.solve(slopes, terms.flow[:, free, None])[:, :, 0]
+            steps[~regular] = np.nan
+            limit[moving] = np.where(cut[moving] * np.sign(steps) > 0, 2.0 * limit[moving], 1.0)
+            cut[moving] = np.where(np.abs(steps) > limit[moving], np.sign(steps), 0.0)
+            y[np.ix_(moving, free)] += np.clip(steps, -limit[moving], limit[moving])
+            found = np.abs(y[np.ix_(moving, free)])
+            # a step that is not finite ends the search: the point is lost, and stays NaN
+            moving = moving[(np.abs(steps) > 1e-12 * np.maximum(found, 1e-6)).any(axis=1)]
+        y[moving] = np.nan
+        return y
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray, integrate: bool = True) -> CellTerms:
         """Evaluate the equations of n devices at v (n,) with unknowns y (n, k)."""
@@ -295,12 +311,8 @@ class ModuleDevice:
         ModelError
             If there are none to be found.
         """
-        found = None
-        for largest in _LARGEST_VOLTAGES:
-            voltages = np.geomspace(1e-4 * largest, largest, 17)
-            with contextlib.suppress(VerilogAError):  # the inner nodes may have no equilibrium this far out
-                found = state_range(self.rate, np.concatenate([-voltages, voltages]))
-                break
+        voltages = np.geomspace(_LARGEST_VOLTAGE / 100.0, _LARGEST_VOLTAGE, 5)
+        found = state_range(self.rate, np.concatenate([-voltages, voltages]))
         if found is None:
             raise ModelError(
                 f"initial: the values of {self.state_node} at x = 0 (high resistance) and x = 1 (low) cannot be found, "

@@ -17,8 +17,8 @@ TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-_SCALES = {"T": 1e12, "G": 1e9, "M": 1e6, "K": 1e3, "k": 1e3, "m": 1e-3, "u": 1e-6, "n": 1e-9, "p": 1e-12}
-_SCALES |= {"f": 1e-15, "a": 1e-18}
+_SCALES = {"T": 12, "G": 9, "M": 6, "K": 3, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18}
+"""Powers of ten."""
 
 CONSTANTS = {
     "`M_PI": math.pi,
@@ -150,7 +150,7 @@ def number(text: str) -> float | int:
     """Value of a Verilog-A number, such as ``1.5k``."""
     digits = text.replace("_", "")
     if digits[-1] in _SCALES:
-        return float(digits[:-1]) * _SCALES[digits[-1]]
+        return float(f"{digits[:-1]}e{_SCALES[digits[-1]]}")
     return int(digits) if digits.isdigit() else float(digits)
 
 

@@ -22,7 +22,7 @@ Value = Any
 Caller = Callable[[Instruction, list[Value], Any], Value]
 """Called for every call with the instruction, its operands and the mask of the points that reach it."""
 
-_MOST_ROUNDS = 100_000
+_MOST_ROUNDS = 10_000
 """Times that a block is entered after which a loop is taken to be endless."""
 
 

@@ -15,6 +15,8 @@ _STATES = np.sort(
 )
 _HALVINGS = 70
 _ROUNDING = 1e-6
+_NOTHING = 1e-13
+"""A bound this much smaller than the other one is 0."""
 
 
 def state_range(rate: Rate, voltages: FloatArray) -> tuple[float, float] | None:
@@ -54,6 +56,7 @@ def state_range(rate: Rate, voltages: FloatArray) -> tuple[float, float] | None:
         middle = 0.5 * (outside + inside)
         within = free(middle)
         outside, inside = np.where(within, outside, middle), np.where(within, middle, inside)
+    outside = np.where(np.abs(outside) < _NOTHING * np.abs(outside).max(), 0.0, outside)
     low, high = (_rounded(bound, free) for bound in outside.tolist())
     return low, high
 
