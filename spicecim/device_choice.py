@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo,
 
 from spicecim.devices import MODELS, Device, get_model, make_device
 from spicecim.devices.library import get_preset
-from spicecim.errors import ModelError
+from spicecim.errors import ModelError, VerilogAError
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.problems import did_you_mean
 from spicecim.quantities import parse_quantity
@@ -219,6 +219,8 @@ class VerilogADevice(Section):
         """
         from spicecim.veriloga.device import module_device
 
+        if not Path(self.verilog_a).is_file():
+            raise VerilogAError(f"device.verilog_a: {self.verilog_a} is not there, or no file")
         try:
             return module_device(
                 self.verilog_a, self.module, state=self.state, initial=self.initial, parameters=self.parameters
@@ -227,6 +229,19 @@ class VerilogADevice(Section):
             # what is wrong with a parameter starts with its name
             own = str(error).partition(":")[0] in type(self).model_fields
             raise ModelError(f"device.{'' if own else 'parameters.'}{error}") from None
+
+
+def filled_in(choice: LibraryDevice | SubcircuitDevice | VerilogADevice) -> Any:
+    """Return the section with what is found in a Verilog-A file, if it is one, where it was left out."""
+    if not isinstance(choice, VerilogADevice):
+        return choice
+    device = choice.build()
+    return choice.model_copy(update={"module": device.name, "state": device.state_node, "initial": device.initial})
+
+
+def provenance(choice: LibraryDevice | SubcircuitDevice | VerilogADevice) -> dict[str, str]:
+    """Return attributes of waveforms that tell what ran, as far as the section does not."""
+    return choice.build().provenance() if isinstance(choice, VerilogADevice) else {}
 
 
 DEVICE_SECTIONS: dict[str, type[Section]] = {

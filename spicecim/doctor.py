@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +12,7 @@ from spicecim.errors import SimulationError
 from spicecim.ngspice.backend import VARIABLE, default_backend, native_obstacle
 from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.messages import Capabilities
+from spicecim.veriloga.cache import VARIABLE as CACHE_VARIABLE
 from spicecim.veriloga.cache import cache_folder
 from spicecim.veriloga.compiler import c_compiler, compiler_version, openvaf_version
 from spicecim.version import __version__
@@ -83,7 +85,7 @@ def _compiled_models() -> list[Finding]:
         else Finding(
             "C compiler", "optional", "not found", "to compile Verilog-A models install gcc or clang, or set CC"
         ),
-        Finding("cache", "ok", str(cache_folder())),
+        _cache(),
     ]
     try:
         obstacle = native_obstacle(shared_worker().capabilities())
@@ -98,3 +100,12 @@ def _compiled_models() -> list[Finding]:
         *findings,
         Finding("models run as", "ok", f"{'compiled code (osdi)' if native else 'behavioral sources'}: {why}"),
     ]
+
+
+def _cache() -> Finding:
+    folder = cache_folder()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK):
+        return Finding("cache", "ok", str(folder))
+    advice = f"every process compiles Verilog-A anew; set {CACHE_VARIABLE} to a folder that can be written"
+    return Finding("cache", "optional", f"{folder} cannot be written", advice)

@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from spicecim.device_choice import SubcircuitDevice
+from spicecim.device_choice import SubcircuitDevice, filled_in
 from spicecim.engines import Engine, simulate
 from spicecim.errors import InputError
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
@@ -99,7 +99,8 @@ def run_testbench(
             # Only now: a run that fails leaves an earlier one's results as they were.
             clear_results(folder, "summary.json")
             artifacts.append(folder / "used_testbench.yaml")
-            testbench.to_yaml(artifacts[-1])
+            used = testbench.model_copy(update={"device": filled_in(testbench.device)})
+            used.to_yaml(artifacts[-1])
         if name == "ngspice":
             artifacts.append(folder / "netlist.cir")
             artifacts[-1].write_text(render_netlist(testbench), encoding="utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import bench_dict
 
-from spicecim.device_choice import VerilogADevice
+from spicecim.device_choice import VerilogADevice, filled_in
 from spicecim.devices import MODELS, load_presets
 from spicecim.engines import simulate
 from spicecim.errors import ModelError, NetlistError, SpiceCimError, TestbenchError, UnsupportedError, VerilogAError
@@ -18,6 +18,7 @@ from spicecim.ngspice import backend
 from spicecim.ngspice.engine import render_netlist
 from spicecim.ngspice.run import run_netlist
 from spicecim.testbench import Testbench
+from spicecim.veriloga import compiler
 from spicecim.waveforms import load_waveforms, save_waveforms
 
 HEAD = '`include "disciplines.vams"\n'
@@ -253,7 +254,8 @@ def test_the_backend_is_the_one_asked_for(make_bench, monkeypatch):
 
 def test_without_a_compiler_auto_is_behavioral_and_osdi_says_why(make_bench, bench_of, monkeypatch):
     monkeypatch.delenv(backend.VARIABLE, raising=False)
-    monkeypatch.setattr(backend, "c_compiler", lambda: None)
+    problem = "there is no C compiler; install gcc or clang, or set CC to its name"
+    monkeypatch.setattr(backend, "compiler_problem", lambda: problem)
     assert simulate(make_bench()).device_backend == "behavioral"
     with pytest.raises(UnsupportedError, match=r"device.backend: osdi .*no C compiler; install gcc"):
         simulate(make_bench(device={"model": "yakopcic", "backend": "osdi"}))
@@ -360,3 +362,64 @@ def test_the_section_goes_to_yaml_and_back(tmp_path):
     bench = Testbench.from_dict(bench_dict(device=device.model_dump(exclude_none=True)))
     bench.to_yaml(tmp_path / "bench.yaml")
     assert Testbench.from_yaml(tmp_path / "bench.yaml") == bench
+
+
+def test_currents_through_a_small_series_resistance_are_right(bench_of):
+    """A drop of a nanovolt lies within the tolerance of the potentials, and is all of the current."""
+    without = simulate(bench_of(INNER.replace("I(a, mid) <+ V(a, mid)/Rs;", "V(a, mid) <+ 0;")), "reference")
+    for resistance in (1e-3, 1e-6, 1e-9):
+        waves = simulate(bench_of(INNER, parameters={"Rs": resistance}), "reference", time=without.time.values)
+        # its share of 1 kohm, and what rounding of the potentials leaves of the drop
+        limit = resistance / 1e3 + 1e-16 / resistance / 1e-4 + 1e-7
+        assert float(abs(waves.i_column - without.i_column).max()) < limit * float(abs(without.i_column).max())
+
+
+def test_a_capacitor_has_no_current_where_its_drive_has_stood_still(bench_of):
+    text = INNER.replace("I(w) <+", "I(a, b) <+ ddt(1u*V(a, b));\n    I(w) <+")
+    bench = bench_of(text, analysis={"points_per_period": 400})
+    spice = simulate(bench)
+    fast = simulate(bench, "reference", time=spice.time.values)
+    assert float(abs(spice.i_column[0]).max()) < 1e-12 > float(abs(fast.i_column[0]).max())
+    assert compare(fast, spice, tolerance=1e-4).passed
+
+
+def test_what_was_found_in_a_file_is_kept_with_the_waveforms(bench_of, tmp_path):
+    bench = bench_of(INNER)
+    for engine in ("ngspice", "reference"):
+        kept = simulate(bench, engine).attrs
+        assert kept["device_module"] == "inner"
+        assert kept["device_state"] == "w: 0 at x = 0, 1 at x = 1"
+        assert len(kept["device_source_sha256"]) == 64
+    filled = filled_in(bench.device)
+    assert (filled.module, filled.state, filled.initial) == ("inner", "w", (0.0, 1.0))
+
+
+@pytest.mark.parametrize("name", ["ü.va", "mem (1)'s #2.va"])
+def test_any_name_of_a_file_will_do(bench_of, name):
+    assert simulate(bench_of(INNER.replace("inner", "in$ner"), name=name)).sizes["column"] == 2
+
+
+def test_a_file_in_latin_1_is_refused_with_its_line(bench_of, tmp_path):
+    bench = bench_of(INNER)
+    (tmp_path / "model.va").write_bytes(INNER.replace("1k from", "1k /* \u00e4 */ from").encode("latin1"))
+    with pytest.raises(VerilogAError, match=r"model.va:5 is not in UTF-8.*iconv"):
+        simulate(bench)
+
+
+def test_an_escaped_identifier_is_refused_with_its_line(bench_of):
+    with pytest.raises(VerilogAError, match=r"model.va:3: an escaped identifier is not supported"):
+        simulate(bench_of(INNER.replace("module inner(", "module \\in-ner (")))
+
+
+def test_auto_is_behavioral_where_the_compiler_fails(make_bench, monkeypatch):
+    monkeypatch.delenv(backend.VARIABLE, raising=False)
+    monkeypatch.setenv("CC", "false")
+    for function in (compiler.c_compiler, compiler.compiler_version, compiler.compiler_problem):
+        function.cache_clear()
+    try:
+        assert simulate(make_bench()).device_backend == "behavioral"
+        with pytest.raises(UnsupportedError, match=r"the C compiler .*false failed"):
+            simulate(make_bench(device={"model": "yakopcic", "backend": "osdi"}))
+    finally:
+        for function in (compiler.c_compiler, compiler.compiler_version, compiler.compiler_problem):
+            function.cache_clear()

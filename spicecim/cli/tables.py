@@ -73,7 +73,8 @@ def print_model(model: dict[str, Any]) -> None:
     console.print(table)
     for name, preset in model["presets"].items():
         console.print(Text(f"{name}: {preset['description']}", style="bold"))
-        console.print(Text(f"  x0 {preset['x0']}. {preset['source']}"))
+        drive = f"{format_quantity(preset['amplitude'], 'V')} at {format_quantity(preset['frequency'], 'Hz')}"
+        console.print(Text(f"  x0 {preset['x0']}, {drive}. {preset['source']}"))
 
 
 def print_report(report: Any) -> None:

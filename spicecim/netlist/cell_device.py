@@ -12,6 +12,7 @@ from spicecim.device_choice import SubcircuitDevice
 from spicecim.devices import Device
 from spicecim.errors import InputError, SubcircuitError
 from spicecim.fields import FloatArray
+from spicecim.netlist.environment import plain_text
 from spicecim.netlist.foreign import read_subcircuit
 from spicecim.netlist.models import behavioral_context, native_context, native_module
 from spicecim.testbench import Testbench
@@ -100,7 +101,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     if isinstance(device, Device):
         module, title = native_module(device), device.title
     else:
-        module, title = device, f"module {device.name} of {device.path.name}"
+        module, title = device, plain_text(f"module {device.name} of {device.path.name}")
     library, context = native_context(module, title)
     return CrossbarDevice(
         "osdi",

@@ -26,6 +26,11 @@ class CheckedText(str):
 _PLAIN = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.,#/()^+ -]*)?")
 
 
+def plain_text(text: str) -> str:
+    """Return a text from outside with every character that may not stand in a netlist as an underscore."""
+    return re.sub(r"[^A-Za-z0-9_.,#/()^+ -]", "_", text)
+
+
 def spice_text(value: Any) -> str:
     """Write a value as netlist text: a float to its last digit and without a scale suffix, an int, or a plain name.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spicecim.devices import STOP_WIDTH, Device
+from spicecim.netlist.environment import plain_text
 from spicecim.resources import resource_folder
 from spicecim.veriloga.device import ModuleDevice
 
@@ -40,7 +41,7 @@ def native_context(module: ModuleDevice, title: str) -> tuple[Path, dict[str, An
         "native_name": name,
         "title_of_device": title,
         "parameters": [
-            {"name": name, "value": value, "unit": units[name]}
+            {"name": plain_text(name), "value": value, "unit": plain_text(units.get(name, ""))}
             for name, value in module.parameters.items()
             if not isinstance(value, str)
         ],

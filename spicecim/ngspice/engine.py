@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.device_choice import SubcircuitDevice
+from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device
 from spicecim.errors import SubcircuitError
 from spicecim.fields import FloatArray
@@ -67,6 +67,7 @@ def simulate_ngspice(
         "device_backend": netlist.backend,
         "netlist_sha256": netlist.sha256,
         "spicecim_version": __version__,
+        **provenance(testbench.device),
     }
     return make_waveforms(testbench, run.vectors["time"], _variables(netlist, run.vectors), attributes)
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.device_choice import SubcircuitDevice
+from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
@@ -72,6 +72,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         "device_backend": "numpy",
         "spicecim_version": __version__,
         "state_error": f"{error:.2g}",
+        **provenance(testbench.device),
     }
     return make_waveforms(testbench, labels, variables, attributes)
 

@@ -6,6 +6,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -55,6 +56,25 @@ def c_compiler() -> tuple[str, ...] | None:
         found = shutil.which(command[0])
         if found:
             return (found, *command[1:])
+    return None
+
+
+@functools.cache
+def compiler_problem() -> str | None:
+    """What is wrong with the C compiler, if it is missing or cannot build a shared library; None if nothing is.
+
+    The library is kept, so that it is built once.
+    """
+    command = c_compiler()
+    if command is None:
+        return "there is no C compiler; install gcc or clang, or set CC to its name"
+    trial = "#include <math.h>\ndouble f(double x) { return exp(x); }\n"
+    key = key_of("trial", *command, compiler_version(), *FLAGS, sysconfig.get_platform(), trial)
+    try:
+        cached_file(key, ".osdi", lambda target: _build(command, trial, target))
+    except CompilerError as error:
+        said = error.log.partition("\n")[0]
+        return f"{error.message}: {said}" if said else error.message
     return None
 
 
@@ -132,7 +152,8 @@ def compile_native(
             "no C compiler found: install one (Debian and Ubuntu: gcc and libc6-dev) or set CC to its name"
         )
     content = key_of(c_source(module, "", defaults, state, state_factor))
-    name = f"{module.name.lower()}_{content[:12]}"
+    plain = re.sub(r"\W", "_", module.name.lower())
+    name = f"{plain}_{content[:12]}"
     text = c_source(module, name, defaults, state, state_factor)
     # compilers of two machines that share a cache may say the same of their version
     key = key_of("native", _own_version(), sysconfig.get_platform(), *command, compiler_version(), *FLAGS, text)

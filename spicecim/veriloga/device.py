@@ -80,8 +80,10 @@ class ModuleDevice:
         self.module = found.exposed(self.state_node)
         terminals = [name for name in self.module.terminals if name != self.state_node]
         if len(terminals) < 2:
+            field = "state" if self.state_node in found.terminals else "module"
             raise ModelError(
-                f"module: {found.name} has only {', '.join(self.module.terminals)}; a row and a column are needed"
+                f"{field}: {found.name} has only the terminals {', '.join(found.terminals)}; beside the state, it "
+                "needs a row and a column"
             )
         self.roles = {terminals[0]: "row", terminals[1]: "column", self.state_node: "state"}
         self.parameters = parameter_values(found, self.declaration, parameters)
@@ -104,6 +106,15 @@ class ModuleDevice:
     def name(self) -> str:
         """Name of the module."""
         return self.module.name
+
+    def provenance(self) -> dict[str, str]:
+        """What was run, as attributes of waveforms: the module, its state with the scale, and the file's content."""
+        low, high = self.initial
+        return {
+            "device_module": self.name,
+            "device_state": f"{self.state_node}: {low:g} at x = 0, {high:g} at x = 1",
+            "device_source_sha256": self.compilation.source.digest,
+        }
 
     def ports(self) -> list[str]:
         """What each terminal of the compiled module is connected to: row, column, state, or open for any other."""

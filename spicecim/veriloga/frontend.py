@@ -63,10 +63,10 @@ def run_openvaf(source: Source) -> str:
         arguments = [source.path, prepared, instrumented, target]
         try:
             child = subprocess.run(
-                [sys.executable, "-c", _BOOT, path, *map(str, arguments)],
+                [sys.executable, "-X", "utf8", "-c", _BOOT, path, *map(str, arguments)],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 errors="replace",
                 timeout=_TIME_LIMIT,
                 check=False,

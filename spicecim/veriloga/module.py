@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -132,7 +133,7 @@ class Module:
     @property
     def native_names(self) -> dict[str, str]:
         """Names of the parameters in ngspice, where upper and lower case are the same and some names are taken."""
-        lower = [parameter.name.lower() for parameter in self.parameters]
+        lower = [re.sub(r"\W", "_", parameter.name.lower()) for parameter in self.parameters]
         return {
             parameter.name: f"p_{name}" if lower.count(name) == 1 else f"p_{name}_{index}"
             for index, (parameter, name) in enumerate(zip(self.parameters, lower, strict=True))

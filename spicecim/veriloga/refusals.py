@@ -71,6 +71,8 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
             if name not in simulator_parameters:
                 known = ", ".join(sorted(simulator_parameters))
                 yield token, f'$simparam("{name}") is not known to the simulator, which has {known}; give a default'
+        elif word == "\\":
+            yield token, "an escaped identifier is not supported; use letters, digits and underscores"
         elif word == "~":
             yield token, "~ is not supported: OpenVAF takes it for a minus sign; write -k - 1 for ~k"
         elif word[0].isdigit() and "_" in word:

@@ -137,7 +137,13 @@ class _Reader:
             raise VerilogAError(f"{where}includes are nested deeper than {_DEEPEST}; does a file include itself?")
         try:
             content = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            place = Place(path, path.read_bytes()[: error.start].count(b"\n") + 1)
+            raise VerilogAError(
+                f"{where}{place} is not in UTF-8, which OpenVAF reads; convert the file, such as by "
+                "iconv -f latin1 -t utf-8"
+            ) from None
+        except OSError as error:
             raise VerilogAError(f"{where}cannot read {path}: {error}") from None
         self.source.files[path] = content
         self.depth += 1
