@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from spicecim.errors import VerilogAError
-from spicecim.veriloga.declarations import ModuleDeclaration, Token
+from spicecim.veriloga.declarations import ModuleDeclaration, Token, tokenize
 from spicecim.veriloga.source import Source
 
 _CALLS = {
@@ -48,6 +48,11 @@ def refuse_unsupported(
     simulator_parameters
         Names that `$simparam` knows.
     """
+    escape = next((token for token in tokenize(source) if token.text == "\\"), None)
+    if escape:
+        raise VerilogAError(
+            f"{source.place(escape.line)}: an escaped identifier is not supported; use letters, digits and underscores"
+        )
     for module in modules.values():
         for variable in module.variables:
             if variable.type == "string":
@@ -71,8 +76,6 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
             if name not in simulator_parameters:
                 known = ", ".join(sorted(simulator_parameters))
                 yield token, f'$simparam("{name}") is not known to the simulator, which has {known}; give a default'
-        elif word == "\\":
-            yield token, "an escaped identifier is not supported; use letters, digits and underscores"
         elif word == "~":
             yield token, "~ is not supported: OpenVAF takes it for a minus sign; write -k - 1 for ~k"
         elif word[0].isdigit() and "_" in word:
