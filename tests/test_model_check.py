@@ -490,3 +490,15 @@ def test_the_command_on_bad_input(write, arguments, reason):
     assert result.returncode == 2
     assert reason in result.stderr
     assert result.stdout == ""
+
+
+def test_hard_stops_as_published(check_cell):
+    finding = only(check_cell("rate = 10.0*v*(v > 0.0 ? (x < 1.0 ? 1.0 : 0.0) : (x > 0.0 ? 1.0 : 0.0));"))
+    assert (finding.severity, finding.code) == ("warning", "discontinuity-in-state")
+    assert "x = 0" in finding.message
+    assert "x = 1" in finding.message
+
+
+def test_a_steep_stop_is_no_jump(check_cell):
+    ramps = "rate = 10.0*v*(v > 0.0 ? min(max((1.0 - x)/1e-6, 0.0), 1.0) : min(max(x/1e-6, 0.0), 1.0));"
+    assert check_cell(ramps).findings == ()

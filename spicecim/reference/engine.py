@@ -38,7 +38,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     Returns
     -------
     xarray.Dataset
-        Waveforms. Attribute ``state_error`` is a bound of the error of x, measured against tables half as dense
+        Waveforms. Attribute ``state_error`` is an estimate of the error of x, measured against tables half as dense
         or, where a device's rate does not separate, a run at a coarser tolerance.
 
     Raises
@@ -103,9 +103,9 @@ def _device(testbench: Testbench) -> Device | ModuleDevice:
 def _cells(
     testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:
-    """State variables and currents (time, row, column), and a bound of the error of x.
+    """State variables and currents (time, row, column), and an estimate of the error of x.
 
-    By integration, the bound is the largest difference at any instant that a run at a coarser tolerance makes.
+    By integration, the estimate is the largest difference at any instant that a run at a coarser tolerance makes.
     """
     initial = device.state_from_x(testbench.crossbar.state)
     voltages = testbench.drive.voltage(instants)[:, :, None]
@@ -122,9 +122,9 @@ def _cells(
 def _flowing_states(
     testbench: Testbench, device: SeparableDevice, initial: FloatArray, instants: FloatArray
 ) -> tuple[FloatArray, float]:
-    """State variables (time, row, column) by tabulated flow, and a bound of the error of x.
+    """State variables (time, row, column) by tabulated flow, and an estimate of the error of x.
 
-    The bound is the largest difference at any break of any row's drive that tables half as dense make; their error is
+    The estimate is the largest difference at any break of any row's drive that tables half as dense make; their error is
     sixteen times that of the tables used.
     """
     flows, coarse = Flows(device), Flows(device, DENSITY // 2)

@@ -97,6 +97,7 @@ def probe_findings(device: ModuleDevice, voltage: float) -> list[Finding]:
         *_motion(probe),
         *_bounds(probe),
         *_jumps(probe),
+        *_state_jumps(probe),
     ]
 
 
@@ -247,6 +248,28 @@ def _jumps(probe: Probe) -> Iterator[Finding]:
             "step over a jump, and cuts its steps or gives up",
         )
 
+
+def _state_jumps(probe: Probe) -> Iterator[Finding]:
+    """Jumps of the rate with the state, at hard stops above all, a little beyond which it is probed too."""
+    states = np.linspace(-0.05, 1.05, 111)
+    voltages = probe.v[:: len(probe.v) // 6]
+    _, rate = find_jumps(lambda x, v: probe.evaluate(v, x), states, voltages[voltages != 0.0])
+    places = [jump for jump in rate if -_BEYOND <= jump.v <= 1.0 + _BEYOND]
+    if places:
+        # what is found along the state comes with the places swapped
+        swapped = [Jump(jump.x, jump.v, jump.share) for jump in places]
+        yield Finding(
+            "warning",
+            "discontinuity-in-state",
+            f"the rate jumps with the state: {_listed(swapped)}",
+            None,
+            "Let the rate fall to zero over a small distance before a stop ahead, and be free on the way back: a "
+            "simulator's iterations do not settle on a jump",
+        )
+
+
+_BEYOND = 1e-3
+"""Distance beyond x = 0 and x = 1 that still is at the stop."""
 
 _MOST_LISTED = 3
 
