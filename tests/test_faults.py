@@ -229,6 +229,7 @@ def test_a_fork_while_a_thread_simulates_can_simulate(tmp_path):
         "import os, threading, time, spicecim as sc\n"
         "bench = lambda n: sc.Testbench(device={'model': 'yakopcic'}, crossbar={'state': [[0.5]]},\n"
         "    drive={'kind': 'sine', 'amplitude': 0.3, 'frequency': 100}, analysis={'points_per_period': n})\n"
+        "sc.simulate(bench(50))  # a fork while a thread imports modules would hang in the child, whatever it runs\n"
         "threading.Thread(target=sc.simulate, args=(bench(200_000),), daemon=True).start()\n"
         "time.sleep(0.6)\n"
         "child = os.fork()\n"
