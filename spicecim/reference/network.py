@@ -129,7 +129,7 @@ class Network:
         drop = crossbar.source_resistance * onwards[..., :1]
         if crossbar.wire_row:
             drop = drop + crossbar.wire_row * np.cumsum(onwards, axis=-1)
-        return np.asarray(v_row[..., None] - drop)
+        return np.broadcast_to(v_row[..., None] - drop, i_cell.shape)
 
     def voltage_at_columns(self, i_cell: FloatArray) -> FloatArray:
         """Voltages of the column wires at the cells (..., row, column)."""
@@ -138,7 +138,7 @@ class Network:
         rise = crossbar.sense_resistance * above[..., -1:, :]
         if crossbar.wire_column:
             rise = rise + crossbar.wire_column * np.cumsum(above[..., ::-1, :], axis=-2)[..., ::-1, :]
-        return np.asarray(rise)
+        return np.broadcast_to(rise, i_cell.shape)
 
     def residual(self, v_row: FloatArray, v_cell: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
