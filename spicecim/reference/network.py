@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import SuperLU, splu
 
 from spicecim.errors import ConvergenceError, InputError
@@ -102,15 +102,12 @@ class Network:
         column_wires = _wires(columns, rows, crossbar.wire_column, crossbar.sense_resistance, row_wires.number)
         self.nodes = row_wires.number + column_wires.number
         row_nodes, column_nodes = row_wires.nodes.ravel(), column_wires.nodes[:, ::-1].T.ravel()
-        # A last node stands for all known potentials: the drivers' and ground.
-        self._row_nodes, self._column_nodes = (
-            np.where(nodes < 0, self.nodes, nodes) for nodes in (row_nodes, column_nodes)
-        )
         fixed = _entries(
             np.concatenate([row_wires.start, column_wires.start]),
             np.concatenate([row_wires.end, column_wires.end]),
         )
         cells = _entries(row_nodes, column_nodes)
+        self.incidence = _incidence(row_nodes, column_nodes, self.nodes)
         # The pattern of the nodal equations, and the place in it of every entry.
         places = np.concatenate([fixed.column * self.nodes + fixed.row, cells.column * self.nodes + cells.row])
         pattern, slots = np.unique(places, return_inverse=True)
@@ -164,17 +161,6 @@ class Network:
             raise ConvergenceError(_TOO_FAR_APART) from None
         return Factors(self, conductance, factors)
 
-    def gather(self, i_cell: FloatArray) -> FloatArray:
-        """Sum cell currents (row, column) over the unknown nodes (node,): a row wire's less a column wire's."""
-        currents = i_cell.ravel()
-        at_rows = np.bincount(self._row_nodes, currents, minlength=self.nodes + 1)
-        return np.asarray((at_rows - np.bincount(self._column_nodes, currents, minlength=self.nodes + 1))[:-1])
-
-    def spread(self, potentials: FloatArray) -> FloatArray:
-        """Voltages over the cells (row, column) by the potentials of the unknown nodes (node,)."""
-        grounded = np.append(potentials, 0.0)
-        return np.asarray((grounded[self._row_nodes] - grounded[self._column_nodes]).reshape(self.shape))
-
 
 class Factors:
     """The factorised network at some conductances of the cells."""
@@ -189,11 +175,10 @@ class Factors:
         """
         if self._factors is None:
             return residual
-        correction = np.empty_like(residual)
-        for index in np.ndindex(residual.shape[:-2]):
-            potentials = self._factors.solve(self._network.gather(self._conductance * residual[index]))
-            correction[index] = residual[index] - self._network.spread(potentials)
-        return correction
+        incidence = self._network.incidence
+        currents = (self._conductance * residual).reshape(-1, incidence.shape[1])
+        potentials = self._factors.solve(incidence @ currents.T)
+        return np.asarray(residual - (incidence.T @ potentials).T.reshape(residual.shape))
 
 
 class LinearCrossbar:
@@ -275,6 +260,15 @@ class _Entries(NamedTuple):
     column: NDArray[np.int_]
     sign: FloatArray
     element: NDArray[np.int_]
+
+
+def _incidence(row_nodes: NDArray[np.int_], column_nodes: NDArray[np.int_], nodes: int) -> csr_array:
+    """Matrix (node, cell): 1 where a cell takes its current, -1 where it gives it; -1 is a known potential."""
+    cell = np.tile(np.arange(len(row_nodes)), 2)
+    node = np.concatenate([row_nodes, column_nodes])
+    sign = np.repeat([1.0, -1.0], len(row_nodes))
+    unknown = node >= 0
+    return csr_array((sign[unknown], (node[unknown], cell[unknown])), shape=(nodes, len(row_nodes)))
 
 
 def _entries(start: NDArray[np.int_], end: NDArray[np.int_]) -> _Entries:
