@@ -1,5 +1,7 @@
 """Crossbars with resistive wires over time in the reference core, against closed forms, laws and ngspice."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,9 +74,10 @@ def test_ngspice_agrees_on_every_parasitic(shape, drive, resistances):
         ("vteam", "kvatinsky", sine(1, 2e6), {"wire_row": 5.0, "wire_column": 5.0}),
         ("vteam", "exponential", sine(1, 2e6), {"wire_row": 5.0, "wire_column": 5.0}),
         ("pershin_di_ventra", "biolek", sine(6, 5e7), OHMS),
+        ("stanford_pku", "hfox", sine(1.5, 1e5), {**OHMS, "source_resistance": 5000.0}),
     ],
 )
-def test_ngspice_agrees_on_every_separable_model(model, preset, drive, resistances):
+def test_ngspice_agrees_on_every_model(model, preset, drive, resistances):
     analysis = {"points_per_period": 1000, "tolerance": 1e-9}
     agree(wired_bench((4, 3), {"model": model, "preset": preset}, drive, analysis, **resistances))
 
@@ -218,8 +221,23 @@ def test_voltages_beyond_a_device_s_equations_are_refused(phase):
 def test_what_is_not_covered_is_refused_by_name():
     with pytest.raises(UnsupportedError, match=r"crossbar.wire_capacitance to 0"):
         simulate(wired_bench(wire_row=1.0, wire_capacitance=1e-12), "reference")
+    module = {"verilog_a": str(Path(__file__).parents[1] / "examples" / "series_memristor.va")}
     with pytest.raises(UnsupportedError, match=r"crossbar.wire_row, crossbar.sense_resistance to 0"):
-        simulate(wired_bench(device={"model": "stanford_pku"}, wire_row=1.0, sense_resistance=1.0), "reference")
+        simulate(wired_bench(device=module, wire_row=1.0, sense_resistance=1.0), "reference")
+
+
+def test_an_error_that_grows_by_feedback_is_stated():
+    """Behind a resistance a cell that opens takes more of the voltage, and opens faster."""
+    device = {"model": "vteam", "preset": "kvatinsky"}
+    bench = wired_bench((3, 3), device, sine(1.0, 2e6), wire_row=5.0, source_resistance=500.0)
+    waveforms = simulate(bench, "reference")
+    model, time = bench.device.build(), waveforms["time"].values
+    exact = wired_waveforms(
+        model, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
+        model.state_from_x(bench.crossbar.state), time, tolerance=1e-9,
+    )  # fmt: skip
+    error = np.abs(model.x_from_state(exact.states) - waveforms["x"].values).max()
+    assert error < float(waveforms.attrs["state_error"]) < 1e-4
 
 
 @settings(deadline=None)

@@ -1,7 +1,7 @@
-"""States of separable devices, each with its own voltage, a polynomial of time over a step.
+"""States of devices, each with its own voltage, a polynomial of time over a step.
 
-Where the voltage of a device passes a threshold or zero, its rate has a kink at an instant of its own. The integral of
-the voltage factor is then split there, so that a step need not end at any of them.
+Where the voltage of a device whose rate separates passes a threshold or zero, its rate has a kink at an instant of its
+own. The integral of the voltage factor is then split there, so that a step need not end at any of them.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import numpy as np
 from numpy.polynomial import Legendre, legendre
 from numpy.typing import NDArray
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices import Device, SeparableDevice
+from spicecim.devices.cell import DeviceCell
 from spicecim.fields import FloatArray
-from spicecim.reference.radau import basis
+from spicecim.reference.radau import basis, radau
+from spicecim.reference.stages import solve_stages
 from spicecim.reference.states import Flows
 
 _GAUSS_NODES, _GAUSS_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(4))
 _GAUSS_NODES = _GAUSS_NODES + 0.5
+_SETTLED = 1e-11
+"""Last correction of a collocated state relative to its scale."""
 _REFINEMENTS = 3
 """Newton steps to the instant of a crossing. The rate is continuous there: an error counts by its square."""
 
@@ -53,8 +57,34 @@ class Interpolation:
         return np.asarray(basis(places, self._degree + 1) @ self._integrals @ self.fit)
 
 
+class CollocatedMotion:
+    """How the states of any device follow voltages that are polynomials of time: by Radau collocation.
+
+    The higher the degree of the polynomials, the higher the order; what it does not resolve shows in the difference.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._cell = DeviceCell(device)
+
+    def states(
+        self, rule: Interpolation, v: FloatArray, length: float, start: FloatArray, places: FloatArray
+    ) -> FloatArray:
+        """Follow devices over a step, as `Motion.states`; not a number where there is no solution."""
+        stages = radau(len(rule.nodes))
+        voltages = (rule.values(stages.nodes) @ v).T
+        held = np.repeat(start[:, None, None], len(stages.nodes), axis=1)
+        allowed = _SETTLED * np.maximum(self._cell.scale, np.abs(start[:, None]))
+        nodes, converged = solve_stages(
+            self._cell, stages, np.zeros_like(voltages), np.full(len(start), length), voltages, start[:, None], held,
+            allowed,
+        )  # fmt: skip
+        values = np.vstack([start, nodes[:, :, 0].T])
+        states = basis(places, len(stages.nodes)) @ stages.fit @ values
+        return np.where(converged, states, np.nan)
+
+
 class Motion:
-    """How the states of a device follow voltages that are polynomials of time."""
+    """How the states of a separable device follow voltages that are polynomials of time: by tabulated flow."""
 
     def __init__(self, device: SeparableDevice) -> None:
         self._device, self._flows = device, Flows(device)

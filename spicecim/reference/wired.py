@@ -1,7 +1,7 @@
 """A crossbar with resistive wires over time: the network at every instant, and the states that its voltages move.
 
 In every time step the voltages over the cells are polynomials through instants at which the network is solved. The
-states follow these polynomials by tabulated flow (see `motion`), the currents follow the states, and the network the
+states follow these polynomials (see `motion`), the currents follow the states, and the network the
 currents: the round is repeated, with one factorisation of the network for as long as it converges, until the voltages
 stand still. The network between those instants then tells how far the polynomials are off, and with these instants too
 the states are moved once more: the difference is the estimate of the error of the step.
@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices import Device, SeparableDevice
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
 from spicecim.reference.excitation import CellVoltages, row_breaks
-from spicecim.reference.motion import Interpolation, Motion
+from spicecim.reference.motion import CollocatedMotion, Interpolation, Motion
 from spicecim.reference.network import Factors, Network
 
 TOLERANCE = 1e-7
@@ -88,7 +88,7 @@ class _NoConvergence(Exception):
 
 
 def wired_waveforms(
-    device: SeparableDevice,
+    device: Device,
     network: Network,
     drive: Drive,
     duration: float,
@@ -135,7 +135,7 @@ def wired_waveforms(
 class _Run:
     """The progress of a run, and its waveforms so far."""
 
-    device: SeparableDevice
+    device: Device
     network: Network
     drive: Drive
     duration: float
@@ -153,7 +153,9 @@ class _Run:
         rows = np.arange(len(self.initial))
         self.breaks = row_breaks(self.drive, (), self.duration)
         self._voltages = CellVoltages(self.drive, rows, np.broadcast_to(self.breaks, (len(rows), len(self.breaks))))
-        self._motion = Motion(self.device)
+        self._motion: Motion | CollocatedMotion = (
+            Motion(self.device) if isinstance(self.device, SeparableDevice) else CollocatedMotion(self.device)
+        )
         self._rule, self._fine_rule = Interpolation(DEGREE), Interpolation(DEGREE, between=True)
         # a drive that is zero throughout has no scale, and needs none
         self._scale = self.drive.largest_voltage() or 1.0
