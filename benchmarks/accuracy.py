@@ -1,6 +1,6 @@
 """Measure the accuracy that docs/accuracy.md states, and print its tables as Markdown.
 
-Run as ``python benchmarks/accuracy.py``; it takes about a minute.
+Run as ``python benchmarks/accuracy.py``; it takes a few minutes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import spicecim as sc
 from spicecim.measure import effective_conductance
 from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.run import run_netlist
+from spicecim.reference.network import Network
+from spicecim.reference.wired import wired_waveforms
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -141,6 +143,40 @@ def tolerance_table() -> list[list[str]]:
     return rows
 
 
+def wire_table() -> list[list[str]]:
+    """Who is closer to the converged answer behind resistive wires: both engines against the core at 1e-10."""
+    rows = []
+    for shape, ohm in (((8, 8), 1.0), ((8, 8), 20.0), ((16, 16), 1.0)):
+        crossbar = {
+            "state": np.random.default_rng(7).uniform(0.05, 0.95, shape),
+            "wire_row": ohm,
+            "wire_column": ohm,
+        }
+        for tolerance in (1e-3, 1e-5, 1e-7, 1e-9):
+            bench = sc.Testbench(
+                device={"model": "yakopcic", "preset": "oblea"},
+                crossbar=crossbar,
+                drive={"kind": "sine", "amplitude": 0.45, "frequency": 100, "phase": np.linspace(0, 1, shape[0])},
+                analysis={"tolerance": tolerance},
+            )
+            spice = sc.simulate(bench)
+            reference = sc.simulate(bench, "reference", time=spice["time"].values)
+            device = bench.device.build()
+            exact = wired_waveforms(
+                device, Network(bench.crossbar, shape), bench.drive, bench.duration,
+                device.state_from_x(bench.crossbar.state), spice["time"].values, tolerance=1e-10,
+            )  # fmt: skip
+            converged = reference.assign(i_column=reference["i_column"].copy(data=exact.i_cell.sum(axis=1)))
+            rows.append([
+                f"{shape[0]} x {shape[1]}",
+                f"{ohm:g}",
+                f"{tolerance:.0e}",
+                f"{sc.compare(spice, converged).worst:.1e}",
+                f"{sc.compare(reference, converged).worst:.1e}",
+            ])  # fmt: skip
+    return rows
+
+
 def module_table() -> list[list[str]]:
     """Models whose rate does not separate, integrated by the reference core: ngspice against it."""
     rows = []
@@ -230,6 +266,11 @@ def main() -> None:
         "ngspice's tolerance: instants and error of peak at 100 and at 200 points a period",
         ["tolerance", "instants, 100", "error, 100", "instants, 200", "error, 200"],
         tolerance_table(),
+    )
+    print_table(
+        "Resistive wires: error of peak of both engines against the core at 1e-10",
+        ["crossbar", "ohm a segment", "tolerance", "ngspice", "core"],
+        wire_table(),
     )
     print_table(
         "Cells that the core integrates, error of peak at several numbers of points a period",

@@ -153,10 +153,10 @@ def test_a_bad_testbench_names_file_and_field(bench_file, tmp_path):
 
 
 def test_wires_that_the_reference_does_not_cover_are_refused_before_anything_runs(bench_file, tmp_path):
-    bench = bench_file(crossbar={"state": [[0.5]] * 3, "wire_row": 1})
+    bench = bench_file(crossbar={"state": [[0.5]] * 3, "wire_capacitance": 1e-12})
     result = spicecim("run", bench, "-o", tmp_path / "out")
     assert result.returncode == 2
-    assert "crossbar.wire_row" in result.stderr
+    assert "crossbar.wire_capacitance" in result.stderr
     assert not (tmp_path / "out" / "ngspice.nc").exists()
 
 

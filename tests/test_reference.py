@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from spicecim.devices import make_device
 from spicecim.drives import SineDrive
 from spicecim.engines import simulate
-from spicecim.errors import InputError, UnsupportedError
+from spicecim.errors import InputError
 from spicecim.reference.excitation import integrate_factor, row_breaks, row_drive
 from spicecim.reference.flow import Flow
 from spicecim.testbench import Testbench
@@ -115,15 +115,6 @@ def test_kirchhoff_s_current_law_holds(make_bench):
     waveforms = simulate(make_bench(analysis={"probe": "cells"}), "reference")
     np.testing.assert_allclose(waveforms["i_row"], waveforms["i_cell"].sum("column"), rtol=1e-14)
     np.testing.assert_allclose(waveforms["i_column"], waveforms["i_cell"].sum("row"), rtol=1e-12, atol=1e-18)
-
-
-@pytest.mark.parametrize(
-    "parasitic", ["wire_row", "wire_column", "wire_capacitance", "source_resistance", "sense_resistance"]
-)
-def test_wires_are_refused_by_name(make_bench, parasitic):
-    bench = make_bench(crossbar={"state": np.full((3, 2), 0.5), parasitic: 1e-12})
-    with pytest.raises(UnsupportedError, match=f"crossbar.{parasitic}"):
-        simulate(bench, "reference")
 
 
 @pytest.mark.parametrize("time", [[0.0], [0.0, 0.0], [0.01, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, np.nan], [[0.0, 1.0]]])

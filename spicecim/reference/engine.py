@@ -1,6 +1,10 @@
-"""The engine `reference`: a testbench with ideal wires to waveforms, at any instants asked for."""
+"""The engine `reference`: a testbench to waveforms, at any instants asked for."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,7 +17,10 @@ from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.reference.cells import cell_waveforms
 from spicecim.reference.excitation import row_drive
+from spicecim.reference.network import Network
 from spicecim.reference.states import DENSITY, Flows, row_states
+from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
+from spicecim.reference.wired import wired_waveforms
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
@@ -22,10 +29,14 @@ from spicecim.waveforms import make_waveforms
 NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
 
-def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
-    """Run a testbench with ideal wires in the numpy core.
+_COARSE = 30.0
+"""Ratio of the tolerances of the two runs that are compared behind resistive wires."""
 
-    Every cell then sees its row's driver and virtual ground, and the cells do not know of each other.
+
+def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
+    """Run a testbench in the numpy core.
+
+    With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other.
 
     Parameters
     ----------
@@ -39,18 +50,20 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     -------
     xarray.Dataset
         Waveforms. Attribute ``state_error`` is an estimate of the error of x, measured against tables half as dense
-        or, where a device's rate does not separate, a run at a coarser tolerance.
+        or, where a device's rate does not separate or wires are resistive, a run at a coarser tolerance. With
+        resistive wires, attribute ``convergence`` says how the network was solved.
 
     Raises
     ------
     UnsupportedError
-        If the wires are not ideal, or the device is a SPICE subcircuit.
+        If the wires have a capacitance, or they are resistive and the device is a Verilog-A module, or it is a SPICE
+        subcircuit.
     VerilogAError, ModelError
         If the device is a Verilog-A module that cannot be used as it stands.
     InputError
         If the instants are not increasing or not between 0 and the duration, or if a current or rate overflows.
     ConvergenceError
-        If a device whose rate does not separate has no solution.
+        If a device whose rate does not separate, or a crossbar with resistive wires, has no solution.
     """
     check_covered(testbench)
     labels = testbench.time_grid() if time is None else np.asarray(time, dtype=float)
@@ -58,20 +71,26 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     device = _device(testbench)
     v_row = testbench.drive.voltage(instants)
     with np.errstate(over="ignore", invalid="ignore"):
-        states, i_cell, error = _cells(testbench, device, instants)
-    if not np.isfinite(i_cell).all():
+        cells = _cells(testbench, device, instants)
+    if not np.isfinite(cells.i_cell).all():
         raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
-    variables = {"v_row": v_row, "i_row": i_cell.sum(axis=2), "i_column": i_cell.sum(axis=1)}
+    variables = {"v_row": v_row, "i_row": cells.i_cell.sum(axis=2), "i_column": cells.i_cell.sum(axis=1)}
     if testbench.analysis.probe == "cells":
-        variables["v_cell"] = np.broadcast_to(v_row[:, :, None], states.shape)
-        variables["i_cell"] = i_cell
-        variables["x"] = device.x_from_state(states)
+        network = Network(testbench.crossbar, testbench.shape)
+        v_row_node = network.voltage_at_rows(v_row, cells.i_cell)
+        v_column_node = network.voltage_at_columns(cells.i_cell)
+        variables["v_cell"] = v_row_node - v_column_node
+        variables["i_cell"] = cells.i_cell
+        variables["x"] = device.x_from_state(cells.states)
+        if not testbench.crossbar.ideal:
+            variables["v_row_node"], variables["v_column_node"] = v_row_node, v_column_node
     attributes = {
         "engine": "reference",
         "engine_version": __version__,
         "device_backend": "numpy",
         "spicecim_version": __version__,
-        "state_error": f"{error:.2g}",
+        "state_error": f"{cells.error:.2g}",
+        **cells.attributes,
         **provenance(testbench.device),
     }
     return make_waveforms(testbench, labels, variables, attributes)
@@ -85,13 +104,28 @@ def check_covered(testbench: Testbench) -> None:
             f"device.verilog_a: current flows between module {device.name} and the ground, so that row and "
             "column differ, which the reference engine does not cover; choose the engine ngspice alone"
         )
-    if not testbench.crossbar.ideal:
-        parasitics = ("wire_row", "wire_column", "wire_capacitance", "source_resistance", "sense_resistance")
-        given = [name for name in parasitics if getattr(testbench.crossbar, name)]
+    crossbar = testbench.crossbar
+    if crossbar.wire_capacitance:
         raise UnsupportedError(
-            f"the reference engine takes ideal wires only; set crossbar.{', crossbar.'.join(given)} to 0 "
+            "the reference engine takes wires without capacitance only; set crossbar.wire_capacitance to 0 "
             "or choose the engine ngspice alone"
         )
+    if not crossbar.ideal and isinstance(device, ModuleDevice):
+        parasitics = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
+        given = [name for name in parasitics if getattr(crossbar, name)]
+        raise UnsupportedError(
+            "the reference engine takes resistive wires with models of the library only, not with Verilog-A modules; "
+            f"set crossbar.{', crossbar.'.join(given)} to 0 or choose the engine ngspice alone"
+        )
+
+
+class _Cells(NamedTuple):
+    """State variables and currents of the cells (time, row, column), an estimate of the error of x, and attributes."""
+
+    states: FloatArray
+    i_cell: FloatArray
+    error: float
+    attributes: Mapping[str, str] = MappingProxyType({})
 
 
 def _device(testbench: Testbench) -> Device | ModuleDevice:
@@ -100,23 +134,42 @@ def _device(testbench: Testbench) -> Device | ModuleDevice:
     return testbench.device.build()
 
 
-def _cells(
-    testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray
-) -> tuple[FloatArray, FloatArray, float]:
-    """State variables and currents (time, row, column), and an estimate of the error of x.
+def _cells(testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray) -> _Cells:
+    """Follow the cells.
 
     By integration, the estimate is the largest difference at any instant that a run at a coarser tolerance makes.
     """
     initial = device.state_from_x(testbench.crossbar.state)
+    if not testbench.crossbar.ideal:
+        assert isinstance(device, Device)  # `check_covered`
+        return _wired_cells(testbench, device, initial, instants)
     voltages = testbench.drive.voltage(instants)[:, :, None]
     if isinstance(device, SeparableDevice):
         states, error = _flowing_states(testbench, device, initial, instants)
-        return states, device.current(voltages, states), error
+        return _Cells(states, device.current(voltages, states), error)
     cell = DeviceCell(device) if isinstance(device, Device) else device
     run = cell_waveforms(cell, testbench.drive, testbench.duration, initial, instants)
     error = float(np.abs(device.x_from_state(run.states) - device.x_from_state(run.coarse_states)).max())
     # charges of a module add to its current; that of a device follows from its state alone, free of their error
-    return run.states, device.current(voltages, run.states) if isinstance(device, Device) else run.current, error
+    current = device.current(voltages, run.states) if isinstance(device, Device) else run.current
+    return _Cells(run.states, current, error)
+
+
+def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, instants: FloatArray) -> _Cells:
+    """Follow the cells behind resistive wires.
+
+    What the steps add to the error grows where cells drive each other, or themselves behind a resistance, ever faster:
+    a run at a coarser tolerance shows it.
+    """
+    network = Network(testbench.crossbar, testbench.shape)
+    run, coarse = (
+        wired_waveforms(
+            device, network, testbench.drive, testbench.duration, initial, instants, tolerance=tolerance
+        )
+        for tolerance in (WIRED_TOLERANCE, _COARSE * WIRED_TOLERANCE)
+    )  # fmt: skip
+    difference = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
+    return _Cells(run.states, run.i_cell, max(run.error, float(difference)), {"convergence": run.report})
 
 
 def _flowing_states(
@@ -124,8 +177,8 @@ def _flowing_states(
 ) -> tuple[FloatArray, float]:
     """State variables (time, row, column) by tabulated flow, and an estimate of the error of x.
 
-    The estimate is the largest difference at any break of any row's drive that tables half as dense make; their error is
-    sixteen times that of the tables used.
+    The estimate is the largest difference at any break of any row's drive that tables half as dense make; their error
+    is sixteen times that of the tables used.
     """
     flows, coarse = Flows(device), Flows(device, DENSITY // 2)
     states = np.empty((len(instants), *testbench.shape))

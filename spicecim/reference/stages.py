@@ -100,7 +100,7 @@ def attempt_step(
     begin, charge = start
     allowed = tolerance * np.maximum(cell.scale, np.abs(begin)) + _ROUNDING * np.abs(begin)
     checks = len(rule.checks)
-    nodes, converged = _newton(
+    nodes, converged = solve_stages(
         cell, rule, instants[:, checks:], length, v[:, checks:], charge, guess, _NEWTON_SHARE * allowed
     )
     values = np.concatenate([begin[:, None], nodes], axis=1)
@@ -122,7 +122,7 @@ def attempt_step(
     )
 
 
-def _newton(
+def solve_stages(
     cell: Cell,
     rule: Radau,
     time: FloatArray,

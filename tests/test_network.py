@@ -1,0 +1,174 @@
+"""Crossbars of ohmic cells in the reference core, against closed forms, laws of linear networks and ngspice."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spicecim.errors import ConvergenceError, InputError
+from spicecim.ngspice.run import run_netlist
+from spicecim.reference.network import solve_static
+from spicecim.testbench import Crossbar
+
+PARASITICS = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
+EACH = [{name: 3.0} for name in PARASITICS]
+TOGETHER = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 50.0, "sense_resistance": 7.0}
+
+
+def static(g, v, **resistances):
+    return solve_static(Crossbar(state=np.zeros(np.shape(g)), **resistances), g, v)
+
+
+@st.composite
+def networks(draw):
+    """Resistances, some of them zero, and the conductances of cells."""
+    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
+    ohms = st.one_of(st.just(0.0), st.floats(0.01, 1e4))
+    resistances = {name: draw(ohms) for name in PARASITICS}
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    return resistances, 10.0 ** random.uniform(-6, -2, shape), random
+
+
+def test_a_single_cell_is_a_series_connection():
+    solution = static([[1e-3]], [0.7], **TOGETHER)
+    assert solution.i_column[0] == pytest.approx(0.7 / (1000 + 2 + 3 + 50 + 7), rel=1e-14)
+    assert solution.v_row_node[0, 0] == pytest.approx(0.7 - 52 * solution.i_row[0], rel=1e-14)
+    assert solution.v_column_node[0, 0] == pytest.approx(10 * solution.i_row[0], rel=1e-14)
+
+
+def test_two_cells_on_a_row():
+    """The second cell lies behind a further segment, in parallel with the first."""
+    first, second = 1000.0, 1000.0 + 5.0
+    together = first * second / (first + second) + 5.0
+    solution = static([[1e-3, 1e-3]], [1.0], wire_row=5.0)
+    assert solution.i_row[0] == pytest.approx(1 / together, rel=1e-14)
+    assert solution.i_column[0] / solution.i_column[1] == pytest.approx(second / first, rel=1e-14)
+
+
+@pytest.mark.parametrize("places", [1, 2, 50])
+@pytest.mark.parametrize("along", ["wire_row", "wire_column"])
+def test_a_ladder_attenuates_by_hyperbolic_sines(along, places):
+    """Of a uniform ladder, v_k = cosh((n - k + 1/2) a) / cosh((n + 1/2) a) with 2 sinh(a / 2) = sqrt(R G)."""
+    ohm, siemens = 20.0, 1e-3
+    a = 2 * np.arcsinh(0.5 * np.sqrt(ohm * siemens))
+    expected = np.cosh((places - np.arange(1, places + 1) + 0.5) * a) / np.cosh((places + 0.5) * a)
+    g = np.full((1, places) if along == "wire_row" else (places, 1), siemens)
+    solution = static(g, np.ones(len(g)), **{along: ohm})
+    # at the column, drivers of 1 V look into the same ladder from the cells: the last row is next to the sense node
+    drop = solution.v_cell.ravel() if along == "wire_row" else solution.v_cell.ravel()[::-1]
+    np.testing.assert_allclose(drop, expected, rtol=1e-12)
+
+
+def test_ideal_wires_are_a_matrix_product(rng):
+    g, v = rng.uniform(0, 1e-3, (4, 7)), rng.uniform(-1, 1, (5, 4))
+    np.testing.assert_allclose(static(g, v).i_column, v @ g, rtol=1e-13)
+
+
+@settings(deadline=None)
+@given(networks())
+def test_inputs_superpose(network):
+    resistances, g, random = network
+    one, other = random.uniform(-1, 1, (2, len(g)))
+    currents = static(g, np.stack([one, other, 2 * one - 3 * other]), **resistances).i_column
+    np.testing.assert_allclose(currents[2], 2 * currents[0] - 3 * currents[1], atol=1e-10 * np.abs(currents).max())
+
+
+@settings(deadline=None)
+@given(networks())
+def test_the_network_is_reciprocal(network):
+    """The conductance from driver r to sense node c is that from c to r in the crossbar seen from its columns."""
+    resistances, g, _ = network
+    forward = static(g, np.eye(len(g)), **resistances).i_column
+    seen_from_columns = {
+        "wire_row": resistances["wire_column"], "wire_column": resistances["wire_row"],
+        "source_resistance": resistances["sense_resistance"], "sense_resistance": resistances["source_resistance"],
+    }  # fmt: skip
+    backward = static(g[::-1, ::-1].T, np.eye(g.shape[1]), **seen_from_columns).i_column[::-1, ::-1]
+    np.testing.assert_allclose(forward, backward.T, rtol=1e-9, atol=1e-10 * forward.max())
+
+
+@settings(deadline=None)
+@given(networks())
+def test_tellegen(network):
+    """The power of the drivers is what cells, segments and resistances take up."""
+    resistances, g, random = network
+    v = random.uniform(-1, 1, len(g))
+    found = static(g, v, **resistances)
+    feed = v - resistances["source_resistance"] * found.i_row
+    out = resistances["sense_resistance"] * found.i_column
+    row_segments = np.diff(found.v_row_node, axis=1, prepend=feed[:, None])
+    column_segments = np.diff(found.v_column_node, axis=0, append=out[None])
+    row_currents = np.cumsum(found.i_cell[:, ::-1], axis=1)[:, ::-1]
+    column_currents = np.cumsum(found.i_cell, axis=0)
+    taken = [
+        (found.v_cell * found.i_cell).sum(), -(row_segments * row_currents).sum(),
+        -(column_segments * column_currents).sum(), resistances["source_resistance"] * (found.i_row**2).sum(),
+        resistances["sense_resistance"] * (found.i_column**2).sum(),
+    ]  # fmt: skip
+    assert sum(taken) == pytest.approx(v @ found.i_row, rel=1e-9)
+
+
+def operating_point(g, v, wire_row=0.0, wire_column=0.0, source_resistance=0.0, sense_resistance=0.0):
+    """Column currents by ngspice; what has no resistance is one node."""
+    rows, columns = g.shape
+    lines = ["resistors as cells"]
+    for row in range(rows):
+        lines.append(f"V{row} in_{row} 0 {float(v[row])!r}")
+        node = f"in_{row}"
+        if source_resistance:
+            lines.append(f"Rsource_{row} {node} feed_{row} {source_resistance}")
+            node = f"feed_{row}"
+        for column in range(columns):
+            if wire_row:
+                lines.append(f"Rrow_{row}_{column} {node} row_{row}_{column} {wire_row}")
+                node = f"row_{row}_{column}"
+            into = f"col_{row}_{column}" if wire_column else f"out_{column}"
+            lines.append(f"Rcell_{row}_{column} {node} {into} {float(1 / g[row, column])!r}")
+            if wire_column:
+                after = f"col_{row + 1}_{column}" if row + 1 < rows else f"out_{column}"
+                lines.append(f"Rcolumn_{row}_{column} {into} {after} {wire_column}")
+    for column in range(columns):
+        sense = f"sense_{column}" if sense_resistance else f"out_{column}"
+        if sense_resistance:
+            lines.append(f"Rsense_{column} out_{column} {sense} {sense_resistance}")
+        lines.append(f"Vsense_{column} {sense} 0 0")
+    lines += [".options reltol=1e-12 abstol=1e-24 vntol=1e-18 klu", ".op", ".end"]
+    names = [f"i(vsense_{column})" for column in range(columns)]
+    vectors = run_netlist("\n".join(lines) + "\n", names).vectors
+    return np.array([vectors[name][0] for name in names])
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])
+@pytest.mark.parametrize("resistances", [*EACH, TOGETHER], ids=[*PARASITICS, "together"])
+def test_ngspice_finds_the_same_operating_point(shape, resistances, rng):
+    g, v = rng.choice([1e-3, 1 / 40e3], shape), rng.uniform(0.2, 1, shape[0])
+    expected = operating_point(g, v, **resistances)
+    np.testing.assert_allclose(static(g, v, **resistances).i_column, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("parasitic", PARASITICS)
+def test_a_vanishing_resistance_is_none(parasitic, rng):
+    g, v = rng.uniform(0, 1e-3, (4, 3)), rng.uniform(-1, 1, 4)
+    np.testing.assert_allclose(static(g, v, **{parasitic: 1e-15}).i_column, v @ g, rtol=1e-12)
+
+
+def test_cells_may_be_open(rng):
+    solution = static(np.zeros((3, 2)), rng.uniform(-1, 1, 3), **TOGETHER)
+    np.testing.assert_array_equal(solution.i_column, 0.0)
+
+
+def test_resistances_beyond_the_digits_of_a_float_are_an_error_not_a_result():
+    with pytest.raises(ConvergenceError, match="too far apart"):
+        static(np.full((8, 8), 1e-3), np.ones(8), wire_row=1e-12, wire_column=1e-12, source_resistance=1e9)
+
+
+@pytest.mark.parametrize("g", [[[-1.0]], [[np.nan]], [1.0], [[]]])
+def test_unusable_conductances_are_refused(g):
+    with pytest.raises(InputError, match="conductance"):
+        solve_static(Crossbar(state=[[0.0]]), g, [1.0])
+
+
+@pytest.mark.parametrize("v", [1.0, [1.0, 2.0], [np.inf]])
+def test_unusable_voltages_are_refused(v):
+    with pytest.raises(InputError, match="v_row"):
+        solve_static(Crossbar(state=[[0.0]]), [[1e-3]], v)

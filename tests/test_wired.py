@@ -1,0 +1,267 @@
+"""Crossbars with resistive wires over time in the reference core, against closed forms, laws and ngspice."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_network import PARASITICS, TOGETHER
+
+from spicecim.devices import make_device
+from spicecim.drives import SineDrive
+from spicecim.engines import simulate
+from spicecim.errors import ConvergenceError, InputError, SimulationError, UnsupportedError
+from spicecim.measure import compare, energy_balance
+from spicecim.reference.motion import Interpolation, Motion
+from spicecim.reference.network import Network, solve_static
+from spicecim.reference.wired import wired_waveforms
+from spicecim.testbench import Crossbar, Testbench
+from spicecim.waveforms import load_waveforms, save_waveforms
+
+OBLEA = {"model": "yakopcic", "preset": "oblea"}
+PULSE = {
+    "kind": "pulse", "low": -0.45, "high": 0.45, "delay": "1m", "rise": "0.1m", "fall": "0.2m", "width": "3m",
+    "period": "10m",
+}  # fmt: skip
+OHMS = {"wire_row": 20.0, "wire_column": 20.0, "source_resistance": 50.0, "sense_resistance": 50.0}
+
+
+def sine(amplitude, frequency):
+    return {"kind": "sine", "amplitude": amplitude, "frequency": frequency}
+
+
+def samples(rows):
+    return {"kind": "samples", "time": [0, 2e-3, 5e-3, 9e-3, 1e-2], "voltages": [[0.1, 0.45, 0.4, -0.45, 0.1]] * rows}
+
+
+def wired_bench(shape=(3, 2), device=OBLEA, drive=None, analysis=None, **resistances):
+    return Testbench.from_dict(
+        {
+            "device": device,
+            "crossbar": {"state": np.random.default_rng(3).uniform(0.1, 0.6, shape), **resistances},
+            "drive": drive or sine(0.45, 100),
+            "analysis": {"probe": "cells", **(analysis or {})},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "drive", "resistances"),
+    [
+        ((5, 3), sine(0.45, 100), {"wire_row": 20.0}),
+        ((3, 5), sine(0.45, 100), {"wire_column": 20.0}),
+        ((1, 6), PULSE, {"source_resistance": 50.0}),
+        ((6, 1), samples(6), {"sense_resistance": 50.0}),
+        ((1, 6), samples(1), {"wire_row": 20.0}),
+        ((6, 1), PULSE, {"wire_column": 20.0}),
+        ((4, 3), sine(0.45, [100, 200, 150, 300]), OHMS),
+    ],
+)
+def test_ngspice_agrees_on_every_parasitic(shape, drive, resistances):
+    bench = wired_bench(shape, drive=drive, analysis={"points_per_period": 1000, "tolerance": 1e-9}, **resistances)
+    agree(bench)
+
+
+@pytest.mark.parametrize(
+    ("model", "preset", "drive", "resistances"),
+    [
+        ("yakopcic", "miao", sine(1.25, 1), OHMS),
+        ("yakopcic", "jo", sine(4, 0.2), {"wire_row": 2e4, "wire_column": 2e4}),
+        ("linear_drift", "hp", sine(1, 4), OHMS),
+        ("linear_drift", "joglekar", sine(1, 2), OHMS),
+        ("linear_drift", "biolek", sine(1, 2), OHMS),
+        ("vteam", "kvatinsky", sine(1, 2e6), {"wire_row": 5.0, "wire_column": 5.0}),
+        ("vteam", "exponential", sine(1, 2e6), {"wire_row": 5.0, "wire_column": 5.0}),
+        ("pershin_di_ventra", "biolek", sine(6, 5e7), OHMS),
+        ("stanford_pku", "hfox", sine(1.5, 1e5), {**OHMS, "source_resistance": 5000.0}),
+    ],
+)
+def test_ngspice_agrees_on_every_model(model, preset, drive, resistances):
+    analysis = {"points_per_period": 1000, "tolerance": 1e-9}
+    agree(wired_bench((4, 3), {"model": model, "preset": preset}, drive, analysis, **resistances))
+
+
+def agree(bench):
+    """The column currents agree to 1e-5 of their peaks, and the energies add up."""
+    spice = simulate(bench, "ngspice")
+    reference = simulate(bench, "reference", time=spice["time"].values)
+    assert compare(spice, reference, tolerance=1e-5).passed
+    for name in ("v_cell", "i_cell", "v_row_node", "v_column_node", "i_row"):
+        peak = float(abs(spice[name]).max())
+        np.testing.assert_allclose(reference[name], spice[name], rtol=0, atol=2e-5 * peak, err_msg=name)
+    np.testing.assert_allclose(reference["x"], spice["x"], atol=3e-5)
+    assert energy_balance(reference).error < 1e-12
+
+
+@pytest.mark.parametrize("parasitic", PARASITICS)
+def test_a_drift_device_in_series_has_a_closed_form(parasitic):
+    """(R + r)^2 = (R0 + r)^2 - 2 k (Roff - Ron) flux: the resistance r in series adds to both of the device's."""
+    r, frequency = 2000.0, 2.0
+    bench = wired_bench((1, 1), {"model": "linear_drift", "preset": "hp"}, sine(1.0, frequency), **{parasitic: r})
+    waveforms = simulate(bench, "reference")
+    time, x0 = waveforms["time"].values, bench.crossbar.state[0, 0]
+    flux = (1 - np.cos(2 * np.pi * frequency * time)) / (2 * np.pi * frequency)
+    resistance = np.sqrt((16e3 - 15.9e3 * x0 + r) ** 2 - 2e4 * 15.9e3 * flux) - r
+    np.testing.assert_allclose(waveforms["x"][:, 0, 0], (16e3 - resistance) / 15.9e3, atol=1e-8)
+    np.testing.assert_allclose(waveforms["i_column"][:, 0], waveforms["v_row"][:, 0] / (resistance + r), atol=1e-11)
+
+
+def test_a_stop_behind_a_resistance_is_met_and_left():
+    """Driven into its stop and back: the flux since the voltage turned decides."""
+    r, frequency = 2000.0, 0.2
+    bench = wired_bench((1, 1), {"model": "linear_drift", "preset": "hp"}, sine(1.0, frequency), source_resistance=r)
+    waveforms = simulate(bench, "reference", time=np.linspace(0, 5, 501))
+    time = waveforms["time"].values
+    after = time > 2.5
+    back = (np.cos(2 * np.pi * frequency * time[after]) + 1) / (2 * np.pi * frequency)
+    resistance = np.sqrt((100.0 + r) ** 2 + 2e4 * 15.9e3 * back) - r
+    assert float(waveforms["x"].max()) == 1.0
+    # rounding of x: next to the stop the state's resolution is that of its square root
+    exact = np.clip((16e3 - resistance) / 15.9e3, 0, None)
+    np.testing.assert_allclose(waveforms["x"].values[after, 0, 0], exact, atol=1e-6)
+
+
+@pytest.mark.parametrize("parasitic", PARASITICS)
+def test_vanishing_resistances_give_what_ideal_wires_do(parasitic):
+    wired, ideal = (simulate(wired_bench(**resistances), "reference") for resistances in ({parasitic: 1e-9}, {}))
+    np.testing.assert_allclose(wired["x"], ideal["x"], atol=1e-7)
+    np.testing.assert_allclose(wired["i_column"], ideal["i_column"], atol=1e-7 * float(abs(ideal["i_column"]).max()))
+
+
+def test_cells_that_hold_their_states_are_a_static_network():
+    """At every instant the answer is that of ohmic cells."""
+    still = {"model": "linear_drift", "preset": "hp", "parameters": {"mobility": 1e-30}}
+    bench = wired_bench((4, 3), still, sine(1.0, [1, 2, 3, 4]), **OHMS)
+    waveforms = simulate(bench, "reference")
+    g = 1 / (16e3 - 15.9e3 * bench.crossbar.state)
+    expected = solve_static(bench.crossbar, g, waveforms["v_row"].values)
+    for name in ("i_column", "i_row", "v_row_node", "v_column_node", "v_cell"):
+        np.testing.assert_allclose(waveforms[name], getattr(expected, name), atol=1e-11)
+
+
+def follow(tolerance, device, shape=(4, 4), amplitude=0.45, frequency=100.0, ohm=20.0):
+    network = Network(Crossbar(state=np.zeros(shape), wire_row=ohm, wire_column=ohm), shape)
+    drive = SineDrive(amplitude=amplitude, frequency=frequency).for_rows(shape[0])
+    initial = device.state_from_x(np.random.default_rng(1).uniform(0.1, 0.6, shape))
+    instants = np.linspace(0, 1 / frequency, 41)
+    run = wired_waveforms(device, network, drive, 1 / frequency, initial, instants, tolerance=tolerance)
+    return device.x_from_state(run.states), run.error
+
+
+@pytest.mark.parametrize(
+    ("model", "preset", "amplitude", "frequency"),
+    [("yakopcic", "oblea", 0.45, 100.0), ("linear_drift", "hp", 1.0, 2.0), ("vteam", "kvatinsky", 1.0, 2e6)],
+)
+def test_the_error_is_estimated_honestly_and_follows_the_tolerance(model, preset, amplitude, frequency):
+    device = make_device(model, preset)
+    exact, _ = follow(1e-9, device, amplitude=amplitude, frequency=frequency)
+    errors = []
+    for tolerance in (1e-5, 1e-7):
+        x, estimate = follow(tolerance, device, amplitude=amplitude, frequency=frequency)
+        errors.append(np.abs(x - exact).max())
+        assert errors[-1] < 2 * estimate
+        assert estimate < 300 * tolerance
+    assert errors[1] < 0.1 * errors[0]
+
+
+def test_instants_do_not_change_the_answer():
+    bench = wired_bench(**OHMS)
+    coarse = simulate(bench, "reference", time=[0.0, 0.0031, 0.01])
+    fine = simulate(bench, "reference", time=np.union1d(np.linspace(0, 0.01, 377), [0.0031]))
+    np.testing.assert_allclose(coarse["x"], fine["x"].sel(time=coarse["time"]), atol=1e-12)
+
+
+def test_currents_and_node_voltages_are_those_of_one_circuit():
+    waveforms = simulate(wired_bench((4, 3), **TOGETHER), "reference")
+    np.testing.assert_allclose(waveforms["i_row"], waveforms["i_cell"].sum("column"), rtol=1e-13)
+    np.testing.assert_allclose(waveforms["i_column"], waveforms["i_cell"].sum("row"), rtol=1e-12, atol=1e-18)
+    first = waveforms["v_row"] - (TOGETHER["source_resistance"] + TOGETHER["wire_row"]) * waveforms["i_row"]
+    np.testing.assert_allclose(waveforms["v_row_node"].isel(column=0), first, atol=1e-14)
+    last = (TOGETHER["sense_resistance"] + TOGETHER["wire_column"]) * waveforms["i_column"]
+    np.testing.assert_allclose(waveforms["v_column_node"].isel(row=-1), last, atol=1e-14)
+
+
+def test_how_the_network_was_solved_is_stated_and_kept(tmp_path):
+    waveforms = simulate(wired_bench(**OHMS), "reference")
+    assert 0 < float(waveforms.attrs["state_error"]) < 1e-5
+    assert "steps" in waveforms.attrs["convergence"]
+    kept = load_waveforms(save_waveforms(waveforms, tmp_path / "run.nc"))
+    assert kept.attrs["convergence"] == waveforms.attrs["convergence"]
+
+
+def test_without_cells_probed_the_columns_are_the_same():
+    cells, columns = (
+        simulate(wired_bench(analysis={"probe": probe}, **OHMS), "reference") for probe in ("cells", "columns")
+    )
+    np.testing.assert_array_equal(cells["i_column"], columns["i_column"])
+    assert "v_row_node" not in columns
+
+
+def test_a_drive_of_zero_moves_nothing():
+    waveforms = simulate(wired_bench(drive=sine(0.0, 100), **OHMS), "reference")
+    assert not waveforms["i_column"].values.any()
+    np.testing.assert_array_equal(waveforms["x"][-1], waveforms["x"][0])
+
+
+def test_resistances_too_far_apart_are_an_error_not_a_result():
+    drive = {"kind": "samples", "time": [0, 1e-3], "voltages": [[0.4, 0.4]] * 8}
+    bench = wired_bench((8, 8), drive=drive, wire_row=1e-12, wire_column=1e-12, source_resistance=1e9)
+    with pytest.raises(ConvergenceError):
+        simulate(bench, "reference")
+
+
+@pytest.mark.parametrize("phase", [0.0, np.pi / 2])
+def test_voltages_beyond_a_device_s_equations_are_refused(phase):
+    drive = {**sine(1e5, 100), "phase": phase}
+    with pytest.raises((InputError, SimulationError), match=r"drive|no solution"):
+        simulate(wired_bench((1, 1), drive=drive, **OHMS), "reference")
+
+
+def test_what_is_not_covered_is_refused_by_name():
+    with pytest.raises(UnsupportedError, match=r"crossbar.wire_capacitance to 0"):
+        simulate(wired_bench(wire_row=1.0, wire_capacitance=1e-12), "reference")
+    module = {"verilog_a": str(Path(__file__).parents[1] / "examples" / "series_memristor.va")}
+    with pytest.raises(UnsupportedError, match=r"crossbar.wire_row, crossbar.sense_resistance to 0"):
+        simulate(wired_bench(device=module, wire_row=1.0, sense_resistance=1.0), "reference")
+
+
+def test_an_error_that_grows_by_feedback_is_stated():
+    """Behind a resistance a cell that opens takes more of the voltage, and opens faster."""
+    device = {"model": "vteam", "preset": "kvatinsky"}
+    bench = wired_bench((3, 3), device, sine(1.0, 2e6), wire_row=5.0, source_resistance=500.0)
+    waveforms = simulate(bench, "reference")
+    model, time = bench.device.build(), waveforms["time"].values
+    exact = wired_waveforms(
+        model, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
+        model.state_from_x(bench.crossbar.state), time, tolerance=1e-9,
+    )  # fmt: skip
+    error = np.abs(model.x_from_state(exact.states) - waveforms["x"].values).max()
+    assert error < float(waveforms.attrs["state_error"]) < 1e-4
+
+
+@settings(deadline=None)
+@given(degree=st.integers(2, 6), between=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_polynomials_are_interpolated_and_integrated_exactly(degree, between, seed):
+    rule = Interpolation(degree, between=between)
+    polynomial = np.polynomial.Polynomial(np.random.default_rng(seed).normal(size=len(rule.nodes)))
+    places = np.linspace(0, 1, 9)
+    np.testing.assert_allclose(rule.values(places) @ polynomial(rule.nodes), polynomial(places), atol=1e-11)
+    exact = polynomial.integ()(places)
+    np.testing.assert_allclose(rule.integrals(places) @ polynomial(rule.nodes), exact, atol=1e-11)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_states_follow_a_voltage_across_its_thresholds(seed):
+    """While x is below its kink and rises, x is the integral of the voltage factor, kinks and all."""
+    device, rule = make_device("yakopcic", "oblea"), Interpolation(4)
+    random = np.random.default_rng(seed)
+    ends = random.uniform(0.05, 0.15, 20), random.uniform(0.17, 0.45, 20)
+    v = ends[0] + (ends[1] - ends[0]) * rule.nodes[:, None]
+    states = Motion(device).states(rule, v, 1e-5, np.full(20, 0.1), np.array([0.5, 1.0]))
+    # of a ramp the integral of exp(v) - exp(Vp) beyond Vp has a closed form
+    top = np.stack([0.5 * (ends[0] + ends[1]), ends[1]])
+    beyond = np.maximum(top, 0.16)
+    integral = np.exp(beyond) - np.exp(0.16) - np.exp(0.16) * (beyond - 0.16)
+    np.testing.assert_allclose(states, 0.1 + 4000 * 1e-5 / (ends[1] - ends[0]) * integral, atol=1e-9)
