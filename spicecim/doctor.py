@@ -14,7 +14,7 @@ from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.messages import Capabilities
 from spicecim.veriloga.cache import VARIABLE as CACHE_VARIABLE
 from spicecim.veriloga.cache import cache_folder
-from spicecim.veriloga.compiler import c_compiler, compiler_version, openvaf_version
+from spicecim.veriloga.compiler import OPENVAF_WHEELS, c_compiler, compiler_version, openvaf_version
 from spicecim.version import __version__
 
 Status = Literal["ok", "optional", "missing"]
@@ -78,7 +78,7 @@ def _compiled_models() -> list[Finding]:
             "openvaf-py",
             "optional",
             "not installed",
-            "reads Verilog-A; it has wheels for Python 3.11 and 3.12 on Linux (x86-64)",
+            f"reads Verilog-A; {OPENVAF_WHEELS}",
         ),
         Finding("C compiler", "ok", f"{command[0]} ({compiler_version()})")
         if command

@@ -25,7 +25,6 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 """Dimensions, unit and long name of every variable that a dataset may have."""
 
-COLUMN_VARIABLES = ("v_row", "i_row", "i_column")
 CELL_VARIABLES = ("v_cell", "i_cell", "x")
 NODE_VARIABLES = ("v_row_node", "v_column_node")
 """Kept with the cells when the wires are not ideal: with them every power in the crossbar is known."""

@@ -18,8 +18,6 @@ from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.jumps import find_jumps
 from spicecim.veriloga.state_range import state_range
 
-pytest.importorskip("openvaf_py", reason="openvaf-py has no wheel for this platform")
-
 SPICECIM = Path(sys.executable).with_name("spicecim")
 
 CELL = """

@@ -9,7 +9,7 @@ from spicecim.errors import InputError, UnsupportedError
 from spicecim.ngspice.client import Worker, shared_worker
 from spicecim.ngspice.messages import Capabilities
 from spicecim.testbench import Testbench
-from spicecim.veriloga.compiler import compiler_problem, openvaf_version
+from spicecim.veriloga.compiler import OPENVAF_WHEELS, compiler_problem, openvaf_version
 
 VARIABLE = "SPICECIM_BACKEND"
 """Environment variable that says what the backend ``auto`` is: ``osdi`` or ``behavioral``."""
@@ -20,7 +20,7 @@ def native_obstacle(can: Capabilities) -> str | None:
     if not can.osdi:
         return f"ngspice {can.version} has no OSDI; 43 or newer has it"
     if openvaf_version() is None:
-        return "openvaf-py is not installed; it has wheels for Python 3.11 and 3.12 on Linux (x86-64)"
+        return f"openvaf-py is not installed; {OPENVAF_WHEELS}"
     return compiler_problem()
 
 

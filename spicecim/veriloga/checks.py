@@ -20,16 +20,6 @@ from spicecim.veriloga.report import ModelReport, report_nodes, report_parameter
 from spicecim.veriloga.selection import pick_module, pick_state, state_candidates
 from spicecim.veriloga.source_checks import source_findings
 
-_FURTHEST = 10.0
-"""Voltage (V) up to which the range of the state is looked for, unless a higher one is probed."""
-
-_SAME_RANGE = 0.01
-"""Difference of two ranges of the state, relative to the wider, that is none."""
-
-
-_SMALL_VOLTAGE = 0.01
-"""Voltage (V) at which the resistances at the two ends of the state are compared."""
-
 _MISSING = {
     "module": ("no-terminals", "the module lacks terminals, so the equations were not probed"),
     "state": ("no-state", "the state was not found, so the equations were not probed"),

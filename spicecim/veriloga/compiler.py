@@ -28,6 +28,9 @@ FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-c
 """Without contraction to fused multiply-add, so that currents do not depend on the machine's instructions; integers
 wrap at 32 bits."""
 
+OPENVAF_WHEELS = "it has wheels for Python 3.11 and 3.12 on Linux (x86-64)"
+"""Where openvaf-py can be installed."""
+
 _TIME_LIMIT = 300.0
 
 _COMPILED: dict[str, Compilation] = {}
@@ -103,8 +106,7 @@ def compile_verilog_a(path: str | Path) -> Compilation:
     version = openvaf_version()
     if version is None:
         raise VerilogAError(
-            f"{source.path}: reading Verilog-A needs openvaf-py, which is not installed; it has wheels for Python 3.11 "
-            "and 3.12 on Linux (x86-64)"
+            f"{source.path}: reading Verilog-A needs openvaf-py, which is not installed; {OPENVAF_WHEELS}"
         )
     # messages name the file, so it is part of the key; a failure is not kept
     key = key_of("modules", _own_version(), version, str(source.path), source.digest, source.text)

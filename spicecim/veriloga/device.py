@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spicecim.devices.base import FloatArray
 from spicecim.devices.cell import CellTerms
 from spicecim.errors import ModelError, VerilogAError
 from spicecim.veriloga.cache import is_intact
@@ -20,8 +21,6 @@ from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick_state
 from spicecim.veriloga.state_range import state_range
-
-FloatArray = NDArray[np.float64]
 
 _MOST_ITERATIONS = 100
 _BALANCE = 1e-9

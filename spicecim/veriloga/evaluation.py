@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from spicecim.devices.base import FloatArray
 from spicecim.errors import ModelError, VerilogAError
-from spicecim.veriloga.module import Argument, Entry, Function, Instruction, Module
+from spicecim.veriloga.module import Argument, Function, Instruction, Module
 from spicecim.veriloga.numpy_program import Program, Value, as_floats, typed
-
-FloatArray = NDArray[np.float64]
 
 TEMPERATURE = 300.15
 """ngspice's default temperature (K), 27 degrees Celsius."""
@@ -172,8 +171,3 @@ class Evaluation:
         if callback.startswith(("WhiteNoise", "FlickerNoise", "NoiseTable", "NodeDerivative", "TimeDerivative")):
             return np.float64(0.0)
         raise VerilogAError(f"module {self.module.name}: the call {callback} is not supported")
-
-
-def entries(module: Module, node: int) -> list[Entry]:
-    """Entries of the Jacobian in the equation of a node."""
-    return [entry for entry in module.jacobian if entry.row == node]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from spicecim.devices.base import FloatArray
+
 IntArray = NDArray[np.int_]
 Evaluate = Callable[[FloatArray, FloatArray], tuple[FloatArray, ...]]
 

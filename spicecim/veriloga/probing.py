@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from spicecim.devices.base import FloatArray
 from spicecim.quantities import format_quantity
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.findings import Finding
 from spicecim.veriloga.jumps import Jump, find_jumps
-
-FloatArray = NDArray[np.float64]
 
 LEAST_CURRENT = 1e-12
 """Current at v = 0 that counts, relative to the largest of the grid."""

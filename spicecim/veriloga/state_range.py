@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from spicecim.devices.base import FloatArray
+
 Rate = Callable[[FloatArray, FloatArray], FloatArray]
 
 _STATES = np.sort(
