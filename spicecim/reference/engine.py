@@ -12,13 +12,12 @@ from numpy.typing import ArrayLike
 
 from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device, SeparableDevice
-from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
-from spicecim.reference.cells import cell_waveforms
-from spicecim.reference.excitation import row_drive
+from spicecim.reference.ideal import follow_flowing
+from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
-from spicecim.reference.states import DENSITY, Flows, row_states
+from spicecim.reference.record import Record
 from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
 from spicecim.reference.wired import wired_waveforms
 from spicecim.testbench import Testbench
@@ -69,28 +68,17 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     labels = testbench.time_grid() if time is None else np.asarray(time, dtype=float)
     instants = _checked_instants(labels, testbench.duration)
     device = _device(testbench)
-    v_row = testbench.drive.voltage(instants)
+    record = Record(testbench, device, instants)
     with np.errstate(over="ignore", invalid="ignore"):
-        cells = _cells(testbench, device, instants)
-    if not np.isfinite(cells.i_cell).all():
-        raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
-    variables = {"v_row": v_row, "i_row": cells.i_cell.sum(axis=2), "i_column": cells.i_cell.sum(axis=1)}
-    if testbench.analysis.probe == "cells":
-        network = Network(testbench.crossbar, testbench.shape)
-        v_row_node = network.voltage_at_rows(v_row, cells.i_cell)
-        v_column_node = network.voltage_at_columns(cells.i_cell)
-        variables["v_cell"] = v_row_node - v_column_node
-        variables["i_cell"] = cells.i_cell
-        variables["x"] = device.x_from_state(cells.states)
-        if not testbench.crossbar.ideal:
-            variables["v_row_node"], variables["v_column_node"] = v_row_node, v_column_node
+        run = _follow(testbench, device, record)
+        variables = record.variables()
     attributes = {
         "engine": "reference",
         "engine_version": __version__,
         "device_backend": "numpy",
         "spicecim_version": __version__,
-        "state_error": f"{cells.error:.2g}",
-        **cells.attributes,
+        "state_error": f"{run.error:.2g}",
+        **run.attributes,
         **provenance(testbench.device),
     }
     return make_waveforms(testbench, labels, variables, attributes)
@@ -119,11 +107,9 @@ def check_covered(testbench: Testbench) -> None:
         )
 
 
-class _Cells(NamedTuple):
-    """State variables and currents of the cells (time, row, column), an estimate of the error of x, and attributes."""
+class _Run(NamedTuple):
+    """An estimate of the error of x, and what else there is to say of a run."""
 
-    states: FloatArray
-    i_cell: FloatArray
     error: float
     attributes: Mapping[str, str] = MappingProxyType({})
 
@@ -134,28 +120,18 @@ def _device(testbench: Testbench) -> Device | ModuleDevice:
     return testbench.device.build()
 
 
-def _cells(testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray) -> _Cells:
-    """Follow the cells.
-
-    By integration, the estimate is the largest difference at any instant that a run at a coarser tolerance makes.
-    """
+def _follow(testbench: Testbench, device: Device | ModuleDevice, record: Record) -> _Run:
+    """Follow the cells and write them to the record."""
     initial = device.state_from_x(testbench.crossbar.state)
     if not testbench.crossbar.ideal:
         assert isinstance(device, Device)  # `check_covered`
-        return _wired_cells(testbench, device, initial, instants)
-    voltages = testbench.drive.voltage(instants)[:, :, None]
+        return _follow_wired(testbench, device, initial, record)
     if isinstance(device, SeparableDevice):
-        states, error = _flowing_states(testbench, device, initial, instants)
-        return _Cells(states, device.current(voltages, states), error)
-    cell = DeviceCell(device) if isinstance(device, Device) else device
-    run = cell_waveforms(cell, testbench.drive, testbench.duration, initial, instants)
-    error = float(np.abs(device.x_from_state(run.states) - device.x_from_state(run.coarse_states)).max())
-    # charges of a module add to its current; that of a device follows from its state alone, free of their error
-    current = device.current(voltages, run.states) if isinstance(device, Device) else run.current
-    return _Cells(run.states, current, error)
+        return _Run(follow_flowing(device, testbench.drive, testbench.duration, initial, record))
+    return _Run(follow_integrated(device, testbench.drive, testbench.duration, initial, record))
 
 
-def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, instants: FloatArray) -> _Cells:
+def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
     """Follow the cells behind resistive wires.
 
     What the steps add to the error grows where cells drive each other, or themselves behind a resistance, ever faster:
@@ -164,34 +140,13 @@ def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, inst
     network = Network(testbench.crossbar, testbench.shape)
     run, coarse = (
         wired_waveforms(
-            device, network, testbench.drive, testbench.duration, initial, instants, tolerance=tolerance
+            device, network, testbench.drive, testbench.duration, initial, record.instants, tolerance=tolerance
         )
         for tolerance in (WIRED_TOLERANCE, _COARSE * WIRED_TOLERANCE)
     )  # fmt: skip
     difference = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    return _Cells(run.states, run.i_cell, max(run.error, float(difference)), {"convergence": run.report})
-
-
-def _flowing_states(
-    testbench: Testbench, device: SeparableDevice, initial: FloatArray, instants: FloatArray
-) -> tuple[FloatArray, float]:
-    """State variables (time, row, column) by tabulated flow, and an estimate of the error of x.
-
-    The estimate is the largest difference at any break of any row's drive that tables half as dense make; their error
-    is sixteen times that of the tables used.
-    """
-    flows, coarse = Flows(device), Flows(device, DENSITY // 2)
-    states = np.empty((len(instants), *testbench.shape))
-    error = 0.0
-    for row in range(testbench.shape[0]):
-        drive = row_drive(testbench.drive, row)
-        # Cells of a row that start alike stay alike.
-        distinct, which = np.unique(initial[row], return_inverse=True)
-        moved, turns = row_states(flows, drive, testbench.duration, distinct, instants)
-        _, coarse_turns = row_states(coarse, drive, testbench.duration, distinct, instants[:1])
-        error = max(error, float(np.abs(device.x_from_state(turns) - device.x_from_state(coarse_turns)).max()))
-        states[:, row] = moved[:, which]
-    return states, error
+    record.write_cells(slice(None), slice(None), slice(None), run.states, run.i_cell)
+    return _Run(max(run.error, float(difference)), {"convergence": run.report})
 
 
 def _checked_instants(instants: FloatArray, duration: float) -> FloatArray:

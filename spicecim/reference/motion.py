@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.fields import FloatArray
+from spicecim.reference.flow import Flows
 from spicecim.reference.radau import basis, radau
 from spicecim.reference.stages import solve_stages
-from spicecim.reference.states import Flows
 
 _GAUSS_NODES, _GAUSS_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(4))
 _GAUSS_NODES = _GAUSS_NODES + 0.5
