@@ -51,13 +51,13 @@ def follow_flowing(
             device, _of_rows(voltages, some_rows), starts[some_rows, some], record.instants
         )  # fmt: skip
         error = max(error, part_error)
-        current = device.current(record.v_row[:, some_rows].T[:, :, None], states)
+        current = device.current(record.v_row[:, some_rows].T, states)
         if shared:
-            cells = which[some_rows, :, None] == np.arange(starts.shape[1])[some]
-            i_row = (current * cells.sum(axis=1)[:, None]).sum(axis=2).T
-            record.add_currents(some_rows, i_row, np.tensordot(current, cells.astype(float), axes=((0, 2), (0, 2))))
+            cells = (which[some_rows] == np.arange(starts.shape[1])[some, None, None]).astype(float)
+            i_row = np.einsum("krt,kr->tr", current, cells.sum(axis=2))
+            record.add_currents(some_rows, i_row, np.tensordot(current, cells, axes=((0, 1), (0, 1))))
         else:
-            record.write_cells(slice(None), some_rows, some, states.swapaxes(0, 1), current.swapaxes(0, 1))
+            record.write_cells(slice(None), some_rows, some, states.T, current.T)
     return error
 
 

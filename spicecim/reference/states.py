@@ -31,7 +31,7 @@ def row_states(
     Returns
     -------
     states : numpy.ndarray
-        State variables at the instants (row, time, device).
+        State variables at the instants (device, row, time).
     error : float
         Estimated error of x: the largest difference at any break that tables half as dense make, or the tables' own
         error where that is larger. The error of the tables half as dense is 64 times that of the tables used.
@@ -40,14 +40,15 @@ def row_states(
     fine, coarse = flows(device), flows(device, DENSITY // 2)
     segment, theta = flux.at(time)
     order, ends = _by_segment(segment, flux.total.shape[1])
-    states = np.empty((len(initial) * len(time), initial.shape[1]))
-    start, coarse_start, error = initial, initial, fine.error
+    # With time last, neighbours lie side by side in the tables too, which makes these twice as fast.
+    states = np.empty((initial.shape[1], len(initial) * len(time)))
+    start, coarse_start, error = initial.T, initial.T, fine.error
     for number, total in enumerate(flux.total.T):
         chosen = order[ends[number] : ends[number + 1]]
-        states[chosen], start = _moved(fine, start, total, chosen // len(time), theta.ravel()[chosen])
+        states[:, chosen], start = _moved(fine, start, total, chosen // len(time), theta.ravel()[chosen])
         _, coarse_start = _moved(coarse, coarse_start, total)
         error = max(error, float(np.abs(device.x_from_state(start) - device.x_from_state(coarse_start)).max()))
-    return states.reshape(len(initial), len(time), -1), error
+    return states.reshape(-1, len(initial), len(time)), error
 
 
 def _by_segment(segment: NDArray[np.int_], segments: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
@@ -66,20 +67,20 @@ def _moved(
     row: NDArray[np.int_] = _NOWHERE,
     theta: FloatArray = _NO_WAY,
 ) -> tuple[FloatArray, FloatArray]:
-    """States (instant, device) in a segment, and those (row, device) at its end.
+    """States (device, instant) in a segment, and those (device, row) at its end.
 
-    `start` (row, device) are the states at its start, over which the voltage factor, of one sign, has the integral
+    `start` (device, row) are the states at its start, over which the voltage factor, of one sign, has the integral
     `total` (row,); it is `theta` (instant,) up to instants on rows (instant,).
     """
-    states, end = start[row], start.copy()
+    states, end = start.take(row, axis=1), start.copy()
     for sign, flow in ((1.0, motions.rising), (-1.0, motions.falling)):
         moving = sign * total > 0.0
         if not moving.any():
             continue
         position = np.empty_like(start)
-        position[moving] = flow.position(start[moving])
-        end[moving] = flow.move(position[moving], sign * total[moving, None])
+        position[:, moving] = flow.position(start[:, moving])
+        end[:, moving] = flow.move(position[:, moving], sign * total[moving])
         chosen = moving[row]
         # of a series, an integral that should be zero may have either sign
-        states[chosen] = flow.move(position[row[chosen]], np.maximum(sign * theta[chosen], 0.0)[:, None])
+        states[:, chosen] = flow.move(position.take(row[chosen], axis=1), np.maximum(sign * theta[chosen], 0.0))
     return states, end
