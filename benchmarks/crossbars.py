@@ -1,8 +1,10 @@
-"""The crossbar that the benchmarks run, in ngspice and in the core."""
+"""The crossbar that the benchmarks run, in ngspice, in the core, and by what is closer to exact than either."""
 
 from __future__ import annotations
 
+import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +13,12 @@ import spicecim as sc
 from spicecim.fields import FloatArray
 from spicecim.netlist import CrossbarNetlist
 from spicecim.ngspice.run import run_netlist
+from spicecim.reference.network import Network
+from spicecim.reference.wired import wired_waveforms
+
+# The oracles are those of the tests.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from oracles import integrated_states
 
 NGSPICE_TOLERANCE = 1e-3
 """ngspice's own default of reltol. Both sides of a ratio run with it, so that 100 points are about 100 steps."""
@@ -81,3 +89,20 @@ def difference(one: Run, other: Run) -> float:
 def off_peak(currents: FloatArray, exact: FloatArray) -> float:
     """Largest difference of currents at the same instants, relative to the peak of all."""
     return float(np.abs(currents - exact).max() / np.abs(exact).max())
+
+
+def exact_currents(bench: sc.Testbench, columns: FloatArray | slice, instants: FloatArray) -> FloatArray:
+    """Currents (instant, column) of some columns with ideal wires, from cells that DOP853 integrates."""
+    device = bench.device.build()
+    states = integrated_states(device, bench.drive, device.state_from_x(bench.crossbar.state[:, columns]), instants)
+    return device.current(bench.drive.voltage(instants)[:, :, None], states).sum(axis=1)
+
+
+def converged(bench: sc.Testbench, instants: FloatArray, tolerance: float = 1e-9) -> FloatArray:
+    """Column currents (instant, column) behind resistive wires by the core at a tighter tolerance."""
+    device = bench.device.build()
+    waveforms = wired_waveforms(
+        device, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
+        device.state_from_x(bench.crossbar.state), instants, tolerance=tolerance,
+    )  # fmt: skip
+    return waveforms.i_cell.sum(axis=1)

@@ -19,7 +19,7 @@ class Figure(NamedTuple):
     """A measured figure: what, its value, and what it was asked to be."""
 
     what: str
-    value: float
+    value: float | None
     unit: str
     wanted: str = ""
     met: bool = True
@@ -33,6 +33,11 @@ def at_least(what: str, value: float, unit: str, wanted: float) -> Figure:
 def at_most(what: str, value: float, unit: str, wanted: float) -> Figure:
     """Return a figure that should not be above what is wanted; what is no number is not met."""
     return Figure(what, float(value), unit, f"at most {wanted:g}", bool(value <= wanted))
+
+
+def not_measured(what: str, wanted: str) -> Figure:
+    """Return a figure that could not be had; `what` says why."""
+    return Figure(what, None, "", wanted, False)
 
 
 def seconds(action: Callable[[], Any], repeats: int = 1) -> float:
@@ -49,8 +54,11 @@ def table(figures: list[Figure]) -> str:
     """The figures in Markdown."""
     lines = ["| | measured | wanted | |", "|---|---|---|---|"]
     for figure in figures:
-        verdict = "" if not figure.wanted else "met" if figure.met else "missed"
-        lines.append(f"| {figure.what} | {figure.value:.3g} {figure.unit} | {figure.wanted} | {verdict} |")
+        if figure.value is None:
+            value, verdict = "", "not measured"
+        else:
+            value, verdict = f"{figure.value:.3g} {figure.unit}", "met" if figure.met else "missed"
+        lines.append(f"| {figure.what} | {value} | {figure.wanted} | {verdict if figure.wanted else ''} |")
     return "\n".join(lines)
 
 
