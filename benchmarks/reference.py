@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from crossbars import NGSPICE_TOLERANCE, converged, crossbar, exact_currents, fastest, off_peak, run, run_core
 from figures import Figure, at_least, at_most, measure, not_measured, seconds
-from oracles import joglekar, operating_point, sine_flux
+from oracles import joglekar, joglekar_conductance, operating_point, sine_flux
 from scipy.special import logit
 
 import spicecim as sc
@@ -181,13 +181,12 @@ def joglekar_errors(frequency: float, x0: float) -> tuple[float, float, float]:
     waveforms = sc.simulate(bench, "reference", time=instants)
     x, current = waveforms["x"].values[:, 0, 0], waveforms["i_column"].values[:, 0]
     _, exact, resistance = joglekar(device, x0, sine_flux(1.0, frequency, instants))
-    exact_current = waveforms["v_row"].values[:, 0] / resistance
-    half = sine_flux(1.0, frequency, [0.5 / frequency])
-    mean = 2.0 * joglekar(device, x0, half)[0][0]
+    voltage = waveforms["v_row"].values[:, 0]
+    conductance = weights @ np.abs(current) / (weights @ np.abs(voltage))
     return (
         float(np.abs(x - exact).max()),
-        off_peak(current, exact_current),
-        float(abs(weights @ np.abs(current) / mean - 1.0)),
+        off_peak(current, voltage / resistance),
+        float(abs(conductance / joglekar_conductance(device, x0, 1.0, frequency) - 1.0)),
     )
 
 

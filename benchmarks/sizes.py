@@ -26,8 +26,8 @@ ENGINES = ("native ngspice", "core")
 SIZES = (8, 16, 32, 64, 128)
 BUDGET = 60.0
 """Longest a run may take (s)."""
-GROWTH = 8.0
-"""The next size takes at most so many times as long."""
+GROWTH = 4.0
+"""The next size takes about so many times as long: the cells are four times as many."""
 EXACT_COLUMNS = 2
 """Columns with ideal wires whose error is measured; they do not know of each other."""
 

@@ -66,6 +66,13 @@ def joglekar(device: LinearDrift, x0: float, fluxes: list[mpmath.mpf]) -> tuple[
     return np.array(charges), np.array(states), np.array(resistances)
 
 
+def joglekar_conductance(device: LinearDrift, x0: float, amplitude: float, frequency: float) -> float:
+    """Mean |i| over mean |v| (S) of the first cycle of a sine: the charge over the flux of half of it."""
+    flux = sine_flux(amplitude, frequency, [0.5 / frequency])
+    (charge,), _, _ = joglekar(device, x0, flux)
+    return float(charge / float(flux[0]))
+
+
 def integrated_states(
     device: Device, drive: Drive, initial: FloatArray, time: FloatArray, *, tolerance: float = 1e-13
 ) -> FloatArray:
@@ -90,14 +97,13 @@ def _integrated_row(
     state = distinct
     for start, end in itertools.pairwise(breaks):
         inside = (time >= start) & (time <= end)
-        middle = float(device.rate(drive.voltage(np.array([0.5 * (start + end)])), state[:, None]).__abs__().max())
-        if middle == 0.0:
-            states[inside] = state
+        if not device.rate(drive.voltage(np.array([0.5 * (start + end)]))[0], state).any():
+            states[inside] = state  # below its thresholds
             continue
         found = solve_ivp(
             lambda t, s: device.rate(drive.voltage(np.array([t]))[0], s),
             (start, end), state, method="DOP853", t_eval=np.union1d(time[inside], [end]), rtol=tolerance,
-            atol=tolerance, max_step=(end - start) / 8,
+            atol=tolerance, max_step=(end - start) / 32,
         )  # fmt: skip
         if not found.success:
             raise ArithmeticError(found.message)

@@ -1,0 +1,85 @@
+"""The engines against each other, and against Tellegen's theorem, on testbenches that hypothesis draws."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_network import PARASITICS
+from test_oracles import PRESETS
+
+from spicecim.engines import simulate
+from spicecim.measure import compare
+from spicecim.testbench import Testbench
+
+TOLERANCE = 1e-4
+"""Of each column's peak. The time steps of ngspice decide, at 400 points a period and a tolerance of 1e-8: some 1e-5 at
+the thresholds of devices, and more where a device switches within a few steps (see docs/accuracy.md)."""
+
+
+def drive_of(draw, kind, rows, amplitude, frequency):
+    """A drive of a kind that takes the devices through both polarities."""
+    volts = st.lists(st.floats(0.5, 1.0), min_size=rows, max_size=rows)
+    high, low = (amplitude * np.array(draw(volts)) for _ in range(2))
+    period = 1 / frequency
+    if kind == "sine":
+        faster = draw(st.lists(st.sampled_from([1.0, 1.5, 2.0]), min_size=rows, max_size=rows))
+        phase = draw(st.lists(st.floats(0, 6), min_size=rows, max_size=rows))
+        return {"kind": kind, "amplitude": high, "frequency": frequency * np.array(faster), "phase": phase}
+    if kind == "pulse":
+        return {
+            "kind": kind, "low": -low, "high": high, "delay": 0.1 * period, "rise": 0.1 * period,
+            "fall": 0.2 * period, "width": 0.3 * period, "period": period,
+        }  # fmt: skip
+    shape = np.stack([0 * high, high, 0.5 * high, -low, 0 * high], axis=1)
+    return {"kind": kind, "time": period * np.array([0, 0.2, 0.5, 0.8, 1.0]), "voltages": shape}
+
+
+@st.composite
+def crossbars(draw):
+    """Up to 4 x 4 devices of any preset but those that switch at once, any drive, each resistance present or not."""
+    model, preset = draw(st.sampled_from(sorted(PRESETS)))
+    amplitude, frequency = PRESETS[model, preset]
+    rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 4))
+    present = draw(st.lists(st.booleans(), min_size=4, max_size=4))
+    # of a device's low resistance, a hundredth to a twentieth
+    ohm = 0.01 * draw(st.floats(1, 5)) * {"jo": 1e6, "miao": 30.0}.get(preset, 100.0)
+    kind = draw(st.sampled_from(["sine", "pulse", "samples"]))
+    states = np.random.default_rng(draw(st.integers(0, 2**16))).uniform(0.1, 0.8, (rows, columns))
+    return Testbench.from_dict(
+        {
+            "device": {"model": model, "preset": preset},
+            "crossbar": {
+                "state": states,
+                **{name: ohm for name, there in zip(PARASITICS, present, strict=True) if there},
+            },
+            "drive": drive_of(draw, kind, rows, amplitude, frequency),
+            "analysis": {"probe": "cells", "points_per_period": 400, "tolerance": 1e-8},
+        }
+    )
+
+
+@settings(deadline=None, max_examples=12, derandomize=True, database=None)
+@given(crossbars())
+def test_the_engines_agree(bench):
+    spice = simulate(bench, "ngspice")
+    reference = simulate(bench, "reference", time=spice["time"].values)
+    assert compare(spice, reference).worst < TOLERANCE
+    np.testing.assert_allclose(reference["x"], spice["x"], atol=TOLERANCE)
+
+
+@settings(deadline=None, max_examples=12, derandomize=True, database=None)
+@given(crossbars())
+def test_at_every_instant_the_drivers_power_is_what_cells_and_resistances_take(bench):
+    run = simulate(bench, "reference", time=np.linspace(0, bench.duration, 31))
+    crossbar = bench.crossbar
+    delivered = (run["v_row"] * run["i_row"]).sum("row")
+    taken = (run["v_cell"] * run["i_cell"]).sum(["row", "column"])
+    taken = taken + crossbar.source_resistance * (run["i_row"] ** 2).sum("row")
+    taken = taken + crossbar.sense_resistance * (run["i_column"] ** 2).sum("column")
+    # of a segment, the square of the current that passes it, which is that of the cells beyond it
+    onwards = run["i_cell"].values[:, :, ::-1].cumsum(axis=2)
+    downwards = run["i_cell"].values.cumsum(axis=1)
+    taken = taken + crossbar.wire_row * (onwards**2).sum(axis=(1, 2))
+    taken = taken + crossbar.wire_column * (downwards**2).sum(axis=(1, 2))
+    np.testing.assert_allclose(taken, delivered, atol=1e-11 * float(abs(delivered).max()))
+    into = run["i_row"].sum("row")
+    np.testing.assert_allclose(into, run["i_column"].sum("column"), atol=1e-12 * float(abs(into).max()))
