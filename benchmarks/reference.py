@@ -28,7 +28,7 @@ from spicecim.reference.network import LinearCrossbar, Network, solve_static
 from spicecim.testbench import Analysis, Crossbar
 
 PEERS = Path(__file__).resolve().parents[1] / "out" / "peers"
-GET_PEER = f"{sys.executable} -m pip install --no-deps --target {PEERS} badcrossbar pathvalidate"
+GET_PEER = ".venv/bin/python -m pip install --no-deps --target out/peers badcrossbar pathvalidate"
 """What badcrossbar also asks for, cairo above all, draws its figures: it computes without."""
 
 DEFAULT_TOLERANCE = Analysis().tolerance

@@ -1,6 +1,7 @@
 """The engines against each other, and against Tellegen's theorem, on testbenches that hypothesis draws."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_network import PARASITICS
@@ -10,9 +11,11 @@ from spicecim.engines import simulate
 from spicecim.measure import compare
 from spicecim.testbench import Testbench
 
-TOLERANCE = 1e-4
-"""Of each column's peak. The time steps of ngspice decide, at 400 points a period and a tolerance of 1e-8: some 1e-5 at
-the thresholds of devices, and more where a device switches within a few steps (see docs/accuracy.md)."""
+TOLERANCE = 5e-5
+"""Of each column's peak, and of x. The time steps of ngspice decide: at 400 points a period and a tolerance of 1e-8,
+about 1e-5 at the thresholds of devices."""
+AT_STOPS = {"max": 2e-3, "rms": 5e-5, "x": 3e-4}
+"""Where a state meets a hard stop, the step of ngspice on which it does decides: the current is off at that instant."""
 
 
 def drive_of(draw, kind, rows, amplitude, frequency):
@@ -34,9 +37,8 @@ def drive_of(draw, kind, rows, amplitude, frequency):
 
 
 @st.composite
-def crossbars(draw):
-    """Up to 4 x 4 devices of any preset but those that switch at once, any drive, each resistance present or not."""
-    model, preset = draw(st.sampled_from(sorted(PRESETS)))
+def crossbars(draw, model, preset):
+    """Up to 4 x 4 devices of a preset, any drive, each resistance present or not."""
     amplitude, frequency = PRESETS[model, preset]
     rows, columns = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     present = draw(st.lists(st.booleans(), min_size=4, max_size=4))
@@ -57,18 +59,29 @@ def crossbars(draw):
     )
 
 
-@settings(deadline=None, max_examples=12, derandomize=True, database=None)
-@given(crossbars())
-def test_the_engines_agree(bench):
+@pytest.mark.parametrize(("model", "preset"), PRESETS)
+@settings(deadline=None, max_examples=4, derandomize=True, database=None)
+@given(data=st.data())
+def test_the_engines_agree(model, preset, data):
+    bench = data.draw(crossbars(model, preset))
     spice = simulate(bench, "ngspice")
     reference = simulate(bench, "reference", time=spice["time"].values)
-    assert compare(spice, reference).worst < TOLERANCE
-    np.testing.assert_allclose(reference["x"], spice["x"], atol=TOLERANCE)
+    found = compare(spice, reference)
+    off = float(abs(reference["x"] - spice["x"]).max())
+    if bench.device.build().stops():
+        assert found.worst < AT_STOPS["max"]
+        assert found.rms_error.max() < AT_STOPS["rms"]
+        assert off < AT_STOPS["x"]
+    else:
+        assert found.worst < TOLERANCE
+        assert off < TOLERANCE
 
 
-@settings(deadline=None, max_examples=12, derandomize=True, database=None)
-@given(crossbars())
-def test_at_every_instant_the_drivers_power_is_what_cells_and_resistances_take(bench):
+@pytest.mark.parametrize(("model", "preset"), PRESETS)
+@settings(deadline=None, max_examples=4, derandomize=True, database=None)
+@given(data=st.data())
+def test_at_every_instant_the_drivers_power_is_what_cells_and_resistances_take(model, preset, data):
+    bench = data.draw(crossbars(model, preset))
     run = simulate(bench, "reference", time=np.linspace(0, bench.duration, 31))
     crossbar = bench.crossbar
     delivered = (run["v_row"] * run["i_row"]).sum("row")
