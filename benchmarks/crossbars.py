@@ -103,6 +103,6 @@ def converged(bench: sc.Testbench, instants: FloatArray, tolerance: float = 1e-9
     device = bench.device.build()
     waveforms = wired_waveforms(
         device, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
-        device.state_from_x(bench.crossbar.state), instants, tolerance=tolerance,
+        device.state_from_x(bench.crossbar.state), np.minimum(instants, bench.duration), tolerance=tolerance,
     )  # fmt: skip
     return waveforms.i_cell.sum(axis=1)

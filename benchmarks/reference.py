@@ -200,7 +200,7 @@ def importing() -> list[Figure]:
     ):
         code = f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
         command = [sys.executable, "-c", code]
-        taken = min(float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(5))
+        taken = min(float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(3))
         title = f"{what}, in a fresh process"
         figures.append(Figure(title, taken, "s") if figures else at_most(title, taken, "s", 0.5))
     return figures

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from test_network import PARASITICS
 from test_oracles import PRESETS
@@ -18,8 +18,15 @@ AT_STOPS = {"max": 2e-3, "rms": 5e-5, "x": 3e-4}
 """Where a state meets a hard stop, the step of ngspice on which it does decides: the current is off at that instant."""
 
 
+FEW = settings(deadline=None, max_examples=4, derandomize=True, database=None, phases=[Phase.generate])
+"""The same every time, and a failure is reported as drawn: to look for a smaller one takes minutes of simulation."""
+
+
 def drive_of(draw, kind, rows, amplitude, frequency):
-    """A drive of a kind that takes the devices through both polarities."""
+    """A drive of a kind.
+
+    Pulses start from 0 V: behind wires, a full voltage at time 0 makes the first step of ngspice up to 3 % of x wrong.
+    """
     volts = st.lists(st.floats(0.5, 1.0), min_size=rows, max_size=rows)
     high, low = (amplitude * np.array(draw(volts)) for _ in range(2))
     period = 1 / frequency
@@ -28,9 +35,10 @@ def drive_of(draw, kind, rows, amplitude, frequency):
         phase = draw(st.lists(st.floats(0, 6), min_size=rows, max_size=rows))
         return {"kind": kind, "amplitude": high, "frequency": frequency * np.array(faster), "phase": phase}
     if kind == "pulse":
+        high = high * draw(st.sampled_from([-1.0, 1.0]))
         return {
-            "kind": kind, "low": -low, "high": high, "delay": 0.1 * period, "rise": 0.1 * period,
-            "fall": 0.2 * period, "width": 0.3 * period, "period": period,
+            "kind": kind, "high": high, "delay": 0.1 * period, "rise": 0.1 * period, "fall": 0.2 * period,
+            "width": 0.3 * period, "period": period,
         }  # fmt: skip
     shape = np.stack([0 * high, high, 0.5 * high, -low, 0 * high], axis=1)
     return {"kind": kind, "time": period * np.array([0, 0.2, 0.5, 0.8, 1.0]), "voltages": shape}
@@ -60,7 +68,7 @@ def crossbars(draw, model, preset):
 
 
 @pytest.mark.parametrize(("model", "preset"), PRESETS)
-@settings(deadline=None, max_examples=4, derandomize=True, database=None)
+@FEW
 @given(data=st.data())
 def test_the_engines_agree(model, preset, data):
     bench = data.draw(crossbars(model, preset))
@@ -78,7 +86,7 @@ def test_the_engines_agree(model, preset, data):
 
 
 @pytest.mark.parametrize(("model", "preset"), PRESETS)
-@settings(deadline=None, max_examples=4, derandomize=True, database=None)
+@FEW
 @given(data=st.data())
 def test_at_every_instant_the_drivers_power_is_what_cells_and_resistances_take(model, preset, data):
     bench = data.draw(crossbars(model, preset))
