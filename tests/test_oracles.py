@@ -86,10 +86,12 @@ def test_a_column_behind_a_resistance_is_at_the_voltage_of_millman(rows, ohm, se
     np.testing.assert_allclose(row.i_column, g * node, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("model", "preset"), [("yakopcic", "oblea"), ("linear_drift", "joglekar")])
-def test_the_error_of_the_integrator_follows_its_tolerance(model, preset):
+@pytest.mark.parametrize(
+    ("model", "preset", "amplitude", "frequency"),
+    [("yakopcic", "oblea", 0.45, 100.0), ("linear_drift", "joglekar", 1.0, 2.0)],
+)
+def test_the_error_of_the_integrator_follows_its_tolerance(model, preset, amplitude, frequency):
     """The error falls in proportion to the tolerance, at which the longest step no longer decides."""
-    amplitude, frequency = PRESETS[model, preset]
     device, initial = make_device(model, preset), np.array([0.1, 0.3, 0.5, 0.7])
     drive = SineDrive(amplitude=amplitude, frequency=frequency).for_rows(1)
     time = np.linspace(0, 1 / frequency, 41)
