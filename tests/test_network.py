@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import operating_point
 
 from spicecim.errors import ConvergenceError, InputError
-from spicecim.ngspice.run import run_netlist
 from spicecim.reference.network import solve_static
 from spicecim.testbench import Crossbar
 
@@ -106,36 +106,6 @@ def test_tellegen(network):
         resistances["sense_resistance"] * (found.i_column**2).sum(),
     ]  # fmt: skip
     assert sum(taken) == pytest.approx(v @ found.i_row, rel=1e-9)
-
-
-def operating_point(g, v, wire_row=0.0, wire_column=0.0, source_resistance=0.0, sense_resistance=0.0):
-    """Column currents by ngspice; what has no resistance is one node."""
-    rows, columns = g.shape
-    lines = ["resistors as cells"]
-    for row in range(rows):
-        lines.append(f"V{row} in_{row} 0 {float(v[row])!r}")
-        node = f"in_{row}"
-        if source_resistance:
-            lines.append(f"Rsource_{row} {node} feed_{row} {source_resistance}")
-            node = f"feed_{row}"
-        for column in range(columns):
-            if wire_row:
-                lines.append(f"Rrow_{row}_{column} {node} row_{row}_{column} {wire_row}")
-                node = f"row_{row}_{column}"
-            into = f"col_{row}_{column}" if wire_column else f"out_{column}"
-            lines.append(f"Rcell_{row}_{column} {node} {into} {float(1 / g[row, column])!r}")
-            if wire_column:
-                after = f"col_{row + 1}_{column}" if row + 1 < rows else f"out_{column}"
-                lines.append(f"Rcolumn_{row}_{column} {into} {after} {wire_column}")
-    for column in range(columns):
-        sense = f"sense_{column}" if sense_resistance else f"out_{column}"
-        if sense_resistance:
-            lines.append(f"Rsense_{column} out_{column} {sense} {sense_resistance}")
-        lines.append(f"Vsense_{column} {sense} 0 0")
-    lines += [".options reltol=1e-12 abstol=1e-24 vntol=1e-18 klu", ".op", ".end"]
-    names = [f"i(vsense_{column})" for column in range(columns)]
-    vectors = run_netlist("\n".join(lines) + "\n", names).vectors
-    return np.array([vectors[name][0] for name in names])
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])
