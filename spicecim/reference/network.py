@@ -19,6 +19,7 @@ A factorisation for other conductances than the present ones corrects v too, in 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +29,15 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
+from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
 from spicecim.testbench import Crossbar
 
 _RESIDUAL = 1e-11
 """Residual of a static solution relative to its largest voltage."""
 _CORRECTIONS = 6
 """Most corrections of a static solution; one nearly always does."""
+_DENSE = 8_000_000
+"""Most numbers in the dense blocks of a `LadderFactors`: beyond, a sparse factorisation is faster and takes less."""
 _TOO_FAR_APART = "the resistances of wires, drivers, sense nodes and cells are too far apart for the digits of a float"
 
 
@@ -141,7 +145,7 @@ class Network:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
         return v_cell - self.voltage_at_rows(v_row, i_cell) + self.voltage_at_columns(i_cell)
 
-    def factorise(self, conductance: FloatArray) -> Factors:
+    def factorise(self, conductance: FloatArray) -> Factors | LadderFactors:
         """Factorise the nodal equations with (differential) conductances (row, column) of the cells.
 
         Raises
@@ -149,8 +153,13 @@ class Network:
         ConvergenceError
             If the conductances are too far apart for the digits of a float.
         """
-        if not self.nodes:
-            return Factors(self, conductance, None)
+        if not self.nodes or conductance.size * min(self.shape) <= _DENSE:
+            crossbar = self._crossbar
+            rows = Wire(crossbar.wire_row, crossbar.source_resistance)
+            columns = Wire(crossbar.wire_column, crossbar.sense_resistance)
+            # a device whose current falls with its voltage makes equations that pivots alone can solve
+            with suppress(NotPositive):
+                return LadderFactors(rows, columns, conductance)
         values = self._cells.sign * conductance.ravel()[self._cells.element]
         data = self._fixed + np.bincount(self._cell_slots, values, minlength=len(self._fixed))
         matrix = csc_array((data, self._indices, self._starts), shape=(self.nodes, self.nodes))
@@ -165,7 +174,7 @@ class Network:
 class Factors:
     """The factorised network at some conductances of the cells."""
 
-    def __init__(self, network: Network, conductance: FloatArray, factors: SuperLU | None) -> None:
+    def __init__(self, network: Network, conductance: FloatArray, factors: SuperLU) -> None:
         self._network, self._conductance, self._factors = network, conductance, factors
 
     def correction(self, residual: FloatArray) -> FloatArray:
@@ -173,8 +182,6 @@ class Factors:
 
         Both are (..., row, column).
         """
-        if self._factors is None:
-            return residual
         incidence = self._network.incidence
         currents = (self._conductance * residual).reshape(-1, incidence.shape[1])
         potentials = self._factors.solve(incidence @ currents.T)
