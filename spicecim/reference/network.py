@@ -30,6 +30,7 @@ from scipy.sparse.linalg import SuperLU, splu
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
 from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
+from spicecim.reference.threads import one_thread
 from spicecim.testbench import Crossbar
 
 _RESIDUAL = 1e-11
@@ -145,6 +146,7 @@ class Network:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
         return v_cell - self.voltage_at_rows(v_row, i_cell) + self.voltage_at_columns(i_cell)
 
+    @one_thread
     def factorise(self, conductance: FloatArray) -> Factors | LadderFactors:
         """Factorise the nodal equations with (differential) conductances (row, column) of the cells.
 
@@ -203,6 +205,7 @@ class LinearCrossbar:
         self._network, self._conductance = network, conductance
         self._factors = network.factorise(conductance)
 
+    @one_thread
     def solve(self, v_row: FloatArray) -> StaticSolution:
         """Solve for voltages of the row drivers (..., row), volt.
 
