@@ -7,12 +7,15 @@ import numpy as np
 from spicecim.devices import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.network import Network
+from spicecim.reference.ladder import LadderFactors
+from spicecim.reference.network import Factors, Network
 
 BALANCED = 1e-12
 """Last change of the voltages at the instants asked for, relative to the drive's largest voltage."""
 SLOW = 0.05
 """Ratio of successive changes from which on the network is factorised anew."""
+_TOO_SLOW = 0.3
+"""The same for instants asked for, which spread over several steps."""
 ROUNDS = 25
 """Most corrections by one factorisation."""
 _NEWTON_STEPS, _MOST_CUTS = 100, 20
@@ -37,6 +40,7 @@ class Balance:
 
     def __init__(self, device: Device, network: Network, scale: float) -> None:
         self._device, self._network, self._scale = device, network, scale
+        self._factors: Factors | LadderFactors
         self.factorisations = self.solutions = 0
 
     def factorise(self, v: FloatArray, states: FloatArray) -> None:
@@ -56,7 +60,17 @@ class Balance:
         return self._factors.correction(self.residual(drive, v, states))
 
     def solve_all(self, drive: FloatArray, v: FloatArray, states: FloatArray, instants: FloatArray) -> None:
-        """Correct voltages `v` (instant, row, column) that are nearly right until the network is in balance."""
+        """Correct voltages `v` (instant, row, column) that are nearly right until the network is in balance.
+
+        The factors stay as they were: the instants asked for shall not change the steps.
+        """
+        factors = self._factors
+        try:
+            self._solve_all(drive, v, states, instants)
+        finally:
+            self._factors = factors
+
+    def _solve_all(self, drive: FloatArray, v: FloatArray, states: FloatArray, instants: FloatArray) -> None:
         allowed, before = BALANCED * self._scale, np.inf
         for _ in range(ROUNDS):
             change = self.correction(drive, v, states)
@@ -68,7 +82,7 @@ class Balance:
             # a rate once seen bounds the next change
             if largest * min(max(ratio, 1e-3), 1.0) <= allowed and (np.isfinite(before) or largest <= allowed):
                 return
-            if ratio > SLOW:
+            if ratio > _TOO_SLOW:
                 self.factorise(v[len(v) // 2], states[len(v) // 2])
             before = largest
         for number, instant in enumerate(instants):

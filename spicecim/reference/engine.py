@@ -19,7 +19,6 @@ from spicecim.reference.cells import cell_waveforms
 from spicecim.reference.excitation import row_drive
 from spicecim.reference.network import Network
 from spicecim.reference.states import DENSITY, Flows, row_states
-from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
 from spicecim.reference.wired import wired_waveforms
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
@@ -27,10 +26,6 @@ from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
 
 NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
-
-
-_COARSE = 30.0
-"""Ratio of the tolerances of the two runs that are compared behind resistive wires."""
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
@@ -156,20 +151,10 @@ def _cells(testbench: Testbench, device: Device | ModuleDevice, instants: FloatA
 
 
 def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, instants: FloatArray) -> _Cells:
-    """Follow the cells behind resistive wires.
-
-    What the steps add to the error grows where cells drive each other, or themselves behind a resistance, ever faster:
-    a run at a coarser tolerance shows it.
-    """
+    """Follow the cells behind resistive wires."""
     network = Network(testbench.crossbar, testbench.shape)
-    run, coarse = (
-        wired_waveforms(
-            device, network, testbench.drive, testbench.duration, initial, instants, tolerance=tolerance
-        )
-        for tolerance in (WIRED_TOLERANCE, _COARSE * WIRED_TOLERANCE)
-    )  # fmt: skip
-    difference = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    return _Cells(run.states, run.i_cell, max(run.error, float(difference)), {"convergence": run.report})
+    run = wired_waveforms(device, network, testbench.drive, testbench.duration, initial, instants)
+    return _Cells(run.states, run.i_cell, run.error, {"convergence": run.report})
 
 
 def _flowing_states(
