@@ -305,7 +305,7 @@ class _Run:
             states = self._states(rule, v, length, self._state, places[1:])
             change = balance.correction(driven[1:], tried[1:], states)
             largest = _largest(change[1::2] if everywhere else change)
-            rate = largest / before
+            rate = largest / before if before else 0.0
             if rate > 0.9 and fresh:
                 raise _NoConvergence
             if rate > SLOW and not fresh and rate * largest > allowed:
