@@ -46,8 +46,11 @@ class Interpolation:
         """The nodes and the middles between them."""
         self.nodes = self.samples if between else nodes
         self._degree = len(self.nodes) - 1
-        self.fit = np.asarray(np.linalg.inv(basis(self.nodes, self._degree)))
-        """Legendre coefficients (degree + 1, node) by the values at the nodes."""
+        self._fit = np.asarray(np.linalg.inv(basis(self.nodes, self._degree)))
+        units = [legendre.leg2poly(np.eye(order + 1)[order]) for order in range(self._degree + 1)]
+        powers = np.stack([np.pad(unit, (0, self._degree + 1 - len(unit))) for unit in units], axis=1)
+        self.powers = np.asarray(powers @ self._fit)
+        """Coefficients (degree + 1, node) of the powers of ``2 place - 1`` by the values at the nodes."""
         self._integrals = 0.5 * legendre.legint(np.eye(self._degree + 1), lbnd=-1)
         self._known: dict[tuple[bool, bytes], FloatArray] = {}
 
@@ -66,7 +69,7 @@ class Interpolation:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
             matrix = basis(places, self._degree + 1) @ self._integrals if integrated else basis(places, self._degree)
-            self._known[key] = np.asarray(matrix @ self.fit)
+            self._known[key] = np.asarray(matrix @ self._fit)
         return self._known[key]
 
 
@@ -128,12 +131,9 @@ class Motion:
         """
         samples = rule.values(rule.samples) @ v
         lowest, highest = (np.searchsorted(self._levels, end) for end in (samples.min(axis=0), samples.max(axis=0)))
-        crosses = lowest != highest
-        states = np.empty((len(places), len(start)))
-        smooth = ~crosses
-        theta = length * (rule.integrals(places) @ self._device.voltage_factor(v[:, smooth]))
-        states[:, smooth] = self._advance(start[smooth], theta)
-        if crosses.any():
+        crosses = np.flatnonzero(lowest != highest)
+        states = self._advance(start, length * (rule.integrals(places) @ self._device.voltage_factor(v)))
+        if len(crosses):
             states[:, crosses] = self._across(rule, v[:, crosses], length, start[crosses], places)
         return states
 
@@ -142,8 +142,8 @@ class Motion:
         direction = np.sign(theta[-1])
         states = np.repeat(start[None], len(theta), axis=0)
         for sign, flow in ((1.0, self._flows.rising), (-1.0, self._flows.falling)):
-            moving = direction == sign
-            if moving.any():
+            moving = np.flatnonzero(direction == sign)
+            if len(moving):
                 # of a polynomial, an integral that should be zero may have either sign
                 way = np.maximum(sign * theta[:, moving], 0.0)
                 states[:, moving] = flow.move(flow.position(start[moving]), way)
@@ -165,7 +165,7 @@ class Motion:
         turned = np.zeros(parts.shape)  # after a change of sign
         if len(interval):
             crossed = self._crossed(
-                rule.fit @ v[:, device], edges[interval], edges[interval + 1], sides[interval, device],
+                rule.powers @ v[:, device], edges[interval], edges[interval + 1], sides[interval, device],
                 sides[interval + 1, device],
             )  # fmt: skip
             parts[interval, device], turned[interval, device] = length * crossed
@@ -185,7 +185,7 @@ class Motion:
     ) -> FloatArray:
         """Integrals (2, interval) of the voltage factor over intervals in which polynomials pass levels.
 
-        Before and after the change of sign, if there is one. `polynomial` is (coefficient, interval); `first` and
+        Before and after the change of sign, if there is one. `polynomial` is as for `_evaluate`; `first` and
         `last` count the levels below it at the ends (interval,).
         """
         most = int(np.abs(last - first).max())
@@ -194,7 +194,7 @@ class Motion:
         numbers = np.where(last > first, first + passed, first - 1 - passed)
         levels = self._levels[numbers]
         low, high = _evaluate(polynomial, begin), _evaluate(polynomial, end)
-        slope: FloatArray = np.asarray(2.0 * legendre.legder(polynomial, axis=0), dtype=float)
+        slope = 2.0 * np.arange(1, len(polynomial))[:, None] * polynomial[1:]
         root = np.asarray(begin + (end - begin) * (levels - low) / (high - low))
         for _ in range(_REFINEMENTS):
             steepness = _evaluate(slope, root)
@@ -213,6 +213,8 @@ class Motion:
     def _by_turns(self, start: FloatArray, parts: FloatArray) -> FloatArray:
         """States (part, device) after successive integrals (part, device) of either sign."""
         sign = np.sign(parts)
+        if np.abs(sign.min(axis=0) - sign.max(axis=0)).max() < 2.0:
+            return self._advance(start, np.cumsum(parts, axis=0))
         last = np.maximum.accumulate(np.where(sign != 0, np.arange(len(parts))[:, None], 0), axis=0)
         sign = np.take_along_axis(sign, last, axis=0)
         turns = np.cumsum(sign[1:] * sign[:-1] < 0, axis=0)
@@ -227,5 +229,9 @@ class Motion:
 
 
 def _evaluate(polynomial: FloatArray, places: FloatArray) -> FloatArray:
-    """Values (..., interval) of polynomials (coefficient, interval) at places (..., interval)."""
-    return np.asarray(legendre.legval(2.0 * places - 1.0, polynomial, tensor=False), dtype=float)
+    """Values (..., interval) of polynomials (power of ``2 place - 1``, interval) at places (..., interval)."""
+    centred = 2.0 * places - 1.0
+    values = np.broadcast_to(polynomial[-1], places.shape)
+    for coefficient in polynomial[-2::-1]:
+        values = values * centred + coefficient
+    return values
