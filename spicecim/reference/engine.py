@@ -19,7 +19,7 @@ from spicecim.reference.cells import cell_waveforms
 from spicecim.reference.excitation import row_drive
 from spicecim.reference.network import Network
 from spicecim.reference.states import DENSITY, Flows, row_states
-from spicecim.reference.wired import wired_waveforms
+from spicecim.reference.wired import follow_wired
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
@@ -45,8 +45,8 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     -------
     xarray.Dataset
         Waveforms. Attribute ``state_error`` is an estimate of the error of x, measured against tables half as dense
-        or, where a device's rate does not separate or wires are resistive, a run at a coarser tolerance. With
-        resistive wires, attribute ``convergence`` says how the network was solved.
+        or, where a device's rate does not separate, a run at a coarser tolerance; with resistive wires, what the
+        estimated errors of all steps come to. There, attribute ``convergence`` says how the network was solved.
 
     Raises
     ------
@@ -67,10 +67,12 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     v_row = testbench.drive.voltage(instants)
     with np.errstate(over="ignore", invalid="ignore"):
         cells = _cells(testbench, device, instants)
-    if not np.isfinite(cells.i_cell).all():
+    if not (np.isfinite(cells.i_row).all() and np.isfinite(cells.i_column).all()):
         raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
-    variables = {"v_row": v_row, "i_row": cells.i_cell.sum(axis=2), "i_column": cells.i_cell.sum(axis=1)}
+    variables = {"v_row": v_row, "i_row": cells.i_row, "i_column": cells.i_column}
     if testbench.analysis.probe == "cells":
+        assert cells.states is not None
+        assert cells.i_cell is not None
         network = Network(testbench.crossbar, testbench.shape)
         v_row_node = network.voltage_at_rows(v_row, cells.i_cell)
         v_column_node = network.voltage_at_columns(cells.i_cell)
@@ -115,12 +117,21 @@ def check_covered(testbench: Testbench) -> None:
 
 
 class _Cells(NamedTuple):
-    """State variables and currents of the cells (time, row, column), an estimate of the error of x, and attributes."""
+    """Currents of the rows (time, row) and columns (time, column), an estimate of the error of x, and attributes.
 
-    states: FloatArray
-    i_cell: FloatArray
+    State variables and currents of the cells (time, row, column) too, unless they are not asked for.
+    """
+
+    i_row: FloatArray
+    i_column: FloatArray
+    states: FloatArray | None
+    i_cell: FloatArray | None
     error: float
     attributes: Mapping[str, str] = MappingProxyType({})
+
+
+def _summed(states: FloatArray, i_cell: FloatArray, error: float) -> _Cells:
+    return _Cells(i_cell.sum(axis=2), i_cell.sum(axis=1), states, i_cell, error)
 
 
 def _device(testbench: Testbench) -> Device | ModuleDevice:
@@ -141,20 +152,31 @@ def _cells(testbench: Testbench, device: Device | ModuleDevice, instants: FloatA
     voltages = testbench.drive.voltage(instants)[:, :, None]
     if isinstance(device, SeparableDevice):
         states, error = _flowing_states(testbench, device, initial, instants)
-        return _Cells(states, device.current(voltages, states), error)
+        return _summed(states, device.current(voltages, states), error)
     cell = DeviceCell(device) if isinstance(device, Device) else device
     run = cell_waveforms(cell, testbench.drive, testbench.duration, initial, instants)
     error = float(np.abs(device.x_from_state(run.states) - device.x_from_state(run.coarse_states)).max())
     # charges of a module add to its current; that of a device follows from its state alone, free of their error
     current = device.current(voltages, run.states) if isinstance(device, Device) else run.current
-    return _Cells(run.states, current, error)
+    return _summed(run.states, current, error)
 
 
 def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, instants: FloatArray) -> _Cells:
     """Follow the cells behind resistive wires."""
+    rows, columns = testbench.shape
+    i_row, i_column = np.empty((len(instants), rows)), np.empty((len(instants), columns))
+    states, i_cell = (
+        np.empty((len(instants), rows, columns)) if testbench.analysis.probe == "cells" else None for _ in range(2)
+    )  # fmt: skip
+
+    def keep(chosen: slice, some_states: FloatArray, _: FloatArray, current: FloatArray) -> None:
+        i_row[chosen], i_column[chosen] = current.sum(axis=2), current.sum(axis=1)
+        if states is not None and i_cell is not None:
+            states[chosen], i_cell[chosen] = some_states, current
+
     network = Network(testbench.crossbar, testbench.shape)
-    run = wired_waveforms(device, network, testbench.drive, testbench.duration, initial, instants)
-    return _Cells(run.states, run.i_cell, run.error, {"convergence": run.report})
+    course = follow_wired(device, network, testbench.drive, testbench.duration, initial, instants, keep)
+    return _Cells(i_row, i_column, states, i_cell, course.error, {"convergence": course.report})
 
 
 def _flowing_states(

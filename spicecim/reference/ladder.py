@@ -22,7 +22,7 @@ from spicecim.fields import FloatArray
 
 
 class NotPositive(Exception):
-    """A conductance is negative, or resistances are too far apart for the digits of a float."""
+    """A conductance is negative or infinite, or resistances are too far apart for the digits of a float."""
 
 
 class Wire(NamedTuple):
@@ -57,6 +57,8 @@ class LadderFactors:
     """
 
     def __init__(self, rows: Wire, columns: Wire, conductance: FloatArray) -> None:
+        if not np.isfinite(conductance).all():
+            raise NotPositive
         down, along = conductance.shape
         rows, columns = rows.along(along), columns.along(down)
         self._turned = _effort(columns, down) > _effort(rows, along)
@@ -100,12 +102,12 @@ class LadderFactors:
 
         And back. Places count from the lines' own terminal.
         """
-        return np.swapaxes(cells, -1, -2)[..., ::-1, ::-1] if self._turned else cells
+        return np.asarray(np.swapaxes(cells, -1, -2)[..., ::-1, ::-1] if self._turned else cells)
 
     def _across(self, current: FloatArray) -> FloatArray:
         """Voltages of the wires across the lines (stack, line, place) by what short-circuited lines would feed them."""
         if not self._segment:
-            return self._end * (current.sum(axis=1) @ self._last)[:, None, :]
+            return np.asarray(self._end * (current.sum(axis=1) @ self._last)[:, None, :])
         current = np.ascontiguousarray(current.transpose(1, 0, 2))
         count = len(current)
         voltages = np.empty_like(current)

@@ -272,7 +272,7 @@ class _Wires(NamedTuple):
 def _shared(wire: Wire, places: int) -> FloatArray:
     """Resistance (place, place) on the way from the terminal to both of two places of a wire, ohm."""
     number = np.arange(1.0, places + 1.0)
-    return wire.terminal + wire.segment * np.minimum(number[:, None], number)
+    return np.asarray(wire.terminal + wire.segment * np.minimum(number[:, None], number))
 
 
 def _wires(wires: int, places: int, segment: float, terminal: float, first: int) -> _Wires:

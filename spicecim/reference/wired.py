@@ -48,6 +48,9 @@ _TOGETHER = 16
 """Instants asked for that are solved at once, if there is no reason not to."""
 _BLOCK = 1 << 20
 """Most cells times instants that are handed on at once, to bound the memory."""
+_MOST_MISSED = 1e-3
+"""Voltage that a cell may be off by, relative to the drive's largest, before it counts as no solution: where the
+network multiplies a change of its voltage a billion times, more than rounding is left."""
 
 
 class WiredWaveforms(NamedTuple):
@@ -382,6 +385,11 @@ class _Run:
             self.balance.solve_all(drive[some], v[some], states[some], self.instants[chosen])
             current = self.device.current(v[some], states[some])
             residual = float(np.abs(self.network.residual(drive[some], v[some], current)).max())
+            if not residual <= _MOST_MISSED * self._scale:
+                raise ConvergenceError(
+                    f"the reference engine found no solution of the crossbar at {self.instants[chosen][0]:g} s to "
+                    f"{self.instants[chosen][-1]:g} s: voltages are {residual:g} V off"
+                )
             self.largest_residual = max(self.largest_residual, residual)
             self.sink(chosen, states[some], v[some], current)
             self._written = chosen.stop
