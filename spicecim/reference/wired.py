@@ -93,7 +93,7 @@ class _Step:
     v: FloatArray
     finer_v: FloatArray
     wanted_states: FloatArray
-    """States at the instants asked for in the step (instant, row, column)."""
+    """States at the instants asked for in the step, as many as one block holds (instant, row, column)."""
     coarse_state: FloatArray
     """States at the end by the polynomials without the instants between (row, column)."""
     end_state: FloatArray
@@ -216,6 +216,7 @@ class _Run:
         self._v = self._rest()
         self._second_v = self._v.copy()
         self._written = self._passed = 0
+        self._block = max(_BLOCK // self.initial.size, 1)
         self._waiting: list[tuple[FloatArray, FloatArray, FloatArray]] = []
         if self.instants[0] == 0.0:
             self._keep(self._drive_at(0, np.zeros(1)), self._v[None].copy(), self._state[None].copy())
@@ -245,7 +246,7 @@ class _Run:
             wanted = self.instants[self._passed : until] - self.breaks[segment]
             places = np.clip((wanted - since) / length, 1e-15, 1.0)
             try:
-                step = self._attempt(segment, since, length, last, last_length, places)
+                step = self._attempt(segment, since, length, last, last_length, places[: self._block])
             except _NoConvergence:
                 self.rejected += 1
                 self._length = 0.25 * length
@@ -257,9 +258,15 @@ class _Run:
                 continue
             self._length = max(factor * length, self._length) if lands else factor * length
             self._passed = until
-            if len(wanted):
-                v = self._fine_rule.values(places) @ step.finer_v.reshape(len(step.finer_v), -1)
-                self._keep(self._drive_at(segment, wanted), v.reshape(step.wanted_states.shape), step.wanted_states)
+            for start in range(0, len(wanted), self._block):
+                some = slice(start, start + self._block)
+                states = (
+                    step.wanted_states
+                    if start == 0
+                    else self._states(self._fine_rule, step.finer_v, length, self._state, places[some])
+                )
+                v = self._fine_rule.values(places[some]) @ step.finer_v.reshape(len(step.finer_v), -1)
+                self._keep(self._drive_at(segment, wanted[some]), v.reshape(states.shape), states)
             self._move_second(self._drive_at(segment, np.array([since + length])), length, step)
             self._state, self._v = step.end_state, step.v[-1]
             self.error += step.error
@@ -369,7 +376,7 @@ class _Run:
     def _keep(self, drive: FloatArray, v: FloatArray, states: FloatArray) -> None:
         """Keep what is known of instants asked for until there are enough of them."""
         self._waiting.append((drive, v, states))
-        if sum(len(part) for part, _, _ in self._waiting) >= _TOGETHER:
+        if sum(len(part) for part, _, _ in self._waiting) >= min(_TOGETHER, self._block):
             self._hand_on()
 
     def _hand_on(self) -> None:
@@ -378,9 +385,8 @@ class _Run:
             return
         drive, v, states = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
         self._waiting = []
-        block = max(_BLOCK // self.initial.size, 1)
-        for start in range(0, len(v), block):
-            some = slice(start, start + block)
+        for start in range(0, len(v), self._block):
+            some = slice(start, start + self._block)
             chosen = slice(self._written, self._written + len(v[some]))
             self.balance.solve_all(drive[some], v[some], states[some], self.instants[chosen])
             current = self.device.current(v[some], states[some])
