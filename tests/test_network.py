@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from oracles import operating_point
 
 from spicecim.errors import ConvergenceError, InputError
-from spicecim.reference.network import solve_static
+from spicecim.reference import network as network_module
+from spicecim.reference.ladder import LadderFactors
+from spicecim.reference.network import Factors, Network, solve_static
 from spicecim.testbench import Crossbar
 
 PARASITICS = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
@@ -106,6 +108,40 @@ def test_tellegen(network):
         resistances["sense_resistance"] * (found.i_column**2).sum(),
     ]  # fmt: skip
     assert sum(taken) == pytest.approx(v @ found.i_row, rel=1e-9)
+
+
+def dense_correction(network, g, residual):
+    """inverse(1 + Z G) of the residual, Z by the voltages that a current through one cell after the other makes."""
+    units = np.eye(g.size).reshape(-1, *g.shape)
+    z = network.residual(np.zeros((g.size, len(g))), np.zeros_like(units), units).reshape(g.size, -1).T
+    return np.linalg.solve(np.eye(g.size) + z * g.ravel(), residual.ravel()).reshape(g.shape)
+
+
+@settings(deadline=None)
+@given(networks(), st.booleans())
+def test_either_factorisation_solves_the_network(network, dense):
+    resistances, g, random = network
+    wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
+    with pytest.MonkeyPatch.context() as patch:
+        if not dense:
+            patch.setattr(network_module, "_DENSE", 0)
+        factors = wires.factorise(g)
+    assert isinstance(factors, LadderFactors if dense or not wires.nodes else Factors)
+    residual = random.uniform(-1, 1, (2, 3, *g.shape))
+    expected = np.array([[dense_correction(wires, g, part) for part in stack] for stack in residual])
+    # resistances up to a million times apart: corrections are repeated until the residual is small
+    np.testing.assert_allclose(factors.correction(residual), expected, atol=1e-8 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("resistances", [*EACH, TOGETHER], ids=[*PARASITICS, "together"])
+def test_a_conductance_may_be_negative(resistances, rng):
+    """As the differential one of a device whose current falls with its voltage: by pivots, not by square roots."""
+    g = rng.uniform(1e-3, 1e-2, (4, 3))
+    g[1, 2], g[3, 0] = -1.5, -0.7
+    wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
+    residual = rng.uniform(-1, 1, g.shape)
+    expected = dense_correction(wires, g, residual)
+    np.testing.assert_allclose(wires.factorise(g).correction(residual), expected, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])

@@ -18,18 +18,13 @@ from spicecim.reference.ideal import follow_flowing
 from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
 from spicecim.reference.record import Record
-from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
-from spicecim.reference.wired import wired_waveforms
+from spicecim.reference.wired import follow_wired
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
 
 NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
-
-
-_COARSE = 30.0
-"""Ratio of the tolerances of the two runs that are compared behind resistive wires."""
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
@@ -49,8 +44,8 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     -------
     xarray.Dataset
         Waveforms. Attribute ``state_error`` is an estimate of the error of x, measured against tables half as dense
-        or, where a device's rate does not separate or wires are resistive, a run at a coarser tolerance. With
-        resistive wires, attribute ``convergence`` says how the network was solved.
+        or, where a device's rate does not separate, a run at a coarser tolerance; with resistive wires, what the
+        estimated errors of all steps come to. There, attribute ``convergence`` says how the network was solved.
 
     Raises
     ------
@@ -132,21 +127,14 @@ def _follow(testbench: Testbench, device: Device | ModuleDevice, record: Record)
 
 
 def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
-    """Follow the cells behind resistive wires.
+    """Follow the cells behind resistive wires."""
 
-    What the steps add to the error grows where cells drive each other, or themselves behind a resistance, ever faster:
-    a run at a coarser tolerance shows it.
-    """
+    def keep(instants: slice, states: FloatArray, _: FloatArray, i_cell: FloatArray) -> None:
+        record.write_cells(instants, slice(None), slice(None), states, i_cell)
+
     network = Network(testbench.crossbar, testbench.shape)
-    run, coarse = (
-        wired_waveforms(
-            device, network, testbench.drive, testbench.duration, initial, record.instants, tolerance=tolerance
-        )
-        for tolerance in (WIRED_TOLERANCE, _COARSE * WIRED_TOLERANCE)
-    )  # fmt: skip
-    difference = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    record.write_cells(slice(None), slice(None), slice(None), run.states, run.i_cell)
-    return _Run(max(run.error, float(difference)), {"convergence": run.report})
+    course = follow_wired(device, network, testbench.drive, testbench.duration, initial, record.instants, keep)
+    return _Run(course.error, {"convergence": course.report})
 
 
 def _checked_instants(instants: FloatArray, duration: float) -> FloatArray:
