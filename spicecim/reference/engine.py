@@ -16,11 +16,15 @@ from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.reference.cells import cell_waveforms
-from spicecim.reference.excitation import row_drive
+from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
+from spicecim.reference.coupled import coupled_waveforms
+from spicecim.reference.excitation import drive_slopes, row_drive
 from spicecim.reference.network import Network
 from spicecim.reference.states import DENSITY, Flows, row_states
+from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
 from spicecim.reference.wired import wired_waveforms
+from spicecim.reference.wiring import Wiring
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
@@ -37,6 +41,8 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     """Run a testbench in the numpy core.
 
     With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other.
+    Resistive wires around models of the library are solved with the states (see `wired`); with a capacitance, or around
+    Verilog-A modules, cells and wires are one system (see `coupled`).
 
     Parameters
     ----------
@@ -56,8 +62,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     Raises
     ------
     UnsupportedError
-        If the wires have a capacitance, or they are resistive and the device is a Verilog-A module, or it is a SPICE
-        subcircuit.
+        If the device is a SPICE subcircuit.
     VerilogAError, ModelError
         If the device is a Verilog-A module that cannot be used as it stands.
     InputError
@@ -74,11 +79,11 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         cells = _cells(testbench, device, instants)
     if not np.isfinite(cells.i_cell).all():
         raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
-    variables = {"v_row": v_row, "i_row": cells.i_cell.sum(axis=2), "i_column": cells.i_cell.sum(axis=1)}
+    variables = {"v_row": v_row, "i_row": cells.from_rows.sum(axis=2), "i_column": cells.to_columns.sum(axis=1)}
     if testbench.analysis.probe == "cells":
         network = Network(testbench.crossbar, testbench.shape)
-        v_row_node = network.voltage_at_rows(v_row, cells.i_cell)
-        v_column_node = network.voltage_at_columns(cells.i_cell)
+        v_row_node = network.voltage_at_rows(v_row, cells.from_rows)
+        v_column_node = network.voltage_at_columns(cells.to_columns)
         variables["v_cell"] = v_row_node - v_column_node
         variables["i_cell"] = cells.i_cell
         variables["x"] = device.x_from_state(cells.states)
@@ -98,33 +103,22 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
 
 def check_covered(testbench: Testbench) -> None:
     """Raise `UnsupportedError` if the reference engine does not cover a testbench."""
-    device = _device(testbench)
-    if isinstance(device, ModuleDevice) and not device.is_balanced():
-        raise UnsupportedError(
-            f"device.verilog_a: current flows between module {device.name} and the ground, so that row and "
-            "column differ, which the reference engine does not cover; choose the engine ngspice alone"
-        )
-    crossbar = testbench.crossbar
-    if crossbar.wire_capacitance:
-        raise UnsupportedError(
-            "the reference engine takes wires without capacitance only; set crossbar.wire_capacitance to 0 "
-            "or choose the engine ngspice alone"
-        )
-    if not crossbar.ideal and isinstance(device, ModuleDevice):
-        parasitics = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
-        given = [name for name in parasitics if getattr(crossbar, name)]
-        raise UnsupportedError(
-            "the reference engine takes resistive wires with models of the library only, not with Verilog-A modules; "
-            f"set crossbar.{', crossbar.'.join(given)} to 0 or choose the engine ngspice alone"
-        )
+    _device(testbench)
 
 
 class _Cells(NamedTuple):
-    """State variables and currents of the cells (time, row, column), an estimate of the error of x, and attributes."""
+    """Waveforms of the cells (time, row, column)."""
 
     states: FloatArray
+    """State variables."""
     i_cell: FloatArray
+    """Currents into the cells' rows (A)."""
+    from_rows: FloatArray
+    """Currents that the row wires lose at each cell, those into their capacitances included (A)."""
+    to_columns: FloatArray
+    """Currents that the column wires gain at each cell (A)."""
     error: float
+    """Estimate of the error of x."""
     attributes: Mapping[str, str] = MappingProxyType({})
 
 
@@ -140,19 +134,53 @@ def _cells(testbench: Testbench, device: Device | ModuleDevice, instants: FloatA
     By integration, the estimate is the largest difference at any instant that a run at a coarser tolerance makes.
     """
     initial = device.state_from_x(testbench.crossbar.state)
-    if not testbench.crossbar.ideal:
-        assert isinstance(device, Device)  # `check_covered`
-        return _wired_cells(testbench, device, initial, instants)
+    if Network(testbench.crossbar, testbench.shape).nodes or not _is_balanced(device):
+        if isinstance(device, Device) and not testbench.crossbar.wire_capacitance:
+            return _wired_cells(testbench, device, initial, instants)
+        return _coupled_cells(testbench, device, initial, instants)
     voltages = testbench.drive.voltage(instants)[:, :, None]
     if isinstance(device, SeparableDevice):
         states, error = _flowing_states(testbench, device, initial, instants)
-        return _Cells(states, device.current(voltages, states), error)
+        current = device.current(voltages, states)
+        return _Cells(states, current, _with_capacitance(testbench, current, instants), current, error)
     cell = DeviceCell(device) if isinstance(device, Device) else device
     run = cell_waveforms(cell, testbench.drive, testbench.duration, initial, instants)
     error = float(np.abs(device.x_from_state(run.states) - device.x_from_state(run.coarse_states)).max())
     # charges of a module add to its current; that of a device follows from its state alone, free of their error
     current = device.current(voltages, run.states) if isinstance(device, Device) else run.current
-    return _Cells(run.states, current, error)
+    return _Cells(run.states, current, _with_capacitance(testbench, current, instants), current, error)
+
+
+def _is_balanced(device: Device | ModuleDevice) -> bool:
+    """Whether the column takes what the row gives; a module may conduct to the ground."""
+    return isinstance(device, Device) or device.is_balanced()
+
+
+def _with_capacitance(testbench: Testbench, current: FloatArray, instants: FloatArray) -> FloatArray:
+    """Currents of cells (time, row, column) with those into the capacitances of ideal row wires."""
+    capacitance = testbench.crossbar.wire_capacitance
+    if not capacitance:
+        return current
+    slopes = drive_slopes(testbench.drive, testbench.shape[0], testbench.duration, instants)
+    return current + capacitance * slopes[:, :, None]
+
+
+def _coupled_cells(
+    testbench: Testbench, device: Device | ModuleDevice, initial: FloatArray, instants: FloatArray
+) -> _Cells:
+    """Follow cells and wires together.
+
+    The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
+    """
+    cell = BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device
+    wiring = Wiring(testbench.crossbar, testbench.shape)
+    given = (cell, wiring, testbench.drive, testbench.duration, initial, instants)
+    coarse = coupled_waveforms(*given, tolerance=_COARSE * COUPLED_TOLERANCE)
+    run = coupled_waveforms(*given, peak=coarse.peak())
+    error = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
+    return _Cells(
+        run.states, run.i_cell, run.from_rows, run.to_columns, float(error), {"convergence": run.report}
+    )  # fmt: skip
 
 
 def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, instants: FloatArray) -> _Cells:
@@ -169,7 +197,8 @@ def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, inst
         for tolerance in (WIRED_TOLERANCE, _COARSE * WIRED_TOLERANCE)
     )  # fmt: skip
     difference = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    return _Cells(run.states, run.i_cell, max(run.error, float(difference)), {"convergence": run.report})
+    error = max(run.error, float(difference))
+    return _Cells(run.states, run.i_cell, run.i_cell, run.i_cell, error, {"convergence": run.report})
 
 
 def _flowing_states(

@@ -16,6 +16,8 @@ from spicecim.fields import FloatArray
 
 _INTERVALS_A_PERIOD = 16
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(10)
+_ROUNDING = 1e-14
+"""Distance of instants, relative to the duration, below which they are one."""
 _BLOCK = 100_000
 """Intervals that are evaluated at once, to bound the memory."""
 
@@ -40,7 +42,7 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
     breaks = np.unique(np.concatenate([corners, *crossings]))
     breaks = breaks[(breaks >= 0) & (breaks <= duration)]
     # Instants a rounding error apart are one.
-    kept: FloatArray = breaks[np.append(True, np.diff(breaks) > 1e-14 * duration)]
+    kept: FloatArray = breaks[np.append(True, np.diff(breaks) > _ROUNDING * duration)]
     kept[-1] = duration
     return kept
 
@@ -154,6 +156,34 @@ class CellVoltages:
             return np.asarray(self.drive.offset[rows, None] + self.drive.amplitude[rows, None] * np.sin(angle))
         first, last = self.levels[rows, segment], self.levels[rows, segment + 1]
         return np.asarray(first[:, None] + ((last - first) / (self.breaks[rows, segment + 1] - begin))[:, None] * since)
+
+    def slope(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
+        """Derivatives of these voltages by time (cell, instant), V/s."""
+        rows = self.rows[cells]
+        begin = self.breaks[rows, segment]
+        if isinstance(self.drive, SineDrive):
+            speed = 2.0 * math.pi * self.drive.frequency[rows]
+            angle = np.mod(speed * begin + self.drive.phase[rows], 2.0 * math.pi)[:, None] + speed[:, None] * since
+            return np.asarray((self.drive.amplitude[rows] * speed)[:, None] * np.cos(angle))
+        rise = self.levels[rows, segment + 1] - self.levels[rows, segment]
+        slopes = (rise / (self.breaks[rows, segment + 1] - begin))[:, None]
+        return np.broadcast_to(slopes, since.shape)
+
+
+def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray) -> FloatArray:
+    """Derivatives by time (time, row) of the voltages of `rows` drivers at instants (s), V/s.
+
+    At a corner it is the one before, also where the instant misses it by rounding; at time 0 it is zero, because the
+    drive has stood still before.
+    """
+    breaks = row_breaks(drive, (), duration)
+    segment = np.clip(np.searchsorted(breaks + _ROUNDING * duration, instants) - 1, 0, len(breaks) - 2)
+    row = np.repeat(np.arange(rows), len(instants))
+    voltages = CellVoltages(drive, row, np.broadcast_to(breaks, (rows, len(breaks))))
+    since = np.tile(instants - breaks[segment], rows)[:, None]
+    slopes = voltages.slope(np.arange(len(row)), np.tile(segment, rows), since).reshape(rows, -1).T.copy()
+    slopes[instants == 0.0] = 0.0
+    return slopes
 
 
 def cell_voltages(drive: Drive, rows: NDArray[np.int_], levels: Iterable[float], duration: float) -> CellVoltages:

@@ -102,6 +102,8 @@ class Network:
         column_wires = _wires(columns, rows, crossbar.wire_column, crossbar.sense_resistance, row_wires.number)
         self.nodes = row_wires.number + column_wires.number
         row_nodes, column_nodes = row_wires.nodes.ravel(), column_wires.nodes[:, ::-1].T.ravel()
+        self.ends = np.stack([row_nodes, column_nodes], axis=1)
+        """Nodes (cell, 2) of each cell's row and column; -1 is a known potential."""
         fixed = _entries(
             np.concatenate([row_wires.start, column_wires.start]),
             np.concatenate([row_wires.end, column_wires.end]),
@@ -118,6 +120,10 @@ class Network:
         self._fixed = np.bincount(
             slots[: len(fixed.row)], fixed.sign * wires[fixed.element], minlength=len(pattern)
         )  # fmt: skip
+
+    def wires(self) -> csc_array:
+        """Nodal conductances (node, node) of the wires alone, siemens."""
+        return csc_array((self._fixed, self._indices, self._starts), shape=(self.nodes, self.nodes))
 
     def voltage_at_rows(self, v_row: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages of the row wires at the cells (..., row, column) by those of the drivers (..., row)."""

@@ -1,0 +1,325 @@
+"""A crossbar over time with all that its wires have, and any cells: one system of differential and algebraic equations.
+
+Radau IIA steps take cells and wires together (see `course`), so that time constants of the wires far below the step
+cost nothing once they have settled. Where the drive has a corner, the steps resolve what the capacitances draw then, if
+it counts beside the other currents. Steps set the error of the polynomials between their ends too, and at the instants
+asked for the equations are solved once more: Kirchhoff's laws hold there to rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from spicecim.devices.cell import Cell
+from spicecim.drives import Drive
+from spicecim.errors import ConvergenceError, InputError
+from spicecim.fields import FloatArray
+from spicecim.reference.course import (
+    RULE,
+    STAGES,
+    Allowed,
+    Correction,
+    Course,
+    Linearised,
+    NoConvergence,
+    Places,
+    State,
+    correct,
+    places,
+    solve_step,
+)  # fmt: skip
+from spicecim.reference.excitation import CellVoltages, row_breaks
+from spicecim.reference.radau import basis
+from spicecim.reference.rest import rest
+from spicecim.reference.wiring import Wiring
+
+TOLERANCE = 1e-8
+"""Allowed error of a step, of the cells' unknowns relative to their scale (or to themselves, if larger) and of the
+wires' potentials relative to the drive's largest voltage."""
+
+_CURRENT_SHARE = 0.01
+"""The tolerance of the unknowns relative to that of the currents of drivers and sense nodes."""
+_SETTLED = 1e-12
+"""Last change at the instants asked for, relative to the scales."""
+_STEPS_A_PERIOD = 16
+"""The longest step does not pass over what a drive does in a period."""
+_FIRST_STEP = 1.0 / 32
+"""First step, and the first after a break, relative to the longest."""
+_SMALLEST_STEP = 4.0 * np.finfo(float).eps
+"""Step, relative to the time since the last break, that changes nothing."""
+_NO_TIME = 1e-9
+"""Time since the last break, relative to the duration, below which it counts as that much."""
+_STEPS_A_LONGEST = 2000
+"""Attempts for each of the longest steps and breaks in the duration, beyond which the integration gets nowhere."""
+_SAFETY, _MOST_GROWTH, _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 0.85, 4.0, 0.5, 0.05
+_KEPT = 1.3
+"""Growth below which a step keeps its length, and with it the factorisations."""
+_FARTHEST_GUESS = 2.0
+"""Ratio of a step to the last beyond which the last polynomial is no guess for it."""
+_ROUNDING = 1e-14
+"""Distance of instants, relative to the duration, below which they are one."""
+_ROUNDS = 25
+_BLOCK = 100_000
+"""Cells and instants that are evaluated at once, to bound the memory."""
+_NOISE = 64.0 * np.finfo(float).eps
+
+
+class CoupledWaveforms(NamedTuple):
+    """Waveforms of a crossbar; arrays are (time, row, column)."""
+
+    states: FloatArray
+    """State variables."""
+    i_cell: FloatArray
+    """Currents into the cells' rows (A)."""
+    from_rows: FloatArray
+    """Currents that the row wires lose at each cell, those into their capacitances included (A)."""
+    to_columns: FloatArray
+    """Currents that the column wires gain at each cell (A)."""
+    report: str
+    """How the solution was found."""
+
+    def peak(self) -> float:
+        """Largest current of a driver or sense node (A)."""
+        return float(max(np.abs(self.from_rows.sum(axis=2)).max(), np.abs(self.to_columns.sum(axis=1)).max()))
+
+
+def coupled_waveforms(
+    cell: Cell,
+    wiring: Wiring,
+    drive: Drive,
+    duration: float,
+    initial: FloatArray,
+    instants: FloatArray,
+    *,
+    tolerance: float = TOLERANCE,
+    peak: float | None = None,
+) -> CoupledWaveforms:
+    """Follow a crossbar.
+
+    Parameters
+    ----------
+    cell
+        The equations of every cell, by the potentials of its row and column (see `terminals`).
+    wiring
+        The wires.
+    drive
+        The drive of all rows.
+    duration
+        End of the drive (s).
+    initial
+        State variables at time 0 (row, column).
+    instants
+        Increasing instants (s) between 0 and the duration.
+    tolerance
+        Allowed error of a step.
+    peak
+        Largest current of drivers and sense nodes (A), which errors of these count relative to; without it they do not
+        count.
+
+    Raises
+    ------
+    ConvergenceError
+        If there is no solution, or none that steps of any length would find.
+    """
+    # What is not finite fails its step.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        run = _Run(cell, wiring, drive, duration, initial, instants, tolerance, peak)
+        for segment in range(len(run.breaks) - 1):
+            run.follow(segment)
+    report = (
+        f"{run.steps} steps, {run.rejected} more rejected, {run.factorisations} factorisations, "
+        f"residual {run.largest_residual:.2g} V at most"
+    )
+    return CoupledWaveforms(
+        *(values.reshape(-1, *initial.shape) for values in (run.states, run.i_cell, run.from_rows, run.to_columns)),
+        report,
+    )
+
+
+@dataclass
+class _Run:
+    """The progress of a run, and its waveforms so far."""
+
+    cell: Cell
+    wiring: Wiring
+    drive: Drive
+    duration: float
+    initial: FloatArray
+    instants: FloatArray
+    tolerance: float
+    peak: float | None
+    steps: int = field(default=0, init=False)
+    rejected: int = field(default=0, init=False)
+    factorisations: int = field(default=0, init=False)
+    largest_residual: float = field(default=0.0, init=False)
+    """Largest voltage that a node at an instant asked for is off by, of what the currents leave it (V)."""
+
+    def __post_init__(self) -> None:
+        rows = np.arange(len(self.initial))
+        self.breaks = row_breaks(self.drive, (), self.duration)
+        self._voltages = CellVoltages(self.drive, rows, np.broadcast_to(self.breaks, (len(rows), len(self.breaks))))
+        # a drive that is zero throughout has no scale, and needs none
+        self._scale = self.drive.largest_voltage() or 1.0
+        self._longest = min(float(self.drive.periods().min()) / _STEPS_A_PERIOD, self.duration)
+        self._length = _FIRST_STEP * self._longest
+        self._most = _STEPS_A_LONGEST * (self.duration / self._longest + len(self.breaks))
+        self._linear: Linearised | None = None
+        count, states = self.initial.size, self.initial.ravel()
+        self.states, self.i_cell, self.from_rows, self.to_columns = (
+            np.empty((len(self.instants), count)) for _ in range(4)
+        )
+        drive = self._voltages.start()
+        nodes = rest(self.cell, self.wiring, drive, states, self._scale)
+        v = self.wiring.potentials(drive[None], nodes[None])[0]
+        y = self.cell.start(v, states)
+        terms = self.cell.terms(np.zeros(count), v, y)
+        if not (np.isfinite(terms.current).all() and np.isfinite(terms.flow).all()):
+            raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
+        self._state = State(y, terms.charge.copy(), terms.current_charge.copy(), nodes)
+        self._written = 0
+        if self.instants[0] == 0.0:
+            # before time 0 the drive has stood still
+            self.states[0], self.i_cell[0], self.from_rows[0] = states, terms.current[:, 0], terms.current[:, 0]
+            self.to_columns[0] = -terms.current[:, 1]
+            self._written = 1
+
+    def follow(self, segment: int) -> None:
+        """Go from one break of the drive to the next."""
+        begin = float(self.breaks[segment])
+        room = float(self.breaks[segment + 1]) - begin
+        since, last = 0.0, None
+        self._length = min(max(self._length, _FIRST_STEP * min(self._longest, room)), _FIRST_STEP * self._longest)
+        while since < room:
+            length = min(self._length, self._longest)
+            left = room - since
+            lands = length >= left * (1.0 - 1e-9)
+            # Two even steps rather than a long one and a remainder.
+            length = left if lands else min(length, 0.5 * left)
+            tiny = length < _SMALLEST_STEP * max(since, _NO_TIME * self.duration)
+            if (tiny and not lands) or self.steps + self.rejected > self._most:
+                raise ConvergenceError(
+                    f"the reference engine found no solution of the crossbar beyond {begin + since:g} s "
+                    f"of {self.duration:g} s"
+                )
+            try:
+                course, linear, error = self._attempt(segment, since, length, last)
+            except NoConvergence:
+                self.rejected += 1
+                self._length = 0.25 * length
+                continue
+            factor = float(np.clip(_SAFETY * error ** (-1.0 / (STAGES + 1)), _MOST_SHRINKAGE, _MOST_GROWTH))
+            if error > 1.0:
+                self.rejected += 1
+                self._length = min(factor, _LEAST_SHRINKAGE) * length
+                continue
+            self._length = max(factor * length, self._length) if lands else factor * length
+            if 1.0 <= factor < _KEPT and not lands:
+                self._length = length
+            end = self.breaks[segment + 1] if lands else begin + since + length
+            self._write(segment, since, end, lands, course, linear)
+            self._state, self.steps, last = course.end, self.steps + 1, course
+            since = room if lands else since + length
+
+    def _attempt(
+        self, segment: int, since: float, length: float, last: Course | None
+    ) -> tuple[Course, Linearised, float]:
+        """Solve a step; also its error relative to what is allowed."""
+        allowed = Allowed(
+            self.tolerance * np.maximum(self.cell.scale, np.abs(self._state.y)), self.tolerance * self._scale
+        )
+        linear = self._linear
+        if linear is not None and linear.length != length:
+            linear = None
+
+        def linearised(time: float, v: FloatArray, y: FloatArray) -> Linearised:
+            self.factorisations += 1
+            return Linearised(self.cell, self.wiring, time, v, y, self._scale, length)
+
+        course, linear = solve_step(
+            self.cell, self.wiring, self._state, length, self._places(segment, since, length, RULE.nodes),
+            self._guess(length, last), allowed, linear, linearised,
+        )  # fmt: skip
+        self._linear = linear
+        where = self._places(segment, since, length, RULE.checks)
+        error = self._error(correct(self.cell, self.wiring, course, linear, where, *course.at(where)), allowed, linear)
+        if not np.isfinite(error):
+            raise NoConvergence
+        return course, linear, max(error, 1e-10)
+
+    def _error(self, found: Correction, allowed: Allowed, linear: Linearised) -> float:
+        errors = [
+            (np.abs(found.y) / allowed.y[:, None]).max(),
+            np.abs(found.nodes).max(initial=0.0) / allowed.potential,
+        ]
+        if self.peak:
+            change = found.change.reshape(-1, *self.initial.shape, 2)
+            off = max(np.abs(change[..., 0].sum(axis=2)).max(), np.abs(change[..., 1].sum(axis=1)).max())
+            noise = _NOISE * self._scale * linear.shift * self.wiring.segment * sum(self.initial.shape)
+            errors.append(max(off - noise, 0.0) / (self.tolerance / _CURRENT_SHARE * self.peak))
+        return float(max(errors))
+
+    def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
+        """Unknowns (cell, stage, k) and potentials (stage, node) at the stages by the last polynomial, or held."""
+        if last is None or length > _FARTHEST_GUESS * last.length:
+            return np.repeat(self._state.y[:, None], STAGES, axis=1), np.repeat(self._state.nodes[None], STAGES, axis=0)
+        matrix = basis(1.0 + RULE.nodes * length / last.length, STAGES) @ RULE.fit
+        return matrix @ last.y, matrix @ last.nodes
+
+    def _slopes(self, segment: int, after: FloatArray) -> FloatArray:
+        """Derivatives by time (instant, row) of the drivers' voltages at instants since the start of a segment."""
+        rows = np.arange(len(self.initial))
+        each = np.broadcast_to(after, (len(rows), len(after)))
+        return self._voltages.slope(rows, np.full(len(rows), segment), each).T
+
+    def _places(self, segment: int, since: float, length: float, at: FloatArray) -> Places:
+        after = since + length * at
+        rows = np.arange(len(self.initial))
+        each = np.broadcast_to(after, (len(rows), len(after)))
+        drive = self._voltages.voltage(rows, np.full(len(rows), segment), each).T
+        return places(at, self.breaks[segment] + after, np.asarray(drive))
+
+    def _write(
+        self, segment: int, since: float, end: float, lands: bool, course: Course, linear: Linearised
+    ) -> None:  # fmt: skip
+        """Solve the equations at the instants that the step passed."""
+        # An instant that misses a break by rounding is meant to be the break, where the slope of a charge may jump.
+        missed = min(_ROUNDING * self.duration, 1e-3 * course.length) if lands else 0.0
+        until = int(np.searchsorted(self.instants, end + missed, side="right"))
+        block = max(1, _BLOCK // self.initial.size)
+        for first in range(self._written, until, block):
+            chosen = slice(first, min(first + block, until))
+            at = np.clip((self.instants[chosen] - self.breaks[segment] - since) / course.length, 0.0, 1.0)
+            where = self._places(segment, since, course.length, at)
+            y, nodes = course.at(where)
+            found = self._settle(course, linear, where, y, nodes)
+            slopes = self._slopes(segment, self.instants[chosen] - self.breaks[segment])
+            drawn = found.currents + self.wiring.segment * self.wiring.potentials(slopes, found.slopes)
+            self.states[chosen], self.i_cell[chosen] = self.cell.state(y).T, found.currents[:, :, 0]
+            self.from_rows[chosen], self.to_columns[chosen] = drawn[:, :, 0], -drawn[:, :, 1]
+        self._written = until
+
+    def _settle(
+        self, course: Course, linear: Linearised, where: Places, y: FloatArray, nodes: FloatArray
+    ) -> Correction:  # fmt: skip
+        """Solve for unknowns `y` (cell, place, k) and potentials `nodes` (place, node) at places in a step."""
+        scales = np.maximum(self.cell.scale, np.abs(self._state.y))[:, None]
+        before = np.inf
+        for _ in range(_ROUNDS):
+            found = correct(self.cell, self.wiring, course, linear, where, y, nodes)
+            off = np.abs(found.nodes).max(initial=0.0)
+            largest = float(max((np.abs(found.y) / scales).max(), off / self._scale))
+            if largest <= _SETTLED or largest > 0.5 * before:
+                break
+            y -= found.y
+            nodes -= found.nodes
+            before = largest
+        if not largest <= self.tolerance:
+            raise ConvergenceError(
+                f"the reference engine found no solution of the crossbar between {where.time[0]:g} s and "
+                f"{where.time[-1]:g} s of {self.duration:g} s"
+            )
+        self.largest_residual = max(self.largest_residual, off)
+        return found

@@ -1,0 +1,131 @@
+"""The wires of a crossbar with their capacitances, around cells of which each has currents into its row and column.
+
+With p the potentials of the nodes, C their capacitances, u those of the drivers and i the currents into the terminals
+of the cells,
+
+    p + Z (i + C dp/dt) = Z Y u,
+
+Z the inverse of the nodal conductances Y of the wires. Along the wires Z is running sums (see `network`), so that this
+residual is known to rounding whatever the resistances. With d/dt = s and the cells' admittances A, what solves it is a
+sparse factorisation of Y + K with K = s C + A,
+
+    inverse(1 + Z K) = 1 - inverse(Y + K) K.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array, csc_array, csr_array, diags_array
+from scipy.sparse.linalg import SuperLU, splu
+
+from spicecim.errors import ConvergenceError
+from spicecim.fields import FloatArray
+from spicecim.reference.network import Network
+from spicecim.reference.terminals import Blocks
+from spicecim.testbench import Crossbar
+
+
+class Wiring:
+    """Resistances and capacitances of a crossbar's wires, drivers and sense nodes.
+
+    A capacitance stands at each cell's node of the row wire and at that of the column wire, to ground.
+
+    Parameters
+    ----------
+    crossbar
+        The resistances and the capacitance of a segment.
+    shape
+        Rows and columns.
+    """
+
+    def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
+        self._network = Network(crossbar, shape)
+        self.shape, self.nodes = shape, self._network.nodes
+        self.segment = crossbar.wire_capacitance
+        ends = self._network.ends.ravel()
+        places = np.flatnonzero(ends >= 0)
+        self._at_cells = csr_array((np.ones(len(places)), (places, ends[places])), shape=(len(ends), self.nodes))
+        _, first = np.unique(ends[places], return_index=True)
+        self._first = places[first]
+        """For each node the first of the cells' terminals (cell, 2) that it connects."""
+        self.capacitance = self.segment * np.bincount(ends[places], minlength=self.nodes)
+        """Capacitance of each node (node,), farad."""
+        self._ideal_rows = bool((self._network.ends[:, 0] < 0).all())
+
+    def at_cells(self, values: FloatArray) -> FloatArray:
+        """Values of the nodes (m, node) at the cells' terminals (m, cell, 2); 0 where a potential is known."""
+        return np.asarray((self._at_cells @ values.T).T.reshape(len(values), -1, 2))
+
+    def potentials(self, drive: FloatArray, nodes: FloatArray) -> FloatArray:
+        """Potentials of the cells' terminals (m, cell, 2) by those of drivers (m, row) and nodes (m, node).
+
+        Derivatives by time go the same way.
+        """
+        potentials = self.at_cells(nodes)
+        if self._ideal_rows:
+            potentials[:, :, 0] = np.repeat(drive, self.shape[1], axis=1)
+        return potentials
+
+    def misses(self, drive: FloatArray, nodes: FloatArray, currents: FloatArray, slopes: FloatArray) -> FloatArray:
+        """Voltages (m, node) by which the nodes miss what the currents leave of the drivers'.
+
+        Parameters
+        ----------
+        drive
+            Voltages of the drivers (m, row).
+        nodes
+            Potentials of the nodes (m, node).
+        currents
+            Currents into the cells' rows and columns (m, cell, 2), ampere.
+        slopes
+            Derivatives of `nodes` by time (m, node).
+        """
+        drawn = (currents + self.segment * self.at_cells(slopes)).reshape(len(nodes), *self.shape, 2)
+        rows = self._network.voltage_at_rows(drive, drawn[..., 0])
+        columns = self._network.voltage_at_columns(-drawn[..., 1])
+        left = np.stack([rows, columns], axis=-1).reshape(len(nodes), -1)
+        return np.asarray(nodes - left[:, self._first])
+
+    def drops(self, currents: FloatArray) -> FloatArray:
+        """Voltages (m, node) that currents (m, cell, 2) into the cells take from the nodes."""
+        none = np.zeros((len(currents), self.nodes))
+        return self.misses(np.zeros((len(currents), self.shape[0])), none, currents, none)
+
+    def factorise(self, shift: complex, admittance: Blocks) -> Factors:
+        """Factorise the nodal equations at d/dt = shift, with admittances (cell, 2, 2) of the cells.
+
+        Raises
+        ------
+        ConvergenceError
+            If resistances and admittances are too far apart for the digits of a float.
+        """
+        cell, row, column = (index.ravel() for index in np.indices(admittance.shape))
+        size = 2 * len(admittance)
+        blocks = coo_array((admittance.ravel(), (2 * cell + row, 2 * cell + column)), shape=(size, size)).tocsr()
+        stored = diags_array(shift * self.capacitance, shape=(self.nodes, self.nodes))
+        cells = csc_array(self._at_cells.T @ blocks @ self._at_cells + stored)
+        if not self.nodes:
+            return Factors(cells, None)
+        try:
+            # diagonally dominant but for cells with a negative slope
+            factors = splu(csc_array(self._network.wires() + cells), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0)
+        except RuntimeError:
+            raise ConvergenceError(
+                "the resistances of wires, drivers and sense nodes and the cells are too far apart for the digits of "
+                "a float"
+            ) from None
+        return Factors(cells, factors)
+
+
+class Factors:
+    """The nodal equations factorised at one d/dt."""
+
+    def __init__(self, cells: csc_array, factors: SuperLU | None) -> None:
+        self._cells, self._factors = cells, factors
+
+    def correction(self, missed: Blocks) -> Blocks:
+        """What to take off the potentials (m, node) for voltages (m, node) that they miss."""
+        if self._factors is None:
+            return missed
+        right = np.ascontiguousarray(self._cells @ missed.T)
+        return np.asarray(missed - self._factors.solve(right).T)
