@@ -64,26 +64,31 @@ _ROUNDING = 1e-14
 _ROUNDS = 25
 _BLOCK = 100_000
 """Cells and instants that are evaluated at once, to bound the memory."""
-_NOISE = 64.0 * np.finfo(float).eps
+_NOISE = 1e3 * np.finfo(float).eps
+"""Rounding of a derivative by time over the stages, relative to the value over the step."""
 
 
 class CoupledWaveforms(NamedTuple):
-    """Waveforms of a crossbar; arrays are (time, row, column)."""
+    """Waveforms of a crossbar."""
 
     states: FloatArray
-    """State variables."""
+    """State variables (time, row, column)."""
     i_cell: FloatArray
-    """Currents into the cells' rows (A)."""
-    from_rows: FloatArray
-    """Currents that the row wires lose at each cell, those into their capacitances included (A)."""
-    to_columns: FloatArray
-    """Currents that the column wires gain at each cell (A)."""
+    """Currents into the cells' rows (time, row, column), ampere."""
+    v_row_node: FloatArray
+    """Voltages of the row wires at the cells (time, row, column)."""
+    v_column_node: FloatArray
+    """Voltages of the column wires at the cells (time, row, column)."""
+    i_row: FloatArray
+    """Currents out of the row drivers (time, row), ampere."""
+    i_column: FloatArray
+    """Currents into the sense nodes (time, column), ampere."""
     report: str
     """How the solution was found."""
 
     def peak(self) -> float:
         """Largest current of a driver or sense node (A)."""
-        return float(max(np.abs(self.from_rows.sum(axis=2)).max(), np.abs(self.to_columns.sum(axis=1)).max()))
+        return float(max(np.abs(self.i_row).max(), np.abs(self.i_column).max()))
 
 
 def coupled_waveforms(
@@ -133,9 +138,15 @@ def coupled_waveforms(
         f"{run.steps} steps, {run.rejected} more rejected, {run.factorisations} factorisations, "
         f"residual {run.largest_residual:.2g} V at most"
     )
+    each = (-1, *initial.shape)
     return CoupledWaveforms(
-        *(values.reshape(-1, *initial.shape) for values in (run.states, run.i_cell, run.from_rows, run.to_columns)),
-        report,
+        states=run.states.reshape(each),
+        i_cell=run.i_cell.reshape(each),
+        v_row_node=run.potentials[..., 0].reshape(each),
+        v_column_node=run.potentials[..., 1].reshape(each),
+        i_row=run.i_row,
+        i_column=run.i_column,
+        report=report,
     )
 
 
@@ -168,9 +179,10 @@ class _Run:
         self._most = _STEPS_A_LONGEST * (self.duration / self._longest + len(self.breaks))
         self._linear: Linearised | None = None
         count, states = self.initial.size, self.initial.ravel()
-        self.states, self.i_cell, self.from_rows, self.to_columns = (
-            np.empty((len(self.instants), count)) for _ in range(4)
-        )
+        number, (rows, columns) = len(self.instants), self.initial.shape
+        self.states, self.i_cell = np.empty((number, count)), np.empty((number, count))
+        self.potentials = np.empty((number, count, 2))
+        self.i_row, self.i_column = np.empty((number, rows)), np.empty((number, columns))
         drive = self._voltages.start()
         nodes = rest(self.cell, self.wiring, drive, states, self._scale)
         v = self.wiring.potentials(drive[None], nodes[None])[0]
@@ -182,8 +194,8 @@ class _Run:
         self._written = 0
         if self.instants[0] == 0.0:
             # before time 0 the drive has stood still
-            self.states[0], self.i_cell[0], self.from_rows[0] = states, terms.current[:, 0], terms.current[:, 0]
-            self.to_columns[0] = -terms.current[:, 1]
+            self.states[0], self.i_cell[0], self.potentials[0] = states, terms.current[:, 0], v
+            self.i_row[0], self.i_column[0] = self.wiring.ends(terms.current[None])
             self._written = 1
 
     def follow(self, segment: int) -> None:
@@ -255,11 +267,24 @@ class _Run:
             np.abs(found.nodes).max(initial=0.0) / allowed.potential,
         ]
         if self.peak:
-            change = found.change.reshape(-1, *self.initial.shape, 2)
-            off = max(np.abs(change[..., 0].sum(axis=2)).max(), np.abs(change[..., 1].sum(axis=1)).max())
-            noise = _NOISE * self._scale * linear.shift * self.wiring.segment * sum(self.initial.shape)
-            errors.append(max(off - noise, 0.0) / (self.tolerance / _CURRENT_SHARE * self.peak))
+            errors.append(self._current_error(found, linear) / (self.tolerance / _CURRENT_SHARE * self.peak))
         return float(max(errors))
+
+    def _current_error(self, found: Correction, linear: Linearised) -> float:
+        """Largest error of the currents of drivers and sense nodes (A), as far as it stands out of rounding."""
+        wiring, worst = self.wiring, 0.0
+        sums = wiring.ends(found.change)
+        drops = wiring.through_ends(wiring.at_cells(found.nodes), np.zeros((len(found.nodes), len(self.initial))))
+        for total, drop, conductance, segments in zip(
+            sums, drops, wiring.end_conductances, self.initial.shape[::-1], strict=True
+        ):
+            rate = linear.shift * segments * wiring.segment
+            if not conductance:
+                worst = max(worst, np.abs(total).max())
+                continue
+            noise = _NOISE * self._scale * min(rate, conductance)
+            worst = max(worst, np.minimum(np.abs(total), np.abs(drop)).max() - noise)
+        return worst
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
         """Unknowns (cell, stage, k) and potentials (stage, node) at the stages by the last polynomial, or held."""
@@ -296,9 +321,16 @@ class _Run:
             y, nodes = course.at(where)
             found = self._settle(course, linear, where, y, nodes)
             slopes = self._slopes(segment, self.instants[chosen] - self.breaks[segment])
-            drawn = found.currents + self.wiring.segment * self.wiring.potentials(slopes, found.slopes)
+            drawn = self.wiring.segment * self.wiring.potentials(slopes, found.slopes)
             self.states[chosen], self.i_cell[chosen] = self.cell.state(y).T, found.currents[:, :, 0]
-            self.from_rows[chosen], self.to_columns[chosen] = drawn[:, :, 0], -drawn[:, :, 1]
+            self.potentials[chosen] = self.wiring.potentials(where.drive, nodes)
+            sums = self.wiring.ends(found.currents + drawn)
+            drops = self.wiring.through_ends(self.potentials[chosen], where.drive)
+            # the sum has the rounding of a derivative by time, the drop that of a difference of potentials
+            for current, total, drop, clear in zip(
+                (self.i_row, self.i_column), sums, drops, self.wiring.clear_drops(linear.shift), strict=True
+            ):
+                current[chosen] = drop if clear else total
         self._written = until
 
     def _settle(

@@ -17,7 +17,7 @@ from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.reference.cells import cell_waveforms
 from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
-from spicecim.reference.coupled import coupled_waveforms
+from spicecim.reference.coupled import CoupledWaveforms, coupled_waveforms
 from spicecim.reference.excitation import drive_slopes, row_drive
 from spicecim.reference.network import Network
 from spicecim.reference.states import DENSITY, Flows, row_states
@@ -79,11 +79,19 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         cells = _cells(testbench, device, instants)
     if not np.isfinite(cells.i_cell).all():
         raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
-    variables = {"v_row": v_row, "i_row": cells.from_rows.sum(axis=2), "i_column": cells.to_columns.sum(axis=1)}
+    if cells.wires:
+        i_row, i_column = cells.wires.i_row, cells.wires.i_column
+    else:
+        i_row = cells.i_cell.sum(axis=2) + _into_ideal_rows(testbench, instants)
+        i_column = cells.i_cell.sum(axis=1)
+    variables = {"v_row": v_row, "i_row": i_row, "i_column": i_column}
     if testbench.analysis.probe == "cells":
-        network = Network(testbench.crossbar, testbench.shape)
-        v_row_node = network.voltage_at_rows(v_row, cells.from_rows)
-        v_column_node = network.voltage_at_columns(cells.to_columns)
+        if cells.wires:
+            v_row_node, v_column_node = cells.wires.v_row_node, cells.wires.v_column_node
+        else:
+            network = Network(testbench.crossbar, testbench.shape)
+            v_row_node = network.voltage_at_rows(v_row, cells.i_cell)
+            v_column_node = network.voltage_at_columns(cells.i_cell)
         variables["v_cell"] = v_row_node - v_column_node
         variables["i_cell"] = cells.i_cell
         variables["x"] = device.x_from_state(cells.states)
@@ -113,13 +121,11 @@ class _Cells(NamedTuple):
     """State variables."""
     i_cell: FloatArray
     """Currents into the cells' rows (A)."""
-    from_rows: FloatArray
-    """Currents that the row wires lose at each cell, those into their capacitances included (A)."""
-    to_columns: FloatArray
-    """Currents that the column wires gain at each cell (A)."""
     error: float
     """Estimate of the error of x."""
     attributes: Mapping[str, str] = MappingProxyType({})
+    wires: CoupledWaveforms | None = None
+    """Waveforms of the wires, where those of the cells do not tell them."""
 
 
 def _device(testbench: Testbench) -> Device | ModuleDevice:
@@ -141,14 +147,13 @@ def _cells(testbench: Testbench, device: Device | ModuleDevice, instants: FloatA
     voltages = testbench.drive.voltage(instants)[:, :, None]
     if isinstance(device, SeparableDevice):
         states, error = _flowing_states(testbench, device, initial, instants)
-        current = device.current(voltages, states)
-        return _Cells(states, current, _with_capacitance(testbench, current, instants), current, error)
+        return _Cells(states, device.current(voltages, states), error)
     cell = DeviceCell(device) if isinstance(device, Device) else device
     run = cell_waveforms(cell, testbench.drive, testbench.duration, initial, instants)
     error = float(np.abs(device.x_from_state(run.states) - device.x_from_state(run.coarse_states)).max())
     # charges of a module add to its current; that of a device follows from its state alone, free of their error
     current = device.current(voltages, run.states) if isinstance(device, Device) else run.current
-    return _Cells(run.states, current, _with_capacitance(testbench, current, instants), current, error)
+    return _Cells(run.states, current, error)
 
 
 def _is_balanced(device: Device | ModuleDevice) -> bool:
@@ -156,13 +161,11 @@ def _is_balanced(device: Device | ModuleDevice) -> bool:
     return isinstance(device, Device) or device.is_balanced()
 
 
-def _with_capacitance(testbench: Testbench, current: FloatArray, instants: FloatArray) -> FloatArray:
-    """Currents of cells (time, row, column) with those into the capacitances of ideal row wires."""
-    capacitance = testbench.crossbar.wire_capacitance
-    if not capacitance:
-        return current
-    slopes = drive_slopes(testbench.drive, testbench.shape[0], testbench.duration, instants)
-    return current + capacitance * slopes[:, :, None]
+def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray | float:
+    """Currents (time, row) that the drivers feed into the capacitances of their wires, if these have no resistance."""
+    rows, columns = testbench.shape
+    capacitance = columns * testbench.crossbar.wire_capacitance
+    return capacitance * drive_slopes(testbench.drive, rows, testbench.duration, instants) if capacitance else 0.0
 
 
 def _coupled_cells(
@@ -178,9 +181,7 @@ def _coupled_cells(
     coarse = coupled_waveforms(*given, tolerance=_COARSE * COUPLED_TOLERANCE)
     run = coupled_waveforms(*given, peak=coarse.peak())
     error = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    return _Cells(
-        run.states, run.i_cell, run.from_rows, run.to_columns, float(error), {"convergence": run.report}
-    )  # fmt: skip
+    return _Cells(run.states, run.i_cell, float(error), {"convergence": run.report}, run)
 
 
 def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, instants: FloatArray) -> _Cells:
@@ -198,7 +199,7 @@ def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, inst
     )  # fmt: skip
     difference = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
     error = max(run.error, float(difference))
-    return _Cells(run.states, run.i_cell, run.i_cell, run.i_cell, error, {"convergence": run.report})
+    return _Cells(run.states, run.i_cell, error, {"convergence": run.report})
 
 
 def _flowing_states(

@@ -8,6 +8,7 @@ column, and its currents, and their charges, those into both (n, 2).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from spicecim.reference.stages import evaluate, solve
 _QUOTIENT_STEP = 1e-6
 """Step of the difference quotients, relative to the scales: only the speed of Newton's method depends on it."""
 
-Blocks = NDArray[np.float64] | NDArray[np.complex128]
+Blocks = NDArray[Any]
+"""Arrays of numbers that are complex where d/dt is."""
 
 
 class BetweenTerminals:

@@ -50,6 +50,15 @@ class Wiring:
         """For each node the first of the cells' terminals (cell, 2) that it connects."""
         self.capacitance = self.segment * np.bincount(ends[places], minlength=self.nodes)
         """Capacitance of each node (node,), farad."""
+        self.end_conductances = tuple(
+            1.0 / ohm if ohm else 0.0
+            for ohm in (
+                crossbar.source_resistance + crossbar.wire_row,
+                crossbar.sense_resistance + crossbar.wire_column,
+            )
+        )
+        """Conductances (siemens) from a driver to its first cell and from a last cell to its sense node, or 0 if there
+        is no resistance."""
         self._ideal_rows = bool((self._network.ends[:, 0] < 0).all())
 
     def at_cells(self, values: FloatArray) -> FloatArray:
@@ -90,6 +99,26 @@ class Wiring:
         """Voltages (m, node) that currents (m, cell, 2) into the cells take from the nodes."""
         none = np.zeros((len(currents), self.nodes))
         return self.misses(np.zeros((len(currents), self.shape[0])), none, currents, none)
+
+    def ends(self, drawn: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Currents out of drivers (m, row) and into sense nodes (m, column) by those drawn at terminals (m, cell, 2).
+
+        They are what cells and capacitances draw together.
+        """
+        each = drawn.reshape(-1, *self.shape, 2)
+        return each[..., 0].sum(axis=2), -each[..., 1].sum(axis=1)
+
+    def through_ends(self, potentials: FloatArray, drive: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the same currents by the drops over the first and last resistances of the wires."""
+        each = potentials.reshape(-1, *self.shape, 2)
+        source, sense = self.end_conductances
+        return source * (drive - each[:, :, 0, 0]), sense * each[:, -1, :, 1]
+
+    def clear_drops(self, shift: float) -> tuple[bool, bool]:
+        """Whether those drops, at d/dt = shift, tell the currents of rows and columns better than the sums do."""
+        source, sense = self.end_conductances
+        rows, columns = self.shape
+        return 0.0 < source < shift * columns * self.segment, 0.0 < sense < shift * rows * self.segment
 
     def factorise(self, shift: complex, admittance: Blocks) -> Factors:
         """Factorise the nodal equations at d/dt = shift, with admittances (cell, 2, 2) of the cells.
