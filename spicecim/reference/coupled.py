@@ -34,6 +34,7 @@ from spicecim.reference.course import (
 from spicecim.reference.excitation import CellVoltages, row_breaks
 from spicecim.reference.radau import basis
 from spicecim.reference.rest import rest
+from spicecim.reference.terminals import linearise
 from spicecim.reference.wiring import Wiring
 
 TOLERANCE = 1e-8
@@ -42,6 +43,8 @@ wires' potentials relative to the drive's largest voltage."""
 
 _CURRENT_SHARE = 0.01
 """The tolerance of the unknowns relative to that of the currents of drivers and sense nodes."""
+_LEAST_PEAK = 1e-3
+"""Peak of a current relative to the largest of all below which it counts as that much."""
 _SETTLED = 1e-12
 """Last change at the instants asked for, relative to the scales."""
 _STEPS_A_PERIOD = 16
@@ -86,9 +89,11 @@ class CoupledWaveforms(NamedTuple):
     report: str
     """How the solution was found."""
 
-    def peak(self) -> float:
-        """Largest current of a driver or sense node (A)."""
-        return float(max(np.abs(self.i_row).max(), np.abs(self.i_column).max()))
+    def peaks(self) -> tuple[FloatArray, FloatArray]:
+        """Largest currents of the drivers (row,) and sense nodes (column,), or `_LEAST_PEAK` of the largest (A)."""
+        rows, columns = np.abs(self.i_row).max(axis=0), np.abs(self.i_column).max(axis=0)
+        least = _LEAST_PEAK * max(rows.max(), columns.max())
+        return np.maximum(rows, least), np.maximum(columns, least)
 
 
 def coupled_waveforms(
@@ -100,7 +105,7 @@ def coupled_waveforms(
     instants: FloatArray,
     *,
     tolerance: float = TOLERANCE,
-    peak: float | None = None,
+    peaks: tuple[FloatArray, FloatArray] | None = None,
 ) -> CoupledWaveforms:
     """Follow a crossbar.
 
@@ -120,9 +125,9 @@ def coupled_waveforms(
         Increasing instants (s) between 0 and the duration.
     tolerance
         Allowed error of a step.
-    peak
-        Largest current of drivers and sense nodes (A), which errors of these count relative to; without it they do not
-        count.
+    peaks
+        Largest currents of drivers (row,) and sense nodes (column,), ampere, which errors of these count relative to;
+        without them they do not count.
 
     Raises
     ------
@@ -131,7 +136,7 @@ def coupled_waveforms(
     """
     # What is not finite fails its step.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _Run(cell, wiring, drive, duration, initial, instants, tolerance, peak)
+        run = _Run(cell, wiring, drive, duration, initial, instants, tolerance, peaks)
         for segment in range(len(run.breaks) - 1):
             run.follow(segment)
     report = (
@@ -161,7 +166,7 @@ class _Run:
     initial: FloatArray
     instants: FloatArray
     tolerance: float
-    peak: float | None
+    peaks: tuple[FloatArray, FloatArray] | None
     steps: int = field(default=0, init=False)
     rejected: int = field(default=0, init=False)
     factorisations: int = field(default=0, init=False)
@@ -204,6 +209,7 @@ class _Run:
         room = float(self.breaks[segment + 1]) - begin
         since, last = 0.0, None
         self._length = min(max(self._length, _FIRST_STEP * min(self._longest, room)), _FIRST_STEP * self._longest)
+        self._length = min(self._length, self._settling(segment))
         while since < room:
             length = min(self._length, self._longest)
             left = room - since
@@ -266,25 +272,49 @@ class _Run:
             (np.abs(found.y) / allowed.y[:, None]).max(),
             np.abs(found.nodes).max(initial=0.0) / allowed.potential,
         ]
-        if self.peak:
-            errors.append(self._current_error(found, linear) / (self.tolerance / _CURRENT_SHARE * self.peak))
+        if self.peaks:
+            errors.append(self._current_error(found, linear, self.peaks) / (self.tolerance / _CURRENT_SHARE))
         return float(max(errors))
 
-    def _current_error(self, found: Correction, linear: Linearised) -> float:
-        """Largest error of the currents of drivers and sense nodes (A), as far as it stands out of rounding."""
+    def _current_error(
+        self, found: Correction, linear: Linearised, peaks: tuple[FloatArray, FloatArray]
+    ) -> float:  # fmt: skip
+        """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding."""
         wiring, worst = self.wiring, 0.0
         sums = wiring.ends(found.change)
         drops = wiring.through_ends(wiring.at_cells(found.nodes), np.zeros((len(found.nodes), len(self.initial))))
-        for total, drop, conductance, segments in zip(
-            sums, drops, wiring.end_conductances, self.initial.shape[::-1], strict=True
+        for peak, total, drop, conductance, segments in zip(
+            peaks, sums, drops, wiring.end_conductances, self.initial.shape[::-1], strict=True
         ):
-            rate = linear.shift * segments * wiring.segment
-            if not conductance:
-                worst = max(worst, np.abs(total).max())
-                continue
-            noise = _NOISE * self._scale * min(rate, conductance)
-            worst = max(worst, np.minimum(np.abs(total), np.abs(drop)).max() - noise)
+            off = np.abs(total)
+            if conductance:
+                noise = _NOISE * self._scale * min(linear.shift * segments * wiring.segment, conductance)
+                off = np.maximum(np.minimum(off, np.abs(drop)) - noise, 0.0)
+            # without a current there is no error of it
+            worst = max(worst, np.divide(off, peak, out=np.zeros_like(off), where=off > 0).max())
         return worst
+
+    def _settling(self, segment: int) -> float:
+        """Shortest time constant of wires and cells (s), if what their capacitances draw then counts, or infinity.
+
+        At a break the slope of the drive jumps. What the capacitances draw follows within the time constants, far
+        below a step, where the polynomial would take it to have always been so.
+        """
+        if not self.peaks or not self.wiring.nodes:
+            return np.inf
+        start, none = np.zeros(1), np.zeros((1, len(self.initial)))
+        after = self._slopes(segment, start)
+        before = self._slopes(segment - 1, self.breaks[segment : segment + 1] - self.breaks[segment - 1])
+        jump = np.abs(after - (before if segment else none)).max()
+        v = self.wiring.potentials(self._places(segment, 0.0, 0.0, start).drive, self._state.nodes[None])[0]
+        time = np.full(len(v), self.breaks[segment])
+        cells = linearise(self.cell, time, v, self._state.y, self._scale)
+        capacitance = self.wiring.segment + np.abs(np.diagonal(cells.current_charge_v, axis1=1, axis2=2))
+        rows, columns = self.wiring.ends(jump * capacitance[None])
+        counts = max((rows / self.peaks[0]).max(), (-columns / self.peaks[1]).max())
+        if counts <= self.tolerance / _CURRENT_SHARE:
+            return np.inf
+        return self.wiring.shortest_time(capacitance)
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
         """Unknowns (cell, stage, k) and potentials (stage, node) at the stages by the last polynomial, or held."""

@@ -213,7 +213,7 @@ def solve_step(
     time = np.repeat(stages.time[None], count, axis=0)
     lengths = np.full(count, length)
     before, fresh = np.inf, linear is None
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         v = wiring.potentials(stages.drive, nodes)
         if linear is None:
             linear = linearised(float(stages.time[middle]), v[middle], y[:, middle])
@@ -231,7 +231,8 @@ def solve_step(
         largest = float(np.abs(change).max(initial=0.0))
         if not (np.isfinite(largest) and np.isfinite(currents).all()):
             raise NoConvergence
-        if largest <= _SETTLED * allowed.potential:
+        # a small change of the potentials may be a large one of the currents: it is made once at least
+        if number and largest <= _SETTLED * allowed.potential:
             course = Course(
                 length=length,
                 y=np.concatenate([start.y[:, None], y], axis=1),

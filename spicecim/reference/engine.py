@@ -179,7 +179,7 @@ def _coupled_cells(
     wiring = Wiring(testbench.crossbar, testbench.shape)
     given = (cell, wiring, testbench.drive, testbench.duration, initial, instants)
     coarse = coupled_waveforms(*given, tolerance=_COARSE * COUPLED_TOLERANCE)
-    run = coupled_waveforms(*given, peak=coarse.peak())
+    run = coupled_waveforms(*given, peaks=coarse.peaks())
     error = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
     return _Cells(run.states, run.i_cell, float(error), {"convergence": run.report}, run)
 

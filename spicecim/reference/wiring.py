@@ -120,6 +120,15 @@ class Wiring:
         rows, columns = self.shape
         return 0.0 < source < shift * columns * self.segment, 0.0 < sense < shift * rows * self.segment
 
+    def shortest_time(self, capacitance: FloatArray) -> float:
+        """Lower bound (s) of the time constants, with capacitances at the cells' terminals (cell, 2), farad.
+
+        By Gershgorin's theorem; infinite if no node has a capacitance.
+        """
+        rates = 2.0 * self._network.wires().diagonal() / np.maximum(self._at_cells.T @ capacitance.ravel(), 1e-300)
+        fastest = rates[np.isfinite(rates)].max(initial=0.0)
+        return 1.0 / fastest if fastest else np.inf
+
     def factorise(self, shift: complex, admittance: Blocks) -> Factors:
         """Factorise the nodal equations at d/dt = shift, with admittances (cell, 2, 2) of the cells.
 
