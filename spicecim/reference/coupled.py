@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from spicecim.devices.cell import Cell
 from spicecim.drives import Drive
@@ -62,6 +63,10 @@ _KEPT = 1.3
 """Growth below which a step keeps its length, and with it the factorisations."""
 _FARTHEST_GUESS = 2.0
 """Ratio of a step to the last beyond which the last polynomial is no guess for it."""
+_AT_CROSSING = 1e-6
+"""Place in a step up to which, and before its end from which, a crossing is that end."""
+_SAMPLES = 17
+"""Places in a step between which a crossing is looked for."""
 _ROUNDING = 1e-14
 """Distance of instants, relative to the duration, below which they are one."""
 _ROUNDS = 25
@@ -208,6 +213,7 @@ class _Run:
         begin = float(self.breaks[segment])
         room = float(self.breaks[segment + 1]) - begin
         since, last = 0.0, None
+        beyond = 0.0  # what was planned before a crossing cut it
         self._length = min(max(self._length, _FIRST_STEP * min(self._longest, room)), _FIRST_STEP * self._longest)
         self._length = min(self._length, self._settling(segment))
         while since < room:
@@ -215,7 +221,7 @@ class _Run:
             left = room - since
             lands = length >= left * (1.0 - 1e-9)
             # Two even steps rather than a long one and a remainder.
-            length = left if lands else min(length, 0.5 * left)
+            length = left if lands else min(length, left if beyond else 0.5 * left)
             tiny = length < _SMALLEST_STEP * max(since, _NO_TIME * self.duration)
             if (tiny and not lands) or self.steps + self.rejected > self._most:
                 raise ConvergenceError(
@@ -231,11 +237,14 @@ class _Run:
             factor = float(np.clip(_SAFETY * error ** (-1.0 / (STAGES + 1)), _MOST_SHRINKAGE, _MOST_GROWTH))
             if error > 1.0:
                 self.rejected += 1
-                self._length = min(factor, _LEAST_SHRINKAGE) * length
+                crossing = self._crossing(segment, since, course)
+                beyond = max(beyond, length) if crossing else 0.0
+                self._length = length * (crossing or min(factor, _LEAST_SHRINKAGE))
                 continue
-            self._length = max(factor * length, self._length) if lands else factor * length
-            if 1.0 <= factor < _KEPT and not lands:
+            self._length = max(factor * length, beyond, self._length if lands else 0.0)
+            if 1.0 <= factor < _KEPT and not beyond and not lands:
                 self._length = length
+            beyond = 0.0
             end = self.breaks[segment + 1] if lands else begin + since + length
             self._write(segment, since, end, lands, course, linear)
             self._state, self.steps, last = course.end, self.steps + 1, course
@@ -315,6 +324,26 @@ class _Run:
         if counts <= self.tolerance / _CURRENT_SHARE:
             return np.inf
         return self.wiring.shortest_time(capacitance)
+
+    def _crossing(self, segment: int, since: float, course: Course) -> float:
+        """First place in a step where a cell's voltage crosses one at which its equations are not smooth, or 0."""
+
+        def voltages(at: FloatArray) -> FloatArray:
+            where = self._places(segment, since, course.length, at)
+            v = self.wiring.potentials(where.drive, where.values @ course.nodes)
+            return np.asarray(v[:, :, 0] - v[:, :, 1])
+
+        samples = np.concatenate([[_AT_CROSSING], np.linspace(0.0, 1.0, _SAMPLES)[1:]])
+        v, found = voltages(samples), 1.0
+        for level in self.cell.voltage_breaks():
+            above = v > level
+            for index, which in np.argwhere(above[1:] != above[:-1]):
+                if samples[index] >= found:
+                    break
+                ends = samples[index : index + 2]
+                root = brentq(lambda at, n, level: voltages(np.array([at]))[0, n] - level, *ends, args=(which, level))
+                found = min(found, float(root))
+        return found if _AT_CROSSING < found < 1.0 - _AT_CROSSING else 0.0
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
         """Unknowns (cell, stage, k) and potentials (stage, node) at the stages by the last polynomial, or held."""

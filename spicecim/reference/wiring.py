@@ -15,7 +15,7 @@ sparse factorisation of Y + K with K = s C + A,
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array, csc_array, csr_array, diags_array
+from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import SuperLU, splu
 
 from spicecim.errors import ConvergenceError
@@ -59,6 +59,18 @@ class Wiring:
         )
         """Conductances (siemens) from a driver to its first cell and from a last cell to its sense node, or 0 if there
         is no resistance."""
+        # The pattern of the nodal equations, and the place in it of every entry.
+        wires = self._network.wires().tocoo()
+        pairs = np.stack(np.broadcast_arrays(self._network.ends[:, :, None], self._network.ends[:, None])).reshape(
+            2, -1
+        )
+        self._wires, self._blocks = wires.data, np.flatnonzero((pairs >= 0).all(axis=0))
+        diagonal = np.arange(self.nodes)
+        row = np.concatenate([wires.row, diagonal, pairs[0, self._blocks]])
+        column = np.concatenate([wires.col, diagonal, pairs[1, self._blocks]])
+        pattern, self._slots = np.unique(column * self.nodes + row, return_inverse=True)
+        self._indices = pattern % max(self.nodes, 1)
+        self._starts = np.searchsorted(pattern, self.nodes * np.arange(self.nodes + 1))
         self._ideal_rows = bool((self._network.ends[:, 0] < 0).all())
 
     def at_cells(self, values: FloatArray) -> FloatArray:
@@ -137,33 +149,38 @@ class Wiring:
         ConvergenceError
             If resistances and admittances are too far apart for the digits of a float.
         """
-        cell, row, column = (index.ravel() for index in np.indices(admittance.shape))
-        size = 2 * len(admittance)
-        blocks = coo_array((admittance.ravel(), (2 * cell + row, 2 * cell + column)), shape=(size, size)).tocsr()
-        stored = diags_array(shift * self.capacitance, shape=(self.nodes, self.nodes))
-        cells = csc_array(self._at_cells.T @ blocks @ self._at_cells + stored)
         if not self.nodes:
-            return Factors(cells, None)
+            return Factors(self, shift, admittance, None)
+        entries = np.concatenate([self._wires, shift * self.capacitance, admittance.ravel()[self._blocks]])
+        data = np.bincount(self._slots, entries.real, minlength=len(self._indices))
+        if np.iscomplexobj(entries):
+            data = data + 1j * np.bincount(self._slots, entries.imag, minlength=len(self._indices))
+        matrix = csc_array((data, self._indices, self._starts), shape=(self.nodes, self.nodes))
         try:
             # diagonally dominant but for cells with a negative slope
-            factors = splu(csc_array(self._network.wires() + cells), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0)
+            factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0)
         except RuntimeError:
             raise ConvergenceError(
                 "the resistances of wires, drivers and sense nodes and the cells are too far apart for the digits of "
                 "a float"
             ) from None
-        return Factors(cells, factors)
+        return Factors(self, shift, admittance, factors)
+
+    def drawn(self, shift: complex, admittance: Blocks, nodes: Blocks) -> Blocks:
+        """Currents (m, node) that cells and capacitances draw at potentials (m, node)."""
+        into_cells = np.einsum("nab,mnb->mna", admittance, self.at_cells(nodes)).reshape(len(nodes), -1)
+        return np.asarray((self._at_cells.T @ into_cells.T).T + shift * self.capacitance * nodes)
 
 
 class Factors:
     """The nodal equations factorised at one d/dt."""
 
-    def __init__(self, cells: csc_array, factors: SuperLU | None) -> None:
-        self._cells, self._factors = cells, factors
+    def __init__(self, wiring: Wiring, shift: complex, admittance: Blocks, factors: SuperLU | None) -> None:
+        self._wiring, self._shift, self._admittance, self._factors = wiring, shift, admittance, factors
 
     def correction(self, missed: Blocks) -> Blocks:
         """What to take off the potentials (m, node) for voltages (m, node) that they miss."""
         if self._factors is None:
             return missed
-        right = np.ascontiguousarray(self._cells @ missed.T)
-        return np.asarray(missed - self._factors.solve(right).T)
+        right = self._wiring.drawn(self._shift, self._admittance, missed)
+        return np.asarray(missed - self._factors.solve(np.ascontiguousarray(right.T)).T)
