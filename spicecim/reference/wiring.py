@@ -45,6 +45,7 @@ class Wiring:
         ends = self._network.ends.ravel()
         places = np.flatnonzero(ends >= 0)
         self._at_cells = csr_array((np.ones(len(places)), (places, ends[places])), shape=(len(ends), self.nodes))
+        self._at_nodes = csr_array(self._at_cells.T)
         _, first = np.unique(ends[places], return_index=True)
         self._first = places[first]
         """For each node the first of the cells' terminals (cell, 2) that it connects."""
@@ -137,7 +138,7 @@ class Wiring:
 
         By Gershgorin's theorem; infinite if no node has a capacitance.
         """
-        rates = 2.0 * self._network.wires().diagonal() / np.maximum(self._at_cells.T @ capacitance.ravel(), 1e-300)
+        rates = 2.0 * self._network.wires().diagonal() / np.maximum(self._at_nodes @ capacitance.ravel(), 1e-300)
         fastest = rates[np.isfinite(rates)].max(initial=0.0)
         return 1.0 / fastest if fastest else np.inf
 
@@ -169,7 +170,7 @@ class Wiring:
     def drawn(self, shift: complex, admittance: Blocks, nodes: Blocks) -> Blocks:
         """Currents (m, node) that cells and capacitances draw at potentials (m, node)."""
         into_cells = np.einsum("nab,mnb->mna", admittance, self.at_cells(nodes)).reshape(len(nodes), -1)
-        return np.asarray((self._at_cells.T @ into_cells.T).T + shift * self.capacitance * nodes)
+        return np.asarray((self._at_nodes @ into_cells.T).T + shift * self.capacitance * nodes)
 
 
 class Factors:
