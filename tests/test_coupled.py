@@ -183,6 +183,8 @@ def test_ideal_rows_feed_their_capacitance_from_the_driver(drive):
         np.testing.assert_array_equal(loaded[name], plain[name])
     extra = (loaded["i_row"] - plain["i_row"]).values[:, 0]
     time, v = loaded["time"].values, loaded["v_row"].values[:, 0]
+    apart = np.append(True, np.diff(time) > 1e-12)  # a corner stands twice where it misses the grid by rounding
+    extra, time, v = extra[apart], time[apart], v[apart]
     if drive is PULSE:
         ramps = np.append(0.0, np.diff(v) / np.diff(time))  # at a corner the ramp before
     else:
@@ -224,12 +226,15 @@ def agree(bench, balanced=True):
 @settings(deadline=None, max_examples=4)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_ngspice_agrees_on_random_testbenches(seed):
+    """Drives start without a slope: ngspice's first step is one of the implicit Euler method, whatever the tolerance,
+    which is off by up to 1e-4 of the peak in what capacitances draw at once.
+    """
     random = np.random.default_rng(seed)
     wires = {name: float(random.choice([0.0, random.uniform(1, 100)])) for name in PARASITICS}
     wires |= {"wire_capacitance": 10.0 ** random.integers(-10, -6)}
     device, volt = ((OBLEA, 0.4), (SERIES, 1.0))[random.integers(2)]
     shape = tuple(random.integers(1, 3, 2))
-    drive = sine(volt, random.choice([50.0, 100.0, 150.0], shape[0]))
+    drive = {**sine(volt, random.choice([50.0, 100.0, 150.0], shape[0])), "phase": np.pi / 2}
     agree(wired_bench(shape, device, drive, {"points_per_period": 1000, "tolerance": 1e-9}, **wires))
 
 
@@ -241,7 +246,8 @@ def test_potentials_to_ground_are_those_of_the_circuit(tmp_path, leak, wires):
     path.write_text(TO_GROUND.replace("LEAK", leak), encoding="utf-8")
     device = {"verilog_a": str(path), "state": "w", "initial": [0, 1]}
     analysis = {"points_per_period": 500, "tolerance": 1e-9}
-    agree(wired_bench((2, 1), device, sine(0.5, 100), analysis, **wires), balanced=False)
+    drive = {**sine(0.5, 100), "phase": np.pi / 2}  # no slope at the start, as above
+    agree(wired_bench((2, 1), device, drive, analysis, **wires), balanced=False)
 
 
 def test_a_module_is_the_library_s_device_behind_the_same_wires():
@@ -296,12 +302,12 @@ def test_errors_follow_the_tolerance():
 
 
 def test_energy_balances_up_to_the_time_grid():
-    """Half a cycle leaves the wires charged; the rule of the integral is of second order."""
+    """A part of a cycle leaves the wires charged; the rule of the integral is of second order."""
     errors = []
     for points in (500, 1000):
         bench = wired_bench(
-            (2, 2), STILL, {**sine(0.4, 100), "phase": 0.3}, {"periods": 1.2, "points_per_period": points},
-            wire_row=50.0, wire_capacitance=1e-6,
+            (2, 2), STILL, {**sine(0.4, 100), "phase": np.pi / 2}, {"periods": 1.2, "points_per_period": points},
+            wire_row=50.0, wire_capacitance=1e-7,
         )  # fmt: skip
         balance = energy_balance(simulate(bench, "reference"))
         assert abs(balance.stored) > 1e-4 * balance.delivered
@@ -327,7 +333,7 @@ def test_how_it_was_solved_is_stated():
 def test_a_drive_of_zero_moves_nothing():
     waves = simulate(wired_bench(drive=sine(0.0, 100), **OHMS, wire_capacitance=1e-9), "reference")
     assert not waves["i_column"].values.any()
-    np.testing.assert_array_equal(waves["x"][-1], waves["x"][0])
+    np.testing.assert_allclose(waves["x"][-1], waves["x"][0], atol=1e-15)
 
 
 @pytest.mark.parametrize("phase", [0.0, np.pi / 2])
@@ -338,13 +344,10 @@ def test_voltages_beyond_a_device_s_equations_are_refused(phase):
 
 
 def test_no_solution_is_an_error_with_its_instant(tmp_path):
-    """A state that grows beyond all bounds at 1 ms."""
+    """A state x with dx/dt = 7000 x^2 grows beyond all bounds after 1 ms."""
     path = tmp_path / "burst.va"
-    path.write_text(
-        '`include "disciplines.vams"\nmodule burst(a, b);\n inout a, b; electrical a, b, w;\n analog begin\n'
-        "  I(a, b) <+ 1m*V(a, b);\n  I(w) <+ ddt(V(w)) - 1k*V(w)*V(w);\n end\nendmodule\n",
-        encoding="utf-8",
-    )
+    burst = "I(w) <+ ddt(V(w)) - (7k + V(mid, b))*V(w)*V(w);"
+    path.write_text(TO_GROUND.replace("LEAK", burst).replace("2k*V(mid, b)*V(w)*(1 - V(w))", "0.0"), encoding="utf-8")
     device = {"verilog_a": str(path), "state": "w", "initial": [0, 1]}
     bench = wired_bench((1, 1), device, sine(0.1, 100), **OHMS, wire_capacitance=1e-9)
     with pytest.raises(ConvergenceError, match=r"no solution of the crossbar beyond 0\.00\d+ s of 0.01 s"):
