@@ -226,8 +226,10 @@ def agree(bench, balanced=True):
 @settings(deadline=None, max_examples=4)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_ngspice_agrees_on_random_testbenches(seed):
-    """Drives start without a slope: ngspice's first step is one of the implicit Euler method, whatever the tolerance,
-    which is off by up to 1e-4 of the peak in what capacitances draw at once.
+    """Drives start without a slope.
+
+    The first step of ngspice is one of the implicit Euler method, whatever the tolerance, and off by up to 1e-4 of the
+    peak in what capacitances draw at once.
     """
     random = np.random.default_rng(seed)
     wires = {name: float(random.choice([0.0, random.uniform(1, 100)])) for name in PARASITICS}
