@@ -29,21 +29,18 @@ from spicecim.reference.course import (
     Places,
     State,
     correct,
-    places,
     solve_step,
 )  # fmt: skip
-from spicecim.reference.excitation import CellVoltages, row_breaks
+from spicecim.reference.displacement import CURRENT_SHARE, current_error, settling_time
 from spicecim.reference.radau import basis
 from spicecim.reference.rest import rest
-from spicecim.reference.terminals import linearise
+from spicecim.reference.row_voltages import RowVoltages
 from spicecim.reference.wiring import Wiring
 
 TOLERANCE = 1e-8
 """Allowed error of a step, of the cells' unknowns relative to their scale (or to themselves, if larger) and of the
 wires' potentials relative to the drive's largest voltage."""
 
-_CURRENT_SHARE = 0.01
-"""The tolerance of the unknowns relative to that of the currents of drivers and sense nodes."""
 _LEAST_PEAK = 1e-3
 """Peak of a current relative to the largest of all below which it counts as that much."""
 _SETTLED = 1e-12
@@ -72,8 +69,6 @@ _ROUNDING = 1e-14
 _ROUNDS = 25
 _BLOCK = 100_000
 """Cells and instants that are evaluated at once, to bound the memory."""
-_NOISE = 1e3 * np.finfo(float).eps
-"""Rounding of a derivative by time over the stages, relative to the value over the step."""
 
 
 class CoupledWaveforms(NamedTuple):
@@ -179,9 +174,8 @@ class _Run:
     """Largest voltage that a node at an instant asked for is off by, of what the currents leave it (V)."""
 
     def __post_init__(self) -> None:
-        rows = np.arange(len(self.initial))
-        self.breaks = row_breaks(self.drive, (), self.duration)
-        self._voltages = CellVoltages(self.drive, rows, np.broadcast_to(self.breaks, (len(rows), len(self.breaks))))
+        self._rows = RowVoltages(self.drive, len(self.initial), self.duration)
+        self.breaks = self._rows.breaks
         # a drive that is zero throughout has no scale, and needs none
         self._scale = self.drive.largest_voltage() or 1.0
         self._longest = min(float(self.drive.periods().min()) / _STEPS_A_PERIOD, self.duration)
@@ -193,7 +187,7 @@ class _Run:
         self.states, self.i_cell = np.empty((number, count)), np.empty((number, count))
         self.potentials = np.empty((number, count, 2))
         self.i_row, self.i_column = np.empty((number, rows)), np.empty((number, columns))
-        drive = self._voltages.start()
+        drive = self._rows.start()
         nodes = rest(self.cell, self.wiring, drive, states, self._scale)
         v = self.wiring.potentials(drive[None], nodes[None])[0]
         y = self.cell.start(v, states)
@@ -215,7 +209,11 @@ class _Run:
         since, last = 0.0, None
         beyond = 0.0  # what was planned before a crossing cut it
         self._length = min(max(self._length, _FIRST_STEP * min(self._longest, room)), _FIRST_STEP * self._longest)
-        self._length = min(self._length, self._settling(segment))
+        if self.peaks:
+            time = settling_time(
+                self.cell, self.wiring, self._rows, segment, self._state, self._scale, self.peaks, self.tolerance
+            )
+            self._length = min(self._length, time)
         while since < room:
             length = min(self._length, self._longest)
             left = room - since
@@ -266,11 +264,11 @@ class _Run:
             return Linearised(self.cell, self.wiring, time, v, y, self._scale, length)
 
         course, linear = solve_step(
-            self.cell, self.wiring, self._state, length, self._places(segment, since, length, RULE.nodes),
+            self.cell, self.wiring, self._state, length, self._rows.places(segment, since, length, RULE.nodes),
             self._guess(length, last), allowed, linear, linearised,
         )  # fmt: skip
         self._linear = linear
-        where = self._places(segment, since, length, RULE.checks)
+        where = self._rows.places(segment, since, length, RULE.checks)
         error = self._error(correct(self.cell, self.wiring, course, linear, where, *course.at(where)), allowed, linear)
         if not np.isfinite(error):
             raise NoConvergence
@@ -282,54 +280,15 @@ class _Run:
             np.abs(found.nodes).max(initial=0.0) / allowed.potential,
         ]
         if self.peaks:
-            errors.append(self._current_error(found, linear, self.peaks) / (self.tolerance / _CURRENT_SHARE))
+            off = current_error(self.wiring, found, linear.shift, self._scale, self.peaks)
+            errors.append(off * CURRENT_SHARE / self.tolerance)
         return float(max(errors))
-
-    def _current_error(
-        self, found: Correction, linear: Linearised, peaks: tuple[FloatArray, FloatArray]
-    ) -> float:  # fmt: skip
-        """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding."""
-        wiring, worst = self.wiring, 0.0
-        sums = wiring.ends(found.change)
-        drops = wiring.through_ends(wiring.at_cells(found.nodes), np.zeros((len(found.nodes), len(self.initial))))
-        for peak, total, drop, conductance, segments in zip(
-            peaks, sums, drops, wiring.end_conductances, self.initial.shape[::-1], strict=True
-        ):
-            off = np.abs(total)
-            if conductance:
-                noise = _NOISE * self._scale * min(linear.shift * segments * wiring.segment, conductance)
-                off = np.maximum(np.minimum(off, np.abs(drop)) - noise, 0.0)
-            # without a current there is no error of it
-            worst = max(worst, np.divide(off, peak, out=np.zeros_like(off), where=off > 0).max())
-        return worst
-
-    def _settling(self, segment: int) -> float:
-        """Shortest time constant of wires and cells (s), if what their capacitances draw then counts, or infinity.
-
-        At a break the slope of the drive jumps. What the capacitances draw follows within the time constants, far
-        below a step, where the polynomial would take it to have always been so.
-        """
-        if not self.peaks or not self.wiring.nodes:
-            return np.inf
-        start, none = np.zeros(1), np.zeros((1, len(self.initial)))
-        after = self._slopes(segment, start)
-        before = self._slopes(segment - 1, self.breaks[segment : segment + 1] - self.breaks[segment - 1])
-        jump = np.abs(after - (before if segment else none)).max()
-        v = self.wiring.potentials(self._places(segment, 0.0, 0.0, start).drive, self._state.nodes[None])[0]
-        time = np.full(len(v), self.breaks[segment])
-        cells = linearise(self.cell, time, v, self._state.y, self._scale)
-        capacitance = self.wiring.segment + np.abs(np.diagonal(cells.current_charge_v, axis1=1, axis2=2))
-        rows, columns = self.wiring.ends(jump * capacitance[None])
-        counts = max((rows / self.peaks[0]).max(), (-columns / self.peaks[1]).max())
-        if counts <= self.tolerance / _CURRENT_SHARE:
-            return np.inf
-        return self.wiring.shortest_time(capacitance)
 
     def _crossing(self, segment: int, since: float, course: Course) -> float:
         """First place in a step where a cell's voltage crosses one at which its equations are not smooth, or 0."""
 
         def voltages(at: FloatArray) -> FloatArray:
-            where = self._places(segment, since, course.length, at)
+            where = self._rows.places(segment, since, course.length, at)
             v = self.wiring.potentials(where.drive, where.values @ course.nodes)
             return np.asarray(v[:, :, 0] - v[:, :, 1])
 
@@ -352,19 +311,6 @@ class _Run:
         matrix = basis(1.0 + RULE.nodes * length / last.length, STAGES) @ RULE.fit
         return matrix @ last.y, matrix @ last.nodes
 
-    def _slopes(self, segment: int, after: FloatArray) -> FloatArray:
-        """Derivatives by time (instant, row) of the drivers' voltages at instants since the start of a segment."""
-        rows = np.arange(len(self.initial))
-        each = np.broadcast_to(after, (len(rows), len(after)))
-        return self._voltages.slope(rows, np.full(len(rows), segment), each).T
-
-    def _places(self, segment: int, since: float, length: float, at: FloatArray) -> Places:
-        after = since + length * at
-        rows = np.arange(len(self.initial))
-        each = np.broadcast_to(after, (len(rows), len(after)))
-        drive = self._voltages.voltage(rows, np.full(len(rows), segment), each).T
-        return places(at, self.breaks[segment] + after, np.asarray(drive))
-
     def _write(
         self, segment: int, since: float, end: float, lands: bool, course: Course, linear: Linearised
     ) -> None:  # fmt: skip
@@ -376,10 +322,10 @@ class _Run:
         for first in range(self._written, until, block):
             chosen = slice(first, min(first + block, until))
             at = np.clip((self.instants[chosen] - self.breaks[segment] - since) / course.length, 0.0, 1.0)
-            where = self._places(segment, since, course.length, at)
+            where = self._rows.places(segment, since, course.length, at)
             y, nodes = course.at(where)
             found = self._settle(course, linear, where, y, nodes)
-            slopes = self._slopes(segment, self.instants[chosen] - self.breaks[segment])
+            slopes = self._rows.slopes(segment, self.instants[chosen] - self.breaks[segment])
             drawn = self.wiring.segment * self.wiring.potentials(slopes, found.slopes)
             self.states[chosen], self.i_cell[chosen] = self.cell.state(y).T, found.currents[:, :, 0]
             self.potentials[chosen] = self.wiring.potentials(where.drive, nodes)
