@@ -15,6 +15,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.devices.cell import Cell
 from spicecim.fields import FloatArray
@@ -85,19 +86,21 @@ def _slope_fit() -> FloatArray:
     return np.asarray(np.linalg.inv(basis(RULE.nodes, STAGES - 1)))
 
 
-@cache
-def _modes() -> tuple[FloatArray, FloatArray]:
-    """Eigenvalues of the rule's matrix, the real one first and one of each complex pair, and their vectors."""
-    values, vectors = np.linalg.eig(RULE.slope)
-    kept = np.argsort(np.where(values.imag >= 0.0, np.abs(values.imag), np.inf))[: (STAGES + 1) // 2]
-    return values[kept], vectors[:, kept]
+class _Modes(NamedTuple):
+    """Eigenvalues of the rule's matrix, the real one first and one of each complex pair."""
+
+    values: NDArray[np.complex128]
+    vectors: NDArray[np.complex128]
+    """Their vectors (stage, mode)."""
+    inverse: NDArray[np.complex128]
+    """Rows (mode, stage) of the inverse of all vectors."""
 
 
 @cache
-def _modes_inverse() -> FloatArray:
+def _modes() -> _Modes:
     values, vectors = np.linalg.eig(RULE.slope)
     kept = np.argsort(np.where(values.imag >= 0.0, np.abs(values.imag), np.inf))[: (STAGES + 1) // 2]
-    return np.asarray(np.linalg.inv(vectors)[kept])
+    return _Modes(values[kept], vectors[:, kept], np.linalg.inv(vectors)[kept])
 
 
 class Linearised:
@@ -108,7 +111,7 @@ class Linearised:
     ) -> None:
         self.length = length
         cells = linearise(cell, np.full(len(v), time), v, y, scale)
-        shifts = _modes()[0] / length
+        shifts = _modes().values / length
         self.shift = float(shifts[0].real)
         """d/dt of the real mode (1/s)."""
         self.drive, self.response, self.direct = (
@@ -119,8 +122,8 @@ class Linearised:
 
     def correction(self, missed: FloatArray) -> FloatArray:
         """What to take off the potentials at the stages (stage, node) for voltages that they miss."""
-        vectors = _modes()[1]
-        parts = _modes_inverse() @ missed
+        vectors = _modes().vectors
+        parts = _modes().inverse @ missed
         change = np.outer(vectors[:, 0], self.real.correction(parts[:1].real)[0]).real
         for mode, factors in enumerate(self._complex, start=1):
             change += 2.0 * np.outer(vectors[:, mode], factors.correction(parts[mode : mode + 1])[0]).real
