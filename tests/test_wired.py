@@ -1,7 +1,5 @@
 """Crossbars with resistive wires over time in the reference core, against closed forms, laws and ngspice."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +9,7 @@ from test_network import PARASITICS, TOGETHER
 from spicecim.devices import make_device
 from spicecim.drives import SineDrive
 from spicecim.engines import simulate
-from spicecim.errors import ConvergenceError, InputError, SimulationError, UnsupportedError
+from spicecim.errors import ConvergenceError, InputError, SimulationError
 from spicecim.measure import compare, energy_balance
 from spicecim.reference import wired
 from spicecim.reference.motion import Interpolation, Motion
@@ -277,14 +275,6 @@ def test_voltages_beyond_a_device_s_equations_are_refused(phase):
     drive = {**sine(1e5, 100), "phase": phase}
     with pytest.raises((InputError, SimulationError), match=r"drive|no solution"):
         simulate(wired_bench((1, 1), drive=drive, **OHMS), "reference")
-
-
-def test_what_is_not_covered_is_refused_by_name():
-    with pytest.raises(UnsupportedError, match=r"crossbar.wire_capacitance to 0"):
-        simulate(wired_bench(wire_row=1.0, wire_capacitance=1e-12), "reference")
-    module = {"verilog_a": str(Path(__file__).parents[1] / "examples" / "series_memristor.va")}
-    with pytest.raises(UnsupportedError, match=r"crossbar.wire_row, crossbar.sense_resistance to 0"):
-        simulate(wired_bench(device=module, wire_row=1.0, sense_resistance=1.0), "reference")
 
 
 def test_an_error_that_grows_by_feedback_is_stated():

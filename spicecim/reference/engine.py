@@ -12,13 +12,19 @@ from numpy.typing import ArrayLike
 
 from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device, SeparableDevice
+from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
+from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
+from spicecim.reference.coupled import coupled_waveforms
+from spicecim.reference.excitation import drive_slopes
 from spicecim.reference.ideal import follow_flowing
 from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
 from spicecim.reference.record import Record
+from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wired import follow_wired
+from spicecim.reference.wiring import Wiring
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
@@ -26,11 +32,16 @@ from spicecim.waveforms import make_waveforms
 
 NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
+_COARSE = 30.0
+"""Ratio of the tolerances of the two runs that are compared where cells and wires are one system."""
+
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
     """Run a testbench in the numpy core.
 
     With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other.
+    Resistive wires around models of the library are solved with the states (see `wired`); with a capacitance, or around
+    Verilog-A modules, cells and wires are one system (see `coupled`).
 
     Parameters
     ----------
@@ -50,8 +61,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     Raises
     ------
     UnsupportedError
-        If the wires have a capacitance, or they are resistive and the device is a Verilog-A module, or it is a SPICE
-        subcircuit.
+        If the device is a SPICE subcircuit.
     VerilogAError, ModelError
         If the device is a Verilog-A module that cannot be used as it stands.
     InputError
@@ -81,25 +91,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
 
 def check_covered(testbench: Testbench) -> None:
     """Raise `UnsupportedError` if the reference engine does not cover a testbench."""
-    device = _device(testbench)
-    if isinstance(device, ModuleDevice) and not device.is_balanced():
-        raise UnsupportedError(
-            f"device.verilog_a: current flows between module {device.name} and the ground, so that row and "
-            "column differ, which the reference engine does not cover; choose the engine ngspice alone"
-        )
-    crossbar = testbench.crossbar
-    if crossbar.wire_capacitance:
-        raise UnsupportedError(
-            "the reference engine takes wires without capacitance only; set crossbar.wire_capacitance to 0 "
-            "or choose the engine ngspice alone"
-        )
-    if not crossbar.ideal and isinstance(device, ModuleDevice):
-        parasitics = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
-        given = [name for name in parasitics if getattr(crossbar, name)]
-        raise UnsupportedError(
-            "the reference engine takes resistive wires with models of the library only, not with Verilog-A modules; "
-            f"set crossbar.{', crossbar.'.join(given)} to 0 or choose the engine ngspice alone"
-        )
+    _device(testbench)
 
 
 class _Run(NamedTuple):
@@ -117,13 +109,42 @@ def _device(testbench: Testbench) -> Device | ModuleDevice:
 
 def _follow(testbench: Testbench, device: Device | ModuleDevice, record: Record) -> _Run:
     """Follow the cells and write them to the record."""
-    initial = device.state_from_x(testbench.crossbar.state)
-    if not testbench.crossbar.ideal:
-        assert isinstance(device, Device)  # `check_covered`
-        return _follow_wired(testbench, device, initial, record)
+    crossbar, initial = testbench.crossbar, device.state_from_x(testbench.crossbar.state)
+    resistive = crossbar.wire_row or crossbar.wire_column or crossbar.source_resistance or crossbar.sense_resistance
+    # A module may conduct to the ground: then the column does not take what the row gives.
+    if resistive or not (isinstance(device, Device) or device.is_balanced()):
+        if isinstance(device, Device) and not crossbar.wire_capacitance:
+            return _follow_wired(testbench, device, initial, record)
+        return _follow_coupled(testbench, device, initial, record)
+    if crossbar.wire_capacitance:
+        record.add_row_currents(_into_ideal_rows(testbench, record.instants))
     if isinstance(device, SeparableDevice):
         return _Run(follow_flowing(device, testbench.drive, testbench.duration, initial, record))
     return _Run(follow_integrated(device, testbench.drive, testbench.duration, initial, record))
+
+
+def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
+    """Currents (time, row) that the drivers feed into the capacitances of their wires, if these have no resistance."""
+    rows, columns = testbench.shape
+    slopes = drive_slopes(testbench.drive, rows, testbench.duration, instants)
+    return columns * testbench.crossbar.wire_capacitance * slopes
+
+
+def _follow_coupled(
+    testbench: Testbench, device: Device | ModuleDevice, initial: FloatArray, record: Record
+) -> _Run:  # fmt: skip
+    """Follow cells and wires together.
+
+    The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
+    """
+    cell = BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device
+    wiring = Wiring(testbench.crossbar, testbench.shape)
+    given = (cell, wiring, testbench.drive, testbench.duration, initial, record.instants)
+    coarse = coupled_waveforms(*given, tolerance=_COARSE * COUPLED_TOLERANCE)
+    run = coupled_waveforms(*given, peaks=coarse.peaks())
+    error = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
+    record.write_wires(run.i_row, run.i_column, run.v_row_node, run.v_column_node, run.states, run.i_cell)
+    return _Run(float(error), {"convergence": run.report})
 
 
 def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from spicecim.drives import Drive, SineDrive
 from spicecim.fields import FloatArray
 
+_ROUNDING = 1e-14
+"""Distance of instants, relative to the duration, below which they are one."""
+
 
 def row_drive(drive: Drive, row: int) -> Drive:
     """Return the drive of one row alone."""
@@ -68,7 +71,7 @@ def _padded(row: NDArray[np.int_], instants: FloatArray, duration: float) -> Flo
     row, instants = row[within], instants[within]
     order = np.lexsort((instants, row))
     row, instants = row[order], instants[order]
-    kept = (np.diff(instants, prepend=-1.0) > 1e-14 * duration) | (np.diff(row, prepend=-1) > 0)
+    kept = (np.diff(instants, prepend=-1.0) > _ROUNDING * duration) | (np.diff(row, prepend=-1) > 0)
     row, instants = row[kept], instants[kept]
     counts = np.bincount(row)
     padded = np.full((len(counts), int(counts.max())), np.inf)
@@ -138,6 +141,34 @@ class CellVoltages:
             return np.asarray(self.drive.offset[rows, None] + self.drive.amplitude[rows, None] * np.sin(angle))
         first, last = self.levels[rows, segment], self.levels[rows, segment + 1]
         return np.asarray(first[:, None] + ((last - first) / (self.breaks[rows, segment + 1] - begin))[:, None] * since)
+
+    def slope(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
+        """Derivatives of these voltages by time (cell, instant), V/s."""
+        rows = self.rows[cells]
+        begin = self.breaks[rows, segment]
+        if isinstance(self.drive, SineDrive):
+            speed = 2.0 * math.pi * self.drive.frequency[rows]
+            angle = np.mod(speed * begin + self.drive.phase[rows], 2.0 * math.pi)[:, None] + speed[:, None] * since
+            return np.asarray((self.drive.amplitude[rows] * speed)[:, None] * np.cos(angle))
+        rise = self.levels[rows, segment + 1] - self.levels[rows, segment]
+        slopes = (rise / (self.breaks[rows, segment + 1] - begin))[:, None]
+        return np.broadcast_to(slopes, since.shape)
+
+
+def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray) -> FloatArray:
+    """Derivatives by time (time, row) of the voltages of `rows` drivers at instants (s), V/s.
+
+    At a corner it is the one before, also where the instant misses it by rounding; at time 0 it is zero, because the
+    drive has stood still before.
+    """
+    breaks = row_breaks(drive, (), duration)
+    segment = np.clip(np.searchsorted(breaks + _ROUNDING * duration, instants) - 1, 0, len(breaks) - 2)
+    row = np.repeat(np.arange(rows), len(instants))
+    voltages = CellVoltages(drive, row, np.broadcast_to(breaks, (rows, len(breaks))))
+    since = np.tile(instants - breaks[segment], rows)[:, None]
+    slopes = voltages.slope(np.arange(len(row)), np.tile(segment, rows), since).reshape(rows, -1).T.copy()
+    slopes[instants == 0.0] = 0.0
+    return slopes
 
 
 def cell_voltages(drive: Drive, rows: NDArray[np.int_], levels: Iterable[float], duration: float) -> CellVoltages:

@@ -120,6 +120,15 @@ class Network:
         """Matrix (node, cell): 1 where a cell takes its current, -1 where it gives it."""
         return self._nodal.incidence
 
+    @property
+    def ends(self) -> NDArray[np.int_]:
+        """Nodes (cell, 2) of each cell's row and column; -1 is a known potential."""
+        return self._nodal.ends
+
+    def wires(self) -> csc_array:
+        """Nodal conductances (node, node) of the wires alone, siemens."""
+        return self._nodal.matrix(np.zeros(self.shape))
+
     @cached_property
     def _nodal(self) -> _NodalEquations:
         return _NodalEquations(self._crossbar, self.shape)
@@ -231,6 +240,7 @@ class _NodalEquations:
         column_wires = _wires(columns, rows, crossbar.wire_column, crossbar.sense_resistance, row_wires.number)
         self.nodes = row_wires.number + column_wires.number
         row_nodes, column_nodes = row_wires.nodes.ravel(), column_wires.nodes[:, ::-1].T.ravel()
+        self.ends = np.stack([row_nodes, column_nodes], axis=1)
         fixed = _entries(
             np.concatenate([row_wires.start, column_wires.start]),
             np.concatenate([row_wires.end, column_wires.end]),

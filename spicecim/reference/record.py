@@ -30,6 +30,7 @@ class Record:
         rows, columns = testbench.shape
         self.v_row = testbench.drive.voltage(instants)
         self._i_row, self._i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
+        self._nodes: tuple[FloatArray, FloatArray] | None = None
         self.keeps_cells = testbench.analysis.probe == "cells"
         if self.keeps_cells:
             self._x, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
@@ -47,6 +48,25 @@ class Record:
             self._x[instants, rows, columns] = self._device.x_from_state(states)
             self._i_cell[instants, rows, columns] = i_cell
 
+    def add_row_currents(self, i_row: FloatArray) -> None:
+        """Add to the currents of all rows (time, row), ampere."""
+        self._i_row += i_row
+
+    def write_wires(
+        self,
+        i_row: FloatArray,
+        i_column: FloatArray,
+        v_row_node: FloatArray,
+        v_column_node: FloatArray,
+        states: FloatArray,
+        i_cell: FloatArray,
+    ) -> None:
+        """Take everything where the currents of the cells do not tell those of the wires and their voltages."""
+        self._i_row, self._i_column = i_row, i_column
+        if self.keeps_cells:
+            self._nodes = v_row_node, v_column_node
+            self._x, self._i_cell = self._device.x_from_state(states), i_cell
+
     def variables(self) -> dict[str, FloatArray]:
         """Return the waveforms by the names of `spicecim.waveforms.VARIABLES`.
 
@@ -59,10 +79,13 @@ class Record:
             raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
         variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self._i_column}
         if self.keeps_cells:
-            network = Network(self._testbench.crossbar, self._testbench.shape)
-            v_row_node = network.voltage_at_rows(self.v_row, self._i_cell)
-            v_column_node = network.voltage_at_columns(self._i_cell)
+            v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
             variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": self._x}
             if not self._testbench.crossbar.ideal:
                 variables |= {"v_row_node": v_row_node, "v_column_node": v_column_node}
         return variables
+
+    def _voltages_of_nodes(self) -> tuple[FloatArray, FloatArray]:
+        """Voltages of the row and column wires at the cells (time, row, column), by the cells' currents."""
+        network = Network(self._testbench.crossbar, self._testbench.shape)
+        return network.voltage_at_rows(self.v_row, self._i_cell), network.voltage_at_columns(self._i_cell)
