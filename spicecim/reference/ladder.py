@@ -77,13 +77,18 @@ class LadderFactors:
             return
         admittance = self._lines.admittance()
         self._passed = np.empty((count - 1, places, places))
-        above = admittance[0]
+        diagonal = np.arange(places)
+        above = admittance[0].copy()
         for line in range(1, count):
-            _, reduced, failed = dposv(identity + self._segment * above, above)
+            divisor = self._segment * above
+            divisor[diagonal, diagonal] += 1.0
+            # transposed, the matrices are in the order that LAPACK works on in place; they are symmetric
+            _, reduced, failed = dposv(divisor.T, above.T, overwrite_a=True, overwrite_b=True)
             if failed:
                 raise NotPositive
-            self._passed[line - 1] = identity - self._segment * reduced
-            above = admittance[line] + reduced
+            passed = np.multiply(reduced.T, -self._segment, out=self._passed[line - 1])
+            passed[diagonal, diagonal] += 1.0
+            above = admittance[line] + reduced.T
         self._last = _inverse(identity + self._end * above)
 
     def correction(self, residual: FloatArray) -> FloatArray:
@@ -164,13 +169,14 @@ class _Lines:
         if self._wire.segment:
             inverse = self._inverse()
         elif self._wire.terminal:
-            inverse = np.broadcast_to((1.0 / self._total)[:, None, None], (count, places, places))
+            inverse = np.repeat(1.0 / self._total, places * places).reshape(count, places, places)
         else:
             inverse = np.zeros((count, places, places))
-        matrix = -g[:, :, None] * inverse * g[:, None, :]
+        inverse *= -g[:, :, None]
+        inverse *= g[:, None, :]
         diagonal = np.arange(places)
-        matrix[:, diagonal, diagonal] += g
-        return matrix
+        inverse[:, diagonal, diagonal] += g
+        return inverse
 
     def _inverse(self) -> FloatArray:
         """Inverses (line, place, place) of the lines' nodal equations, by their factors from the last place on."""
