@@ -61,7 +61,10 @@ def ideal(size: int = 128) -> list[Figure]:
 
 
 def wired(size: int = 64) -> list[Figure]:
-    """1 ohm a segment, 100 steps of the grid: time against native ngspice with KLU, and which of the two is nearer."""
+    """1 ohm a segment, 100 steps of the grid: time against native ngspice with KLU, and which of the two is nearer.
+
+    At reltol 1e-3 ngspice is far from the converged currents; at its tolerance here by default the two agree.
+    """
     title = f"{size} × {size}, 1 ohm a segment"
     bench = crossbar(size, 1.0)
     native = fastest([run(crossbar_netlist(bench, native=True)) for _ in range(3)])
@@ -79,11 +82,12 @@ def wired(size: int = 64) -> list[Figure]:
         at_most(f"{title}: core against the core at 1e-9; nearer is {nearer}", errors["core"], "of peak", 1e-5),
         Figure(f"{title}: that ngspice against the core at 1e-9", errors["ngspice"], "of peak"),
     ]
-    refined = run(crossbar_netlist(crossbar(size, 1.0, points=200, tolerance=DEFAULT_TOLERANCE), native=True))
+    refined = run(crossbar_netlist(crossbar(size, 1.0, tolerance=DEFAULT_TOLERANCE), native=True))
+    peer = f"ngspice at reltol {DEFAULT_TOLERANCE:g} ({refined.taken:.1f} s, {len(refined.instants)} instants)"
+    figures.append(at_least(f"{title}: {peer} over core", refined.taken / core.taken, "×", 5.0))
     every = max(len(refined.instants) // 100, 1)  # the core solves the network anew for each instant asked for
     error = off_peak(refined.currents[1::every], run_core(bench, refined.instants[1::every]).currents)
-    peer = f"ngspice at reltol {DEFAULT_TOLERANCE:g} ({refined.taken:.0f} s, {len(refined.instants)} instants)"
-    return [*figures, at_most(f"{title}: {peer} against core", error, "of peak", 1e-5)]
+    return [*figures, at_most(f"{title}: that ngspice against core", error, "of peak", 1e-5)]
 
 
 def static(size: int = 128) -> list[Figure]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.fields import FloatArray
-from spicecim.reference.flow import Flows
+from spicecim.reference.flow import flows
 from spicecim.reference.radau import basis, radau
 from spicecim.reference.stages import solve_stages
 
@@ -103,7 +103,7 @@ class Motion:
     """How the states of a separable device follow voltages that are polynomials of time: by tabulated flow."""
 
     def __init__(self, device: SeparableDevice) -> None:
-        self._device, self._flows = device, Flows(device)
+        self._device, self._flows = device, flows(device)
         self._levels = np.array(sorted({0.0, *device.voltage_breaks()}))
 
     def states(
