@@ -52,7 +52,7 @@ class Yakopcic(SeparableDevice):
 
     def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
         v = np.asarray(v, dtype=float)
-        return np.asarray(np.where(v >= 0, self.a1, self.a2) * np.asarray(s) * np.sinh(self.b * v))
+        return np.asarray(np.where(v >= 0, self.a1, self.a2) * np.sinh(self.b * v) * np.asarray(s))
 
     def voltage_factor(self, v: ArrayLike) -> FloatArray:
         v = np.asarray(v, dtype=float)

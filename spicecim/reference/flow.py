@@ -74,8 +74,11 @@ class Flow:
     def move(self, position: FloatArray, theta: FloatArray) -> FloatArray:
         """Return the states that lie `theta` (not negative) further than `position`; a stop is not passed."""
         place = position + theta
-        moved = np.clip(self._state(np.minimum(place, self._theta_end)), *self._range)
-        return np.asarray(np.where(place < self._theta_end, moved, self._end))
+        beyond = place >= self._theta_end
+        moved = np.asarray(self._state(np.minimum(place, self._theta_end, out=place)))
+        np.clip(moved, *self._range, out=moved)
+        moved[beyond] = self._end
+        return moved
 
     def _velocity(self, state: FloatArray) -> FloatArray:
         """Derivative of the state by theta."""

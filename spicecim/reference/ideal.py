@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from spicecim.devices import SeparableDevice
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
-from spicecim.reference.excitation import CellVoltages, cell_voltages
+from spicecim.reference.excitation import cell_voltages
+from spicecim.reference.flux import row_flux
 from spicecim.reference.record import Record
 from spicecim.reference.states import row_states
 
-_BLOCK = 2_000_000
-"""Cells and instants that are evaluated at once, to bound the memory."""
+_BLOCK = 250_000
+"""Cells and instants that are evaluated at once: what a processor's cache holds."""
 
 
 def follow_flowing(
@@ -45,11 +46,13 @@ def follow_flowing(
     shared = 2 * starts.shape[1] <= columns and not record.keeps_cells
     if not shared:
         starts = initial
+    flux = row_flux(device, voltages)
+    segment, theta = flux.at(record.instants)
     error = 0.0
     for some_rows, some in _blocks(starts.shape, len(record.instants)):
         states, part_error = row_states(
-            device, _of_rows(voltages, some_rows), starts[some_rows, some], record.instants
-        )  # fmt: skip
+            device, flux.total[some_rows], segment[some_rows], theta[some_rows], starts[some_rows, some]
+        )
         error = max(error, part_error)
         current = device.current(record.v_row[:, some_rows].T, states)
         if shared:
@@ -81,8 +84,3 @@ def _blocks(shape: tuple[int, ...], instants: int) -> Iterator[tuple[slice, slic
     for row in range(0, rows, some_rows):
         for first in range(0, devices, some):
             yield slice(row, min(row + some_rows, rows)), slice(first, min(first + some, devices))
-
-
-def _of_rows(voltages: CellVoltages, rows: slice) -> CellVoltages:
-    """Voltages of some of the rows, each a cell."""
-    return CellVoltages(voltages.drive, voltages.rows[rows], voltages.breaks)

@@ -7,13 +7,11 @@ from numpy.typing import NDArray
 
 from spicecim.devices import SeparableDevice
 from spicecim.fields import FloatArray
-from spicecim.reference.excitation import CellVoltages
 from spicecim.reference.flow import DENSITY, Flows, flows
-from spicecim.reference.flux import row_flux
 
 
 def row_states(
-    device: SeparableDevice, voltages: CellVoltages, initial: FloatArray, time: FloatArray
+    device: SeparableDevice, total: FloatArray, segment: NDArray[np.int_], theta: FloatArray, initial: FloatArray
 ) -> tuple[FloatArray, float]:
     """Follow the states of devices on rows.
 
@@ -21,12 +19,14 @@ def row_states(
     ----------
     device
         The device.
-    voltages
-        The voltages of the rows, each of them a cell, with breaks where the voltage factor is not smooth.
+    total
+        Integral of the voltage factor over each segment of each row's drive (row, segment), as in `RowFlux`.
+    segment
+        Segment that the instants lie in (row, time).
+    theta
+        Integral since the start of the segment at the instants (row, time).
     initial
         State variables at time 0 (row, device).
-    time
-        Increasing instants (s) between 0 and the duration.
 
     Returns
     -------
@@ -36,19 +36,18 @@ def row_states(
         Estimated error of x: the largest difference at any break that tables half as dense make, or the tables' own
         error where that is larger. The error of the tables half as dense is 64 times that of the tables used.
     """
-    flux = row_flux(device, voltages)
     fine, coarse = flows(device), flows(device, DENSITY // 2)
-    segment, theta = flux.at(time)
-    order, ends = _by_segment(segment, flux.total.shape[1])
+    rows, instants = segment.shape
+    order, ends = _by_segment(segment, total.shape[1])
     # With time last, neighbours lie side by side in the tables too, which makes these twice as fast.
-    states = np.empty((initial.shape[1], len(initial) * len(time)))
+    states = np.empty((initial.shape[1], segment.size))
     start, coarse_start, error = initial.T, initial.T, fine.error
-    for number, total in enumerate(flux.total.T):
+    for number, way in enumerate(total.T):
         chosen = order[ends[number] : ends[number + 1]]
-        states[:, chosen], start = _moved(fine, start, total, chosen // len(time), theta.ravel()[chosen])
-        _, coarse_start = _moved(coarse, coarse_start, total)
+        states[:, chosen], start = _moved(fine, start, way, chosen // instants, theta.ravel()[chosen])
+        _, coarse_start = _moved(coarse, coarse_start, way)
         error = max(error, float(np.abs(device.x_from_state(start) - device.x_from_state(coarse_start)).max()))
-    return states.reshape(-1, len(initial), len(time)), error
+    return states.reshape(-1, rows, instants), error
 
 
 def _by_segment(segment: NDArray[np.int_], segments: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
