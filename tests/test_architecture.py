@@ -11,6 +11,7 @@ LAYERS = [
     {"cli", "__main__"},
     {"demo", "runs", "doctor"},
     {"plotting", "summary"},
+    {"encodings"},
     {"hysteresis_sweep"},
     {"measure", "engines"},
     {"ngspice", "reference"},
