@@ -77,9 +77,15 @@ def check_integers(values: ArrayLike, field: str, lowest: int, highest: int) -> 
     array = np.asarray(values)
     if array.ndim != 2 or not array.size:
         raise InputError(f"{field}: must be a matrix that is not empty; it has shape {array.shape}")
+    return check_range(array, field, lowest, highest)
+
+
+def check_range(values: ArrayLike, field: str, lowest: int, highest: int) -> IntArray:
+    """Return integers of any shape between two bounds, or raise `InputError` that names the field and the value."""
+    array = np.asarray(values)
     if array.dtype.kind not in "iuf" or not np.all(array == np.round(array)):
         raise InputError(f"{field}: must be integers")
     outside = array[(array < lowest) | (array > highest)]
     if outside.size:
-        raise InputError(f"{field}: must be between {lowest} and {highest}; found {outside[0]:g}")
+        raise InputError(f"{field}: must be between {lowest} and {highest}; found {outside.flat[0]:g}")
     return array.astype(int)

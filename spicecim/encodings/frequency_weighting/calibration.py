@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -138,7 +138,7 @@ def _monotone_band(frequency: FloatArray, conductance: FloatArray) -> tuple[floa
     steps = np.diff(conductance)
     sign = np.where(np.abs(steps) > _NOISE * np.ptp(conductance), np.sign(steps), 0.0)
     edges = np.concatenate([[0], np.flatnonzero(np.diff(sign)) + 1, [len(sign)]])
-    runs = [(begin, end) for begin, end in zip(edges[:-1], edges[1:], strict=True) if sign[begin] != 0]
+    runs = [(begin, end) for begin, end in itertools.pairwise(edges) if sign[begin] != 0]
     begin, end = max(runs, key=lambda run: abs(conductance[run[1]] - conductance[run[0]]))
     run, log = conductance[begin : end + 1], np.log(frequency[begin : end + 1])
     if run[0] > run[-1]:
@@ -159,7 +159,8 @@ class Calibration:
     amplitude
         Largest amplitude (V), positive, at which the levels hold.
     polarity
-        Sign of the first half cycle, which drives the device towards low resistance.
+        Sign of each level's first half cycle (level,), which drives the device away from the state that it is held
+        in: the second half brings it back, all the way where the motion is reversible.
     readout
         What is read.
     branches
@@ -174,7 +175,7 @@ class Calibration:
 
     device: AnyDevice
     amplitude: float
-    polarity: float
+    polarity: FloatArray
     readout: Readout
     branches: tuple[FrequencyResponse, ...]
     x0: FloatArray
@@ -202,7 +203,7 @@ class Calibration:
         chosen = np.arange(len(self.x0)) if level is None else np.asarray(level, dtype=int)
         volts = self.amplitude if amplitude is None else np.asarray(amplitude, dtype=float)
         hertz = self.frequency[chosen] if frequency is None else frequency
-        return cycle_responses(self.device, self.polarity * volts, hertz, self.x0[chosen])
+        return cycle_responses(self.device, self.polarity[chosen] * volts, hertz, self.x0[chosen])
 
     def sensitivity(self) -> FloatArray:
         """Slope of each level's conductance over the logarithm of the frequency (level,), S.
@@ -260,13 +261,14 @@ def calibrate(
         raise InputError(f"levels: must be 2 at least; it is {levels}")
     if not 0.0 <= states[0] < states[1] <= 1.0:
         raise InputError(f"states: must be two increasing numbers from 0 to 1; they are {states[0]:g}, {states[1]:g}")
-    polarity = polarity_towards_on(device, amplitude)
-    used = states[:1] if branches == "off" else states
-    sweeps = tuple(sweep_frequency(device, polarity * amplitude, x0, readout) for x0 in used)
+    towards_on = polarity_towards_on(device, amplitude)
+    signs = np.array([towards_on] if branches == "off" else [towards_on, -towards_on])
+    sweeps = tuple(
+        sweep_frequency(device, sign * amplitude, x0, readout) for sign, x0 in zip(signs, states, strict=False)
+    )
     ranges = [sweep.range for sweep in sweeps]
     target = np.linspace(min(low for low, _ in ranges), max(high for _, high in ranges), levels)
     branch = np.zeros(levels, dtype=int)
-    wanted = target.copy()
     if branches == "both":
         gap = ranges[0][1], max(ranges[1][0], ranges[0][1])
         branch = np.where(target <= 0.5 * (gap[0] + gap[1]), 0, 1)
@@ -274,30 +276,23 @@ def calibrate(
     for index, sweep in enumerate(sweeps):
         own = branch == index
         x0[own] = sweep.x0
-        frequency[own], conductance[own] = frequencies_of(
-            sweep,
-            np.clip(wanted[own], *sweep.range),
-            lambda hertz, state=sweep.x0: cycle_responses(device, polarity * amplitude, hertz, state).conductance(
-                readout
-            ),
-            tolerance * float(np.ptp(target)),
-        )
-    return Calibration(device, amplitude, polarity, readout, sweeps, x0, frequency, conductance, target)
+        frequency[own], conductance[own] = invert(sweep, device, target[own], tolerance * float(np.ptp(target)))
+    return Calibration(device, amplitude, signs[branch], readout, sweeps, x0, frequency, conductance, target)
 
 
-def frequencies_of(
-    sweep: FrequencyResponse, target: FloatArray, conductance: Callable[[FloatArray], FloatArray], allowed: float
+def invert(
+    sweep: FrequencyResponse, device: AnyDevice, target: FloatArray, allowed: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Invert a sweep within its band, and learn from every evaluation until each level is met.
+    """Invert a sweep within its band, learning from every evaluation until each conductance is met.
 
     Parameters
     ----------
     sweep
-        Where to start from.
+        A sweep of the device.
+    device
+        The device.
     target
-        Conductances (n,) within the band's range, S.
-    conductance
-        Evaluates conductances at frequencies.
+        Conductances (n,), S; those beyond the band's range are taken for its ends.
     allowed
         Distance that is near enough (S).
 
@@ -306,11 +301,16 @@ def frequencies_of(
     frequency, conductance : numpy.ndarray
         Frequencies (Hz) and what they read (S).
     """
+    amplitude = sweep.responses.amplitude.flat[0]
+
+    def conductance(frequency: FloatArray) -> FloatArray:
+        return cycle_responses(device, amplitude, frequency, sweep.x0).conductance(sweep.readout)
+
+    target = np.clip(target, *sweep.range)
     low, high = sweep.band
     inside = (sweep.frequency > low) & (sweep.frequency < high)
-    known = np.concatenate([[low], sweep.frequency[inside], [high]])
-    values = np.concatenate([conductance(np.array([low, high])), sweep.conductance[inside]])
-    values = np.concatenate([values[:1], values[2:], values[1:2]])
+    known = np.concatenate([[low, high], sweep.frequency[inside]])
+    values = np.concatenate([conductance(known[:2]), sweep.conductance[inside]])
     for _ in range(_ITERATIONS):
         frequency = np.exp(_inverse(known, values)(target))
         reached = conductance(frequency)

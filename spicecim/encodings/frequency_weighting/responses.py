@@ -130,7 +130,7 @@ def cycle_responses(device: AnyDevice, amplitude: ArrayLike, frequency: ArrayLik
             x_end[driven] = device.x_from_state(run.end)
         if not (np.isfinite(shares).all() and np.isfinite(x_end).all()):
             raise InputError("amplitude: at its voltages a device's current or rate is beyond the range of a float")
-    return CycleResponses(volts, hertz, initial, *shares, x_end)
+    return CycleResponses(volts, hertz, initial, shares[0], shares[1], shares[2], x_end)
 
 
 def polarity_towards_on(device: AnyDevice, amplitude: float) -> float:
