@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +36,9 @@ class Encoded(ABC):
         Crossbars that they stand on.
     cycles
         Read cycles one after the other for one input vector.
+    repeats
+        How often each testbench is run for all inputs; once each if left out. A testbench that stands for many equal
+        reads is simulated once.
     """
 
     weights: IntArray
@@ -44,6 +47,7 @@ class Encoded(ABC):
     devices: int
     crossbars: int
     cycles: int
+    repeats: tuple[int, ...] | None = field(default=None, kw_only=True)
 
     @abstractmethod
     def decode(self, waveforms: Sequence[xr.Dataset]) -> FloatArray:

@@ -36,7 +36,7 @@ def compare_encodings(
         Along ``encoding``: ``product`` and ``error`` (vector, output), the error relative to the largest exact product;
         ``devices``, ``crossbars``, ``cycles``; ``energy`` (J) that the row drivers deliver in all testbenches,
         ``average_power`` (W), that energy over the time of all testbenches one after the other, and ``worst_power``
-        (W), the largest average of any one of them.
+        (W), the largest average of any one of them. A scheme without testbenches spends nothing, and has no power.
     """
     names = [encoding.name for encoding in encodings]
     if not names or len(set(names)) < len(names):
@@ -49,7 +49,9 @@ def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: Engi
     runs = [simulate(testbench, engine) for testbench in encoded.testbenches]
     products = encoded.decode(runs)
     powers = np.array([float(average_power(row_power(run).sum("row"))) for run in runs])
-    lengths = np.array([testbench.duration for testbench in encoded.testbenches])
+    repeats = np.ones(len(runs)) if encoded.repeats is None else np.array(encoded.repeats)
+    lengths = repeats * np.array([testbench.duration for testbench in encoded.testbenches])
+    energy, time = float(powers @ lengths), float(lengths.sum())
     full_scale = float(np.abs(encoded.exact).max()) or 1.0
     matrix = ("vector", "output")
     return xr.Dataset(
@@ -59,9 +61,9 @@ def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: Engi
             "devices": encoded.devices,
             "crossbars": encoded.crossbars,
             "cycles": encoded.cycles,
-            "energy": ((), float(powers @ lengths), {"units": "J"}),
-            "average_power": ((), float(powers @ lengths / lengths.sum()), {"units": "W"}),
-            "worst_power": ((), float(powers.max()), {"units": "W"}),
+            "energy": ((), energy, {"units": "J"}),
+            "average_power": ((), energy / time if time else np.nan, {"units": "W"}),
+            "worst_power": ((), float(powers.max()) if time else np.nan, {"units": "W"}),
         },
         coords={"encoding": encoding.name},
     )

@@ -88,7 +88,7 @@ def dc_sum(waveforms: xr.Dataset) -> xr.DataArray:
 
 
 def crosstalk(waveforms: xr.Dataset) -> xr.DataArray:
-    """What the tones of the other rows read of each cell (row, column), A: the part of `in_phase_sum` that is not its own.
+    """What the tones of other rows read of each cell (row, column), A: the part of `in_phase_sum` that is not its own.
 
     Parameters
     ----------
