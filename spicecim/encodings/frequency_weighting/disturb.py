@@ -103,7 +103,7 @@ def _advance(device: AnyDevice, first: CycleResponses, sign: float) -> Callable[
     motions = half_cycle_motions(device, volts[driven], hertz[driven])
 
     def advance(state: FloatArray) -> FloatArray:
-        moved = state.copy()
+        moved = np.array(state)
         for motion in motions:
             moved[driven] = move(device, moved[driven], motion)
         return moved

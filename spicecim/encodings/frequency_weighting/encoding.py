@@ -115,8 +115,9 @@ class FrequencyWeighting(Encoding):
     ) -> Testbench:
         """One column of cells that are driven at once, a row each.
 
-        Where rows are read at once, frequencies are those of a plan and the run lasts for its window; otherwise it lasts
-        for one cycle of the slowest row, and `sequential_rectified` and `sequential_mean` take the first cycle of each.
+        Where rows are read at once, frequencies are those of a plan and the run lasts for its window; otherwise it
+        lasts for one cycle of the slowest row, and `sequential_rectified` and `sequential_mean` take the first cycle
+        of each.
 
         Parameters
         ----------

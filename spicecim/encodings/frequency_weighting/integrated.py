@@ -77,7 +77,7 @@ def integrated_responses(
     levels, rows = np.unique(amplitude, return_inverse=True)
     metered = _MeteredCell(cell, scale, float(np.abs(amplitude).max()))
     voltages = cell_voltages(
-        SineDrive(amplitude=levels, frequency=np.ones(len(levels))),
+        SineDrive(amplitude=levels, frequency=1.0).for_rows(len(levels)),
         rows.ravel(),
         (0.0, *cell.voltage_breaks()),
         1.0,
