@@ -27,8 +27,8 @@ _FREQUENCIES = np.geomspace(1e-6, 1e15, 85)
 """Where a device of unknown speed is looked for (Hz)."""
 _SETTLED = 1e-4
 """Change of the conductance, relative to its whole range, below which the frequency no longer matters."""
-_PER_DECADE = 24
-_RESOLVED = 1e-3
+_PER_DECADE = 12
+_RESOLVED = 5e-3
 """Largest step of conductance between two frequencies of a sweep, relative to its range, after refinement."""
 _REFINEMENTS = 8
 _NOISE = 1e-7
@@ -86,7 +86,7 @@ def sweep_frequency(
 ) -> FrequencyResponse:
     """Sweep the frequency over all that matters, and find the widest band in which the conductance is monotone.
 
-    The logarithmic grid is refined until no step of the conductance is larger than a thousandth of its range. Both
+    The logarithmic grid is refined until no step of the conductance is larger than half a percent of its range. Both
     ends of the band keep away from the limits that the conductance only tends to.
 
     Parameters
@@ -129,8 +129,9 @@ def sweep_frequency(
         order = np.argsort(np.concatenate([frequency, middles]))
         values = np.concatenate([values, conductance(middles)])[order]
         frequency = np.concatenate([frequency, middles])[order]
-    responses = cycle_responses(device, amplitude, frequency, x0)
-    return FrequencyResponse(x0, responses, readout, _monotone_band(frequency, values))
+    band = _monotone_band(frequency, values)
+    responses = cycle_responses(device, amplitude, np.union1d(frequency, band), x0)
+    return FrequencyResponse(x0, responses, readout, band)
 
 
 def _monotone_band(frequency: FloatArray, conductance: FloatArray) -> tuple[float, float]:
@@ -308,15 +309,16 @@ def invert(
 
     target = np.clip(target, *sweep.range)
     low, high = sweep.band
-    inside = (sweep.frequency > low) & (sweep.frequency < high)
-    known = np.concatenate([[low, high], sweep.frequency[inside]])
-    values = np.concatenate([conductance(known[:2]), sweep.conductance[inside]])
+    inside = (sweep.frequency >= low) & (sweep.frequency <= high)
+    known, values = sweep.frequency[inside], sweep.conductance[inside]
+    frequency, reached = np.empty(len(target)), np.full(len(target), np.inf)
     for _ in range(_ITERATIONS):
-        frequency = np.exp(_inverse(known, values)(target))
-        reached = conductance(frequency)
+        # levels that are met stay: a new point next to an old one bends the interpolant a little, elsewhere too
         off = np.abs(reached - target) > allowed
         if not off.any():
             return frequency, reached
+        frequency[off] = np.clip(np.exp(_inverse(known, values)(target[off])), low, high)
+        reached[off] = conductance(frequency[off])
         known, values = np.concatenate([known, frequency[off]]), np.concatenate([values, reached[off]])
     worst = int(np.abs(reached - target).argmax())
     raise InputError(
@@ -332,4 +334,4 @@ def _inverse(frequency: FloatArray, conductance: FloatArray) -> PchipInterpolato
     if values[0] > values[-1]:
         log, values = log[::-1], values[::-1]
     rises = values > np.concatenate([[-np.inf], np.maximum.accumulate(values)[:-1]])
-    return PchipInterpolator(values[rises], log[rises], extrapolate=True)
+    return PchipInterpolator(values[rises], log[rises])
