@@ -23,7 +23,7 @@ from spicecim.fields import FloatArray
 Branches = Literal["off", "both"]
 """States that a weight may be held in: high resistance alone, or its top bit as the binary state."""
 
-_FREQUENCIES = np.geomspace(1e-6, 1e15, 85)
+_FREQUENCIES = np.geomspace(1e-6, 1e15, 43)
 """Where a device of unknown speed is looked for (Hz)."""
 _SETTLED = 1e-4
 """Change of the conductance, relative to its whole range, below which the frequency no longer matters."""
