@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -19,6 +19,7 @@ from spicecim.encodings.frequency_weighting.responses import (
 )
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
+from spicecim.reference.excitation import ramps
 
 Branches = Literal["off", "both"]
 """States that a weight may be held in: high resistance alone, or its top bit as the binary state."""
@@ -30,7 +31,9 @@ _SETTLED = 1e-4
 _PER_DECADE = 12
 _RESOLVED = 5e-3
 """Largest step of conductance between two frequencies of a sweep, relative to its range, after refinement."""
-_REFINEMENTS = 8
+_REFINEMENTS = 4
+_MOST_PARTS = 10
+"""Parts that an interval of a sweep is cut into at once."""
 _NOISE = 1e-7
 """Steps of conductance, relative to its range, that say nothing about its direction."""
 _MARGIN = 0.005
@@ -105,33 +108,40 @@ def sweep_frequency(
     InputError
         If the conductance does not depend on the frequency.
     """
-
-    def conductance(frequency: FloatArray) -> FloatArray:
-        return cycle_responses(device, amplitude, frequency, x0).conductance(readout)
-
-    frequency = _FREQUENCIES
-    values = conductance(frequency)
-    span = float(np.ptp(values))
-    if not span > _NOISE * np.abs(values).max():
+    coarse = cycle_responses(device, amplitude, _FREQUENCIES, x0).conductance(readout)
+    span = float(np.ptp(coarse))
+    if not span > _NOISE * np.abs(coarse).max():
         raise InputError(
             f"amplitude: from x0 = {x0:g}, {abs(amplitude):g} V read the same conductance at every frequency; "
             "choose another amplitude or state"
         )
-    moving = np.flatnonzero(np.abs(np.diff(values)) > _SETTLED * span)
-    first, last = frequency[moving[0]], frequency[moving[-1] + 1]
+    moving = np.flatnonzero(np.abs(np.diff(coarse)) > _SETTLED * span)
+    first, last = _FREQUENCIES[moving[0]], _FREQUENCIES[moving[-1] + 1]
     frequency = np.geomspace(first, last, int(np.ceil(_PER_DECADE * np.log10(last / first))) + 1)
-    values = conductance(frequency)
+    responses = cycle_responses(device, amplitude, frequency, x0)
     for _ in range(_REFINEMENTS):
-        wide = np.abs(np.diff(values)) > _RESOLVED * np.ptp(values)
-        if not wide.any():
+        values = responses.conductance(readout)
+        parts = np.ceil(np.abs(np.diff(values)) / (_RESOLVED * np.ptp(values)))
+        parts = np.clip(parts, 1, _MOST_PARTS).astype(int)
+        if not (parts > 1).any():
             break
-        middles = np.sqrt(frequency[:-1] * frequency[1:])[wide]
-        order = np.argsort(np.concatenate([frequency, middles]))
-        values = np.concatenate([values, conductance(middles)])[order]
-        frequency = np.concatenate([frequency, middles])[order]
-    band = _monotone_band(frequency, values)
-    responses = cycle_responses(device, amplitude, np.union1d(frequency, band), x0)
-    return FrequencyResponse(x0, responses, readout, band)
+        log = np.log(responses.frequency)
+        # every new frequency's interval, and its place in it from 1
+        which, place = np.repeat(np.arange(len(parts)), parts - 1), ramps(parts - 1) + 1
+        between = np.exp(log[which] + np.diff(log)[which] * place / parts[which])
+        responses = _joined(responses, cycle_responses(device, amplitude, between, x0))
+    band = _monotone_band(responses.frequency, responses.conductance(readout))
+    return FrequencyResponse(x0, _joined(responses, cycle_responses(device, amplitude, band, x0)), readout, band)
+
+
+def _joined(one: CycleResponses, other: CycleResponses) -> CycleResponses:
+    """Responses at the frequencies of both (frequency,), increasing."""
+    _, order = np.unique(np.concatenate([one.frequency, other.frequency]), return_index=True)
+    both = {
+        field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)])[order]
+        for field in fields(CycleResponses)
+    }
+    return CycleResponses(**both)
 
 
 def _monotone_band(frequency: FloatArray, conductance: FloatArray) -> tuple[float, float]:
