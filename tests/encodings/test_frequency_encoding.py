@@ -92,13 +92,14 @@ def test_equal_reads_are_simulated_once_and_counted_each():
     assert float(compared["energy"].item()) == pytest.approx(energy)
 
 
-def test_rows_at_once_by_their_tones():
+@pytest.mark.parametrize("engine", ["ngspice", "reference"])
+def test_rows_at_once_by_their_tones(engine):
     """Drift comes back after each cycle, so that in-phase readouts of all rows at once are products as well."""
     encoding = scheme(readout="in_phase", levels=16, points_per_period=400)
     weights, pixels = np.array([[15], [9], [12]]), np.array([[255, 255, 200]])
-    found = compare_encodings([encoding], weights, pixels)
-    # a frequency off by 1e-3 where the conductance is steep, sampling and crosstalk
-    assert float(abs(found["error"]).max()) < 0.02
+    found = compare_encodings([encoding], weights, pixels, engine)
+    # frequencies of the plan are off by up to 1e-3, and so are weights
+    assert float(abs(found["error"]).max()) < 1e-3
     assert int(found["cycles"].item()) == 1
 
 
