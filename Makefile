@@ -11,7 +11,7 @@ LOCK_FLAGS :=
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
-	@echo 'make bench   measure times and agreement against peers on this machine (3 minutes; out/bench)'
+	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
 	@echo 'make lint    ruff check, ruff format --check and mypy'
 	@echo 'make setup   only the set-up: $(VENV) with the locked packages, and ngspice with its shared library'
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
@@ -38,6 +38,8 @@ test: setup
 
 bench: setup
 	$(BIN)/python benchmarks/native.py out/bench
+	$(BIN)/python benchmarks/reference.py out/bench
+	$(BIN)/python benchmarks/sizes.py out/bench
 
 lint: setup
 	$(LINT)

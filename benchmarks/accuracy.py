@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import brentq
+from crossbars import converged
+from oracles import joglekar_conductance
 
 import spicecim as sc
+from spicecim.devices import make_device
 from spicecim.measure import effective_conductance
 from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.run import run_netlist
-from spicecim.reference.network import Network
-from spicecim.reference.wired import wired_waveforms
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -36,19 +36,8 @@ Brate 0 x I = {K!r}*i(Vmeter)*(1 - (2*v(x) - 1)*(2*v(x) - 1))
 """
 
 
-def exact_conductance(frequency: float) -> float:
-    """Mean |i| over mean |v| (S) of the first cycle at 1 V, from the closed form of the flux in the charge."""
-    flux = 1.0 / (np.pi * frequency)
-
-    def excess(charge: float) -> float:
-        logarithm = np.logaddexp(np.log1p(-X0), np.log(X0) + 4 * K * charge)
-        return float(ROFF * charge - (ROFF - RON) / (4 * K) * logarithm - flux)
-
-    return float(brentq(excess, 0.0, flux / RON, xtol=1e-20, rtol=1e-14)) / flux
-
-
 def copied_conductance(frequency: float) -> float:
-    """The same by the form of subcircuit that is widely copied, in a thousand steps at least (S)."""
+    """Mean |i| over mean |v| (S) of the first cycle at 1 V by the subcircuit that is widely copied."""
     period = 1 / frequency
     text = COPIED.format(frequency=frequency, period=period, step=period / 1000)
     vectors = run_netlist(text, ["time", "v(p)", "i(vmeter)"], stop=period).vectors
@@ -64,9 +53,10 @@ def joglekar_table() -> list[list[str]]:
         ).measures["effective_conductance"].values
         for engine in ("ngspice", "reference")
     }  # fmt: skip
+    device = make_device("linear_drift", "joglekar")
     rows = []
     for index, frequency in enumerate(frequencies):
-        exact = exact_conductance(frequency)
+        exact = joglekar_conductance(device, X0, 1.0, frequency)
         measured = [sweeps["ngspice"][index], sweeps["reference"][index], copied_conductance(frequency)]
         rows.append(
             [f"{frequency:.2f}", f"{exact:.4e}", *[f"{100 * (value / exact - 1):+.3f} %" for value in measured]]
@@ -161,18 +151,14 @@ def wire_table() -> list[list[str]]:
             )
             spice = sc.simulate(bench)
             reference = sc.simulate(bench, "reference", time=spice["time"].values)
-            device = bench.device.build()
-            exact = wired_waveforms(
-                device, Network(bench.crossbar, shape), bench.drive, bench.duration,
-                device.state_from_x(bench.crossbar.state), spice["time"].values, tolerance=1e-10,
-            )  # fmt: skip
-            converged = reference.assign(i_column=reference["i_column"].copy(data=exact.i_cell.sum(axis=1)))
+            exact = converged(bench, spice["time"].values, tolerance=1e-10)
+            tight = reference.assign(i_column=reference["i_column"].copy(data=exact))
             rows.append([
                 f"{shape[0]} x {shape[1]}",
                 f"{ohm:g}",
                 f"{tolerance:.0e}",
-                f"{sc.compare(spice, converged).worst:.1e}",
-                f"{sc.compare(reference, converged).worst:.1e}",
+                f"{sc.compare(spice, tight).worst:.1e}",
+                f"{sc.compare(reference, tight).worst:.1e}",
             ])  # fmt: skip
     return rows
 

@@ -57,7 +57,7 @@ def make_waveforms(
             "row": ("row", np.arange(rows), {"long_name": "row"}),
             "column": ("column", np.arange(columns), {"long_name": "column"}),
         },
-        attrs={**attributes, "testbench": json.dumps(testbench.to_dict())},
+        attrs={**attributes, "testbench": testbench.model_dump_json(exclude_none=True)},
     )
     check_waveforms(dataset, *variables)
     return dataset

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from test_reference import joglekar_state
+from oracles import joglekar_conductance
 
-from spicecim.devices import load_presets
+from spicecim.devices import load_presets, make_device
 from spicecim.engines import simulate
 from spicecim.errors import InputError
 from spicecim.hysteresis_sweep import hysteresis
@@ -87,28 +87,12 @@ def test_other_drives_agree(kind):
     assert compare(spice, simulate(bench, "reference", time=spice["time"].values), tolerance=1e-4).passed
 
 
-def exact_conductance(frequency, x0=0.02):
-    """Mean |i| over mean |v| of the first cycle: the charge of half a cycle, from the closed form."""
-    flux = 1 / (np.pi * frequency)
-    x = joglekar_state(x0, flux)
-    charge = (np.log(x / (1 - x)) - np.log(x0 / (1 - x0))) / 4e4 if x < 1 - 1e-12 else _charge(flux, x0)
-    return charge / flux
-
-
-def _charge(flux, x0):
-    from scipy.optimize import brentq
-
-    def flux_of(charge):
-        return 16e3 * charge - 15.9e3 / 4e4 * np.logaddexp(np.log1p(-x0), np.log(x0) + 4e4 * charge)
-
-    return brentq(lambda q: flux_of(q) - flux, 0, flux / 100, xtol=1e-20, rtol=1e-14)
-
-
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 def test_joglekar_effective_conductance_is_exact_where_copied_models_lock(engine):
     """Table of the documentation: a widely copied subcircuit is 48 % off at 0.10 Hz."""
     frequencies = [0.10, 0.14, 0.18, 0.20]
-    exact = [exact_conductance(frequency) for frequency in frequencies]
+    device = make_device("linear_drift", "joglekar")
+    exact = [joglekar_conductance(device, 0.02, 1.0, frequency) for frequency in frequencies]
     np.testing.assert_allclose(exact, [5.115e-3, 3.161e-3, 1.207e-3, 2.295e-4], rtol=5e-4)
     sweep = hysteresis(
         "linear_drift", preset="joglekar", x0=0.02, amplitude=1.0, frequency=frequencies, engine=engine

@@ -1,7 +1,6 @@
 """The integrator against closed forms, conservation laws and the flow of separable devices."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,14 +13,16 @@ from spicecim.devices.cell import CellTerms, DeviceCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
-from spicecim.reference import engine
-from spicecim.reference.cells import cell_waveforms
+from spicecim.reference import engine, ideal, integrated
 from spicecim.reference.excitation import cell_voltages
+from spicecim.reference.integrated import cell_waveforms
 from spicecim.reference.integrator import integrate
 from spicecim.reference.radau import radau
 from spicecim.reference.stages import attempt_step, solve
+from spicecim.reference.states import row_states
 from spicecim.testbench import Testbench
 
+ONE = np.zeros(1, dtype=int)
 SINE = SineDrive(amplitude=1.0, frequency=1.0).for_rows(1)
 DURATION = 1.3
 INSTANTS = np.linspace(0, DURATION, 321)
@@ -170,8 +171,8 @@ def test_an_instant_that_misses_a_corner_by_rounding_is_the_corner():
     cell = SmallCell(lambda v, s: (0 * s,), lambda v, s: (s,), current_charge=lambda v, s: CAPACITANCE * v)
     corner = 1.001e-3
     for instant in (corner, np.nextafter(corner, 1), np.nextafter(corner, 0)):
-        run = cell_waveforms(cell, drive, 8e-3, np.zeros((1, 1)), np.array([0.0, instant, 8e-3]))
-        np.testing.assert_allclose(run.current[1, 0, 0], CAPACITANCE * -1.6 / 1e-6, rtol=1e-7)
+        run = cell_waveforms(cell, drive, 8e-3, ONE, np.zeros(1), np.array([0.0, instant, 8e-3]))
+        np.testing.assert_allclose(run.current[1, 0], CAPACITANCE * -1.6 / 1e-6, rtol=1e-7)
 
 
 def test_an_rc_node_charges_and_keeps_its_balances():
@@ -262,13 +263,15 @@ def test_separable_devices_move_as_by_their_flow(preset, kind, cell, rng):
     device = bench.device.build()
     expected = simulate(bench, "reference", time=(instants := np.linspace(0, bench.duration, 151)))
     states = device.state_from_x(bench.crossbar.state)
-    waveforms = cell_waveforms(cell(device), bench.drive, bench.duration, states, instants)
-    x, coarse = device.x_from_state(waveforms.states), device.x_from_state(waveforms.coarse_states)
-    np.testing.assert_array_equal(waveforms.states[0], states)
+    rows = np.repeat(np.arange(3), 2)
+    waveforms = cell_waveforms(cell(device), bench.drive, bench.duration, rows, states.ravel(), instants)
+    x, coarse = (
+        device.x_from_state(part).reshape(-1, 3, 2) for part in (waveforms.states, waveforms.coarse_states)
+    )  # fmt: skip
+    np.testing.assert_array_equal(waveforms.states[0], states.ravel())
     if device.stops():
         # The flow has its stops at a point; the rate acts over STOP_WIDTH, and the integral of the rate is meant here.
         np.testing.assert_allclose(x, expected["x"], atol=STOP_WIDTH)
-        rows = np.repeat(np.arange(3), 2)
         fine = integrate_cells(
             cell(device), bench.drive, bench.duration, states.ravel(), rows, instants, tolerance=1e-12
         )
@@ -276,7 +279,8 @@ def test_separable_devices_move_as_by_their_flow(preset, kind, cell, rng):
     else:
         np.testing.assert_allclose(x, expected["x"], atol=2e-9)
         assert np.abs(x - expected["x"].values).max() < np.abs(coarse - x).max() + 1e-9
-        np.testing.assert_allclose(waveforms.current, expected["i_cell"], atol=1e-7 * np.abs(expected["i_cell"]).max())
+        current = waveforms.current.reshape(x.shape)
+        np.testing.assert_allclose(current, expected["i_cell"], atol=1e-7 * np.abs(expected["i_cell"]).max())
 
 
 @settings(deadline=None, max_examples=15)
@@ -288,10 +292,10 @@ def test_no_kink_is_missed_by_chance(Vp, Vn, xp, xn, Ap, eta, phase, x0):
     device = make_device("yakopcic", "oblea", {"Vp": Vp, "Vn": Vn, "xp": xp, "xn": xn, "Ap": Ap, "eta": eta})
     drive = SineDrive(amplitude=0.45, frequency=100.0, phase=phase).for_rows(1)
     instants = np.linspace(0, 0.012, 57)
-    bench = SimpleNamespace(crossbar=SimpleNamespace(state=np.array([[x0]])), drive=drive, duration=0.012, shape=(1, 1))
-    expected, _ = engine._flowing_states(bench, device, np.array([[x0]]), instants)
-    waveforms = cell_waveforms(WithoutBreaks(device), drive, 0.012, np.array([[x0]]), instants)
-    np.testing.assert_allclose(waveforms.states, expected, atol=1e-8)
+    voltages = cell_voltages(drive, ONE, device.voltage_breaks(), 0.012)
+    expected, _ = row_states(device, voltages, np.array([[x0]]), instants)
+    waveforms = cell_waveforms(WithoutBreaks(device), drive, 0.012, ONE, np.array([x0]), instants)
+    np.testing.assert_allclose(waveforms.states[:, 0], expected[0, 0], atol=1e-8)
 
 
 def test_a_stop_that_is_passed_just_before_the_voltage_turns_is_not_missed():
@@ -352,8 +356,8 @@ def test_a_solution_that_ends_is_an_error_with_its_time_and_cell():
         start=lambda v, s: (np.sqrt(1 - v), s), unknowns=2,
     )  # fmt: skip
     drive = SineDrive(amplitude=[0.5, 2.0], frequency=1.0).for_rows(2)
-    with pytest.raises(ConvergenceError, match=r"beyond 0\.0833\d* s of 1 s in the cell of row 1, column 0"):
-        cell_waveforms(cell, drive, 1.0, np.array([[0.5, 0.5], [0.5, 0.5]]), np.linspace(0, 1, 11))
+    with pytest.raises(ConvergenceError, match=r"beyond 0\.0833\d* s of 1 s in cell 1"):
+        cell_waveforms(cell, drive, 1.0, np.arange(2), np.array([0.5, 0.5]), np.linspace(0, 1, 11))
 
 
 def test_a_state_that_grows_beyond_all_bounds_is_an_error():
@@ -367,3 +371,44 @@ def test_a_singular_system_spoils_no_other():
     solution = solve(matrices, np.ones((2, 2)))
     assert solution[0].tolist() == [0.5, 0.25]
     assert np.isnan(solution[1]).all()
+
+
+def many_states(columns, probe="columns", **device):
+    return Testbench(
+        device=device or {"model": "stanford_pku"},
+        crossbar={"state": [np.linspace(0.1, 0.9, columns), np.full(columns, 0.4)]},
+        drive={"kind": "sine", "amplitude": [0.5, 0.4], "frequency": [1e5, 2e5]},
+        analysis={"points_per_period": 40, "probe": probe},
+    )
+
+
+def test_many_initial_states_are_followed_from_a_few(monkeypatch):
+    """Column currents by interpolation in the initial state are those of each cell by itself."""
+    bench = many_states(80)
+    followed = []
+    follow = integrated.cell_waveforms
+    monkeypatch.setattr(
+        integrated,
+        "cell_waveforms",
+        lambda *arguments: (followed.append(len(arguments[3])), follow(*arguments))[1],
+    )
+    interpolated = simulate(bench, "reference")
+    assert sum(followed) < 40
+    monkeypatch.setattr(integrated, "_FEWEST_NODES", 100)
+    each = simulate(bench, "reference")
+    for name in ("i_column", "i_row"):
+        np.testing.assert_allclose(interpolated[name], each[name], atol=1e-9 * np.abs(each[name]).max())
+
+
+@pytest.mark.parametrize("device", [{"model": "stanford_pku"}, {"model": "yakopcic", "preset": "oblea"}])
+def test_blocks_do_not_change_the_answer(monkeypatch, device):
+    bench = many_states(6, "cells", **device)
+    whole = simulate(bench, "reference")
+    monkeypatch.setattr(integrated, "_BLOCK", 100)
+    monkeypatch.setattr(ideal, "_BLOCK", 100)
+    blocks = simulate(bench, "reference")
+    columns = simulate(many_states(6, **device), "reference")
+    for name in ("i_column", "i_row", "x", "i_cell"):
+        np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-9, atol=1e-12 * np.abs(whole[name]).max())
+    for name in ("i_column", "i_row"):
+        np.testing.assert_allclose(columns[name], whole[name], rtol=1e-9, atol=1e-12 * np.abs(whole[name]).max())

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import operating_point
 
 from spicecim.errors import ConvergenceError, InputError
-from spicecim.ngspice.run import run_netlist
-from spicecim.reference.network import solve_static
+from spicecim.reference import network as network_module
+from spicecim.reference.ladder import LadderFactors
+from spicecim.reference.network import Factors, Network, solve_static
 from spicecim.testbench import Crossbar
 
 PARASITICS = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
@@ -108,34 +110,38 @@ def test_tellegen(network):
     assert sum(taken) == pytest.approx(v @ found.i_row, rel=1e-9)
 
 
-def operating_point(g, v, wire_row=0.0, wire_column=0.0, source_resistance=0.0, sense_resistance=0.0):
-    """Column currents by ngspice; what has no resistance is one node."""
-    rows, columns = g.shape
-    lines = ["resistors as cells"]
-    for row in range(rows):
-        lines.append(f"V{row} in_{row} 0 {float(v[row])!r}")
-        node = f"in_{row}"
-        if source_resistance:
-            lines.append(f"Rsource_{row} {node} feed_{row} {source_resistance}")
-            node = f"feed_{row}"
-        for column in range(columns):
-            if wire_row:
-                lines.append(f"Rrow_{row}_{column} {node} row_{row}_{column} {wire_row}")
-                node = f"row_{row}_{column}"
-            into = f"col_{row}_{column}" if wire_column else f"out_{column}"
-            lines.append(f"Rcell_{row}_{column} {node} {into} {float(1 / g[row, column])!r}")
-            if wire_column:
-                after = f"col_{row + 1}_{column}" if row + 1 < rows else f"out_{column}"
-                lines.append(f"Rcolumn_{row}_{column} {into} {after} {wire_column}")
-    for column in range(columns):
-        sense = f"sense_{column}" if sense_resistance else f"out_{column}"
-        if sense_resistance:
-            lines.append(f"Rsense_{column} out_{column} {sense} {sense_resistance}")
-        lines.append(f"Vsense_{column} {sense} 0 0")
-    lines += [".options reltol=1e-12 abstol=1e-24 vntol=1e-18 klu", ".op", ".end"]
-    names = [f"i(vsense_{column})" for column in range(columns)]
-    vectors = run_netlist("\n".join(lines) + "\n", names).vectors
-    return np.array([vectors[name][0] for name in names])
+def dense_correction(network, g, residual):
+    """inverse(1 + Z G) of the residual, Z by the voltages that a current through one cell after the other makes."""
+    units = np.eye(g.size).reshape(-1, *g.shape)
+    z = network.residual(np.zeros((g.size, len(g))), np.zeros_like(units), units).reshape(g.size, -1).T
+    return np.linalg.solve(np.eye(g.size) + z * g.ravel(), residual.ravel()).reshape(g.shape)
+
+
+@settings(deadline=None)
+@given(networks(), st.booleans())
+def test_either_factorisation_solves_the_network(network, dense):
+    resistances, g, random = network
+    wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
+    with pytest.MonkeyPatch.context() as patch:
+        if not dense:
+            patch.setattr(network_module, "_DENSE", 0)
+        factors = wires.factorise(g)
+    assert isinstance(factors, LadderFactors if dense or not wires.nodes else Factors)
+    residual = random.uniform(-1, 1, (2, 3, *g.shape))
+    expected = np.array([[dense_correction(wires, g, part) for part in stack] for stack in residual])
+    # resistances up to a million times apart: corrections are repeated until the residual is small
+    np.testing.assert_allclose(factors.correction(residual), expected, atol=1e-8 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("resistances", [*EACH, TOGETHER], ids=[*PARASITICS, "together"])
+def test_a_conductance_may_be_negative(resistances, rng):
+    """As the differential one of a device whose current falls with its voltage: by pivots, not by square roots."""
+    g = rng.uniform(1e-3, 1e-2, (4, 3))
+    g[1, 2], g[3, 0] = -1.5, -0.7
+    wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
+    residual = rng.uniform(-1, 1, g.shape)
+    expected = dense_correction(wires, g, residual)
+    np.testing.assert_allclose(wires.factorise(g).correction(residual), expected, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq
+from oracles import joglekar, sine_flux
+from scipy.special import iv, modstruve
 
 from spicecim.devices import make_device
 from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import InputError
-from spicecim.reference.excitation import integrate_factor, row_breaks, row_drive
+from spicecim.reference.excitation import cell_voltages, row_breaks
 from spicecim.reference.flow import Flow
+from spicecim.reference.flux import row_flux
 from spicecim.testbench import Testbench
 
 
@@ -28,24 +30,26 @@ def run_cell(model, preset, x0, amplitude, frequency, periods=1.0, parameters=No
     return waveforms["time"].values, waveforms["x"].values[:, 0, 0], waveforms
 
 
-def joglekar_state(x0, flux, k=1e4, ron=100.0, roff=16e3):
-    """State at a flux from the closed form in charge, by root finding."""
-
-    def flux_of(charge):
-        return roff * charge - (roff - ron) / (4 * k) * np.logaddexp(np.log1p(-x0), np.log(x0) + 4 * k * charge)
-
-    bound = abs(flux) / ron + 1e-12
-    charge = brentq(lambda q: flux_of(q) - flux, -bound, bound, xtol=1e-20, rtol=1e-14)
-    return 1 / (1 + (1 - x0) / x0 * np.exp(-4 * k * charge))
-
-
 @pytest.mark.parametrize("frequency", [0.1, 0.14, 0.18, 0.2, 1.0])
-@pytest.mark.parametrize("x0", [0.02, 0.5])
+@pytest.mark.parametrize("x0", [0.0, 1e-9, 0.02, 0.5, 1 - 1e-12, 1.0])
 def test_joglekar_follows_its_closed_form(frequency, x0):
-    time, x, _ = run_cell("linear_drift", "joglekar", x0, 1.0, frequency)
-    flux = (1 - np.cos(2 * np.pi * frequency * time)) / (2 * np.pi * frequency)
-    exact = np.array([joglekar_state(x0, value) for value in flux])
-    np.testing.assert_allclose(x, exact, atol=1e-9)
+    """At 0.18 Hz and below the state comes so close to 1 that x is rounded to it, and leaves again."""
+    time = np.linspace(0, 1 / frequency, 101)
+    _, x, waveforms = run_cell("linear_drift", "joglekar", x0, 1.0, frequency, time=time)
+    _, exact, resistance = joglekar(make_device("linear_drift", "joglekar"), x0, sine_flux(1.0, frequency, time))
+    np.testing.assert_allclose(x, exact, atol=1e-12)
+    current = waveforms["v_row"].values[:, 0] / resistance
+    np.testing.assert_allclose(waveforms["i_column"][:, 0], current, atol=1e-11 * np.abs(current).max())
+
+
+def test_cells_that_share_a_state_are_followed_once_and_counted(make_bench):
+    """With two states a row the column currents are those of cells that are followed one by one."""
+    states = np.where(np.arange(24).reshape(3, 8) % 3, 0.2, 0.8)
+    states[1] = 0.5
+    each = simulate(make_bench(crossbar={"state": states}, analysis={"probe": "cells"}), "reference")
+    shared = simulate(make_bench(crossbar={"state": states}), "reference", time=each["time"])
+    for name in ("i_row", "i_column"):
+        np.testing.assert_allclose(shared[name], each[name], rtol=1e-12, atol=1e-18)
 
 
 @settings(deadline=None, max_examples=25)
@@ -145,9 +149,21 @@ def test_the_voltage_factor_is_integrated_to_the_last_digits():
     drive = SineDrive(amplitude=[9, 0.7], frequency=[9, 3.0], phase=[9, 0.4]).for_rows(2)
     time = np.union1d(np.linspace(0, 2, 777), [0.0, 2.0])
     device = make_device("linear_drift", "joglekar")
-    steps = integrate_factor(device, row_drive(drive, 1), time)
-    flux = 0.7 * (np.cos(0.4) - np.cos(6 * np.pi * time + 0.4)) / (6 * np.pi)
-    np.testing.assert_allclose(np.cumsum(steps), 4 * device.k * flux[1:], atol=1e-13 * 4 * device.k)
+    flux = row_flux(device, cell_voltages(drive, np.arange(2), [0.0], 2.0))
+    segment, since = flux.at(time)
+    begin = cell_voltages(drive, np.arange(2), [0.0], 2.0).breaks[1, segment[1]]
+    exact = 0.7 * (np.cos(6 * np.pi * begin + 0.4) - np.cos(6 * np.pi * time + 0.4)) / (6 * np.pi)
+    np.testing.assert_allclose(since[1], 4 * device.k * exact, atol=1e-14 * 4 * device.k)
+    assert np.diff(segment[1]).max() == 1
+
+
+def test_an_exponential_voltage_factor_is_integrated_by_its_bessel_series():
+    """The mean of exp(A sin) over half a period above zero is that of Bessel's and Struve's functions."""
+    device = make_device("yakopcic", "oblea", {"Vp": 0.0, "Vn": 0.0})
+    drive = SineDrive(amplitude=3.0, frequency=5.0).for_rows(1)
+    flux = row_flux(device, cell_voltages(drive, np.arange(1), device.voltage_breaks(), 0.2))
+    exact = device.Ap * (0.1 * (iv(0, 3.0) + modstruve(0, 3.0)) - 0.1)
+    assert flux.total[0, 0] == pytest.approx(exact, rel=1e-13)
 
 
 @pytest.mark.parametrize(
@@ -168,16 +184,16 @@ class TestFlow:
         np.testing.assert_allclose(device.x_from_state(twice), device.x_from_state(once), atol=1e-10)
         np.testing.assert_allclose(flow.move(flow.position(state), np.array(0.0)), state, atol=1e-12)
 
-    def test_the_error_falls_with_the_fourth_power_of_the_density_at_least(self, model, preset, rising):
+    def test_the_error_falls_with_the_sixth_power_of_the_density_at_least(self, model, preset, rising):
         device = make_device(model, preset)
         state = device.state_from_x(np.linspace(0.013, 0.987, 500))
         theta = 0.1 / float(device.state_factor(device.state_from_x(0.5), rising))
         exact, *rough = (
             device.x_from_state(flow.move(flow.position(state), np.array(theta)))
-            for flow in (Flow(device, rising, density) for density in (256, 8, 16))
+            for flow in (Flow(device, rising, density) for density in (64, 4, 8))
         )
         errors = [np.abs(moved - exact).max() for moved in rough]
-        assert np.log2(errors[0] / errors[1]) > 3.3
+        assert np.log2(errors[0] / errors[1]) > 5.0
 
 
 def test_pulses_and_samples_are_integrated_from_corner_to_corner():

@@ -1,7 +1,5 @@
 """Crossbars with resistive wires over time in the reference core, against closed forms, laws and ngspice."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,11 +9,12 @@ from test_network import PARASITICS, TOGETHER
 from spicecim.devices import make_device
 from spicecim.drives import SineDrive
 from spicecim.engines import simulate
-from spicecim.errors import ConvergenceError, InputError, SimulationError, UnsupportedError
+from spicecim.errors import ConvergenceError, InputError, SimulationError
 from spicecim.measure import compare, energy_balance
+from spicecim.reference import wired
 from spicecim.reference.motion import Interpolation, Motion
 from spicecim.reference.network import Network, solve_static
-from spicecim.reference.wired import wired_waveforms
+from spicecim.reference.wired import follow_wired, wired_waveforms
 from spicecim.testbench import Crossbar, Testbench
 from spicecim.waveforms import load_waveforms, save_waveforms
 
@@ -165,6 +164,66 @@ def test_the_error_is_estimated_honestly_and_follows_the_tolerance(model, preset
     assert errors[1] < 0.1 * errors[0]
 
 
+def test_the_error_falls_with_the_tolerance():
+    device = make_device("yakopcic", "oblea")
+    exact, _ = follow(1e-9, device, shape=(3, 2))
+    tolerances = 10.0 ** np.arange(-4, -7.5, -0.5)
+    errors = [np.abs(follow(tolerance, device, shape=(3, 2))[0] - exact).max() for tolerance in tolerances]
+    slope = np.polyfit(np.log(tolerances), np.log(errors), 1)[0]
+    # a step's error is what is allowed; how many steps there are grows slowly
+    assert 0.7 < slope < 1.3
+    assert (errors < tolerances).all()
+
+
+@st.composite
+def wired_benches(draw):
+    """Small crossbars with some parasitics, each alone too, drives and devices of all kinds."""
+    shape = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    alone = draw(st.sampled_from([*PARASITICS, None]))
+    names = PARASITICS if alone is None else (alone,)
+    share = {name: draw(st.floats(1e-3, 0.2)) for name in names}
+    model, preset, amplitude, frequency, ohm = draw(
+        st.sampled_from([
+            ("yakopcic", "oblea", 0.45, 100, 1e2), ("yakopcic", "miao", 1.25, 1, 1e2),
+            ("linear_drift", "biolek", 1.0, 2, 1e3), ("linear_drift", "hp", 1.0, 4, 1e3),
+            ("vteam", "kvatinsky", 1.0, 2e6, 50.0), ("pershin_di_ventra", "biolek", 6.0, 5e7, 1e3),
+        ])
+    )  # fmt: skip
+    phases = draw(st.lists(st.floats(0, 2 * np.pi), min_size=shape[0], max_size=shape[0]))
+    drive = {"kind": "sine", "amplitude": amplitude, "frequency": frequency, "phase": phases}
+    resistances = {name: ohm * value for name, value in share.items()}
+    return wired_bench(shape, {"model": model, "preset": preset}, drive, **resistances)
+
+
+@settings(deadline=None, max_examples=8)
+@given(wired_benches())
+def test_the_stated_error_bounds_the_true_one(bench):
+    waveforms = simulate(bench, "reference", time=np.linspace(0, bench.duration, 41))
+    model = bench.device.build()
+    exact = wired_waveforms(
+        model, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
+        model.state_from_x(bench.crossbar.state), waveforms["time"].values, tolerance=3e-8,
+    )  # fmt: skip
+    error = np.abs(model.x_from_state(exact.states) - waveforms["x"].values).max()
+    assert error <= float(waveforms.attrs["state_error"]) + exact.error
+
+
+def test_waveforms_are_handed_on_in_blocks(monkeypatch):
+    device, shape = make_device("yakopcic", "oblea"), (3, 4)
+    network = Network(Crossbar(state=np.zeros(shape), wire_row=20.0, sense_resistance=50.0), shape)
+    drive = SineDrive(amplitude=0.45, frequency=100.0).for_rows(3)
+    case = device, network, drive, 0.01, np.full(shape, 0.3), np.linspace(0, 0.01, 500)
+    whole = wired_waveforms(*case)
+    monkeypatch.setattr(wired, "_BLOCK", 12 * 7)
+    blocks = []
+    course = follow_wired(*case, lambda chosen, *parts: blocks.append((chosen, *parts)))
+    assert [block[0].start for block in blocks] == [0, *(block[0].stop for block in blocks[:-1])]
+    assert max(len(block[1]) for block in blocks) == 7
+    for index, expected in enumerate((whole.states, whole.v_cell, whole.i_cell), start=1):
+        np.testing.assert_allclose(np.concatenate([block[index] for block in blocks]), expected, atol=1e-12)
+    assert course.error == pytest.approx(whole.error, rel=1e-3)
+
+
 def test_instants_do_not_change_the_answer():
     bench = wired_bench(**OHMS)
     coarse = simulate(bench, "reference", time=[0.0, 0.0031, 0.01])
@@ -216,14 +275,6 @@ def test_voltages_beyond_a_device_s_equations_are_refused(phase):
     drive = {**sine(1e5, 100), "phase": phase}
     with pytest.raises((InputError, SimulationError), match=r"drive|no solution"):
         simulate(wired_bench((1, 1), drive=drive, **OHMS), "reference")
-
-
-def test_what_is_not_covered_is_refused_by_name():
-    with pytest.raises(UnsupportedError, match=r"crossbar.wire_capacitance to 0"):
-        simulate(wired_bench(wire_row=1.0, wire_capacitance=1e-12), "reference")
-    module = {"verilog_a": str(Path(__file__).parents[1] / "examples" / "series_memristor.va")}
-    with pytest.raises(UnsupportedError, match=r"crossbar.wire_row, crossbar.sense_resistance to 0"):
-        simulate(wired_bench(device=module, wire_row=1.0, sense_resistance=1.0), "reference")
 
 
 def test_an_error_that_grows_by_feedback_is_stated():

@@ -106,8 +106,10 @@ class LinearDrift(SeparableDevice):
         if stops is not None:
             return np.array(stops)
         if self.window == "joglekar":
-            # Beyond +-40 the state factor is constant to the last digit of a float.
-            return np.concatenate([[-1e9], np.linspace(-40.0, 40.0, 160 * density + 1), [1e9]])
+            # Beyond +-40 the state factor is constant to the last digit of a float. The nodes there keep the distance
+            # from a state to the next of them, and with it its rounding, as small as the state.
+            tail = 40.0 * 2.0 ** np.arange(25, 0, -1)
+            return np.concatenate([-tail, np.linspace(-40.0, 40.0, 160 * density + 1), tail[::-1]])
         return graded_nodes(density)
 
     def _resistance(self, x: FloatArray) -> FloatArray:

@@ -15,12 +15,16 @@ from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
-from spicecim.reference.cells import cell_waveforms
-from spicecim.reference.excitation import row_drive
+from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
+from spicecim.reference.coupled import coupled_waveforms
+from spicecim.reference.excitation import drive_slopes
+from spicecim.reference.ideal import follow_flowing
+from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
-from spicecim.reference.states import DENSITY, Flows, row_states
-from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
-from spicecim.reference.wired import wired_waveforms
+from spicecim.reference.record import Record
+from spicecim.reference.terminals import BetweenTerminals
+from spicecim.reference.wired import follow_wired
+from spicecim.reference.wiring import Wiring
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
@@ -28,15 +32,16 @@ from spicecim.waveforms import make_waveforms
 
 NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
-
 _COARSE = 30.0
-"""Ratio of the tolerances of the two runs that are compared behind resistive wires."""
+"""Ratio of the tolerances of the two runs that are compared where cells and wires are one system."""
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
     """Run a testbench in the numpy core.
 
     With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other.
+    Resistive wires around models of the library are solved with the states (see `wired`); with a capacitance, or around
+    Verilog-A modules, cells and wires are one system (see `coupled`).
 
     Parameters
     ----------
@@ -50,14 +55,13 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     -------
     xarray.Dataset
         Waveforms. Attribute ``state_error`` is an estimate of the error of x, measured against tables half as dense
-        or, where a device's rate does not separate or wires are resistive, a run at a coarser tolerance. With
-        resistive wires, attribute ``convergence`` says how the network was solved.
+        or, where a device's rate does not separate, a run at a coarser tolerance; with resistive wires, what the
+        estimated errors of all steps come to. There, attribute ``convergence`` says how the network was solved.
 
     Raises
     ------
     UnsupportedError
-        If the wires have a capacitance, or they are resistive and the device is a Verilog-A module, or it is a SPICE
-        subcircuit.
+        If the device is a SPICE subcircuit.
     VerilogAError, ModelError
         If the device is a Verilog-A module that cannot be used as it stands.
     InputError
@@ -69,28 +73,17 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     labels = testbench.time_grid() if time is None else np.asarray(time, dtype=float)
     instants = _checked_instants(labels, testbench.duration)
     device = _device(testbench)
-    v_row = testbench.drive.voltage(instants)
+    record = Record(testbench, device, instants)
     with np.errstate(over="ignore", invalid="ignore"):
-        cells = _cells(testbench, device, instants)
-    if not np.isfinite(cells.i_cell).all():
-        raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
-    variables = {"v_row": v_row, "i_row": cells.i_cell.sum(axis=2), "i_column": cells.i_cell.sum(axis=1)}
-    if testbench.analysis.probe == "cells":
-        network = Network(testbench.crossbar, testbench.shape)
-        v_row_node = network.voltage_at_rows(v_row, cells.i_cell)
-        v_column_node = network.voltage_at_columns(cells.i_cell)
-        variables["v_cell"] = v_row_node - v_column_node
-        variables["i_cell"] = cells.i_cell
-        variables["x"] = device.x_from_state(cells.states)
-        if not testbench.crossbar.ideal:
-            variables["v_row_node"], variables["v_column_node"] = v_row_node, v_column_node
+        run = _follow(testbench, device, record)
+        variables = record.variables()
     attributes = {
         "engine": "reference",
         "engine_version": __version__,
         "device_backend": "numpy",
         "spicecim_version": __version__,
-        "state_error": f"{cells.error:.2g}",
-        **cells.attributes,
+        "state_error": f"{run.error:.2g}",
+        **run.attributes,
         **provenance(testbench.device),
     }
     return make_waveforms(testbench, labels, variables, attributes)
@@ -98,32 +91,12 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
 
 def check_covered(testbench: Testbench) -> None:
     """Raise `UnsupportedError` if the reference engine does not cover a testbench."""
-    device = _device(testbench)
-    if isinstance(device, ModuleDevice) and not device.is_balanced():
-        raise UnsupportedError(
-            f"device.verilog_a: current flows between module {device.name} and the ground, so that row and "
-            "column differ, which the reference engine does not cover; choose the engine ngspice alone"
-        )
-    crossbar = testbench.crossbar
-    if crossbar.wire_capacitance:
-        raise UnsupportedError(
-            "the reference engine takes wires without capacitance only; set crossbar.wire_capacitance to 0 "
-            "or choose the engine ngspice alone"
-        )
-    if not crossbar.ideal and isinstance(device, ModuleDevice):
-        parasitics = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
-        given = [name for name in parasitics if getattr(crossbar, name)]
-        raise UnsupportedError(
-            "the reference engine takes resistive wires with models of the library only, not with Verilog-A modules; "
-            f"set crossbar.{', crossbar.'.join(given)} to 0 or choose the engine ngspice alone"
-        )
+    _device(testbench)
 
 
-class _Cells(NamedTuple):
-    """State variables and currents of the cells (time, row, column), an estimate of the error of x, and attributes."""
+class _Run(NamedTuple):
+    """An estimate of the error of x, and what else there is to say of a run."""
 
-    states: FloatArray
-    i_cell: FloatArray
     error: float
     attributes: Mapping[str, str] = MappingProxyType({})
 
@@ -134,64 +107,55 @@ def _device(testbench: Testbench) -> Device | ModuleDevice:
     return testbench.device.build()
 
 
-def _cells(testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray) -> _Cells:
-    """Follow the cells.
-
-    By integration, the estimate is the largest difference at any instant that a run at a coarser tolerance makes.
-    """
-    initial = device.state_from_x(testbench.crossbar.state)
-    if not testbench.crossbar.ideal:
-        assert isinstance(device, Device)  # `check_covered`
-        return _wired_cells(testbench, device, initial, instants)
-    voltages = testbench.drive.voltage(instants)[:, :, None]
+def _follow(testbench: Testbench, device: Device | ModuleDevice, record: Record) -> _Run:
+    """Follow the cells and write them to the record."""
+    crossbar, initial = testbench.crossbar, device.state_from_x(testbench.crossbar.state)
+    resistive = crossbar.wire_row or crossbar.wire_column or crossbar.source_resistance or crossbar.sense_resistance
+    # A module may conduct to the ground: then the column does not take what the row gives.
+    if resistive or not (isinstance(device, Device) or device.is_balanced()):
+        if isinstance(device, Device) and not crossbar.wire_capacitance:
+            return _follow_wired(testbench, device, initial, record)
+        return _follow_coupled(testbench, device, initial, record)
+    if crossbar.wire_capacitance:
+        record.add_row_currents(_into_ideal_rows(testbench, record.instants))
     if isinstance(device, SeparableDevice):
-        states, error = _flowing_states(testbench, device, initial, instants)
-        return _Cells(states, device.current(voltages, states), error)
-    cell = DeviceCell(device) if isinstance(device, Device) else device
-    run = cell_waveforms(cell, testbench.drive, testbench.duration, initial, instants)
-    error = float(np.abs(device.x_from_state(run.states) - device.x_from_state(run.coarse_states)).max())
-    # charges of a module add to its current; that of a device follows from its state alone, free of their error
-    current = device.current(voltages, run.states) if isinstance(device, Device) else run.current
-    return _Cells(run.states, current, error)
+        return _Run(follow_flowing(device, testbench.drive, testbench.duration, initial, record))
+    return _Run(follow_integrated(device, testbench.drive, testbench.duration, initial, record))
 
 
-def _wired_cells(testbench: Testbench, device: Device, initial: FloatArray, instants: FloatArray) -> _Cells:
-    """Follow the cells behind resistive wires.
+def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
+    """Currents (time, row) that the drivers feed into the capacitances of their wires, if these have no resistance."""
+    rows, columns = testbench.shape
+    slopes = drive_slopes(testbench.drive, rows, testbench.duration, instants)
+    return columns * testbench.crossbar.wire_capacitance * slopes
 
-    What the steps add to the error grows where cells drive each other, or themselves behind a resistance, ever faster:
-    a run at a coarser tolerance shows it.
+
+def _follow_coupled(
+    testbench: Testbench, device: Device | ModuleDevice, initial: FloatArray, record: Record
+) -> _Run:  # fmt: skip
+    """Follow cells and wires together.
+
+    The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
     """
+    cell = BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device
+    wiring = Wiring(testbench.crossbar, testbench.shape)
+    given = (cell, wiring, testbench.drive, testbench.duration, initial, record.instants)
+    coarse = coupled_waveforms(*given, tolerance=_COARSE * COUPLED_TOLERANCE)
+    run = coupled_waveforms(*given, peaks=coarse.peaks())
+    error = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
+    record.write_wires(run.i_row, run.i_column, run.v_row_node, run.v_column_node, run.states, run.i_cell)
+    return _Run(float(error), {"convergence": run.report})
+
+
+def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
+    """Follow the cells behind resistive wires."""
+
+    def keep(instants: slice, states: FloatArray, _: FloatArray, i_cell: FloatArray) -> None:
+        record.write_cells(instants, slice(None), slice(None), states, i_cell)
+
     network = Network(testbench.crossbar, testbench.shape)
-    run, coarse = (
-        wired_waveforms(
-            device, network, testbench.drive, testbench.duration, initial, instants, tolerance=tolerance
-        )
-        for tolerance in (WIRED_TOLERANCE, _COARSE * WIRED_TOLERANCE)
-    )  # fmt: skip
-    difference = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    return _Cells(run.states, run.i_cell, max(run.error, float(difference)), {"convergence": run.report})
-
-
-def _flowing_states(
-    testbench: Testbench, device: SeparableDevice, initial: FloatArray, instants: FloatArray
-) -> tuple[FloatArray, float]:
-    """State variables (time, row, column) by tabulated flow, and an estimate of the error of x.
-
-    The estimate is the largest difference at any break of any row's drive that tables half as dense make; their error
-    is sixteen times that of the tables used.
-    """
-    flows, coarse = Flows(device), Flows(device, DENSITY // 2)
-    states = np.empty((len(instants), *testbench.shape))
-    error = 0.0
-    for row in range(testbench.shape[0]):
-        drive = row_drive(testbench.drive, row)
-        # Cells of a row that start alike stay alike.
-        distinct, which = np.unique(initial[row], return_inverse=True)
-        moved, turns = row_states(flows, drive, testbench.duration, distinct, instants)
-        _, coarse_turns = row_states(coarse, drive, testbench.duration, distinct, instants[:1])
-        error = max(error, float(np.abs(device.x_from_state(turns) - device.x_from_state(coarse_turns)).max()))
-        states[:, row] = moved[:, which]
-    return states, error
+    course = follow_wired(device, network, testbench.drive, testbench.duration, initial, record.instants, keep)
+    return _Run(course.error, {"convergence": course.report})
 
 
 def _checked_instants(instants: FloatArray, duration: float) -> FloatArray:

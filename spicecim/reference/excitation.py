@@ -1,4 +1,4 @@
-"""What a row's drive does to the states of its cells: its breaks, and the integral of the voltage factor over time."""
+"""What cells see of the rows' drives: voltages, in segments between breaks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices import SeparableDevice
 from spicecim.drives import Drive, SineDrive
 from spicecim.fields import FloatArray
 
-_INTERVALS_A_PERIOD = 16
-_GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(10)
-_BLOCK = 100_000
-"""Intervals that are evaluated at once, to bound the memory."""
+_ROUNDING = 1e-14
+"""Distance of instants, relative to the duration, below which they are one."""
 
 
 def row_drive(drive: Drive, row: int) -> Drive:
@@ -33,48 +30,12 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
     """Return 0, the duration and, between them, the corners of a single row's drive and its crossings of levels (V)."""
     corners = np.concatenate([[0.0], drive.corners(duration), [duration]])
     if isinstance(drive, SineDrive):
-        crossings = [_sine_crossings(drive, level, duration) for level in levels]
+        crossings = _sine_crossings(drive, levels, duration)[1]
     else:
         voltages = drive.voltage(corners)[:, 0]
-        crossings = [_line_crossings(corners, voltages, level) for level in levels]
-    breaks = np.unique(np.concatenate([corners, *crossings]))
-    breaks = breaks[(breaks >= 0) & (breaks <= duration)]
-    # Instants a rounding error apart are one.
-    kept: FloatArray = breaks[np.append(True, np.diff(breaks) > 1e-14 * duration)]
-    kept[-1] = duration
-    return kept
-
-
-def integrate_factor(device: SeparableDevice, drive: Drive, time: FloatArray) -> FloatArray:
-    """Integrate the voltage factor of a device over a single row's drive.
-
-    By Gauss's rule of ten points over intervals of at most a sixteenth of a period, which leaves the error of rounding.
-
-    Parameters
-    ----------
-    device
-        The device.
-    drive
-        A drive of one row.
-    time
-        Increasing instants (s), with all those among them at which the voltage factor is not smooth.
-
-    Returns
-    -------
-    numpy.ndarray
-        Integral from each instant to the next (len(time) - 1,).
-    """
-    longest = float(drive.periods().min()) / _INTERVALS_A_PERIOD
-    parts = np.maximum(np.ceil(np.diff(time) / longest * (1 - 1e-12)), 1).astype(int)
-    edges = np.repeat(time[:-1], parts) + ramps(parts) * np.repeat(np.diff(time) / parts, parts)
-    widths = np.repeat(np.diff(time) / parts, parts)
-    integrals = np.empty(len(edges))
-    for start in range(0, len(edges), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        instants = edges[block, None] + 0.5 * widths[block, None] * (1.0 + _GAUSS_NODES)
-        factor = device.voltage_factor(drive.voltage(instants.ravel())[:, 0]).reshape(instants.shape)
-        integrals[block] = 0.5 * widths[block] * (factor @ _GAUSS_WEIGHTS)
-    return np.add.reduceat(integrals, np.concatenate([[0], np.cumsum(parts)[:-1]]))
+        crossings = np.concatenate([np.empty(0), *(_line_crossings(corners, voltages, level) for level in levels)])
+    instants = np.concatenate([corners, crossings])
+    return np.asarray(_padded(np.zeros(len(instants), dtype=int), instants, duration)[0])
 
 
 def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:
@@ -82,15 +43,41 @@ def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:
     return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _sine_crossings(drive: SineDrive, level: float, duration: float) -> FloatArray:
-    amplitude, frequency = float(drive.amplitude[0]), float(drive.frequency[0])
-    if amplitude == 0 or abs(level - drive.offset[0]) >= abs(amplitude):
-        return np.empty(0)
-    angle = math.asin((level - float(drive.offset[0])) / amplitude)
-    before = float(drive.phase[0]) / (2 * math.pi)
-    cycles = np.arange(math.floor(before) - 1, math.ceil(before + frequency * duration) + 2)
-    angles = np.concatenate([angle + 2 * math.pi * cycles, math.pi - angle + 2 * math.pi * cycles])
-    return np.asarray((angles - drive.phase[0]) / (2 * math.pi * frequency))
+def _sine_crossings(
+    drive: SineDrive, levels: Iterable[float], duration: float
+) -> tuple[NDArray[np.int_], FloatArray]:  # fmt: skip
+    """Rows and instants (crossing,) at which rows cross levels; some may be before 0 or beyond the duration."""
+    amplitude, frequency, phase, offset = (
+        values[:, None] for values in (drive.amplitude, drive.frequency, drive.phase, drive.offset)
+    )
+    height = np.array([*levels]) - offset
+    crossed = np.abs(height) < np.abs(amplitude)
+    angle = np.arcsin(height[crossed] / np.broadcast_to(amplitude, height.shape)[crossed])
+    row = np.nonzero(crossed)[0]
+    first = np.floor(phase[row, 0] / (2.0 * math.pi)) - 1.0
+    cycles = (np.ceil(phase[row, 0] / (2.0 * math.pi) + frequency[row, 0] * duration) + 2.0 - first).astype(int)
+    row, angle, turns = np.repeat(row, cycles), np.repeat(angle, cycles), np.repeat(first, cycles) + ramps(cycles)
+    angles = np.concatenate([angle, math.pi - angle]) + 2.0 * math.pi * np.tile(turns, 2)
+    row = np.tile(row, 2)
+    return row, (angles - phase[row, 0]) / (2.0 * math.pi * frequency[row, 0])
+
+
+def _padded(row: NDArray[np.int_], instants: FloatArray, duration: float) -> FloatArray:
+    """Instants of each row from 0 to the duration in order (row, instant), infinite where a row has fewer.
+
+    0 and the duration are among them; instants a rounding error apart are one.
+    """
+    within = (instants >= 0.0) & (instants <= duration)
+    row, instants = row[within], instants[within]
+    order = np.lexsort((instants, row))
+    row, instants = row[order], instants[order]
+    kept = (np.diff(instants, prepend=-1.0) > _ROUNDING * duration) | (np.diff(row, prepend=-1) > 0)
+    row, instants = row[kept], instants[kept]
+    counts = np.bincount(row)
+    padded = np.full((len(counts), int(counts.max())), np.inf)
+    padded[row, ramps(counts)] = instants
+    padded[np.arange(len(counts)), counts - 1] = duration
+    return padded
 
 
 def _line_crossings(time: FloatArray, voltage: FloatArray, level: float) -> FloatArray:
@@ -155,12 +142,45 @@ class CellVoltages:
         first, last = self.levels[rows, segment], self.levels[rows, segment + 1]
         return np.asarray(first[:, None] + ((last - first) / (self.breaks[rows, segment + 1] - begin))[:, None] * since)
 
+    def slope(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
+        """Derivatives of these voltages by time (cell, instant), V/s."""
+        rows = self.rows[cells]
+        begin = self.breaks[rows, segment]
+        if isinstance(self.drive, SineDrive):
+            speed = 2.0 * math.pi * self.drive.frequency[rows]
+            angle = np.mod(speed * begin + self.drive.phase[rows], 2.0 * math.pi)[:, None] + speed[:, None] * since
+            return np.asarray((self.drive.amplitude[rows] * speed)[:, None] * np.cos(angle))
+        rise = self.levels[rows, segment + 1] - self.levels[rows, segment]
+        slopes = (rise / (self.breaks[rows, segment + 1] - begin))[:, None]
+        return np.broadcast_to(slopes, since.shape)
+
+
+def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray) -> FloatArray:
+    """Derivatives by time (time, row) of the voltages of `rows` drivers at instants (s), V/s.
+
+    At a corner it is the one before, also where the instant misses it by rounding; at time 0 it is zero, because the
+    drive has stood still before.
+    """
+    breaks = row_breaks(drive, (), duration)
+    segment = np.clip(np.searchsorted(breaks + _ROUNDING * duration, instants) - 1, 0, len(breaks) - 2)
+    row = np.repeat(np.arange(rows), len(instants))
+    voltages = CellVoltages(drive, row, np.broadcast_to(breaks, (rows, len(breaks))))
+    since = np.tile(instants - breaks[segment], rows)[:, None]
+    slopes = voltages.slope(np.arange(len(row)), np.tile(segment, rows), since).reshape(rows, -1).T.copy()
+    slopes[instants == 0.0] = 0.0
+    return slopes
+
 
 def cell_voltages(drive: Drive, rows: NDArray[np.int_], levels: Iterable[float], duration: float) -> CellVoltages:
     """Return the voltages of cells on `rows` (cell,), with breaks where their row's drive crosses levels (V)."""
-    levels, count = tuple(levels), int(rows.max()) + 1
-    breaks = [row_breaks(row_drive(drive, row), levels, duration) for row in range(count)]
-    padded = np.full((count, max(map(len, breaks))), np.inf)
-    for row, instants in enumerate(breaks):
-        padded[row, : len(instants)] = instants
+    levels = tuple(levels)
+    if isinstance(drive, SineDrive):
+        row, instants = _sine_crossings(drive, levels, duration)
+        ends = np.tile([0.0, duration], len(drive.frequency))
+        row = np.concatenate([row, np.repeat(np.arange(len(drive.frequency)), 2)])
+        return CellVoltages(drive, rows, _padded(row, np.concatenate([instants, ends]), duration))
+    breaks = [row_breaks(row_drive(drive, row), levels, duration) for row in range(int(rows.max()) + 1)]
+    padded = np.full((len(breaks), max(map(len, breaks))), np.inf)
+    for padded_row, row_instants in zip(padded, breaks, strict=True):
+        padded_row[: len(row_instants)] = row_instants
     return CellVoltages(drive, rows, padded)

@@ -13,16 +13,18 @@ from numpy.typing import NDArray
 from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.fields import FloatArray
+from spicecim.reference.flow import Flows
 from spicecim.reference.radau import basis, radau
 from spicecim.reference.stages import solve_stages
-from spicecim.reference.states import Flows
 
 _GAUSS_NODES, _GAUSS_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(4))
 _GAUSS_NODES = _GAUSS_NODES + 0.5
 _SETTLED = 1e-11
 """Last correction of a collocated state relative to its scale."""
-_REFINEMENTS = 3
-"""Newton steps to the instant of a crossing. The rate is continuous there: an error counts by its square."""
+_REFINEMENTS = 2
+"""Newton's steps to the instant of a crossing. The rate is continuous there: an error counts by its square."""
+_MOST_KNOWN = 64
+"""Matrices that an `Interpolation` keeps."""
 
 
 class Interpolation:
@@ -44,17 +46,31 @@ class Interpolation:
         """The nodes and the middles between them."""
         self.nodes = self.samples if between else nodes
         self._degree = len(self.nodes) - 1
-        self.fit = np.asarray(np.linalg.inv(basis(self.nodes, self._degree)))
-        """Legendre coefficients (degree + 1, node) by the values at the nodes."""
+        self._fit = np.asarray(np.linalg.inv(basis(self.nodes, self._degree)))
+        units = [legendre.leg2poly(np.eye(order + 1)[order]) for order in range(self._degree + 1)]
+        powers = np.stack([np.pad(unit, (0, self._degree + 1 - len(unit))) for unit in units], axis=1)
+        self.powers = np.asarray(powers @ self._fit)
+        """Coefficients (degree + 1, node) of the powers of ``2 place - 1`` by the values at the nodes."""
         self._integrals = 0.5 * legendre.legint(np.eye(self._degree + 1), lbnd=-1)
+        self._known: dict[tuple[bool, bytes], FloatArray] = {}
 
     def values(self, places: FloatArray) -> FloatArray:
         """Matrix (place, node) from values at the nodes to those at places."""
-        return basis(places, self._degree) @ self.fit
+        return self._matrix(places, integrated=False)
 
     def integrals(self, places: FloatArray) -> FloatArray:
         """Matrix (place, node) from values at the nodes to the integrals from 0 to places."""
-        return np.asarray(basis(places, self._degree + 1) @ self._integrals @ self.fit)
+        return self._matrix(places, integrated=True)
+
+    def _matrix(self, places: FloatArray, *, integrated: bool) -> FloatArray:
+        """The same few places come again in every round of every step."""
+        key = integrated, places.tobytes()
+        if key not in self._known:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            matrix = basis(places, self._degree + 1) @ self._integrals if integrated else basis(places, self._degree)
+            self._known[key] = np.asarray(matrix @ self._fit)
+        return self._known[key]
 
 
 class CollocatedMotion:
@@ -115,12 +131,9 @@ class Motion:
         """
         samples = rule.values(rule.samples) @ v
         lowest, highest = (np.searchsorted(self._levels, end) for end in (samples.min(axis=0), samples.max(axis=0)))
-        crosses = lowest != highest
-        states = np.empty((len(places), len(start)))
-        smooth = ~crosses
-        theta = length * (rule.integrals(places) @ self._device.voltage_factor(v[:, smooth]))
-        states[:, smooth] = self._advance(start[smooth], theta)
-        if crosses.any():
+        crosses = np.flatnonzero(lowest != highest)
+        states = self._advance(start, length * (rule.integrals(places) @ self._device.voltage_factor(v)))
+        if len(crosses):
             states[:, crosses] = self._across(rule, v[:, crosses], length, start[crosses], places)
         return states
 
@@ -129,8 +142,8 @@ class Motion:
         direction = np.sign(theta[-1])
         states = np.repeat(start[None], len(theta), axis=0)
         for sign, flow in ((1.0, self._flows.rising), (-1.0, self._flows.falling)):
-            moving = direction == sign
-            if moving.any():
+            moving = np.flatnonzero(direction == sign)
+            if len(moving):
                 # of a polynomial, an integral that should be zero may have either sign
                 way = np.maximum(sign * theta[:, moving], 0.0)
                 states[:, moving] = flow.move(flow.position(start[moving]), way)
@@ -145,45 +158,63 @@ class Motion:
         width = np.diff(edges)
         inside = (edges[:-1, None] + width[:, None] * _GAUSS_NODES).ravel()
         factor = self._device.voltage_factor(rule.values(inside) @ v).reshape(len(width), -1, len(start))
-        parts = np.zeros((len(width), 2, len(start)))  # before and after a change of sign
-        parts[:, 0] = length * width[:, None] * np.einsum("k,jkn->jn", _GAUSS_WEIGHTS, factor)
+        parts = length * width[:, None] * (_GAUSS_WEIGHTS @ factor)
         ends = rule.values(edges) @ v
-        below, above = ends[:-1, :, None] < self._levels, ends[1:, :, None] < self._levels
-        interval, device = np.nonzero((below != above).any(axis=2))
+        sides = np.searchsorted(self._levels, ends, side="right")
+        interval, device = np.nonzero(sides[1:] != sides[:-1])
+        turned = np.zeros(parts.shape)  # after a change of sign
         if len(interval):
-            cuts, turn = self._cuts(rule.fit @ v[:, device], edges[interval], edges[interval + 1])
-            pieces = np.diff(cuts, axis=0)
-            where = cuts[:-1, None] + pieces[:, None] * _GAUSS_NODES[:, None]
-            voltages = _evaluate(rule.fit @ v[:, device], where)
-            integrals = length * pieces * np.einsum("k,ckp->cp", _GAUSS_WEIGHTS, self._device.voltage_factor(voltages))
-            early = cuts[:-1] < turn
-            parts[interval, 0, device] = np.where(early, integrals, 0.0).sum(axis=0)
-            parts[interval, 1, device] = np.where(early, 0.0, integrals).sum(axis=0)
-        moved = self._by_turns(start, parts.reshape(-1, len(start)))[1::2]
+            crossed = self._crossed(
+                rule.powers @ v[:, device], edges[interval], edges[interval + 1], sides[interval, device],
+                sides[interval + 1, device],
+            )  # fmt: skip
+            parts[interval, device], turned[interval, device] = length * crossed
+        if not turned.any():
+            moved = self._by_turns(start, parts)
+        else:
+            moved = self._by_turns(start, np.stack([parts, turned], axis=1).reshape(-1, len(start)))[1::2]
         return np.asarray(moved[np.searchsorted(edges[1:], places)])
 
-    def _cuts(self, polynomial: FloatArray, begin: FloatArray, end: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Begin, crossings and end of intervals (cut, interval), and where the sign changes (interval,), or the end."""
-        first, last = _evaluate(polynomial, begin), _evaluate(polynomial, end)
-        slope: FloatArray = np.asarray(2.0 * legendre.legder(polynomial, axis=0), dtype=float)
-        cuts: list[FloatArray] = [begin, end]
-        turn = end
-        for level in self._levels:
-            passes = (first < level) != (last < level)
-            rise = np.where(passes, last - first, 1.0)
-            root: FloatArray = begin + (end - begin) * np.where(passes, (level - first) / rise, 1.0)
-            for _ in range(_REFINEMENTS):
-                steepness = _evaluate(slope, root)
-                usable = passes & (steepness * rise > 0)
-                step = (_evaluate(polynomial, root) - level) / np.where(usable, steepness, 1.0)
-                root = np.asarray(np.clip(np.where(usable, root - step, root), begin, end))
-            cuts.append(root)
-            turn = root if level == 0.0 else turn
-        return np.sort(cuts, axis=0), turn
+    def _crossed(
+        self,
+        polynomial: FloatArray,
+        begin: FloatArray,
+        end: FloatArray,
+        first: NDArray[np.int_],
+        last: NDArray[np.int_],
+    ) -> FloatArray:
+        """Integrals (2, interval) of the voltage factor over intervals in which polynomials pass levels.
+
+        Before and after the change of sign, if there is one. `polynomial` is as for `_evaluate`; `first` and
+        `last` count the levels below it at the ends (interval,).
+        """
+        most = int(np.abs(last - first).max())
+        # from level to level in the order that they are passed; an interval that passes fewer has its last ones twice
+        passed = np.minimum(np.arange(most)[:, None], np.abs(last - first) - 1)
+        numbers = np.where(last > first, first + passed, first - 1 - passed)
+        levels = self._levels[numbers]
+        low, high = _evaluate(polynomial, begin), _evaluate(polynomial, end)
+        slope = 2.0 * np.arange(1, len(polynomial))[:, None] * polynomial[1:]
+        root = np.asarray(begin + (end - begin) * (levels - low) / (high - low))
+        for _ in range(_REFINEMENTS):
+            steepness = _evaluate(slope, root)
+            usable = steepness * (high - low) > 0
+            step = (_evaluate(polynomial, root) - levels) / np.where(usable, steepness, 1.0)
+            root = np.asarray(np.clip(np.where(usable, root - step, root), begin, end))
+        cuts = np.concatenate([begin[None], np.maximum.accumulate(root, axis=0), end[None]])
+        pieces = np.diff(cuts, axis=0)
+        where = cuts[:-1, None] + pieces[:, None] * _GAUSS_NODES[:, None]
+        factor = self._device.voltage_factor(_evaluate(polynomial, where))
+        integrals = pieces * (_GAUSS_WEIGHTS @ factor)
+        after = np.zeros(integrals.shape, dtype=bool)
+        after[1:] = np.logical_or.accumulate(levels == 0.0, axis=0)
+        return np.stack([np.where(after, 0.0, integrals).sum(axis=0), np.where(after, integrals, 0.0).sum(axis=0)])
 
     def _by_turns(self, start: FloatArray, parts: FloatArray) -> FloatArray:
         """States (part, device) after successive integrals (part, device) of either sign."""
         sign = np.sign(parts)
+        if np.abs(sign.min(axis=0) - sign.max(axis=0)).max() < 2.0:
+            return self._advance(start, np.cumsum(parts, axis=0))
         last = np.maximum.accumulate(np.where(sign != 0, np.arange(len(parts))[:, None], 0), axis=0)
         sign = np.take_along_axis(sign, last, axis=0)
         turns = np.cumsum(sign[1:] * sign[:-1] < 0, axis=0)
@@ -198,5 +229,9 @@ class Motion:
 
 
 def _evaluate(polynomial: FloatArray, places: FloatArray) -> FloatArray:
-    """Values (..., interval) of polynomials (coefficient, interval) at places (..., interval)."""
-    return np.asarray(legendre.legval(2.0 * places - 1.0, polynomial, tensor=False), dtype=float)
+    """Values (..., interval) of polynomials (power of ``2 place - 1``, interval) at places (..., interval)."""
+    centred = 2.0 * places - 1.0
+    values = np.broadcast_to(polynomial[-1], places.shape)
+    for coefficient in polynomial[-2::-1]:
+        values = values * centred + coefficient
+    return values

@@ -7,8 +7,9 @@ row drivers, the network is
 
     v + Z i = u,
 
-Z the resistances that the cells share on the way from the drivers to the sense nodes. Z is dense, but Z i is running
-sums along the wires, so that this residual is known to rounding whatever the resistances. What solves it is a sparse
+Z the resistances that the cells share on the way from the drivers to the sense nodes. Z i is one small matrix product
+along either kind of wire, all of its terms alike in sign, so that this residual is known to rounding whatever the
+resistances. What solves it is a sparse
 factorisation of the nodal equations ``J = Y + B' G B``, Y the conductances of the wires, B the incidence of the cells
 and G their (differential) conductances: by Z = B inverse(Y) B',
 
@@ -19,6 +20,8 @@ A factorisation for other conductances than the present ones corrects v too, in 
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +31,16 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
+from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
+from spicecim.reference.threads import one_thread
 from spicecim.testbench import Crossbar
 
 _RESIDUAL = 1e-11
 """Residual of a static solution relative to its largest voltage."""
 _CORRECTIONS = 6
 """Most corrections of a static solution; one nearly always does."""
+_DENSE = 8_000_000
+"""Most numbers in the dense blocks of a `LadderFactors`: beyond, a sparse factorisation is faster and takes less."""
 _TOO_FAR_APART = "the resistances of wires, drivers, sense nodes and cells are too far apart for the digits of a float"
 
 
@@ -97,51 +104,53 @@ class Network:
         self.shape = shape
         self._crossbar = crossbar
         rows, columns = shape
-        row_wires = _wires(rows, columns, crossbar.wire_row, crossbar.source_resistance, 0)
-        # From the sense node on, a column wire is as a row wire from its driver on.
-        column_wires = _wires(columns, rows, crossbar.wire_column, crossbar.sense_resistance, row_wires.number)
-        self.nodes = row_wires.number + column_wires.number
-        row_nodes, column_nodes = row_wires.nodes.ravel(), column_wires.nodes[:, ::-1].T.ravel()
-        fixed = _entries(
-            np.concatenate([row_wires.start, column_wires.start]),
-            np.concatenate([row_wires.end, column_wires.end]),
-        )
-        cells = _entries(row_nodes, column_nodes)
-        self.incidence = _incidence(row_nodes, column_nodes, self.nodes)
-        # The pattern of the nodal equations, and the place in it of every entry.
-        places = np.concatenate([fixed.column * self.nodes + fixed.row, cells.column * self.nodes + cells.row])
-        pattern, slots = np.unique(places, return_inverse=True)
-        self._indices = pattern % max(self.nodes, 1)
-        self._starts = np.searchsorted(pattern, self.nodes * np.arange(self.nodes + 1))
-        self._cells, self._cell_slots = cells, slots[len(fixed.row) :]
-        wires = np.concatenate([row_wires.conductance, column_wires.conductance])
-        self._fixed = np.bincount(
-            slots[: len(fixed.row)], fixed.sign * wires[fixed.element], minlength=len(pattern)
-        )  # fmt: skip
+        self._rows = Wire(crossbar.wire_row, crossbar.source_resistance)
+        self._columns = Wire(crossbar.wire_column, crossbar.sense_resistance)
+        # A product with these is faster than running sums, up to thousands of cells a wire.
+        self._shared_by_row = _shared(self._rows, columns)
+        self._shared_by_column = _shared(self._columns, rows)[::-1, ::-1].copy()
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes of unknown potential."""
+        return self._nodal.nodes
+
+    @property
+    def incidence(self) -> csr_array:
+        """Matrix (node, cell): 1 where a cell takes its current, -1 where it gives it."""
+        return self._nodal.incidence
+
+    @property
+    def ends(self) -> NDArray[np.int_]:
+        """Nodes (cell, 2) of each cell's row and column; -1 is a known potential."""
+        return self._nodal.ends
+
+    def wires(self) -> csc_array:
+        """Nodal conductances (node, node) of the wires alone, siemens."""
+        return self._nodal.matrix(np.zeros(self.shape))
+
+    @cached_property
+    def _nodal(self) -> _NodalEquations:
+        return _NodalEquations(self._crossbar, self.shape)
 
     def voltage_at_rows(self, v_row: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages of the row wires at the cells (..., row, column) by those of the drivers (..., row)."""
-        crossbar = self._crossbar
-        onwards = np.cumsum(i_cell[..., ::-1], axis=-1)[..., ::-1]
-        drop = crossbar.source_resistance * onwards[..., :1]
-        if crossbar.wire_row:
-            drop = drop + crossbar.wire_row * np.cumsum(onwards, axis=-1)
-        return np.broadcast_to(v_row[..., None] - drop, i_cell.shape)
+        if not any(self._rows):
+            return np.broadcast_to(v_row[..., None], i_cell.shape)
+        return v_row[..., None] - i_cell @ self._shared_by_row
 
     def voltage_at_columns(self, i_cell: FloatArray) -> FloatArray:
         """Voltages of the column wires at the cells (..., row, column)."""
-        crossbar = self._crossbar
-        above = np.cumsum(i_cell, axis=-2)
-        rise = crossbar.sense_resistance * above[..., -1:, :]
-        if crossbar.wire_column:
-            rise = rise + crossbar.wire_column * np.cumsum(above[..., ::-1, :], axis=-2)[..., ::-1, :]
-        return np.broadcast_to(rise, i_cell.shape)
+        if not any(self._columns):
+            return np.zeros(i_cell.shape)
+        return np.asarray(self._shared_by_column @ i_cell)
 
     def residual(self, v_row: FloatArray, v_cell: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
         return v_cell - self.voltage_at_rows(v_row, i_cell) + self.voltage_at_columns(i_cell)
 
-    def factorise(self, conductance: FloatArray) -> Factors:
+    @one_thread
+    def factorise(self, conductance: FloatArray) -> Factors | LadderFactors:
         """Factorise the nodal equations with (differential) conductances (row, column) of the cells.
 
         Raises
@@ -149,11 +158,11 @@ class Network:
         ConvergenceError
             If the conductances are too far apart for the digits of a float.
         """
-        if not self.nodes:
-            return Factors(self, conductance, None)
-        values = self._cells.sign * conductance.ravel()[self._cells.element]
-        data = self._fixed + np.bincount(self._cell_slots, values, minlength=len(self._fixed))
-        matrix = csc_array((data, self._indices, self._starts), shape=(self.nodes, self.nodes))
+        if not any(self._rows + self._columns) or conductance.size * min(self.shape) <= _DENSE:
+            # a device whose current falls with its voltage makes equations that pivots alone can solve
+            with suppress(NotPositive):
+                return LadderFactors(self._rows, self._columns, conductance)
+        matrix = self._nodal.matrix(conductance)
         try:
             # The matrix is symmetric and positive definite: its diagonal serves as pivots in any order.
             factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
@@ -165,7 +174,7 @@ class Network:
 class Factors:
     """The factorised network at some conductances of the cells."""
 
-    def __init__(self, network: Network, conductance: FloatArray, factors: SuperLU | None) -> None:
+    def __init__(self, network: Network, conductance: FloatArray, factors: SuperLU) -> None:
         self._network, self._conductance, self._factors = network, conductance, factors
 
     def correction(self, residual: FloatArray) -> FloatArray:
@@ -173,8 +182,6 @@ class Factors:
 
         Both are (..., row, column).
         """
-        if self._factors is None:
-            return residual
         incidence = self._network.incidence
         currents = (self._conductance * residual).reshape(-1, incidence.shape[1])
         potentials = self._factors.solve(incidence @ currents.T)
@@ -196,6 +203,7 @@ class LinearCrossbar:
         self._network, self._conductance = network, conductance
         self._factors = network.factorise(conductance)
 
+    @one_thread
     def solve(self, v_row: FloatArray) -> StaticSolution:
         """Solve for voltages of the row drivers (..., row), volt.
 
@@ -222,6 +230,41 @@ class LinearCrossbar:
         raise ConvergenceError(_TOO_FAR_APART)
 
 
+class _NodalEquations:
+    """Kirchhoff's current law at the nodes of unknown potential, for the resistances of a crossbar."""
+
+    def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
+        rows, columns = shape
+        row_wires = _wires(rows, columns, crossbar.wire_row, crossbar.source_resistance, 0)
+        # From the sense node on, a column wire is as a row wire from its driver on.
+        column_wires = _wires(columns, rows, crossbar.wire_column, crossbar.sense_resistance, row_wires.number)
+        self.nodes = row_wires.number + column_wires.number
+        row_nodes, column_nodes = row_wires.nodes.ravel(), column_wires.nodes[:, ::-1].T.ravel()
+        self.ends = np.stack([row_nodes, column_nodes], axis=1)
+        fixed = _entries(
+            np.concatenate([row_wires.start, column_wires.start]),
+            np.concatenate([row_wires.end, column_wires.end]),
+        )
+        cells = _entries(row_nodes, column_nodes)
+        self.incidence = _incidence(row_nodes, column_nodes, self.nodes)
+        # The pattern of the nodal equations, and the place in it of every entry.
+        places = np.concatenate([fixed.column * self.nodes + fixed.row, cells.column * self.nodes + cells.row])
+        pattern, slots = np.unique(places, return_inverse=True)
+        self._indices = pattern % max(self.nodes, 1)
+        self._starts = np.searchsorted(pattern, self.nodes * np.arange(self.nodes + 1))
+        self._cells, self._cell_slots = cells, slots[len(fixed.row) :]
+        wires = np.concatenate([row_wires.conductance, column_wires.conductance])
+        self._fixed = np.bincount(
+            slots[: len(fixed.row)], fixed.sign * wires[fixed.element], minlength=len(pattern)
+        )  # fmt: skip
+
+    def matrix(self, conductance: FloatArray) -> csc_array:
+        """Matrix (node, node) with conductances (row, column) of the cells."""
+        values = self._cells.sign * conductance.ravel()[self._cells.element]
+        data = self._fixed + np.bincount(self._cell_slots, values, minlength=len(self._fixed))
+        return csc_array((data, self._indices, self._starts), shape=(self.nodes, self.nodes))
+
+
 class _Wires(NamedTuple):
     """Parallel wires: resistors between their nodes, -1 for a known potential."""
 
@@ -234,6 +277,12 @@ class _Wires(NamedTuple):
     """Nodes of the resistors (resistor,)."""
     conductance: FloatArray
     """Conductance of the resistors (resistor,), siemens."""
+
+
+def _shared(wire: Wire, places: int) -> FloatArray:
+    """Resistance (place, place) on the way from the terminal to both of two places of a wire, ohm."""
+    number = np.arange(1.0, places + 1.0)
+    return np.asarray(wire.terminal + wire.segment * np.minimum(number[:, None], number))
 
 
 def _wires(wires: int, places: int, segment: float, terminal: float, first: int) -> _Wires:

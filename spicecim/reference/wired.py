@@ -2,13 +2,17 @@
 
 In every time step the voltages over the cells are polynomials through instants at which the network is solved. The
 states follow these polynomials (see `motion`), the currents follow the states, and the network the
-currents: the round is repeated, with one factorisation of the network for as long as it converges, until the voltages
-stand still. The network between those instants then tells how far the polynomials are off, and with these instants too
-the states are moved once more: the difference is the estimate of the error of the step.
+currents: the round is repeated, with one factorisation of the network for as long as it converges. The last round is at
+the instants between as well, which tells how far the polynomials are off, and with all of them the states are moved
+once more: the difference is the estimate of the error of the step.
+
+What becomes of these errors in later steps is found by a second crossbar, to whose states they are added, on the same
+steps: its distance from the first is followed by the same equations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,36 +22,35 @@ from spicecim.devices import Device, SeparableDevice
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
+from spicecim.reference.balance import ROUNDS, SLOW, Balance
 from spicecim.reference.excitation import CellVoltages, row_breaks
 from spicecim.reference.motion import CollocatedMotion, Interpolation, Motion
-from spicecim.reference.network import Factors, Network
+from spicecim.reference.network import Network
+from spicecim.reference.threads import one_thread
 
-TOLERANCE = 1e-7
+TOLERANCE = 1e-6
 """Allowed error of x in a step. That of the voltages between the instants at which the network is solved may be
 `_VOLTAGE_SHARE` times as much, relative to the drive's largest: it acts by its mean over the step alone."""
 _VOLTAGE_SHARE = 100.0
 DEGREE = 4
 
-_SETTLED = 0.01
-"""Last change of the voltages within a step, relative to their allowed error."""
-_BALANCED = 1e-12
-"""Last change of the voltages at the instants asked for, relative to the drive's largest voltage."""
-_ROUNDS = 25
-_SLOW = 0.1
-"""Ratio of successive changes from which on the network is factorised anew."""
-_BALANCE_ROUNDS, _MOST_CUTS = 100, 20
-"""Newton's steps at one instant, and halvings of each."""
+_SETTLED = 1e-3
+"""Change of the voltages that a further round within a step would make, relative to their allowed error."""
 _STEPS_A_PERIOD = 8
 _FIRST_STEP = 1.0 / 8
 """First step, and the first after a break, relative to the longest."""
 _SMALLEST_STEP = 1e-13
 """Step relative to the duration below which there is no solution."""
-_SAFETY, _MOST_GROWTH, _MOST_SHRINKAGE = 0.8, 3.0, 0.1
+_SAFETY, _MOST_GROWTH, _MOST_SHRINKAGE = 0.8, 2.0, 0.1
 _FARTHEST_GUESS = 2.0
 """Ratio of a step to the last beyond which the last polynomial is no guess for it."""
-_QUOTIENT_STEP = 1e-5
-"""Step of the difference quotient of the current, relative to the drive's largest voltage: only Newton's method's speed
-depends on it."""
+_TOGETHER = 16
+"""Instants asked for that are solved at once, if there is no reason not to."""
+_BLOCK = 1 << 20
+"""Most cells times instants that are handed on at once, to bound the memory."""
+_MOST_MISSED = 1e-3
+"""Voltage that a cell may be off by, relative to the drive's largest, before it counts as no solution: where the
+network multiplies a change of its voltage a billion times, more than rounding is left."""
 
 
 class WiredWaveforms(NamedTuple):
@@ -60,9 +63,23 @@ class WiredWaveforms(NamedTuple):
     i_cell: FloatArray
     """Current through each cell (A)."""
     error: float
-    """Largest error of x of any cell: its estimates summed over the steps."""
+    """Largest error of x of any cell at any time: an estimate (see `Course`)."""
     report: str
     """How the solution was found."""
+
+
+class Course(NamedTuple):
+    """How the states of a crossbar with wires were followed."""
+
+    error: float
+    """Estimate of the largest error of x of any cell at any time: the estimates of all steps, summed or, if that is
+    more, carried on by the equations."""
+    report: str
+    """How the solution was found."""
+
+
+Sink = Callable[[slice, FloatArray, FloatArray, FloatArray], None]
+"""Takes a range of instants and the states, voltages (V) and currents (A) of the cells there (instant, row, column)."""
 
 
 @dataclass
@@ -75,10 +92,13 @@ class _Step:
 
     v: FloatArray
     finer_v: FloatArray
+    wanted_states: FloatArray
+    """States at the instants asked for in the step, as many as one block holds (instant, row, column)."""
+    coarse_state: FloatArray
+    """States at the end by the polynomials without the instants between (row, column)."""
     end_state: FloatArray
-    end_v: FloatArray
     error: FloatArray
-    """Estimated error of x (row, column)."""
+    """Estimated error of x, the largest in the step (row, column)."""
     excess: float
     """Largest estimate relative to what is allowed."""
 
@@ -97,7 +117,29 @@ def wired_waveforms(
     *,
     tolerance: float = TOLERANCE,
 ) -> WiredWaveforms:
-    """Follow a crossbar with wires.
+    """Follow a crossbar with wires, and keep the waveforms of all cells; parameters are those of `follow_wired`."""
+    states, v_cell, i_cell = (np.empty((len(instants), *initial.shape)) for _ in range(3))
+
+    def keep(chosen: slice, some_states: FloatArray, some_v: FloatArray, some_i: FloatArray) -> None:
+        states[chosen], v_cell[chosen], i_cell[chosen] = some_states, some_v, some_i
+
+    course = follow_wired(device, network, drive, duration, initial, instants, keep, tolerance=tolerance)
+    return WiredWaveforms(states, v_cell, i_cell, *course)
+
+
+@one_thread
+def follow_wired(
+    device: Device,
+    network: Network,
+    drive: Drive,
+    duration: float,
+    initial: FloatArray,
+    instants: FloatArray,
+    sink: Sink,
+    *,
+    tolerance: float = TOLERANCE,
+) -> Course:
+    """Follow a crossbar with wires, and hand on its waveforms in blocks of instants.
 
     Parameters
     ----------
@@ -113,6 +155,8 @@ def wired_waveforms(
         State variables at time 0 (row, column).
     instants
         Increasing instants (s) between 0 and the duration.
+    sink
+        Takes the waveforms, block by block in the order of time.
     tolerance
         Allowed error of x in a step.
 
@@ -121,19 +165,20 @@ def wired_waveforms(
     ConvergenceError
         If the network has no solution, or none that steps of any length would find.
     """
-    run = _Run(device, network, drive, duration, initial, instants, tolerance)
+    run = _Run(device, network, drive, duration, initial, instants, sink, tolerance)
     for segment in range(len(run.breaks) - 1):
         run.follow(segment)
+    balance = run.balance
     report = (
-        f"{run.steps} steps, {run.rejected} more rejected, {run.factorisations} factorisations, "
-        f"{run.solutions} network solutions, residual {run.largest_residual:.2g} V at most"
+        f"{run.steps} steps, {run.rejected} more rejected, {balance.factorisations} factorisations, "
+        f"{balance.solutions} network solutions, residual {run.largest_residual:.2g} V at most"
     )
-    return WiredWaveforms(run.states, run.v_cell, run.i_cell, float(run.error.max()), report)
+    return Course(max(float(run.error.max()), run.largest_distance), report)
 
 
 @dataclass
 class _Run:
-    """The progress of a run, and its waveforms so far."""
+    """The progress of a run."""
 
     device: Device
     network: Network
@@ -141,13 +186,14 @@ class _Run:
     duration: float
     initial: FloatArray
     instants: FloatArray
+    sink: Sink
     tolerance: float
     steps: int = field(default=0, init=False)
     rejected: int = field(default=0, init=False)
-    factorisations: int = field(default=0, init=False)
-    solutions: int = field(default=0, init=False)
     largest_residual: float = field(default=0.0, init=False)
     """Largest voltage that a cell at an instant asked for is off by, of what its current and the wires leave it (V)."""
+    largest_distance: float = field(default=0.0, init=False)
+    """Largest distance of x of the second crossbar from the first."""
 
     def __post_init__(self) -> None:
         rows = np.arange(len(self.initial))
@@ -159,16 +205,23 @@ class _Run:
         self._rule, self._fine_rule = Interpolation(DEGREE), Interpolation(DEGREE, between=True)
         # a drive that is zero throughout has no scale, and needs none
         self._scale = self.drive.largest_voltage() or 1.0
+        self._allowed = _VOLTAGE_SHARE * self.tolerance * self._scale
+        self.balance = Balance(self.device, self.network, self._scale)
         self._longest = float(self.drive.periods().min()) / _STEPS_A_PERIOD
         self._length = _FIRST_STEP * self._longest
+        self._rate = SLOW
         self._state = self.initial.copy()
         self.error = np.zeros(self.initial.shape)
-        self.states, self.v_cell, self.i_cell = (
-            np.empty((len(self.instants), *self.initial.shape)) for _ in range(3)
-        )  # fmt: skip
+        self._second_state = self._state.copy()
         self._v = self._rest()
-        self._written = 0
-        self._write_start()
+        self._second_v = self._v.copy()
+        self._written = self._passed = 0
+        self._block = max(_BLOCK // self.initial.size, 1)
+        self._waiting: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+        if self.instants[0] == 0.0:
+            self._keep(self._drive_at(0, np.zeros(1)), self._v[None].copy(), self._state[None].copy())
+            self._passed = 1
+            self._hand_on()
 
     def follow(self, segment: int) -> None:
         """Go from one break of the drive to the next."""
@@ -188,8 +241,12 @@ class _Run:
                     f"the reference engine found no solution of the crossbar beyond {reached:g} s "
                     f"of {self.duration:g} s"
                 )
+            ends = self.breaks[segment + 1] if lands else self.breaks[segment] + since + length
+            until = int(np.searchsorted(self.instants, ends, side="right"))
+            wanted = self.instants[self._passed : until] - self.breaks[segment]
+            places = np.clip((wanted - since) / length, 1e-15, 1.0)
             try:
-                step = self._attempt(segment, since, length, last, last_length)
+                step = self._attempt(segment, since, length, last, last_length, places[: self._block])
             except _NoConvergence:
                 self.rejected += 1
                 self._length = 0.25 * length
@@ -200,83 +257,107 @@ class _Run:
                 self._length = min(factor, 0.5) * length
                 continue
             self._length = max(factor * length, self._length) if lands else factor * length
-            ends = self.breaks[segment + 1] if lands else self.breaks[segment] + since + length
-            self._write(segment, since, length, ends, step)
-            self._state, self._v = step.end_state, step.end_v
+            self._passed = until
+            for start in range(0, len(wanted), self._block):
+                some = slice(start, start + self._block)
+                states = (
+                    step.wanted_states
+                    if start == 0
+                    else self._states(self._fine_rule, step.finer_v, length, self._state, places[some])
+                )
+                v = self._fine_rule.values(places[some]) @ step.finer_v.reshape(len(step.finer_v), -1)
+                self._keep(self._drive_at(segment, wanted[some]), v.reshape(states.shape), states)
+            self._move_second(self._drive_at(segment, np.array([since + length])), length, step)
+            self._state, self._v = step.end_state, step.v[-1]
             self.error += step.error
             self.steps += 1
             last, last_length = step, length
             since = room if lands else since + length
+        self._hand_on()
 
     def _attempt(
-        self, segment: int, since: float, length: float, last: _Step | None, last_length: float
-    ) -> _Step:  # fmt: skip
+        self, segment: int, since: float, length: float, last: _Step | None, last_length: float, wanted: FloatArray
+    ) -> _Step:
         rule, fine = self._rule, self._fine_rule
         drive = self._drive_at(segment, since + length * fine.nodes)
         v = np.empty((len(rule.nodes), *self._v.shape))
         v[0] = self._v
         if last is not None and length <= _FARTHEST_GUESS * last_length:
             matrix = rule.values(1.0 + rule.nodes[1:] * length / last_length)
-            v[1:] = np.einsum("pn,nrc->prc", matrix, last.v)
+            v[1:] = (matrix @ last.v.reshape(len(last.v), -1)).reshape(v[1:].shape)
         else:
             v[1:] = self._v
-        self._settle(drive[::2], v, length)
-        # the instants between
-        start = self._state.ravel()
-        flat = v.reshape(len(v), -1)
-        states = self._motion.states(rule, flat, length, start, fine.nodes[1:])
-        between = (rule.values(fine.nodes[1::2]) @ flat).reshape(-1, *self._v.shape)
-        middle_states = states[::2].reshape(between.shape)
-        defect = self._correct(drive[1::2], between, middle_states)
-        finer = np.empty((len(fine.nodes), *self._v.shape))
-        finer[::2], finer[1::2] = v, between - defect
-        end = self._motion.states(fine, finer.reshape(len(finer), -1), length, start, np.ones(1))[0]
-        error = np.abs(self.device.x_from_state(end) - self.device.x_from_state(states[-1])).reshape(self._v.shape)
-        excess = max(
-            float(error.max()) / self.tolerance,
-            float(np.abs(defect).max()) / (_VOLTAGE_SHARE * self.tolerance * self._scale),
-            1e-10,
-        )
+        finer, coarse_states, defect = self._settle(drive, v, length)
+        # at the nodes too: a stop that is met hides at the end what was off before
+        places, found = np.unique(np.concatenate([wanted, rule.nodes[1:]]), return_inverse=True)
+        states = self._states(fine, finer, length, self._state, places)[found]
+        at_nodes = states[len(wanted) :]
+        error = np.abs(self.device.x_from_state(at_nodes) - self.device.x_from_state(coarse_states)).max(axis=0)
+        excess = max(float(error.max()) / self.tolerance, defect / self._allowed, 1e-10)
         if not np.isfinite(excess):
             raise _NoConvergence
-        return _Step(v, finer, end.reshape(self._v.shape), v[-1], error, excess)
+        return _Step(v, finer, states[: len(wanted)], coarse_states[-1], at_nodes[-1], error, excess)
 
-    def _settle(self, drive: FloatArray, v: FloatArray, length: float) -> None:
-        """Repeat the round of states, currents and voltages until the voltages `v` at the nodes stand still."""
-        allowed = _SETTLED * _VOLTAGE_SHARE * self.tolerance * self._scale
-        places, start = self._rule.nodes[1:], self._state.ravel()
+    def _settle(self, drive: FloatArray, v: FloatArray, length: float) -> tuple[FloatArray, FloatArray, float]:
+        """Repeat the round of states, currents and voltages until the voltages `v` at the nodes stand still.
+
+        Returns the voltages at the nodes and between, the states at the nodes by the voltages there alone, and how far
+        these are off between.
+        """
+        rule, fine, balance = self._rule, self._fine_rule, self.balance
+        allowed = _SETTLED * self._allowed
         before, fresh = np.inf, False
-        for _ in range(_ROUNDS):
-            states = self._motion.states(self._rule, v.reshape(len(v), -1), length, start, places)
-            states = states.reshape(-1, *self._v.shape)
-            change = self._correct(drive[1:], v[1:], states)
-            largest = float(np.abs(change).max())
-            if not np.isfinite(largest):
+        for _ in range(ROUNDS):
+            # this round's change and the next one's, if all goes on as it did
+            everywhere = before * self._rate**2 <= allowed
+            places, driven = (fine.nodes, drive) if everywhere else (rule.nodes, drive[::2])
+            tried = (rule.values(places) @ v.reshape(len(v), -1)).reshape(-1, *self._v.shape)
+            states = self._states(rule, v, length, self._state, places[1:])
+            change = balance.correction(driven[1:], tried[1:], states)
+            largest = _largest(change[1::2] if everywhere else change)
+            rate = largest / before if before else 0.0
+            if rate > 0.9 and fresh:
                 raise _NoConvergence
-            if largest > _SLOW * before:
-                if fresh and largest > 0.9 * before:
-                    raise _NoConvergence
-                if not fresh:
-                    middle = len(v) // 2
-                    self._factorise(v[middle], states[middle - 1])
-                    change, fresh = self._correct(drive[1:], v[1:], states), True
-                    largest = float(np.abs(change).max())
-            v[1:] -= change
-            if largest <= allowed:
-                return
+            if rate > SLOW and not fresh and rate * largest > allowed:
+                middle = len(states) // 2 - 1
+                balance.factorise(tried[middle + 1], states[middle])
+                change, fresh = balance.correction(driven[1:], tried[1:], states), True
+                rate = SLOW
+            v[1:] -= change[1::2] if everywhere else change
+            if everywhere and rate * largest <= allowed:
+                finer = np.concatenate([tried[:1], tried[1:] - change])
+                between = (rule.values(fine.nodes[1::2]) @ v.reshape(len(v), -1)).reshape(-1, *self._v.shape)
+                return finer, states[1::2], _largest(between - finer[1::2])
+            if np.isfinite(before):
+                self._rate = rate
             before = largest
         raise _NoConvergence
 
-    def _correct(self, drive: FloatArray, v: FloatArray, states: FloatArray) -> FloatArray:
-        """What to take off voltages (instant, row, column) so that the network comes closer to balance."""
-        self.solutions += len(v)
-        return self._factors.correction(self.network.residual(drive, v, self.device.current(v, states)))
+    def _states(
+        self, rule: Interpolation, v: FloatArray, length: float, start: FloatArray, places: FloatArray
+    ) -> FloatArray:
+        """States (place, row, column) at places in a step, by voltages at the nodes of a rule."""
+        states = self._motion.states(rule, v.reshape(len(v), -1), length, start.ravel(), places)
+        return states.reshape(-1, *start.shape)
 
-    def _factorise(self, v: FloatArray, states: FloatArray) -> None:
-        step = _QUOTIENT_STEP * self._scale
-        rise = self.device.current(v + step, states) - self.device.current(v - step, states)
-        self._factors: Factors = self.network.factorise(rise / (2.0 * step))
-        self.factorisations += 1
+    def _move_second(self, drive: FloatArray, length: float, step: _Step) -> None:
+        """Move the second crossbar over a step of the first.
+
+        Between its ends, its voltages differ from those of the first linearly: an estimate need not be closer.
+        """
+        before, state_before = self._second_v - self._v, self._second_state - self._state
+        after = self._second_v_near(drive, step.v[-1] + before, step.coarse_state + state_before) - step.v[-1]
+        v = step.v + before + self._rule.nodes[:, None, None] * (after - before)
+        moved = self._states(self._rule, v, length, self._second_state, np.ones(1))[0]
+        added = step.end_state - step.coarse_state
+        self._second_state = moved + 2.0 * added
+        self._second_v = self._second_v_near(drive, v[-1], self._second_state)
+        distance = self.device.x_from_state(self._second_state) - self.device.x_from_state(step.end_state)
+        self.largest_distance = max(self.largest_distance, float(np.abs(distance).max()))
+
+    def _second_v_near(self, drive: FloatArray, v: FloatArray, state: FloatArray) -> FloatArray:
+        """Voltages of the second crossbar at the end of a step, by its states and a guess."""
+        return np.asarray(v - self.balance.correction(drive, v[None], state[None])[0])
 
     def _rest(self) -> FloatArray:
         """Solve for the voltages at time 0, from cells without current on."""
@@ -284,26 +365,7 @@ class _Run:
         v = np.repeat(drive[:, None], self._state.shape[1], axis=1)
         if not np.isfinite(self.device.current(v, self._state)).all():
             raise InputError("drive: at its voltages a device's current is beyond the range of a float")
-        return self._balance(drive, v, self._state, 0.0)
-
-    def _balance(self, drive: FloatArray, v: FloatArray, states: FloatArray, instant: float) -> FloatArray:
-        """Solve for the voltages (row, column) at one instant, by Newton's method with damped steps."""
-        residual = self.network.residual(drive, v, self.device.current(v, states))
-        for _ in range(_BALANCE_ROUNDS):
-            self._factorise(v, states)
-            change = self._factors.correction(residual)
-            self.solutions += 1
-            for share in 0.5 ** np.arange(_MOST_CUTS):
-                tried = v - share * change
-                missed = self.network.residual(drive, tried, self.device.current(tried, states))
-                if np.abs(missed).max() <= max((1.0 - 0.1 * share) * np.abs(residual).max(), _BALANCED * self._scale):
-                    break
-            v, residual = tried, missed
-            if not np.isfinite(residual).all():
-                break
-            if np.abs(change).max() <= _BALANCED * self._scale:
-                return np.asarray(v)
-        raise ConvergenceError(f"the reference engine found no solution of the crossbar at {instant:g} s")
+        return self.balance.solve(drive, v, self._state, 0.0)
 
     def _drive_at(self, segment: int, since: FloatArray) -> FloatArray:
         """Voltages of the row drivers (instant, row) at instants since the start of a segment."""
@@ -311,44 +373,37 @@ class _Run:
         each = np.broadcast_to(since, (len(rows), len(since)))
         return np.asarray(self._voltages.voltage(rows, np.full(len(rows), segment), each).T)
 
-    def _write_start(self) -> None:
-        if self.instants[0] == 0.0:
-            self.states[0], self.v_cell[0] = self._state, self._v
-            self.i_cell[0] = self.device.current(self._v, self._state)
-            self._written = 1
+    def _keep(self, drive: FloatArray, v: FloatArray, states: FloatArray) -> None:
+        """Keep what is known of instants asked for until there are enough of them."""
+        self._waiting.append((drive, v, states))
+        if sum(len(part) for part, _, _ in self._waiting) >= min(_TOGETHER, self._block):
+            self._hand_on()
 
-    def _write(self, segment: int, since: float, length: float, end: float, step: _Step) -> None:
-        """Move the states to the instants that the step passed, and solve the network there."""
-        until = int(np.searchsorted(self.instants, end, side="right"))
-        chosen = slice(self._written, until)
-        self._written = until
-        if chosen.start == chosen.stop:
+    def _hand_on(self) -> None:
+        """Solve the network at the instants that wait, and hand them on."""
+        if not self._waiting:
             return
-        after = self.instants[chosen] - self.breaks[segment]
-        places = np.clip((after - since) / length, 1e-15, 1.0)
-        rule, flat = self._fine_rule, step.finer_v.reshape(len(step.finer_v), -1)
-        states = self._motion.states(rule, flat, length, self._state.ravel(), places).reshape(-1, *self._v.shape)
-        v = (rule.values(places) @ flat).reshape(states.shape)
-        drive = self._drive_at(segment, after)
-        self._balance_all(drive, v, states, self.instants[chosen])
-        current = self.device.current(v, states)
-        residual = float(np.abs(self.network.residual(drive, v, current)).max())
-        self.largest_residual = max(self.largest_residual, residual)
-        self.states[chosen], self.v_cell[chosen], self.i_cell[chosen] = states, v, current
+        drive, v, states = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
+        self._waiting = []
+        for start in range(0, len(v), self._block):
+            some = slice(start, start + self._block)
+            chosen = slice(self._written, self._written + len(v[some]))
+            self.balance.solve_all(drive[some], v[some], states[some], self.instants[chosen])
+            current = self.device.current(v[some], states[some])
+            residual = float(np.abs(self.network.residual(drive[some], v[some], current)).max())
+            if not residual <= _MOST_MISSED * self._scale:
+                raise ConvergenceError(
+                    f"the reference engine found no solution of the crossbar at {self.instants[chosen][0]:g} s to "
+                    f"{self.instants[chosen][-1]:g} s: voltages are {residual:g} V off"
+                )
+            self.largest_residual = max(self.largest_residual, residual)
+            self.sink(chosen, states[some], v[some], current)
+            self._written = chosen.stop
 
-    def _balance_all(self, drive: FloatArray, v: FloatArray, states: FloatArray, instants: FloatArray) -> None:
-        """Correct voltages `v` (instant, row, column) that are nearly right until the network is in balance."""
-        before = np.inf
-        for _ in range(_ROUNDS):
-            change = self._correct(drive, v, states)
-            largest = float(np.abs(change).max())
-            if not largest <= before:
-                break
-            v -= change
-            if largest <= _BALANCED * self._scale:
-                return
-            if largest > _SLOW * before:
-                self._factorise(v[len(v) // 2], states[len(v) // 2])
-            before = largest
-        for number, instant in enumerate(instants):
-            v[number] = self._balance(drive[number], v[number], states[number], float(instant))
+
+def _largest(change: FloatArray) -> float:
+    """Largest magnitude."""
+    largest = float(np.abs(change).max())
+    if not np.isfinite(largest):
+        raise _NoConvergence
+    return largest

@@ -164,6 +164,8 @@ class ModuleDevice:
     def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
         """Unknowns (n, k) in equilibrium with the states held.
 
+        The voltages v (n,) are those of the row with the column at 0 V; (n, 2) are the potentials of both.
+
         Raises
         ------
         VerilogAError
@@ -174,8 +176,8 @@ class ModuleDevice:
             worst = int(np.flatnonzero(~np.isfinite(y).all(axis=1))[0])
             inner = ", ".join(name for name in self._names[2:] if name != self.state_node)
             raise VerilogAError(
-                f"module {self.name}: no equilibrium of {inner} was found at {v[worst]:g} V with {self.state_node} "
-                f"held at {s[worst]:g}"
+                f"module {self.name}: no equilibrium of {inner} was found at {_ends(v)[worst, 0]:g} V with "
+                f"{self.state_node} held at {s[worst]:g}"
             )
         return y
 
@@ -209,16 +211,20 @@ class ModuleDevice:
         return y
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray, integrate: bool = True) -> CellTerms:
-        """Evaluate the equations of n devices at v (n,) with unknowns y (n, k)."""
+        """Evaluate the equations of n devices at v (n,) with unknowns y (n, k).
+
+        At potentials v (n, 2) of row and column, the currents and their charges are those into both (n, 2).
+        """
         merged = self._equations(time, v, y, integrate)
         inner = slice(2, 2 + self.unknowns)
+        ends = 0 if v.ndim == 1 else slice(2)
         return CellTerms(
             flow=merged.flow[:, inner],
             charge=merged.charge[:, inner],
             flow_jacobian=merged.flow_jacobian[:, inner, inner],
             charge_jacobian=merged.charge_jacobian[:, inner, inner],
-            current=merged.flow[:, 0],
-            current_charge=merged.charge[:, 0],
+            current=merged.flow[:, ends],
+            current_charge=merged.charge[:, ends],
         )
 
     def is_balanced(self) -> bool:
@@ -290,8 +296,8 @@ class ModuleDevice:
         return np.array([place[head(name)] for name in nodes]), groups
 
     def _equations(self, time: FloatArray, v: FloatArray, y: FloatArray, integrate: bool) -> Residuals:
-        """Equations of row, column and unknowns of n devices, the column at 0 V."""
-        grouped = np.concatenate([v[:, None], np.zeros((len(v), 1)), y, np.zeros((len(v), 1))], axis=1)
+        """Equations of row, column and unknowns of n devices at v (n,) or potentials (n, 2)."""
+        grouped = np.concatenate([_ends(v), y, np.zeros((len(v), 1))], axis=1)
         return self._merge(self.evaluation.residuals(grouped[:, self._groups], time=time, integrate=integrate))
 
     def _grid(self) -> tuple[FloatArray, FloatArray]:
@@ -340,6 +346,11 @@ class ModuleDevice:
         magnitudes = np.where(magnitudes > 0, magnitudes, 1.0)
         magnitudes[self._state] = abs(self.initial[1] - self.initial[0])
         return magnitudes
+
+
+def _ends(v: FloatArray) -> FloatArray:
+    """Potentials (n, 2) of row and column: of voltages (n,), the column at 0 V."""
+    return v if v.ndim == 2 else np.stack([v, np.zeros_like(v)], axis=1)
 
 
 def _flat(v: ArrayLike, s: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,69 @@
+"""Currents of drivers and sense nodes, of which capacitances draw a part: their errors, and when that part settles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spicecim.devices.cell import Cell
+from spicecim.fields import FloatArray
+from spicecim.reference.course import Correction, State
+from spicecim.reference.row_voltages import RowVoltages
+from spicecim.reference.terminals import linearise
+from spicecim.reference.wiring import Wiring
+
+CURRENT_SHARE = 0.01
+"""The tolerance of the unknowns relative to that of the currents of drivers and sense nodes."""
+_NOISE = 1e3 * np.finfo(float).eps
+"""Rounding of a derivative by time over the stages, relative to the value over the step."""
+
+Peaks = tuple[FloatArray, FloatArray]
+"""Largest currents of drivers (row,) and sense nodes (column,), ampere."""
+
+
+def current_error(wiring: Wiring, found: Correction, shift: float, scale: float, peaks: Peaks) -> float:
+    """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding.
+
+    `shift` is the d/dt of the correction (1/s), `scale` that of voltages.
+    """
+    worst = 0.0
+    rows, columns = wiring.shape
+    sums = wiring.ends(found.change)
+    drops = wiring.through_ends(wiring.at_cells(found.nodes), np.zeros((len(found.nodes), rows)))
+    for peak, total, drop, conductance, segments in zip(
+        peaks, sums, drops, wiring.end_conductances, (columns, rows), strict=True
+    ):
+        off = np.abs(total)
+        if conductance:
+            noise = _NOISE * scale * min(shift * segments * wiring.segment, conductance)
+            off = np.maximum(np.minimum(off, np.abs(drop)) - noise, 0.0)
+        # without a current there is no error of it
+        worst = max(worst, float(np.divide(off, peak, out=np.zeros_like(off), where=off > 0).max()))
+    return worst
+
+
+def settling_time(
+    cell: Cell,
+    wiring: Wiring,
+    rows: RowVoltages,
+    segment: int,
+    state: State,
+    scale: float,
+    peaks: Peaks,
+    tolerance: float,
+) -> float:
+    """Shortest time constant of wires and cells (s), if what capacitances draw from a break on counts, or infinity.
+
+    At a break the slope of the drive jumps. What the capacitances draw follows within the time constants, which may be
+    far below a step, whose polynomial would take it to have always been so.
+    """
+    if not wiring.nodes:
+        return np.inf
+    v = wiring.potentials(rows.places(segment, 0.0, 0.0, np.zeros(1)).drive, state.nodes[None])[0]
+    cells = linearise(cell, np.full(len(v), rows.breaks[segment]), v, state.y, scale)
+    capacitance = wiring.segment + np.abs(np.diagonal(cells.current_charge_v, axis1=1, axis2=2))
+    drawn = wiring.ends(rows.jump(segment) * capacitance[None])
+    counts = max(
+        float(np.divide(np.abs(current[0]), peak, out=np.zeros_like(peak), where=current[0] != 0).max())
+        for current, peak in zip(drawn, peaks, strict=True)
+    )
+    return wiring.shortest_time(capacitance) if counts > tolerance / CURRENT_SHARE else np.inf

@@ -1,0 +1,91 @@
+"""What is kept of a run: the rows' and columns' currents, and the cells where the testbench asks for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spicecim.devices import Device
+from spicecim.errors import InputError
+from spicecim.fields import FloatArray
+from spicecim.reference.network import Network
+from spicecim.testbench import Testbench
+from spicecim.veriloga.device import ModuleDevice
+
+
+class Record:
+    """The waveforms of a run, written part by part, in any order.
+
+    Parameters
+    ----------
+    testbench
+        What is run.
+    device
+        Its device.
+    instants
+        Instants (time,), s.
+    """
+
+    def __init__(self, testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray) -> None:
+        self._testbench, self._device, self.instants = testbench, device, instants
+        rows, columns = testbench.shape
+        self.v_row = testbench.drive.voltage(instants)
+        self._i_row, self._i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
+        self._nodes: tuple[FloatArray, FloatArray] | None = None
+        self.keeps_cells = testbench.analysis.probe == "cells"
+        if self.keeps_cells:
+            self._x, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
+
+    def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray) -> None:
+        """Add to the currents of some rows (time, row) and of all columns (time, column), ampere."""
+        self._i_row[:, rows] += i_row
+        self._i_column += i_column
+
+    def write_cells(self, instants: slice, rows: slice, columns: slice, states: FloatArray, i_cell: FloatArray) -> None:
+        """Take the state variables and currents (A) of some cells at some instants (time, row, column)."""
+        self._i_row[instants, rows] += i_cell.sum(axis=2)
+        self._i_column[instants, columns] += i_cell.sum(axis=1)
+        if self.keeps_cells:
+            self._x[instants, rows, columns] = self._device.x_from_state(states)
+            self._i_cell[instants, rows, columns] = i_cell
+
+    def add_row_currents(self, i_row: FloatArray) -> None:
+        """Add to the currents of all rows (time, row), ampere."""
+        self._i_row += i_row
+
+    def write_wires(
+        self,
+        i_row: FloatArray,
+        i_column: FloatArray,
+        v_row_node: FloatArray,
+        v_column_node: FloatArray,
+        states: FloatArray,
+        i_cell: FloatArray,
+    ) -> None:
+        """Take everything where the currents of the cells do not tell those of the wires and their voltages."""
+        self._i_row, self._i_column = i_row, i_column
+        if self.keeps_cells:
+            self._nodes = v_row_node, v_column_node
+            self._x, self._i_cell = self._device.x_from_state(states), i_cell
+
+    def variables(self) -> dict[str, FloatArray]:
+        """Return the waveforms by the names of `spicecim.waveforms.VARIABLES`.
+
+        Raises
+        ------
+        InputError
+            If a current is not finite.
+        """
+        if not (np.isfinite(self._i_row).all() and np.isfinite(self._i_column).all()):
+            raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
+        variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self._i_column}
+        if self.keeps_cells:
+            v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
+            variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": self._x}
+            if not self._testbench.crossbar.ideal:
+                variables |= {"v_row_node": v_row_node, "v_column_node": v_column_node}
+        return variables
+
+    def _voltages_of_nodes(self) -> tuple[FloatArray, FloatArray]:
+        """Voltages of the row and column wires at the cells (time, row, column), by the cells' currents."""
+        network = Network(self._testbench.crossbar, self._testbench.shape)
+        return network.voltage_at_rows(self.v_row, self._i_cell), network.voltage_at_columns(self._i_cell)
