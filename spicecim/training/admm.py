@@ -83,7 +83,7 @@ def admm(
     primal_residual, dual_residual = np.empty((2, iterations, len(targets)))
     for iteration, weight in enumerate(penalties):
         pull = network.with_matrices([near - u for near, u in zip(held, dual, strict=True)])
-        trainer.run(epochs, [layer.weights for layer in pull.layers], float(weight))
+        trainer.run_towards([layer.weights for layer in pull.layers], float(weight), epochs)
         network = trainer.network
         before = held
         held = [project(matrix + u, target) for matrix, u, target in zip(network.matrices, dual, targets, strict=True)]
@@ -101,7 +101,7 @@ def admm(
             "dual_residual": (
                 ("iteration", "layer"),
                 dual_residual,
-                {"long_name": "penalty times the step in the set"},
+                {"long_name": "penalty times step in the set"},
             ),
             "penalty": ("iteration", penalties),
         }

@@ -57,7 +57,7 @@ class IntegerNetwork:
                 products = integers.astype(float) @ self.weights[number].astype(float)
             else:
                 products = np.asarray(product(number, integers, self.weights[number]), dtype=float)
-            return products * (self.input_scales[number] * self.weight_scales[number])
+            return np.asarray(products * (self.input_scales[number] * self.weight_scales[number]))
 
         return self.network.outputs(images, multiply)
 

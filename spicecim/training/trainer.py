@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,8 +38,6 @@ class Trainer:
     hold
         What the network has in place of the weights that are trained, such as their nearest levels. The gradient passes
         it unchanged (straight-through estimator: Y. Bengio et al., 2013, arXiv:1308.3432).
-    learning_rate
-        Adam's step.
     """
 
     def __init__(
@@ -47,7 +46,6 @@ class Trainer:
         digits: Digits,
         seed: int,
         hold: Hold | None = None,
-        learning_rate: float = LEARNING_RATE,
     ) -> None:
         self._start = network
         self._hold = hold
@@ -56,25 +54,36 @@ class Trainer:
         self._weights = [torch.tensor(layer.weights, requires_grad=True) for layer in network.layers]
         self._biases = [torch.tensor(layer.bias, requires_grad=True) for layer in network.layers]
         self._order = torch.Generator().manual_seed(seed)
-        self._optimiser = torch.optim.Adam(self._weights + self._biases, lr=learning_rate)
+        self._optimiser = torch.optim.Adam(self._weights + self._biases, lr=LEARNING_RATE)
 
-    def run(self, epochs: int, pull: Sequence[ArrayLike] | None = None, penalty: float = 0.0) -> None:
-        """Go through all images `epochs` times.
+    def run(self, epochs: int) -> None:
+        """Go through all images `epochs` times, with a learning rate that falls to zero as half a cosine."""
+        for epoch in range(epochs):
+            self._optimiser.param_groups[0]["lr"] = 0.5 * LEARNING_RATE * (1.0 + math.cos(math.pi * epoch / epochs))
+            self._epoch(lambda: 0.0)
 
-        With `pull`, weights of the shapes of the layers', half the penalty times the squared distance from them is
-        added to the loss.
+    def run_towards(self, weights: Sequence[ArrayLike], penalty: float, epochs: int) -> None:
+        """Go through all images with a loss to which half the penalty times the squared distance from weights is added.
+
+        They have the shapes of the layers' own; the learning rate stays.
         """
-        points = None if pull is None else [torch.from_numpy(np.asarray(weights, dtype=float)) for weights in pull]
+        points = [torch.from_numpy(np.asarray(weight, dtype=float)) for weight in weights]
+
+        def distance() -> Any:
+            pairs = zip(self._weights, points, strict=True)
+            return 0.5 * penalty * sum((weight - point).square().sum() for weight, point in pairs)
+
+        for _ in range(epochs):
+            self._epoch(distance)
+
+    def _epoch(self, addition: Callable[[], Any]) -> None:
         with one_thread():
-            for _ in range(epochs):
-                for batch in torch.randperm(len(self._images), generator=self._order).split(_BATCH):
-                    self._optimiser.zero_grad()
-                    loss = torch.nn.functional.cross_entropy(self._outputs(self._images[batch]), self._labels[batch])
-                    if points is not None:
-                        distances = [(w - p).square().sum() for w, p in zip(self._weights, points, strict=True)]
-                        loss = loss + 0.5 * penalty * sum(distances)
-                    loss.backward()
-                    self._optimiser.step()
+            for batch in torch.randperm(len(self._images), generator=self._order).split(_BATCH):
+                self._optimiser.zero_grad()
+                outputs = self._outputs(self._images[batch])
+                loss = torch.nn.functional.cross_entropy(outputs, self._labels[batch]) + addition()
+                loss.backward()
+                self._optimiser.step()
 
     @property
     def network(self) -> Network:
