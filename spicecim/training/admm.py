@@ -47,7 +47,7 @@ class AdmmResult:
     residuals: xr.Dataset
 
 
-def admm(
+def run_admm(
     network: Network,
     digits: Digits,
     targets: Sequence[WeightSet],

@@ -12,7 +12,7 @@ import xarray as xr
 
 from spicecim.encodings.layout import Policy, fragments
 from spicecim.errors import InputError
-from spicecim.training.admm import admm, retrain
+from spicecim.training.admm import retrain, run_admm
 from spicecim.training.digits import Digits, split_digits
 from spicecim.training.networks import Kind, Network
 from spicecim.training.projections import WeightSet
@@ -127,7 +127,7 @@ def stage_accuracies(kind: Kind, seeds: Sequence[int], restrictions: Restriction
 
 
 def _next_stage(name: str, targets: tuple[WeightSet, ...], before: Stage, digits: Digits, seed: int) -> Stage:
-    result = admm(before.network, digits, targets, seed)
+    result = run_admm(before.network, digits, targets, seed)
     network = retrain(result.projected, digits, targets, seed)
     return Stage(name, targets, result.projected, network, result.residuals)
 

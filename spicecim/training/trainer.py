@@ -115,14 +115,17 @@ class Trainer:
         return values
 
 
-def train_float(kind: Kind, digits: Digits, seed: int, policy: Policy = "channel", epochs: int = 40) -> Network:
-    """Train a network without restrictions, from initial weights of the same seed."""
+def train_float(kind: Kind, digits: Digits, seed: int, policy: Policy = "channel", epochs: int = 80) -> Network:
+    """Train a network without restrictions, from initial weights of the same seed.
+
+    As long as it pays, so that a later stage is not the better for being trained longer.
+    """
     trainer = Trainer(initial_network(kind, seed, policy), digits, seed)
     trainer.run(epochs)
     return trainer.network
 
 
-def train_binarized(network: Network, digits: Digits, seed: int, epochs: int = 40) -> Network:
+def train_binarized(network: Network, digits: Digits, seed: int, epochs: int = 80) -> Network:
     """Train a network on with one bit a weight: its sign, times the mean magnitude of the layer's weights.
 
     That scale leaves the least squared error: M. Rastegari et al., "XNOR-Net", ECCV 2016,
