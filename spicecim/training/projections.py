@@ -120,15 +120,16 @@ def bounds(projected: ArrayLike, target: WeightSet) -> tuple[FloatArray, FloatAr
     A fragment that is zero although it may be kept counts as positive.
     """
     matrix = checked_matrix(projected)
-    one = sum_fragments(matrix, target.fragment_size)[fragments(len(matrix), target.fragment_size)]
+    of_row = fragments(len(matrix), target.fragment_size)
+    sums = sum_fragments(matrix, target.fragment_size)[of_row]
     largest = np.inf if target.levels is None or target.scale is None else target.levels * target.scale
     kept = np.ones_like(matrix, dtype=bool)
     if target.keep_columns is not None:
         kept &= matrix.any(axis=0)
     if target.keep_fragments is not None:
-        kept &= one != 0
-    lower = kept & ((one < 0) | (not target.polarized))
-    upper = kept & ((one >= 0) | (not target.polarized))
+        kept &= (sum_fragments(matrix != 0, target.fragment_size) > 0)[of_row]
+    lower = kept & ((sums < 0) | (not target.polarized))
+    upper = kept & ((sums >= 0) | (not target.polarized))
     return np.where(lower, -largest, 0.0), np.where(upper, largest, 0.0)
 
 

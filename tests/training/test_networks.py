@@ -7,12 +7,19 @@ from torch.nn import functional
 
 from spicecim.encodings.layout import row_order
 from spicecim.errors import InputError
+from spicecim.training.digits import split_digits
 from spicecim.training.networks import initial_network
 from spicecim.training.quantise import integer_network
 from spicecim.training.trainer import train_binarized, train_float
 
 KINDS = ("perceptron", "convolutional")
 BITS = (4, 6, 8, 10)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Return the digits, split."""
+    return split_digits(0)
 
 
 def torch_outputs(network, images):
