@@ -8,7 +8,6 @@ reaches its stop, or switches abruptly) is halved until it is.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from spicecim.devices import SeparableDevice
 from spicecim.fields import FloatArray
-from spicecim.reference.states import Flows
+from spicecim.reference.flow import Flows, flows
 
 _DEGREE = 14
 """Degree of Lobatto's rule, whose nodes include both ends: no kink hides between the outermost node and an end."""
@@ -53,12 +52,6 @@ class Responses(NamedTuple):
     """State variable at the end."""
 
 
-@lru_cache(maxsize=16)
-def flows_of(device: SeparableDevice) -> Flows:
-    """Return the tabulated motions of a device."""
-    return Flows(device)
-
-
 def flowing_responses(
     device: SeparableDevice, amplitude: FloatArray, frequency: FloatArray, state: FloatArray
 ) -> Responses:
@@ -75,9 +68,9 @@ def flowing_responses(
     state
         State variables at the start.
     """
-    flows = flows_of(device)
+    motions = flows(device)
     blocks = [
-        _block(flows, amplitude[part], 2.0 * np.pi * frequency[part], state[part])
+        _block(motions, amplitude[part], 2.0 * np.pi * frequency[part], state[part])
         for part in (slice(start, start + _BLOCK) for start in range(0, len(amplitude), _BLOCK))
     ]
     return Responses(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
@@ -95,17 +88,17 @@ def half_cycle_motions(
 def move(device: SeparableDevice, state: FloatArray, motion: FloatArray) -> FloatArray:
     """Return state variables (n,) after motions (n,) of either sign."""
     moved = state.copy()
-    flows = flows_of(device)
-    for flow, sign in ((flows.rising, 1.0), (flows.falling, -1.0)):
+    motions = flows(device)
+    for flow, sign in ((motions.rising, 1.0), (motions.falling, -1.0)):
         chosen = sign * motion > 0
         if chosen.any():
             moved[chosen] = flow.move(flow.position(state[chosen]), np.abs(motion[chosen]))
     return moved
 
 
-def _block(flows: Flows, amplitude: FloatArray, speed: FloatArray, state: FloatArray) -> Responses:
-    first, first_power, middle = _half_cycle(flows, amplitude, speed, state)
-    second, second_power, end = _half_cycle(flows, -amplitude, speed, middle)
+def _block(motions: Flows, amplitude: FloatArray, speed: FloatArray, state: FloatArray) -> Responses:
+    first, first_power, middle = _half_cycle(motions, amplitude, speed, state)
+    second, second_power, end = _half_cycle(motions, -amplitude, speed, middle)
     return Responses(first, second, first_power + second_power, end)
 
 
@@ -134,14 +127,14 @@ def _panels(device: SeparableDevice, peak: FloatArray, speed: FloatArray) -> _Pa
 
 
 def _half_cycle(
-    flows: Flows, peak: FloatArray, speed: FloatArray, state: FloatArray
+    motions: Flows, peak: FloatArray, speed: FloatArray, state: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shares of half a cycle in the mean current and power (n,), and the state at its end."""
-    device = flows.device
+    device = motions.device
     panels = _panels(device, peak, speed)
     motion = panels.motion.sum(axis=1)
     rising = motion > 0
-    position = np.where(rising, flows.rising.position(state), flows.falling.position(state))
+    position = np.where(rising, motions.rising.position(state), motions.falling.position(state))
     still = motion == 0
     current, power, scale = np.zeros_like(peak), np.zeros_like(peak), np.zeros_like(peak)
     before = np.cumsum(panels.motion, axis=1) - panels.motion
@@ -150,7 +143,7 @@ def _half_cycle(
     for halving in range(_MOST_HALVINGS + 1):
         v = peak[which, None] * np.sin(begin[:, None] + width[:, None] * _NODES)
         rate = width[:, None] * device.voltage_factor(v) / speed[which, None]
-        states = _states(flows, position[which], rising[which], before[:, None] + rate @ _UP_TO_NODES)
+        states = _states(motions, position[which], rising[which], before[:, None] + rate @ _UP_TO_NODES)
         states[still[which]] = state[which[still[which]], None]
         i = device.current(v, states)
         np.maximum.at(scale, which, np.abs(i).max(axis=1))
@@ -171,10 +164,10 @@ def _half_cycle(
     return current / (2.0 * np.pi), power / (2.0 * np.pi), move(device, state, motion)
 
 
-def _states(flows: Flows, position: FloatArray, rising: NDArray[np.bool_], motion: FloatArray) -> FloatArray:
+def _states(motions: Flows, position: FloatArray, rising: NDArray[np.bool_], motion: FloatArray) -> FloatArray:
     """States (panel, node) that lie `motion` from positions (panel,) on the flow of each direction."""
     states = np.empty(motion.shape)
-    for flow, sign, chosen in ((flows.rising, 1.0, rising), (flows.falling, -1.0, ~rising)):
+    for flow, sign, chosen in ((motions.rising, 1.0, rising), (motions.falling, -1.0, ~rising)):
         if chosen.any():
             states[chosen] = flow.move(position[chosen, None], np.maximum(sign * motion[chosen], 0.0))
     return states
