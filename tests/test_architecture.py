@@ -9,8 +9,11 @@ PACKAGE = Path(spicecim.__file__).parent
 
 LAYERS = [
     {"cli", "__main__"},
-    {"demo", "runs", "doctor"},
+    {"demo", "validation", "doctor"},
+    {"runs"},
     {"plotting", "summary"},
+    {"training"},
+    {"encodings"},
     {"hysteresis_sweep"},
     {"measure", "engines"},
     {"ngspice", "reference"},

@@ -1,0 +1,69 @@
+"""Schemes side by side on the same weights and inputs: products, errors, devices, cycles and power."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from spicecim.encodings.base import Encoding
+from spicecim.engines import Engine, simulate
+from spicecim.errors import InputError
+from spicecim.measure import average_power, row_power
+
+
+def compare_encodings(
+    encodings: Sequence[Encoding], weights: ArrayLike, inputs: ArrayLike, engine: Engine = "reference"
+) -> xr.Dataset:
+    """Run the same weights and inputs through several schemes.
+
+    Parameters
+    ----------
+    encodings
+        The schemes, of different names.
+    weights
+        Integers (input line, output).
+    inputs
+        Integers (vector, input line), not negative.
+    engine
+        What runs the testbenches.
+
+    Returns
+    -------
+    xarray.Dataset
+        Along ``encoding``: ``product`` and ``error`` (vector, output), the error relative to the largest exact product;
+        ``devices``, ``crossbars``, ``cycles``; ``energy`` (J) that the row drivers deliver in all testbenches,
+        ``average_power`` (W), that energy over the time of all testbenches one after the other, and ``worst_power``
+        (W), the largest average of any one of them. A scheme without testbenches spends nothing, and has no power.
+    """
+    names = [encoding.name for encoding in encodings]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"encodings: must be at least one, each of another name; they are {', '.join(names)}")
+    return xr.concat([_one(encoding, weights, inputs, engine) for encoding in encodings], dim="encoding")
+
+
+def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: Engine) -> xr.Dataset:
+    encoded = encoding.encode(weights, inputs)
+    runs = [simulate(testbench, engine) for testbench in encoded.testbenches]
+    products = encoded.decode(runs)
+    powers = np.array([float(average_power(row_power(run).sum("row"))) for run in runs])
+    repeats = np.ones(len(runs)) if encoded.repeats is None else np.array(encoded.repeats)
+    lengths = repeats * np.array([testbench.duration for testbench in encoded.testbenches])
+    energy, time = float(powers @ lengths), float(lengths.sum())
+    full_scale = float(np.abs(encoded.exact).max()) or 1.0
+    matrix = ("vector", "output")
+    return xr.Dataset(
+        {
+            "product": (matrix, products),
+            "error": (matrix, (products - encoded.exact) / full_scale),
+            "devices": encoded.devices,
+            "crossbars": encoded.crossbars,
+            "cycles": encoded.cycles,
+            "energy": ((), energy, {"units": "J"}),
+            "average_power": ((), energy / time if time else np.nan, {"units": "W"}),
+            "worst_power": ((), float(powers.max()) if time else np.nan, {"units": "W"}),
+        },
+        coords={"encoding": encoding.name},
+    )
