@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import BitSliced, SignedMagnitudes
+from spicecim.encodings.bit_sliced.encoding import BitSliced
+from spicecim.encodings.bit_sliced.tiles import SignedMagnitudes
 
 
 class Offset(BitSliced):
@@ -25,7 +26,7 @@ class Offset(BitSliced):
 
     @property
     def bias(self) -> int:
-        return 2 ** (self.weight_bits - 1)
+        return 1 << (self.weight_bits - 1)
 
     def split(self, weights: IntArray) -> tuple[SignedMagnitudes, ...]:
         signs = np.ones((-(-len(weights) // self.fragment_rows), weights.shape[1]), dtype=int)

@@ -28,7 +28,7 @@ class Converter(Section):
     def for_sums(self, largest: int) -> FittedConverter:
         """Return the converter for sums of levels from 0 to `largest`."""
         bits = lossless_bits(largest) if self.bits is None else self.bits
-        highest = 2**bits - 1
+        highest = (1 << bits) - 1
         return FittedConverter(bits, (max(largest, highest) if self.range is None else self.range) / highest)
 
 
@@ -46,7 +46,7 @@ class FittedConverter(NamedTuple):
     @property
     def highest(self) -> int:
         """The highest code."""
-        return 2**self.bits - 1
+        return (1 << self.bits) - 1
 
     def is_lossless(self, largest: int) -> bool:
         """Whether every whole number of levels from 0 to `largest` comes back unchanged."""
@@ -63,7 +63,7 @@ class FittedConverter(NamedTuple):
         clipped = int(np.count_nonzero(values != rounded))
         values *= self.step
         squares = float(np.square(values - levels).sum())
-        return Conversion(values, levels.size, clipped, squares)
+        return Conversion(values, clipped, squares)
 
     def _rounded(self, levels: FloatArray) -> FloatArray:
         return np.asarray(np.ceil(levels / self.step - (0.5 + _SHIFT)))
@@ -74,8 +74,6 @@ class Conversion(NamedTuple):
 
     values: FloatArray
     """What the codes stand for (levels), of the shape of the sums."""
-    count: int
-    """Conversions."""
     clipped: int
     """Conversions beyond either end of the range."""
     squares: float

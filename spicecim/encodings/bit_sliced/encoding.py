@@ -21,19 +21,19 @@ from pydantic import Field, model_validator
 from spicecim.device_choice import DeviceChoice
 from spicecim.drives import SampledDrive
 from spicecim.encodings.base import Encoding, IntArray, check_integers
-from spicecim.encodings.bit_slices import bit_planes, slice_count, slice_levels
-from spicecim.encodings.cells import CellLevels, CellRange, CellScatter, cell_levels
-from spicecim.encodings.converter import Converter, FittedConverter
-from spicecim.encodings.read_pulses import ReadPulse, Reads, reads_of
-from spicecim.encodings.readout import BitSlicedEncoded
-from spicecim.encodings.tiles import Resources, SignedMagnitudes, Tile
-from spicecim.encodings.zero_skipping import effective_cycles
+from spicecim.encodings.bit_sliced.bit_slices import bit_planes, slice_count, slice_levels
+from spicecim.encodings.bit_sliced.cells import CellLevels, CellRange, CellScatter, cell_levels
+from spicecim.encodings.bit_sliced.converter import Converter, FittedConverter
+from spicecim.encodings.bit_sliced.read_pulses import ReadPulse, Reads, reads_of
+from spicecim.encodings.bit_sliced.readout import BitSlicedEncoded
+from spicecim.encodings.bit_sliced.tiles import Resources, SignedMagnitudes, Tile
+from spicecim.encodings.bit_sliced.zero_skipping import effective_cycles
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Section
 from spicecim.problems import FieldError
 from spicecim.testbench import Analysis, Crossbar, Resistance, Testbench
 
-_STEPS_A_READ = 4
+_STEPS_A_READ = 2
 
 
 class Wires(Section):

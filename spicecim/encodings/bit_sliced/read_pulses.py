@@ -21,8 +21,8 @@ class ReadPulse(Section):
     """A trapezoid from 0 to the read voltage and back, one after the other without a pause."""
 
     voltage: Annotated[float, Quantity("V", 0.0, exclusive=True)] = Field(default=0.1, description="read voltage (V)")
-    width: Annotated[float, Quantity("s", 0.0, exclusive=True)] = Field(default=98e-9, description="plateau (s)")
-    edge: Annotated[float, Quantity("s", 0.0, exclusive=True)] = Field(default=1e-9, description="rise and fall (s)")
+    width: Annotated[float, Quantity("s", 0.0, exclusive=True)] = Field(default=80e-9, description="plateau (s)")
+    edge: Annotated[float, Quantity("s", 0.0, exclusive=True)] = Field(default=10e-9, description="rise and fall (s)")
 
     @property
     def period(self) -> float:

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import BitSliced
-from spicecim.encodings.bit_slices import bit_planes, shift_and_add
-from spicecim.encodings.readout import Readout
-from spicecim.encodings.tiles import Tile
+from spicecim.encodings.bit_sliced.bit_slices import bit_planes, shift_and_add
+from spicecim.encodings.bit_sliced.encoding import BitSliced
+from spicecim.encodings.bit_sliced.readout import Readout
+from spicecim.encodings.bit_sliced.tiles import Tile
 from spicecim.fields import FloatArray
 from spicecim.reference.network import LinearCrossbar, Network
 from spicecim.testbench import Crossbar
@@ -88,9 +88,9 @@ class Layer:
                 count += sums.size
                 if not lossless:
                     conversion = converter.convert(sums)
-                    sums, clipped, squares = (
-                        conversion.values, clipped + conversion.clipped, squares + conversion.squares
-                    )  # fmt: skip
+                    sums = conversion.values
+                    clipped += conversion.clipped
+                    squares += conversion.squares
                 products[block, tile.outputs] += shift_and_add(sums, tile.signs, encoding.cell_bits)
         products -= encoding.bias * values.sum(axis=1, keepdims=True)
         return Readout(products, count, clipped, float(np.sqrt(squares / count)))

@@ -10,14 +10,14 @@ import numpy as np
 import xarray as xr
 
 from spicecim.encodings.base import Encoded, IntArray
-from spicecim.encodings.bit_slices import bit_planes, shift_and_add
-from spicecim.encodings.read_pulses import Reads
-from spicecim.encodings.tiles import Tile
+from spicecim.encodings.bit_sliced.bit_slices import bit_planes, shift_and_add
+from spicecim.encodings.bit_sliced.read_pulses import Reads
+from spicecim.encodings.bit_sliced.tiles import Tile
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 
 if TYPE_CHECKING:
-    from spicecim.encodings.bit_sliced import BitSliced
+    from spicecim.encodings.bit_sliced.encoding import BitSliced
 
 
 class Readout(NamedTuple):
@@ -42,7 +42,7 @@ class BitSlicedEncoded(Encoded):
     reads: tuple[Reads, ...]
 
     def sums(self, waveforms: Sequence[xr.Dataset]) -> list[FloatArray]:
-        """Sums of levels that the columns of each tile show, (read, column) each, with what ones conduct at level 0 off.
+        """Sums of levels that each tile's columns show (read, column), less what ones conduct at level 0.
 
         Raises
         ------
@@ -80,9 +80,9 @@ class BitSlicedEncoded(Encoded):
             values = np.zeros((len(tile.signs), len(self.inputs), encoding.input_bits, tile.levels.shape[1]))
             values[reads.fragment, reads.vector, reads.bit] = conversion.values
             products[:, tile.outputs] += shift_and_add(values, tile.signs, encoding.cell_bits)
-            count, clipped, squares = (
-                count + conversion.count, clipped + conversion.clipped, squares + conversion.squares
-            )  # fmt: skip
+            count += sums.size
+            clipped += conversion.clipped
+            squares += conversion.squares
         products -= encoding.bias * self.inputs.sum(axis=1, keepdims=True)
         return Readout(products, count, clipped, float(np.sqrt(squares / count)))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import BitSliced, SignedMagnitudes
-from spicecim.encodings.bit_slices import fragment_signs
+from spicecim.encodings.bit_sliced.bit_slices import fragment_signs
+from spicecim.encodings.bit_sliced.encoding import BitSliced
+from spicecim.encodings.bit_sliced.tiles import SignedMagnitudes
 
 
 class Polarized(BitSliced):

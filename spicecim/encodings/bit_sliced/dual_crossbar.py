@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import BitSliced, SignedMagnitudes
+from spicecim.encodings.bit_sliced.encoding import BitSliced
+from spicecim.encodings.bit_sliced.tiles import SignedMagnitudes
 
 
 class DualCrossbar(BitSliced):
