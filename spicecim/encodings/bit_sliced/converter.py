@@ -22,7 +22,9 @@ class Converter(Section):
         default=None, description="bits of a code; the lossless width if left out"
     )
     range: Annotated[float, Quantity("", 0.0, exclusive=True)] | None = Field(
-        default=None, description="sum of levels at the highest code; if left out, all that can occur"
+        default=None,
+        description="sum of levels at the highest code; if left out, the largest that can occur, or a level a code where "
+        "there are more codes than that",
     )
 
     def for_sums(self, largest: int) -> FittedConverter:
