@@ -221,9 +221,7 @@ def test_stuck_cells_are_at_either_end():
 
 
 def test_scatter_disturbs_the_product_as_linear_theory_has_it(rng):
-    """Errors of cells add up: without rounding by a converter to speak of, the variance of a product is the sum of
-    those of its cells.
-    """
+    """The variance of a product is the sum of those of its cells, where a converter hardly rounds."""
     weights, inputs = rng.integers(1, 256, (32, 8)), rng.integers(0, 256, (1, 32))
     errors = []
     for seed in range(60):

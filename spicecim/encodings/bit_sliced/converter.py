@@ -23,8 +23,8 @@ class Converter(Section):
     )
     range: Annotated[float, Quantity("", 0.0, exclusive=True)] | None = Field(
         default=None,
-        description="sum of levels at the highest code; if left out, the largest that can occur, or a level a code where "
-        "there are more codes than that",
+        description="sum of levels at the highest code; if left out, the largest that can occur, or one level a code "
+        "where there are more codes",
     )
 
     def for_sums(self, largest: int) -> FittedConverter:
