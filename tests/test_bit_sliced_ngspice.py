@@ -7,6 +7,7 @@ from spicecim.encodings.bit_sliced import DualCrossbar, Layer, Offset, Polarized
 from spicecim.encodings.comparison import compare_encodings
 from spicecim.engines import simulate
 from spicecim.measure import delivered_energy
+from spicecim.resources import resource_folder
 
 ENCODINGS = [Polarized, DualCrossbar, Offset]
 DEVICES = [{"model": "resistor"}, {"model": "yakopcic", "preset": "oblea"}]
@@ -84,6 +85,30 @@ def test_currents_behind_wires_are_those_of_the_core(encoding, device, rng):
     ):
         assert np.abs(spice - core).max() < 1e-5 * scheme.largest_sum
         assert np.abs(spice - exact).max() > 1e-3 * scheme.largest_sum
+
+
+def test_the_core_says_how_far_cells_are_from_ohmic(rng):
+    """A bound: most cells see more than the least voltage, and most sums are far from full scale."""
+    device = {"model": "stanford_pku", "preset": "hfox"}
+    scheme = Polarized(device=device, rows=16, wires=OHMS, input_bits=3, pulse={"voltage": 0.05})
+    weights, inputs = trained_like(12, 4, 8, rng), rng.integers(0, 8, (1, 12))
+    layer, encoded = Layer(scheme, weights), scheme.encode(weights, inputs)
+    error = np.abs(encoded.sums(run(encoded))[0] - layer.sums(inputs)[0]).max() / scheme.largest_sum
+    assert 0.01 * layer.ohmic_error < error < layer.ohmic_error < 1e-2
+    assert Layer(Polarized(device=device, pulse={"voltage": 0.05}), weights).ohmic_error == 0.0
+    assert Layer(Polarized(wires=OHMS), weights).ohmic_error < 1e-12
+
+
+def test_a_verilog_a_module_is_read_as_the_model_of_the_library(rng):
+    """Its equations give the levels; the core's wires take it too."""
+    path = resource_folder("models") / "yakopcic.va"
+    weights, inputs = trained_like(8, 3, 8, rng), rng.integers(0, 16, (1, 8))
+    check_codes(Polarized(device={"verilog_a": str(path)}, rows=8, input_bits=4), weights, inputs)
+
+
+def test_inputs_of_16_bits(rng):
+    scheme = Polarized(rows=8, input_bits=16)
+    check_codes(scheme, rng.integers(0, 256, (8, 2)) * rng.choice([-1, 1], 2), rng.integers(0, 2**16, (1, 8)))
 
 
 def test_scattered_and_stuck_cells_are_those_of_the_core(rng):

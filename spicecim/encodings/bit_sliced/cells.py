@@ -125,6 +125,15 @@ class CellLevels:
         states = np.where(values <= ends[0], 0.0, np.where(values >= ends[1], 1.0, above))
         return np.asarray(states[which].reshape(conductance.shape))
 
+    def nonlinearity(self, share: float) -> float:
+        """Largest relative change of a level's conductance from the read voltage to a share of it."""
+        if share == 1.0:
+            return 0.0
+        meant = self.conductance(np.arange(self.highest + 1))
+        found = _conductances(self.device, share * self.voltage, self.states(meant))
+        conducting = meant > 0.0
+        return float(np.abs(found[conducting] / meant[conducting] - 1.0).max())
+
     def check_undisturbed(self, time: float) -> None:
         """Raise `InputError` if reading for a time (s) moves the cells that hold levels."""
         meant = self.conductance(np.arange(self.highest + 1))

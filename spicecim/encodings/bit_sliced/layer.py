@@ -49,6 +49,8 @@ class _Response(NamedTuple):
     """Levels by which a one on any row of a fragment raises every sum, known and taken off."""
     admittance: FloatArray
     """Current out of a row's driver by the voltage of another's (fragment, row, row), siemens."""
+    lowest: float
+    """Least voltage over a driven cell when all rows of its fragment are driven, relative to that of the drivers."""
 
 
 class Layer:
@@ -75,6 +77,15 @@ class Layer:
         self.tiles = encoding.tiles(weights)
         self._responses = [_response(encoding, tile) for tile in self.tiles]
 
+    @property
+    def ohmic_error(self) -> float:
+        """Bound of what the core misses where cells are not ohmic, relative to full scale.
+
+        The change of a level's conductance from the read voltage to the least voltage over a driven cell; 0 with ideal
+        wires, where every cell sees the read voltage.
+        """
+        return self.encoding.levels().nonlinearity(min(response.lowest for response in self._responses))
+
     def multiply(self, inputs: ArrayLike) -> Readout:
         """Return the products of inputs (vector, input line), as the converters give them."""
         encoding, values = self.encoding, self.encoding.check_inputs(inputs, len(self.weights))
@@ -83,9 +94,10 @@ class Layer:
         products = np.zeros((len(values), self.weights.shape[1]))
         count, clipped, squares = 0, 0, 0.0
         for index, tile in enumerate(self.tiles):
+            count += len(encoding.reads(values[:, tile.lines]).bit) * tile.levels.shape[1]
             for block in self._blocks(tile, len(values)):
+                # zeros that are skipped count as read: nothing flows, and their code is 0
                 sums = self._sums(index, values[block, tile.lines])
-                count += sums.size
                 if not lossless:
                     conversion = converter.convert(sums)
                     sums = conversion.values
@@ -154,16 +166,20 @@ def _by_fragment(values: FloatArray | IntArray, axis: int, fragment: int) -> Flo
 def _response(encoding: BitSliced, tile: Tile) -> _Response:
     levels, fragment = encoding.levels(), encoding.fragment_rows
     if encoding.wires.ideal:
-        out, delivered = tile.conductance, np.diag(tile.conductance.sum(axis=1))
+        out, delivered, lowest = tile.conductance, np.diag(tile.conductance.sum(axis=1)), 1.0
     else:
         crossbar = Crossbar(state=np.zeros_like(tile.conductance), **encoding.wires.model_dump())
         network = Network(crossbar, tile.conductance.shape)
         unit = LinearCrossbar(network, tile.conductance).solve(np.eye(len(tile.conductance)))
         out, delivered = unit.i_column, unit.i_row
+        together = np.add.reduceat(unit.v_cell, np.arange(0, len(out), fragment), axis=0)
+        row = np.arange(len(out))
+        lowest = float(together[row // fragment, row].min())
     admittance = np.zeros((len(tile.signs), fragment, fragment))
     for index, start in enumerate(range(0, len(out), fragment)):
         own = delivered[start : start + fragment, start : start + fragment]
         admittance[index, : len(own), : len(own)] = own
     if encoding.wires.ideal and encoding.scatter.ideal:
-        return _Response(_by_fragment(tile.levels, 0, fragment), 0.0, admittance)
-    return _Response(_by_fragment(out / levels.step, 0, fragment), levels.lowest / levels.step, admittance)
+        return _Response(_by_fragment(tile.levels, 0, fragment), 0.0, admittance, lowest)
+    sums = _by_fragment(out / levels.step, 0, fragment)
+    return _Response(sums, levels.lowest / levels.step, admittance, lowest)
