@@ -22,8 +22,8 @@ from spicecim.fields import FloatArray
 from spicecim.reference.network import LinearCrossbar, Network
 from spicecim.testbench import Crossbar
 
-_BLOCK = 2_000_000
-"""Sums that are computed at once, to bound the memory."""
+_BLOCK = 250_000
+"""Sums that are computed at once: about what a cache holds."""
 
 
 class ReadEnergy(NamedTuple):
@@ -79,7 +79,7 @@ class Layer:
 
     @property
     def ohmic_error(self) -> float:
-        """Bound of what the core misses where cells are not ohmic, relative to full scale.
+        """Estimate, on the high side, of what the core misses where cells are not ohmic, relative to full scale.
 
         The change of a level's conductance from the read voltage to the least voltage over a driven cell; 0 with ideal
         wires, where every cell sees the read voltage.
