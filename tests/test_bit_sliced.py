@@ -308,6 +308,11 @@ def test_what_cannot_be_read_is_refused(settings, reason):
         Polarized(**settings).encode([[255], [1]], [[255, 255]])
 
 
+def test_the_core_does_not_read_what_moves_either():
+    with pytest.raises(InputError, match="moves the cells"):
+        Layer(Polarized(device={"model": "linear_drift", "preset": "hp"}), [[255]]).multiply([[255]])
+
+
 def test_a_subcircuit_has_no_known_levels(tmp_path):
     device = {"subcircuit": str(tmp_path / "any.sub"), "ports": ["row", "column"]}
     with pytest.raises(InputError, match="levels of a SPICE subcircuit are not known"):

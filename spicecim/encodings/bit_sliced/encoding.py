@@ -23,7 +23,7 @@ from spicecim.drives import SampledDrive
 from spicecim.encodings.base import Encoding, IntArray, check_integers
 from spicecim.encodings.bit_sliced.bit_slices import bit_planes, slice_count, slice_levels
 from spicecim.encodings.bit_sliced.cells import CellLevels, CellRange, CellScatter, cell_levels
-from spicecim.encodings.bit_sliced.converter import Converter, FittedConverter
+from spicecim.encodings.bit_sliced.converter import Converter, FittedConverter, lossless_bits
 from spicecim.encodings.bit_sliced.read_pulses import ReadPulse, Reads, reads_of
 from spicecim.encodings.bit_sliced.readout import BitSlicedEncoded
 from spicecim.encodings.bit_sliced.tiles import Resources, SignedMagnitudes, Tile
@@ -34,6 +34,7 @@ from spicecim.problems import FieldError
 from spicecim.testbench import Analysis, Crossbar, Resistance, Testbench
 
 _STEPS_A_READ = 2
+"""Largest time steps in a read: currents stand still on a plateau, and ngspice steps finer after its corners."""
 
 
 class Wires(Section):
@@ -172,7 +173,7 @@ class BitSliced(Encoding):
             crossbars=self.sets * len(places),
             cycles=self.input_bits * min(fragments, self.rows // self.fragment_rows),
             conversions=self.sets * self.input_bits * fragments * outputs * self.slices,
-            converter_bits=self.largest_sum.bit_length(),
+            converter_bits=lossless_bits(self.largest_sum),
             sign_bits=fragments * outputs * self.stored_signs,
             bias_subtractions=outputs if self.bias else 0,
         )

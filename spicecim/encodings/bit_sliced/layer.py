@@ -75,6 +75,7 @@ class Layer:
         self.encoding = encoding
         self.weights = encoding.check_weights(weights)
         self.tiles = encoding.tiles(weights)
+        self._levels = encoding.levels()
         self._responses = [_response(encoding, tile) for tile in self.tiles]
 
     @property
@@ -84,11 +85,17 @@ class Layer:
         The change of a level's conductance from the read voltage to the least voltage over a driven cell; 0 with ideal
         wires, where every cell sees the read voltage.
         """
-        return self.encoding.levels().nonlinearity(min(response.lowest for response in self._responses))
+        return self._levels.nonlinearity(min(response.lowest for response in self._responses))
 
     def multiply(self, inputs: ArrayLike) -> Readout:
-        """Return the products of inputs (vector, input line), as the converters give them."""
-        encoding, values = self.encoding, self.encoding.check_inputs(inputs, len(self.weights))
+        """Return the products of inputs (vector, input line), as the converters give them.
+
+        Raises
+        ------
+        InputError
+            If the inputs are no integers in the range of the encoding, do not fit, or reading moves the cells.
+        """
+        encoding, values = self.encoding, self._checked(inputs)
         converter = encoding.fitted_converter()
         lossless = encoding.scatter.ideal and encoding.wires.ideal and converter.is_lossless(encoding.largest_sum)
         products = np.zeros((len(values), self.weights.shape[1]))
@@ -96,7 +103,7 @@ class Layer:
         for index, tile in enumerate(self.tiles):
             count += len(encoding.reads(values[:, tile.lines]).bit) * tile.levels.shape[1]
             for block in self._blocks(tile, len(values)):
-                # zeros that are skipped count as read: nothing flows, and their code is 0
+                # where zeros are skipped nothing flows and the code is 0: to read them all the same changes nothing
                 sums = self._sums(index, values[block, tile.lines])
                 if not lossless:
                     conversion = converter.convert(sums)
@@ -109,7 +116,7 @@ class Layer:
 
     def sums(self, inputs: ArrayLike) -> list[FloatArray]:
         """Sums of levels (read, column) that each tile's columns show, as `BitSlicedEncoded.sums` has them."""
-        values = self.encoding.check_inputs(inputs, len(self.weights))
+        values = self._checked(inputs)
         found = []
         for index, tile in enumerate(self.tiles):
             reads = self.encoding.reads(values[:, tile.lines])
@@ -123,7 +130,7 @@ class Layer:
 
     def read_energy(self, inputs: ArrayLike) -> ReadEnergy:
         """Return the energy that reading inputs (vector, input line) takes from the row drivers, and the time."""
-        encoding, values = self.encoding, self.encoding.check_inputs(inputs, len(self.weights))
+        encoding, values = self.encoding, self._checked(inputs)
         conductance, reads = 0.0, 0
         for tile, response in zip(self.tiles, self._responses, strict=True):
             reads = max(reads, len(encoding.reads(values[:, tile.lines]).bit))
@@ -131,6 +138,13 @@ class Layer:
                 planes = self._planes(values[block, tile.lines])
                 conductance += float(np.einsum("fnr,fnr->", planes @ response.admittance, planes))
         return ReadEnergy(encoding.pulse.weight * conductance, encoding.pulse.period * reads)
+
+    def _checked(self, inputs: ArrayLike) -> IntArray:
+        """Inputs (vector, input line) as integers, that reading does not move the cells for."""
+        values = self.encoding.check_inputs(inputs, len(self.weights))
+        reads = max(len(self.encoding.reads(values[:, tile.lines]).bit) for tile in self.tiles)
+        self._levels.check_undisturbed(self.encoding.pulse.period * reads)
+        return values
 
     def _blocks(self, tile: Tile, vectors: int) -> Iterator[slice]:
         """Parts of the vectors whose sums fit in a block."""
