@@ -9,7 +9,8 @@ PACKAGE = Path(spicecim.__file__).parent
 
 LAYERS = [
     {"cli", "__main__"},
-    {"demo", "runs", "doctor"},
+    {"demo", "validation", "doctor"},
+    {"runs"},
     {"plotting", "summary"},
     {"encodings"},
     {"hysteresis_sweep"},

@@ -27,10 +27,14 @@ app = typer.Typer(
 model_app = typer.Typer(no_args_is_help=True, help="Check models of one's own.")
 app.add_typer(model_app, name="model")
 
+validate_app = typer.Typer(no_args_is_help=True, help="Put published claims beside what is measured.")
+app.add_typer(validate_app, name="validate")
+
 _state = {"debug": False}
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="A testbench.", show_default=False)]
+Quick = Annotated[bool, typer.Option("--quick", help="A smaller run that ends within a minute.")]
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 
 

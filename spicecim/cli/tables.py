@@ -16,6 +16,12 @@ from spicecim.json_text import json_text
 from spicecim.quantities import format_quantity
 
 _SEVERITY_STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_VERDICT_STYLE = {
+    "holds": "bold green",
+    "holds in part": "bold yellow",
+    "does not hold": "bold red",
+    "not measured": "bold cyan",
+}
 _STATUS_STYLE = {"ok": "green", "optional": "yellow", "missing": "bold red"}
 
 
@@ -106,6 +112,21 @@ def print_report(report: Any) -> None:
         for text in (finding.message, f"cure: {finding.cure}"):
             lines = textwrap.fill(text, console.width, initial_indent="  ", subsequent_indent="  ")
             console.print(Text(lines), soft_wrap=True)
+
+
+def print_claims(claims: list[Any], folder: Path) -> None:
+    """Print claims with what was measured and the verdicts, and where the rest is."""
+    console = Console(highlight=False)
+    for claim in claims:
+        console.print(Text(claim.claim, style="bold"))
+        table = _plain_table("measured", "ngspice", "reference core")
+        for measurement in claim.measurements:
+            table.add_row(*map(Text, (measurement.what, measurement.text("ngspice"), measurement.text("reference"))))
+        console.print(table)
+        verdict = Text(claim.verdict, style=_VERDICT_STYLE[claim.verdict])
+        console.print(verdict.append(f": {claim.reason}", style="default"))
+        console.print()
+    console.print(Text(f"claims, figures and their data are in {folder}"))
 
 
 def _plain_table(*columns: str) -> Table:

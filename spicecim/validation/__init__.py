@@ -1,0 +1,1 @@
+"""Published claims beside what was measured of them."""
