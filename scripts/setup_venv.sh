@@ -1,5 +1,5 @@
 #!/bin/sh
-# Bring the virtual environment to what requirements/lock.txt and pyproject.toml say; quiet if it is there already.
+# Bring the virtual environment to what requirements/*.txt and pyproject.toml say; quiet if it is there already.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -17,11 +17,11 @@ fi
 # The stamp says what the environment was made from. It is written last and taken away before anything changes, so an
 # environment without one was interrupted: pip may then take a half-copied package for an installed one.
 home=$(pwd -P)
-lock=$(cksum <requirements/lock.txt)
+packages=$(cat requirements/lock.txt requirements/training.txt | cksum)
 project=$(cksum <pyproject.toml)
-old_home='' old_lock='' old_project=''
+old_home='' old_packages='' old_project=''
 if [ -f "$stamp" ]; then
-    { read -r old_home; read -r old_lock; read -r old_project; } <"$stamp" || :
+    { read -r old_home; read -r old_packages; read -r old_project; } <"$stamp" || :
 fi
 
 # The scripts inside name the folder they were made in. Importing pip fails when a newer Python has come underneath.
@@ -30,16 +30,16 @@ if [ "$old_home" != "$home" ] || ! "$venv/bin/python" -I -c 'import pip' 2>/dev/
     echo "Making $venv with $python ..."
     rm -rf "$venv"
     "$python" -m venv "$venv"
-    old_lock='' old_project=''
+    old_packages='' old_project=''
 fi
 
-if [ "$old_lock" = "$lock" ] && [ "$old_project" = "$project" ]; then
+if [ "$old_packages" = "$packages" ] && [ "$old_project" = "$project" ]; then
     exit 0
 fi
 rm -f "$stamp"
-if [ "$old_lock" != "$lock" ]; then
+if [ "$old_packages" != "$packages" ]; then
     echo "Installing the locked packages ..."
-    $pip install --quiet -r requirements/lock.txt
+    $pip install --quiet -r requirements/lock.txt -r requirements/training.txt
 fi
 
 install_project() {
@@ -53,7 +53,7 @@ install_project() {
 
 if ! install_project; then
     # The packages are in order all the same: the next attempt need not begin with them.
-    printf '%s\n' "$home" "$lock" >"$stamp"
+    printf '%s\n' "$home" "$packages" >"$stamp"
     exit 1
 fi
-printf '%s\n' "$home" "$lock" "$project" >"$stamp"
+printf '%s\n' "$home" "$packages" "$project" >"$stamp"

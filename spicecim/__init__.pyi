@@ -1,4 +1,5 @@
 from . import measure as measure
+from . import training as training
 from .device_choice import LibraryDevice as LibraryDevice
 from .device_choice import SubcircuitDevice as SubcircuitDevice
 from .device_choice import VerilogADevice as VerilogADevice

@@ -38,6 +38,7 @@ def examine() -> list[Finding]:
         _pyspice(),
         *_ngspice(),
         *_compiled_models(),
+        _pytorch(),
     ]
 
 
@@ -46,6 +47,14 @@ def _pyspice() -> Finding:
         return Finding("PySpice", "ok", version("PySpice"))
     except PackageNotFoundError:
         return Finding("PySpice", "missing", "not installed", "pip install PySpice")
+
+
+def _pytorch() -> Finding:
+    try:
+        return Finding("PyTorch", "ok", version("torch"))
+    except PackageNotFoundError:
+        advice = "spicecim.training trains networks with it: pip install 'spicecim[training]'"
+        return Finding("PyTorch", "optional", "not installed", advice)
 
 
 def _ngspice() -> list[Finding]:

@@ -79,6 +79,10 @@ class MeasurementError(InputError):
     """A measurement cannot be taken from these waveforms."""
 
 
+class MissingPackageError(InputError, ImportError):
+    """A package of an extra is not installed; the message names the extra."""
+
+
 class SimulationError(SpiceCimError):
     """A simulation was started and did not succeed.
 

@@ -12,6 +12,7 @@ LAYERS = [
     {"demo", "validation", "doctor"},
     {"runs"},
     {"plotting", "summary"},
+    {"training"},
     {"encodings"},
     {"hysteresis_sweep"},
     {"measure", "engines"},

@@ -46,7 +46,7 @@ def test_help_loads_no_heavy_package():
         "sys.argv = ['spicecim', '--help']\n"
         "from spicecim.cli import main\n"
         "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main()\n"
-        "print(*{'numpy', 'xarray', 'matplotlib', 'scipy', 'pydantic', 'PySpice'} & set(sys.modules))"
+        "print(*{'numpy', 'xarray', 'matplotlib', 'scipy', 'pydantic', 'PySpice', 'torch'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert result.stdout.strip() == "", result.stdout + result.stderr
@@ -56,8 +56,8 @@ def test_doctor_finds_what_is_there():
     result = spicecim("doctor", "--json")
     assert result.returncode == 0
     found = json.loads(result.stdout)
-    names = {"libngspice", "ngspice version", "KLU", "OSDI", "XSPICE", "C compiler", "openvaf-py", "cache", "PySpice"}
-    assert names <= set(found)
+    names = {"libngspice", "ngspice version", "KLU", "OSDI", "XSPICE", "C compiler", "openvaf-py", "cache"}
+    assert names | {"PySpice", "PyTorch"} <= set(found)
     assert found["PySpice"]["found"] == "1.5"
     assert "libngspice" in spicecim("doctor").stdout
 

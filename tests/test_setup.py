@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -342,7 +343,8 @@ def set_up(tmp_path: Path) -> Callable[[], list[str]]:
     """Return a function that sets up a copy of the project with the stub and returns what the stub did."""
     shutil.copytree(TOP / "scripts", tmp_path / "scripts")
     (tmp_path / "requirements").mkdir()
-    (tmp_path / "requirements" / "lock.txt").touch()
+    for name in ("lock.txt", "training.txt"):
+        (tmp_path / "requirements" / name).touch()
     (tmp_path / "pyproject.toml").touch()
     stub = tmp_path / "python"
     stub.write_text(PYTHON_STUB)
@@ -364,8 +366,9 @@ def test_only_what_is_needed_is_set_up(set_up: Callable[[], list[str]], tmp_path
     assert set_up() == []
     (tmp_path / "pyproject.toml").write_text("changed")
     assert set_up() == ["project"]
-    (tmp_path / "requirements" / "lock.txt").write_text("changed")
-    assert set_up() == ["packages", "project"]
+    for name in ("lock.txt", "training.txt"):
+        (tmp_path / "requirements" / name).write_text("changed")
+        assert set_up() == ["packages", "project"]
     assert set_up() == []
 
 
@@ -386,6 +389,20 @@ def test_failed_installation_of_the_project_is_tried_again(set_up: Callable[[], 
     (tmp_path / "unbuildable").unlink()
     assert set_up() == ["project"]
     assert set_up() == []
+
+
+def test_lock_leaves_out_what_the_extra_for_training_takes() -> None:
+    """PyTorch in a universal lock is several gigabytes of CUDA packages."""
+    locked = [line.partition("==")[0] for line in (TOP / "requirements" / "lock.txt").read_text().splitlines()]
+    assert "scikit-learn" in locked
+    assert not [name for name in locked if name.startswith(("torch", "nvidia", "triton", "cuda"))]
+    (pin,) = re.findall(r"^torch==([\d.]+)", (TOP / "requirements" / "training.txt").read_text(), re.MULTILINE)
+    (oldest,) = re.findall(r'^training = \["torch>=([\d.]+)"\]$', (TOP / "pyproject.toml").read_text(), re.MULTILINE)
+    assert numbers(pin) >= numbers(oldest)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
 
 
 def test_missing_python_is_told(tmp_path: Path) -> None:
