@@ -5,55 +5,22 @@ Every ratio is of two times taken in this run, on this machine. Prints a table i
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.bit_sliced import Layer, Polarized
-from spicecim.encodings.bit_sliced.tiles import Tile
-
-VECTORS = 1000
-LOOPED_VECTORS = 50
-"""Vectors that the loop over vectors is timed with; the rest is in proportion."""
-
-
-def by_bit_and_fragment(encoding: Polarized, tile: Tile, inputs: IntArray) -> IntArray:
-    """Products (vector, output) by a loop over bits and fragments, all vectors at once."""
-    products = np.zeros((len(inputs), tile.signs.shape[1]), dtype=int)
-    slices = (1 << encoding.cell_bits) ** np.arange(encoding.slices)
-    for bit in range(encoding.input_bits):
-        ones = (inputs >> bit) & 1
-        for fragment, signs in enumerate(tile.signs):
-            rows = slice(fragment * encoding.fragment_rows, (fragment + 1) * encoding.fragment_rows)
-            codes = ones[:, rows] @ tile.levels[rows]
-            products += ((codes.reshape(len(inputs), -1, encoding.slices) @ slices) * signs) << bit
-    return products
-
-
-def by_vector(encoding: Polarized, tile: Tile, inputs: IntArray) -> IntArray:
-    """Products (vector, output) by a loop over vectors, bits and fragments."""
-    return np.concatenate([by_bit_and_fragment(encoding, tile, vector[None]) for vector in inputs])
-
-
-def shortest(run: Callable[[], Any], repeats: int = 3) -> tuple[float, Any]:
-    """Return the least time (s) of some runs, and the result."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = run()
-        times.append(time.perf_counter() - start)
-    return min(times), result
+from spicecim.validation.polarized_columns.throughput import (
+    LOOPED_VECTORS,
+    VECTORS,
+    by_bit_and_fragment,
+    by_vector,
+    full_crossbar,
+    shortest,
+)
 
 
 def main() -> None:
     """Print the table."""
-    rng = np.random.default_rng(1)
-    inputs = rng.integers(0, 2**16, (VECTORS, 128))
-    signs = np.repeat(rng.choice([-1, 1], (16, 32)), 8, axis=0)
-    weights = signs * rng.integers(0, 256, (128, 32))
+    weights, inputs = full_crossbar()
     ideal = Polarized(input_bits=16)
     layer = Layer(ideal, weights)
     (tile,) = layer.tiles
