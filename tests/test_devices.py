@@ -60,7 +60,9 @@ def test_every_model_is_a_pinched_bounded_passive_device(model, preset, paramete
     # at a bound the state does not move beyond it, and does move back
     low, high = device.state_from_x(0.0), device.state_from_x(1.0)
     towards_high = np.sign(high - low)
-    if device.name != "linear_drift" or device.window != "joglekar":
+    if device.name == "resistor":
+        assert np.all(device.rate(v, s) == 0.0)
+    elif device.name != "linear_drift" or device.window != "joglekar":
         for bound, outwards in ((low, -towards_high), (high, towards_high)):
             rates = device.rate(np.array([-largest, largest]), bound) * outwards
             assert rates.max() <= 1e-9 * np.abs(rates).max()
@@ -108,6 +110,13 @@ def test_yakopcic_currents_and_thresholds_are_the_published_ones():
     assert device.rate(-1.0, 0.9) == pytest.approx(-2 * (np.exp(1.0) - np.exp(0.75)))
 
 
+def test_an_ideal_cell_is_ohmic_with_a_conductance_linear_in_its_state():
+    device = make_device("resistor", None, {"Ron": "2k", "Roff": "10k"})
+    conductance = device.current(1.0, [0.0, 0.5, 1.0])
+    np.testing.assert_allclose(conductance, [1e-4, 3e-4, 5e-4], rtol=1e-15)
+    np.testing.assert_allclose(device.current(-0.3, [0.0, 0.5, 1.0]), -0.3 * conductance, rtol=1e-15)
+
+
 @pytest.mark.parametrize(("model", "preset"), EVERY_PRESET)
 def test_every_preset_is_cited(model, preset):
     published = load_presets(model)[preset]
@@ -132,6 +141,7 @@ def test_parameters_replace_those_of_a_preset():
         (("yakopcic", "obla"), "did you mean 'oblea'"),
         (("linear_drift", None, {"Ron": 1}), "Roff: is required"),
         (("linear_drift", "hp", {"Ron": "20k"}), "Roff must be above Ron"),
+        (("resistor", "ideal", {"Ron": "2 Mohm"}), "Roff must be above Ron"),
         (("linear_drift", "hp", {"window": "zha"}), "window"),
         (("linear_drift", "hp", {"Ron": "nan"}), "Ron"),
         (("linear_drift", "joglekar", {"p": 0}), "p:"),

@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(language, document=README):
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", document, flags=re.DOTALL | re.MULTILINE)
     return [text for label, text in fenced if label == language]
 
 
@@ -27,6 +27,12 @@ def test_the_python_of_the_readme_runs():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert len(run.stdout.splitlines()) >= 5
+
+
+def test_the_python_of_the_encodings_runs():
+    (code,) = blocks("python", (ROOT / "docs" / "bit-sliced-encodings.md").read_text(encoding="utf-8"))
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
 
 
 COMMANDS = [line for block in blocks("") for line in block.splitlines() if line.startswith("spicecim ")]

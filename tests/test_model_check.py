@@ -348,7 +348,15 @@ def test_a_default_out_of_its_bounds(write):
     assert "Roff: must be from (Ron:inf) (Ron = 1000); it is 10" in finding.message
 
 
-@pytest.mark.parametrize("name", list(MODELS))
+def test_the_ideal_cell_has_no_fault_but_that_it_does_not_move():
+    path = resource_folder("models") / "resistor.va"
+    assert [item.code for item in sc.check_model(path, voltage=6.0).findings] == ["no-scale", "no-motion"]
+    report = sc.check_model(path, voltage=6.0, initial=(0.0, 1.0))
+    assert only(report).code == "no-motion"
+    assert [item.name for item in report.parameters] == list(MODELS["resistor"].model_fields)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "resistor"])
 def test_the_library_has_no_faults(name):
     report = sc.check_model(resource_folder("models") / f"{name}.va", voltage=6.0)
     assert report.ok

@@ -265,6 +265,21 @@ def demo(output: Folder, as_json: JsonFlag = False) -> None:
         tables.print_summary(summary, output)
 
 
+@validate_app.command("polarized-columns")
+def polarized_columns(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
+    """Polarized columns (FORMS): from trained networks to column currents, beside two crossbars and an offset."""
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.validation.polarized_columns import validate_polarized_columns
+
+    with progress_bar(quiet=as_json) as progress:
+        claims = validate_polarized_columns(_made(output), quick, progress)
+    if as_json:
+        tables.print_json(claims)
+    else:
+        tables.print_claims(claims, output)
+
+
 def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)

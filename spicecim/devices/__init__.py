@@ -4,6 +4,7 @@ from spicecim.devices.base import STOP_WIDTH, Device, SeparableDevice
 from spicecim.devices.library import MODELS, Preset, get_model, load_presets, make_device
 from spicecim.devices.linear_drift import LinearDrift
 from spicecim.devices.pershin_di_ventra import PershinDiVentra
+from spicecim.devices.resistor import Resistor
 from spicecim.devices.stanford_pku import StanfordPku
 from spicecim.devices.vteam import Vteam
 from spicecim.devices.yakopcic import Yakopcic
@@ -15,6 +16,7 @@ __all__ = [
     "LinearDrift",
     "PershinDiVentra",
     "Preset",
+    "Resistor",
     "SeparableDevice",
     "StanfordPku",
     "Vteam",

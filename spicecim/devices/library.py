@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spicecim.devices.base import Device
 from spicecim.devices.linear_drift import LinearDrift
 from spicecim.devices.pershin_di_ventra import PershinDiVentra
+from spicecim.devices.resistor import Resistor
 from spicecim.devices.stanford_pku import StanfordPku
 from spicecim.devices.vteam import Vteam
 from spicecim.devices.yakopcic import Yakopcic
@@ -20,7 +21,7 @@ from spicecim.problems import did_you_mean, problems_from
 from spicecim.resources import resource_folder
 
 MODELS: dict[str, type[Device]] = {
-    model.name: model for model in (LinearDrift, Yakopcic, Vteam, PershinDiVentra, StanfordPku)
+    model.name: model for model in (LinearDrift, Yakopcic, Vteam, PershinDiVentra, StanfordPku, Resistor)
 }
 
 

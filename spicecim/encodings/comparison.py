@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from spicecim.encodings.base import Encoding
 from spicecim.engines import Engine, simulate
 from spicecim.errors import InputError
-from spicecim.measure import average_power, row_power
+from spicecim.measure import delivered_energy
 
 
 def compare_encodings(
@@ -48,10 +48,10 @@ def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: Engi
     encoded = encoding.encode(weights, inputs)
     runs = [simulate(testbench, engine) for testbench in encoded.testbenches]
     products = encoded.decode(runs)
-    powers = np.array([float(average_power(row_power(run).sum("row"))) for run in runs])
     repeats = np.ones(len(runs)) if encoded.repeats is None else np.array(encoded.repeats)
-    lengths = repeats * np.array([testbench.duration for testbench in encoded.testbenches])
-    energy, time = float(powers @ lengths), float(lengths.sum())
+    each = np.array([float(delivered_energy(run).sum()) for run in runs])
+    lengths = np.array([testbench.duration for testbench in encoded.testbenches])
+    energy, time = float(repeats @ each), float(repeats @ lengths)
     full_scale = float(np.abs(encoded.exact).max()) or 1.0
     matrix = ("vector", "output")
     return xr.Dataset(
@@ -63,7 +63,7 @@ def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: Engi
             "cycles": encoded.cycles,
             "energy": ((), energy, {"units": "J"}),
             "average_power": ((), energy / time if time else np.nan, {"units": "W"}),
-            "worst_power": ((), float(powers.max()) if time else np.nan, {"units": "W"}),
+            "worst_power": ((), float((each / lengths).max()) if time else np.nan, {"units": "W"}),
         },
         coords={"encoding": encoding.name},
     )

@@ -22,6 +22,20 @@ def row_power(waveforms: xr.Dataset) -> xr.DataArray:
     return _watts(waveforms["v_row"] * waveforms["i_row"], "power of the row driver")
 
 
+def delivered_energy(waveforms: xr.Dataset) -> xr.DataArray:
+    """Energy (J) that each row driver delivers over a run (row,).
+
+    Voltages and currents are taken as straight lines between the instants, whose product is integrated exactly: on the
+    edges of a pulse the power is a parabola.
+    """
+    check_waveforms(waveforms, "v_row", "i_row")
+    v, i = (waveforms[name].transpose("time", "row").values for name in ("v_row", "i_row"))
+    steps = np.diff(waveforms["time"].values)
+    ends = 2.0 * (v[:-1] * i[:-1] + v[1:] * i[1:]) + v[:-1] * i[1:] + v[1:] * i[:-1]
+    attributes = {"units": "J", "long_name": "energy delivered by the row driver"}
+    return xr.DataArray(steps @ ends / 6.0, dims="row", coords={"row": waveforms["row"]}, attrs=attributes)
+
+
 def cell_power(waveforms: xr.Dataset) -> xr.DataArray:
     """Power (W) that each cell dissipates, over time (time, row, column); needs ``probe: cells``."""
     check_waveforms(waveforms, "v_cell", "i_cell")

@@ -38,6 +38,10 @@ class ValidationReport:
     def add_figure(self, name: str, figure: Figure, data: xr.Dataset) -> None:
         """Save a figure, and the data behind it as netCDF, under a name."""
         self._artifacts += [path.name for path in save_figure(figure, self.folder / name)]
+        self.add_data(name, data)
+
+    def add_data(self, name: str, data: xr.Dataset) -> None:
+        """Save data as netCDF under a name."""
         data.to_netcdf(self.folder / f"{name}.nc", engine="h5netcdf")
         self._artifacts.append(f"{name}.nc")
 

@@ -1,0 +1,92 @@
+"""Networks and layers on crossbars, in either engine."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from spicecim.encodings.base import IntArray
+from spicecim.encodings.bit_sliced import BitSliced, BitSlicedEncoded, DualCrossbar, Layer, Offset, Polarized
+from spicecim.engines import simulate
+from spicecim.fields import FloatArray
+from spicecim.measure import delivered_energy
+from spicecim.training.digits import Digits
+from spicecim.training.quantise import IntegerNetwork
+
+ENCODINGS: dict[str, type[BitSliced]] = {scheme.name: scheme for scheme in (Polarized, DualCrossbar, Offset)}
+
+_VECTORS = 200
+"""Vectors that a layer's products are compared for."""
+
+TITLES = {"polarized": "polarized", "dual_crossbar": "two crossbars", "offset": "offset"}
+
+
+class Evaluation(NamedTuple):
+    """A network on crossbars."""
+
+    accuracy: float
+    """Share of the images that are classified right."""
+    product_error: float
+    """Root mean square error of a layer's products over their root mean square, averaged over the layers, for the
+    inputs that each layer gets from ideal ones before it."""
+    clipped: float
+    """Share of the conversions that were clipped, with the inputs that the layers get from one another."""
+
+
+def evaluate(network: IntegerNetwork, scheme: BitSliced, digits: Digits, images: int) -> Evaluation:
+    """Classify the first test images on crossbars in the core."""
+    pixels, labels = digits.test_images[:images], digits.test_labels[:images]
+    layers = [Layer(_for_layer(scheme, number), weights) for number, weights in enumerate(network.weights)]
+    errors = []
+    for layer, inputs in zip(layers, network.inputs(pixels), strict=True):
+        few = evenly_drawn(inputs, _VECTORS)
+        exact = few @ layer.weights
+        errors.append(float(np.sqrt(np.square(layer.multiply(few).products - exact).sum() / np.square(exact).sum())))
+    clipped = conversions = 0
+
+    def product(number: int, inputs: IntArray, weights: IntArray) -> FloatArray:
+        nonlocal clipped, conversions
+        readout = layers[number].multiply(inputs)
+        clipped += readout.clipped
+        conversions += readout.conversions
+        return readout.products
+
+    accuracy = network.accuracy(pixels, labels, product)
+    return Evaluation(accuracy, float(np.mean(errors)), clipped / conversions)
+
+
+def evenly_drawn(inputs: IntArray, count: int) -> IntArray:
+    """Return up to `count` vectors, evenly spaced over all."""
+    return inputs[:: max(1, len(inputs) // count)][:count]
+
+
+class SpiceRun(NamedTuple):
+    """A layer read in ngspice."""
+
+    encoded: BitSlicedEncoded
+    waveforms: list[xr.Dataset]
+
+    @property
+    def energy(self) -> float:
+        """Energy that the row drivers of all crossbars deliver (J)."""
+        return sum(float(delivered_energy(run).sum()) for run in self.waveforms)
+
+
+def run_in_ngspice(scheme: BitSliced, weights: ArrayLike, inputs: ArrayLike) -> SpiceRun:
+    """Read a layer's weights (input line, output) with inputs (vector, input line) in ngspice."""
+    encoded = scheme.encode(weights, inputs)
+    return SpiceRun(encoded, [simulate(bench) for bench in encoded.testbenches])
+
+
+def with_settings(scheme: BitSliced, **settings: Any) -> BitSliced:
+    """Return a scheme with other settings."""
+    return type(scheme).model_validate({**scheme.model_dump(), **settings})
+
+
+def _for_layer(scheme: BitSliced, number: int) -> BitSliced:
+    """Scheme whose cells scatter otherwise in each layer."""
+    seed = 1000 * scheme.scatter.seed + number
+    return with_settings(scheme, scatter=scheme.scatter.model_copy(update={"seed": seed}))

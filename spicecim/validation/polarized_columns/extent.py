@@ -1,0 +1,93 @@
+"""How much a validation of polarized columns trains and simulates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spicecim.training.networks import Kind
+
+WHOLE = 128
+"""Rows of a crossbar: a fragment of so many is the whole column."""
+
+FRAGMENT = 8
+"""Rows of a fragment where one size is shown: that of which the accuracy is measured."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Sizes of everything that takes time.
+
+    Attributes
+    ----------
+    kind
+        Network that is put on crossbars.
+    accuracy_kinds
+        Networks whose accuracy is measured.
+    seeds
+        Seeds of training, each with a split of its own.
+    fragments
+        Sizes of fragments that networks are trained for and read with (rows).
+    images
+        Test images that are classified on crossbars with faults.
+    sigmas, runs
+        Log-normal scatter, and crossbars drawn at each.
+    line_resistances
+        Of a segment of row or column wire (ohm).
+    stuck_shares, stuck_runs
+        Shares of stuck cells, and crossbars drawn at each.
+    crossbar_rows
+        Rows of the crossbars in ngspice: the fewer, the faster.
+    vectors
+        Input vectors that ngspice reads each layer with.
+    wired_part
+        Input lines and outputs of what ngspice reads behind wires.
+    """
+
+    kind: Kind
+    accuracy_kinds: tuple[Kind, ...]
+    seeds: int
+    fragments: tuple[int, ...]
+    images: int
+    sigmas: tuple[float, ...]
+    runs: tuple[int, ...]
+    line_resistances: tuple[float, ...]
+    stuck_shares: tuple[float, ...]
+    stuck_runs: int
+    crossbar_rows: int
+    vectors: int
+    wired_part: tuple[int, int]
+
+
+FULL = Extent(
+    kind="convolutional",
+    accuracy_kinds=("convolutional", "perceptron"),
+    seeds=5,
+    fragments=(4, 8, 16, WHOLE),
+    images=100,
+    sigmas=(0.0, 0.05, 0.1, 0.2),
+    runs=(1, 5, 50, 5),
+    line_resistances=(0.0, 0.5, 1.0, 2.0, 3.0, 5.0),
+    stuck_shares=(0.0, 0.001, 0.003, 0.01),
+    stuck_runs=5,
+    crossbar_rows=WHOLE,
+    vectors=2,
+    wired_part=(32, 8),
+)
+"""For a paper."""
+
+QUICK = Extent(
+    kind="perceptron",
+    accuracy_kinds=("perceptron",),
+    seeds=2,
+    fragments=(8, WHOLE),
+    images=200,
+    sigmas=(0.0, 0.1, 0.2),
+    runs=(1, 10, 5),
+    line_resistances=(0.0, 1.0, 5.0),
+    stuck_shares=(0.0, 0.01),
+    stuck_runs=5,
+    crossbar_rows=FRAGMENT,
+    vectors=1,
+    wired_part=(16, 4),
+)
+"""Within a minute."""

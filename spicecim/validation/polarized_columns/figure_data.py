@@ -1,0 +1,74 @@
+"""Data that only a figure needs: a layer before and after, residuals, currents bit by bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from spicecim.encodings.bit_sliced import Polarized
+from spicecim.encodings.layout import sum_fragments
+from spicecim.engines import simulate
+from spicecim.validation.polarized_columns.extent import FRAGMENT
+from spicecim.validation.polarized_columns.networks import Trained
+
+
+def polarization_data(trained: Trained) -> xr.Dataset:
+    """Return ``before`` (float) and ``after`` (row, output) of the layer with the most weights, and ``sign``."""
+    after = max(trained.networks["polarized", FRAGMENT].weights, key=np.size)
+    layer = [weights is after for weights in trained.networks["polarized", FRAGMENT].weights].index(True)
+    before = trained.stages[FRAGMENT][0].network.matrices[layer]
+    return xr.Dataset(
+        {
+            "before": (("row", "output"), before),
+            "after": (("row", "output"), after),
+            "sign": (("fragment", "output"), np.sign(sum_fragments(after, FRAGMENT))),
+        },
+        attrs={"fragment": FRAGMENT, "layer": layer},
+    )
+
+
+def residual_data(trained: Trained) -> xr.Dataset:
+    """Return the residuals (stage, iteration, layer) of ADMM."""
+    stages = {stage.name: stage.residuals for stage in trained.stages[FRAGMENT] if stage.residuals is not None}
+    return xr.concat(list(stages.values()), dim="stage").assign_coords(stage=list(stages))
+
+
+def bit_currents(trained: Trained) -> xr.Dataset:
+    """Read one fragment of a trained layer with one vector in both engines.
+
+    The fragment and vector, of a few test images, are those with the largest product.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``current`` (engine, time, column) in ampere; ``code`` (read, column) from ngspice; ``threshold``
+        (read, code), the current (A) above which the converter gives the next code, with what the ones conduct at
+        level 0.
+    """
+    network = trained.networks["polarized", FRAGMENT]
+    layer = int(np.argmax([weights.size for weights in network.weights]))
+    weights, inputs = network.weights[layer], network.inputs(trained.digits.test_images[:20])[layer]
+    products = sum_fragments(inputs[:, :, None] * weights, FRAGMENT)
+    vector, fragment, output = np.unravel_index(abs(products).argmax(), products.shape)
+    lines = slice(int(fragment) * FRAGMENT, (int(fragment) + 1) * FRAGMENT)
+    scheme = Polarized(rows=FRAGMENT)
+    encoded = scheme.encode(weights[lines, [int(output)]].reshape(-1, 1), inputs[[int(vector)], lines])
+    spice = simulate(encoded.testbenches[0], "ngspice")
+    core = simulate(encoded.testbenches[0], "reference", time=spice["time"].values)
+    levels, converter = scheme.levels(), scheme.fitted_converter()
+    of_reads = encoded.inputs[0][:, None] >> np.arange(scheme.input_bits - 1, -1, -1) & 1
+    background = levels.lowest * of_reads.sum(axis=0)
+    thresholds = levels.step * converter.step * (np.arange(converter.highest) + 0.5)
+    return xr.Dataset(
+        {
+            "current": (
+                ("engine", "time", "column"),
+                np.stack([run["i_column"].transpose("time", "column").values for run in (spice, core)]),
+                {"units": "A"},
+            ),
+            "code": (("read", "column"), encoded.codes([spice])[0]),
+            "threshold": (("read", "limit"), scheme.pulse.voltage * (background[:, None] + thresholds), {"units": "A"}),
+        },
+        coords={"engine": ["ngspice", "reference"], "time": spice["time"].values},
+        attrs={"cell_bits": scheme.cell_bits, "layer": layer, "fragment": int(fragment), "output": int(output)},
+    )
