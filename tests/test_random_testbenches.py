@@ -15,8 +15,9 @@ from spicecim.testbench import Testbench
 TOLERANCE = 5e-5
 """Of each column's peak, and of x. The time steps of ngspice decide: at 400 points a period and a tolerance of 1e-8,
 about 1e-5 at the thresholds of devices."""
-AT_STOPS = {"max": 2e-3, "rms": 5e-5, "x": 3e-4}
-"""Where a state meets a hard stop, the step of ngspice on which it does decides: the current is off at that instant."""
+AT_STOPS = {"max": 2e-3, "rms": 2e-4, "x": 3e-4}
+"""Where a state meets a hard stop, the step of ngspice on which it does decides: the current is off at that instant.
+Exponential conduction makes the currents before it off too: by 1.5e-4 at 1600 points in a case where 6400 left 8e-6."""
 
 
 FEW = settings(deadline=None, max_examples=4, derandomize=True, database=None, phases=[Phase.generate])

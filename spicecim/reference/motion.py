@@ -195,7 +195,9 @@ class Motion:
         levels = self._levels[numbers]
         low, high = _evaluate(polynomial, begin), _evaluate(polynomial, end)
         slope = 2.0 * np.arange(1, len(polynomial))[:, None] * polynomial[1:]
-        root = np.asarray(begin + (end - begin) * (levels - low) / (high - low))
+        # an interval may seem to pass a level by the rounding of its ends alone
+        rise = np.where(high == low, np.inf, high - low)
+        root = np.asarray(np.clip(begin + (end - begin) * (levels - low) / rise, begin, end))
         for _ in range(_REFINEMENTS):
             steepness = _evaluate(slope, root)
             usable = steepness * (high - low) > 0
