@@ -6,8 +6,9 @@ import numpy as np
 
 from spicecim.devices.cell import Cell
 from spicecim.fields import FloatArray
-from spicecim.reference.course import Correction, State
+from spicecim.reference.course import State
 from spicecim.reference.row_voltages import RowVoltages
+from spicecim.reference.step import Correction
 from spicecim.reference.terminals import linearise
 from spicecim.reference.wiring import Wiring
 
@@ -16,11 +17,28 @@ CURRENT_SHARE = 0.01
 _NOISE = 1e3 * np.finfo(float).eps
 """Rounding of a derivative by time over the stages, relative to the value over the step."""
 
-Peaks = tuple[FloatArray, FloatArray]
-"""Largest currents of drivers (row,) and sense nodes (column,), ampere."""
+Ends = tuple[FloatArray, FloatArray]
+"""Currents of drivers (..., row) and sense nodes (..., column), ampere."""
 
 
-def current_error(wiring: Wiring, found: Correction, shift: float, scale: float, peaks: Peaks) -> float:
+def end_currents(
+    wiring: Wiring, found: Correction, drive: FloatArray, nodes: FloatArray, slopes: FloatArray, shift: float
+) -> Ends:
+    """Currents out of drivers (m, row) and into sense nodes (m, column), ampere.
+
+    At potentials `nodes` (m, node), with the drivers at `drive` (m, row), their derivatives by time `slopes`, and
+    `shift` the d/dt of the correction (1/s).
+    """
+    sums = wiring.ends(found.currents + wiring.segment * wiring.potentials(slopes, found.slopes))
+    drops = wiring.through_ends(wiring.potentials(drive, nodes), drive)
+    # the sum has the rounding of a derivative by time, the drop that of a difference of potentials
+    rows, columns = (
+        drop if clear else total for total, drop, clear in zip(sums, drops, wiring.clear_drops(shift), strict=True)
+    )
+    return rows, columns
+
+
+def current_error(wiring: Wiring, found: Correction, shift: float, scale: float, peaks: Ends) -> float:
     """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding.
 
     `shift` is the d/dt of the correction (1/s), `scale` that of voltages.
@@ -48,7 +66,7 @@ def settling_time(
     segment: int,
     state: State,
     scale: float,
-    peaks: Peaks,
+    peaks: Ends,
     tolerance: float,
 ) -> float:
     """Shortest time constant of wires and cells (s), if what capacitances draw from a break on counts, or infinity.

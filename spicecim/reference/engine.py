@@ -12,17 +12,17 @@ from numpy.typing import ArrayLike
 
 from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device, SeparableDevice
-from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
-from spicecim.reference.coupled import coupled_waveforms
+from spicecim.reference.coupled import follow_coupled
 from spicecim.reference.excitation import drive_slopes
+from spicecim.reference.following import Collocated, Flowing
 from spicecim.reference.ideal import follow_flowing
 from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
+from spicecim.reference.readout import Block
 from spicecim.reference.record import Record
-from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wired import follow_wired
 from spicecim.reference.wiring import Wiring
 from spicecim.testbench import Testbench
@@ -34,6 +34,8 @@ NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
 _COARSE = 30.0
 """Ratio of the tolerances of the two runs that are compared where cells and wires are one system."""
+_COMPARED = 50
+"""Most instants at which they are."""
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
@@ -137,14 +139,26 @@ def _follow_coupled(
 
     The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
     """
-    cell = BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device
-    wiring = Wiring(testbench.crossbar, testbench.shape)
-    given = (cell, wiring, testbench.drive, testbench.duration, initial, record.instants)
-    coarse = coupled_waveforms(*given, tolerance=_COARSE * COUPLED_TOLERANCE)
-    run = coupled_waveforms(*given, peaks=coarse.peaks())
-    error = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    record.write_wires(run.i_row, run.i_column, run.v_row_node, run.v_column_node, run.states, run.i_cell)
-    return _Run(float(error), {"convergence": run.report})
+    cells = Flowing(device) if isinstance(device, Device) else Collocated(device)
+    given = (cells, Wiring(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
+    instants = record.instants
+    few = np.arange(len(instants))[:: 1 + (len(instants) - 1) // _COMPARED]
+    coarse_x = np.empty((len(few), *initial.shape))
+    error = 0.0
+
+    def keep_few(chosen: slice, block: Block) -> None:
+        coarse_x[chosen] = device.x_from_state(block.states)
+
+    def keep(chosen: slice, block: Block) -> None:
+        nonlocal error
+        record.write_wires(chosen, block)
+        first, last = np.searchsorted(few, [chosen.start, chosen.stop])
+        off = device.x_from_state(block.states[few[first:last] - chosen.start]) - coarse_x[first:last]
+        error = max(error, float(np.abs(off).max(initial=0.0)))
+
+    coarse = follow_coupled(*given, instants[few], keep_few, tolerance=_COARSE * COUPLED_TOLERANCE)
+    run = follow_coupled(*given, instants, keep, peaks=coarse.peaks)
+    return _Run(error, {"convergence": run.report})
 
 
 def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
