@@ -15,15 +15,15 @@ import numpy as np
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
-from spicecim.reference.course import RULE, STAGES, Allowed, Course, NoConvergence, State
+from spicecim.reference.course import RULE, STAGES, Course, NoConvergence, State
 from spicecim.reference.crossings import first_crossing
-from spicecim.reference.displacement import CURRENT_SHARE, Ends, current_error, end_currents, settling_time
+from spicecim.reference.displacement import CURRENT_SHARE, Ends, Layer, current_error, layer
 from spicecim.reference.following import Follower
 from spicecim.reference.radau import basis
 from spicecim.reference.readout import Readout, Sink
 from spicecim.reference.rest import rest
 from spicecim.reference.row_voltages import RowVoltages
-from spicecim.reference.step import Correction, Linearised, correct, solve_step
+from spicecim.reference.step import Linearised, correct, solve_step
 from spicecim.reference.wiring import Wiring
 
 TOLERANCE = 1e-8
@@ -53,7 +53,8 @@ class Outcome(NamedTuple):
     """What is to be said of a run."""
 
     peaks: Ends
-    """Largest currents of the drivers (row,) and sense nodes (column,), or `_LEAST_PEAK` of the largest (A)."""
+    """Largest currents of the drivers (row,) and sense nodes (column,) at the instants asked for, or `_LEAST_PEAK` of
+    the largest of all (A)."""
     report: str
     """How the solution was found."""
 
@@ -108,8 +109,8 @@ def follow_coupled(
         f"{run.steps} steps, {run.rejected} more rejected, {run.factorisations} factorisations, "
         f"residual {run.readout.largest_residual:.2g} V at most"
     )
-    least = _LEAST_PEAK * max(part.max() for part in run.largest)
-    rows, columns = (np.maximum(part, least) for part in run.largest)
+    least = _LEAST_PEAK * max(run.largest, *(part.max() for part in run.readout.peaks))
+    rows, columns = (np.maximum(part, least) for part in run.readout.peaks)
     return Outcome((rows, columns), report)
 
 
@@ -129,6 +130,8 @@ class _Run:
     steps: int = field(default=0, init=False)
     rejected: int = field(default=0, init=False)
     factorisations: int = field(default=0, init=False)
+    largest: float = field(default=0.0, init=False)
+    """Largest current that the cells of a row or column took together in any step (A)."""
 
     def __post_init__(self) -> None:
         self._rows = RowVoltages(self.drive, len(self.initial), self.duration)
@@ -152,8 +155,6 @@ class _Run:
         self._state = State(y, terms.charge.copy(), terms.current_charge.copy(), nodes, v)
         # before time 0 the drive has stood still
         self.readout.rest(states, v, terms.current)
-        self.largest = tuple(np.abs(part[0]) for part in self.wiring.ends(terms.current[None]))
-        """Largest currents so far of drivers (row,) and sense nodes (column,), ampere."""
 
     def follow(self, segment: int) -> None:
         """Go from one break of the drive to the next."""
@@ -162,11 +163,13 @@ class _Run:
         since, last = 0.0, None
         beyond = 0.0  # what was planned before a crossing cut it
         self._length = min(max(self._length, _FIRST_STEP * min(self._longest, room)), _FIRST_STEP * self._longest)
+        self._layer = Layer(np.inf, 0.0)
         if self.peaks:
-            time = settling_time(
-                self.cells.cell, self.wiring, self._rows, segment, self._state, self._scale, self.peaks, self.tolerance
-            )
-            self._length = min(self._length, time)
+            self._layer = layer(
+                self.cells.cell, self.wiring, self._rows, segment, self._state, self._scale, self.peaks, self.instants,
+                self.tolerance,
+            )  # fmt: skip
+        self._length = min(self._length, self._layer.shortest)
         while since < room:
             length = min(self._length, self._longest)
             left = room - since
@@ -180,7 +183,7 @@ class _Run:
                     f"of {self.duration:g} s"
                 )
             try:
-                course, linear, error, largest = self._attempt(segment, since, length, last)
+                course, linear, error = self._attempt(segment, since, length, last)
             except NoConvergence:
                 self.rejected += 1
                 self._length = 0.25 * length
@@ -200,14 +203,13 @@ class _Run:
             beyond = 0.0
             end = self.breaks[segment + 1] if lands else begin + since + length
             self.readout.step(segment, since, end, lands, course, linear)
-            self.largest = tuple(np.maximum(*parts) for parts in zip(self.largest, largest, strict=True))
             self._state, self.steps, last = course.end, self.steps + 1, course
             since = room if lands else since + length
 
     def _attempt(
         self, segment: int, since: float, length: float, last: Course | None
-    ) -> tuple[Course, Linearised, float, Ends]:
-        """Solve a step; also its error relative to what is allowed, and its largest currents."""
+    ) -> tuple[Course, Linearised, float]:
+        """Solve a step; also its error relative to what is allowed."""
         cell, wiring = self.cells.cell, self.wiring
         allowed = self.cells.allowed(self._state.y, self._scale, self.tolerance)
         linear = self._linear
@@ -227,25 +229,21 @@ class _Run:
         nodes = where.values @ course.nodes
         found = correct(cell, wiring, course, linear, where, self.cells.at(course, where), nodes)
         course, off = self.cells.refined(course, where, wiring.potentials(where.drive, nodes - found.nodes))
-        error = max(self._error(found, allowed, linear), float((np.abs(off) / allowed.y[:, None]).max(initial=0.0)))
-        if not np.isfinite(error):
-            raise NoConvergence
-        slopes = self._rows.slopes(segment, since + length * RULE.checks)
-        rows, columns = (
-            np.abs(part).max(axis=0)
-            for part in end_currents(wiring, found, where.drive, nodes, slopes, linear.shift)
-        )  # fmt: skip
-        return course, linear, max(error, 1e-10), (rows, columns)
-
-    def _error(self, found: Correction, allowed: Allowed, linear: Linearised) -> float:
         errors = [
             (np.abs(found.y) / allowed.y[:, None]).max(),
+            (np.abs(off) / allowed.y[:, None]).max(initial=0.0),
             np.abs(found.nodes).max(initial=0.0) / allowed.potential,
         ]
         if self.peaks:
-            off = current_error(self.wiring, found, linear.shift, self._scale, self.peaks)
-            errors.append(off * CURRENT_SHARE / self.tolerance)
-        return float(max(errors))
+            # What resistors carry is found afresh at the instants asked for, but in a layer not what they charge.
+            carried = found.displaced if self.cells.immediate and since >= self._layer.length else found.change
+            missed = current_error(wiring, carried, found.nodes, linear.shift, self._scale, self.peaks)
+            errors.append(missed * CURRENT_SHARE / self.tolerance)
+        error = float(max(errors))
+        if not np.isfinite(error):
+            raise NoConvergence
+        self.largest = max(self.largest, *(float(np.abs(part).max()) for part in wiring.ends(found.currents)))
+        return course, linear, max(error, 1e-10)
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
         """Unknowns (cell, stage, k) and potentials (stage, node) at the stages by the last polynomial, or held."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from spicecim.devices.cell import Cell
@@ -16,6 +18,9 @@ CURRENT_SHARE = 0.01
 """The tolerance of the unknowns relative to that of the currents of drivers and sense nodes."""
 _NOISE = 1e3 * np.finfo(float).eps
 """Rounding of a derivative by time over the stages, relative to the value over the step."""
+
+_DECAYED = 40.0
+"""Time constants after which nothing is left."""
 
 Ends = tuple[FloatArray, FloatArray]
 """Currents of drivers (..., row) and sense nodes (..., column), ampere."""
@@ -38,28 +43,52 @@ def end_currents(
     return rows, columns
 
 
-def current_error(wiring: Wiring, found: Correction, shift: float, scale: float, peaks: Ends) -> float:
+def current_error(
+    wiring: Wiring, off: FloatArray, nodes: FloatArray, shift: float, scale: float, peaks: Ends
+) -> float:  # fmt: skip
     """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding.
 
-    `shift` is the d/dt of the correction (1/s), `scale` that of voltages.
+    Parameters
+    ----------
+    wiring
+        The wires.
+    off
+        Errors of the currents into cells and capacitances (m, cell, 2), ampere.
+    nodes
+        Errors of the nodes' potentials (m, node).
+    shift
+        d/dt of a correction (1/s).
+    scale
+        That of voltages (V).
+    peaks
+        The largest currents.
     """
     worst = 0.0
     rows, columns = wiring.shape
-    sums = wiring.ends(found.change)
-    drops = wiring.through_ends(wiring.at_cells(found.nodes), np.zeros((len(found.nodes), rows)))
+    sums = wiring.ends(off)
+    drops = wiring.through_ends(wiring.at_cells(nodes), np.zeros((len(nodes), rows)))
     for peak, total, drop, conductance, segments in zip(
         peaks, sums, drops, wiring.end_conductances, (columns, rows), strict=True
     ):
-        off = np.abs(total)
+        missed = np.abs(total)
         if conductance:
             noise = _NOISE * scale * min(shift * segments * wiring.segment, conductance)
-            off = np.maximum(np.minimum(off, np.abs(drop)) - noise, 0.0)
+            missed = np.maximum(np.minimum(missed, np.abs(drop)) - noise, 0.0)
         # without a current there is no error of it
-        worst = max(worst, float(np.divide(off, peak, out=np.zeros_like(off), where=off > 0).max()))
+        worst = max(worst, float(np.divide(missed, peak, out=np.zeros_like(missed), where=missed > 0).max()))
     return worst
 
 
-def settling_time(
+class Layer(NamedTuple):
+    """What a corner of the drive sets off in the wires."""
+
+    shortest: float
+    """Shortest time constant of wires and cells (s), infinite where the layer does not count."""
+    length: float
+    """Time (s) after which all has decayed, 0 where the layer does not count."""
+
+
+def layer(
     cell: Cell,
     wiring: Wiring,
     rows: RowVoltages,
@@ -67,21 +96,30 @@ def settling_time(
     state: State,
     scale: float,
     peaks: Ends,
+    instants: FloatArray,
     tolerance: float,
-) -> float:
-    """Shortest time constant of wires and cells (s), if what capacitances draw from a break on counts, or infinity.
+) -> Layer:
+    """Find whether what capacitances draw from a break on has to be resolved.
 
     At a break the slope of the drive jumps. What the capacitances draw follows within the time constants, which may be
-    far below a step, whose polynomial would take it to have always been so.
+    far below a step, whose polynomial would take it to have always been so. That matters to the instants (s) asked for
+    in that time, if the current counts beside the peaks.
     """
     if not wiring.nodes:
-        return np.inf
+        return Layer(np.inf, 0.0)
     v = wiring.potentials(rows.places(segment, 0.0, 0.0, np.zeros(1)).drive, state.nodes[None])[0]
     cells = linearise(cell, np.full(len(v), rows.breaks[segment]), v, state.y, scale)
-    capacitance = wiring.segment + np.abs(np.diagonal(cells.current_charge_v, axis1=1, axis2=2))
+    own = np.abs(np.diagonal(cells.current_charge_v, axis1=1, axis2=2))
+    capacitance = wiring.segment + own
     drawn = wiring.ends(rows.jump(segment) * capacitance[None])
     counts = max(
         float(np.divide(np.abs(current[0]), peak, out=np.zeros_like(peak), where=current[0] != 0).max())
         for current, peak in zip(drawn, peaks, strict=True)
     )
-    return wiring.shortest_time(capacitance) if counts > tolerance / CURRENT_SHARE else np.inf
+    # those of cells are not bounded by the wires'
+    length = np.inf if own.any() else _DECAYED * wiring.longest_time()
+    begin = rows.breaks[segment]
+    asked = np.searchsorted(instants, begin + length, side="right") - np.searchsorted(instants, begin, side="right")
+    if counts <= tolerance / CURRENT_SHARE or not asked:
+        return Layer(np.inf, 0.0)
+    return Layer(wiring.shortest_time(capacitance), length)

@@ -142,21 +142,27 @@ def _follow_coupled(
     cells = Flowing(device) if isinstance(device, Device) else Collocated(device)
     given = (cells, Wiring(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
     instants = record.instants
-    few = np.arange(len(instants))[:: 1 + (len(instants) - 1) // _COMPARED]
-    coarse_x = np.empty((len(few), *initial.shape))
+    apart = 1 + (len(instants) - 1) // _COMPARED
+    coarse_x = np.empty((1 + (len(instants) - 1) // apart, *initial.shape))
     error = 0.0
 
-    def keep_few(chosen: slice, block: Block) -> None:
-        coarse_x[chosen] = device.x_from_state(block.states)
+    def compared(chosen: slice, block: Block) -> tuple[slice, FloatArray]:
+        """Range of the instants compared that a block holds, and x there."""
+        first = -(-chosen.start // apart)
+        x = device.x_from_state(block.states[first * apart - chosen.start :: apart])
+        return slice(first, first + len(x)), x
+
+    def keep_compared(chosen: slice, block: Block) -> None:
+        some, x = compared(chosen, block)
+        coarse_x[some] = x
 
     def keep(chosen: slice, block: Block) -> None:
         nonlocal error
         record.write_wires(chosen, block)
-        first, last = np.searchsorted(few, [chosen.start, chosen.stop])
-        off = device.x_from_state(block.states[few[first:last] - chosen.start]) - coarse_x[first:last]
-        error = max(error, float(np.abs(off).max(initial=0.0)))
+        some, x = compared(chosen, block)
+        error = max(error, float(np.abs(x - coarse_x[some]).max(initial=0.0)))
 
-    coarse = follow_coupled(*given, instants[few], keep_few, tolerance=_COARSE * COUPLED_TOLERANCE)
+    coarse = follow_coupled(*given, instants, keep_compared, tolerance=_COARSE * COUPLED_TOLERANCE)
     run = follow_coupled(*given, instants, keep, peaks=coarse.peaks)
     return _Run(error, {"convergence": run.report})
 

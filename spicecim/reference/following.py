@@ -24,7 +24,9 @@ _CELLS_SETTLED = 0.1
 """Allowed error of the cells' stages relative to that of their unknowns."""
 _STAGES_SETTLED = 0.02
 """Allowed error of the potentials at the stages relative to the tolerance."""
-_POTENTIAL_SHARE = 100.0
+_STATE_SHARE = 100.0
+"""Allowed change of a state by better potentials, relative to the tolerance: the better state is kept."""
+_POTENTIAL_SHARE = 1e4
 """Allowed error of potentials that move states by their mean over the step alone, relative to the tolerance."""
 _LEAST_PLACE = 1e-15
 """Place in a step where `motion` takes a state to be that of the start."""
@@ -38,6 +40,10 @@ class Follower(Protocol):
     @property
     def cell(self) -> Cell:
         """Their equations at one instant, by the potentials of row and column (see `terminals`)."""
+
+    @property
+    def immediate(self) -> bool:
+        """Whether their currents, once their unknowns are known, are those of resistors."""
 
     def allowed(self, y: FloatArray, scale: float, tolerance: float) -> Allowed:
         """Return the allowed errors of a step from unknowns y (cell, k), with a scale of voltages (V)."""
@@ -74,6 +80,8 @@ class Collocated:
     cell
         The equations of every cell, by the potentials of its row and column.
     """
+
+    immediate = False
 
     def __init__(self, cell: Cell) -> None:
         self.cell = cell
@@ -113,6 +121,8 @@ class Flowing:
         The device of every cell.
     """
 
+    immediate = True
+
     def __init__(self, device: Device) -> None:
         self.cell = BetweenTerminals(_Held(device))
         self._motion = motion(device)
@@ -123,8 +133,8 @@ class Flowing:
 
     def allowed(self, y: FloatArray, scale: float, tolerance: float) -> Allowed:
         return Allowed(
-            tolerance * np.broadcast_to(self.cell.scale, y.shape), _POTENTIAL_SHARE * tolerance * scale,
-            _STAGES_SETTLED * tolerance * scale,
+            _STATE_SHARE * tolerance * np.broadcast_to(self.cell.scale, y.shape), _POTENTIAL_SHARE * tolerance * scale,
+            tolerance * scale,
         )  # fmt: skip
 
     def stages(

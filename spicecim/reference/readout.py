@@ -69,8 +69,14 @@ class Readout:
     """Largest change that may be left where it cannot be less, relative to the scales."""
     largest_residual: float = field(default=0.0, init=False)
     """Largest voltage that a node at an instant asked for is off by, of what the currents leave it (V)."""
+    peaks: Ends = field(init=False)
+    """Largest currents at the instants handed on of drivers (row,) and sense nodes (column,), ampere."""
     passed: int = field(default=0, init=False)
     """Number of instants handed on."""
+
+    def __post_init__(self) -> None:
+        rows, columns = self.wiring.shape
+        self.peaks = np.zeros(rows), np.zeros(columns)
 
     def rest(self, states: FloatArray, v: FloatArray, currents: FloatArray) -> None:
         """Hand on time 0, if it was asked for: states (cell,), potentials and currents (cell, 2)."""
@@ -107,6 +113,10 @@ class Readout:
             i_column=ends[1],
         )
         self.sink(chosen, block)
+        rows, columns = (
+            np.maximum(peak, np.abs(part).max(axis=0)) for peak, part in zip(self.peaks, ends, strict=True)
+        )
+        self.peaks = rows, columns
         self.passed = chosen.stop
 
     def _settle(
