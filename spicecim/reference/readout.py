@@ -113,10 +113,8 @@ class Readout:
             i_column=ends[1],
         )
         self.sink(chosen, block)
-        rows, columns = (
-            np.maximum(peak, np.abs(part).max(axis=0)) for peak, part in zip(self.peaks, ends, strict=True)
-        )
-        self.peaks = rows, columns
+        i_row, i_column = self.peaks
+        self.peaks = np.maximum(i_row, np.abs(ends[0]).max(axis=0)), np.maximum(i_column, np.abs(ends[1]).max(axis=0))
         self.passed = chosen.stop
 
     def _settle(

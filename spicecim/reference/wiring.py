@@ -147,11 +147,9 @@ class Wiring:
 
         The largest sum of a row of ``Z C`` (see above): what Elmore's delays are at most.
         """
-        none = np.zeros((1, self.nodes))
-        drops = self.misses(
-            np.zeros((1, self.shape[0])), none, np.zeros((1, self.shape[0] * self.shape[1], 2)), none + 1.0
-        )
-        return float(np.abs(drops).max(initial=0.0))
+        rows, columns = self.shape
+        delays = self.drops(np.full((1, rows * columns, 2), self.segment))
+        return float(np.abs(delays).max(initial=0.0))
 
     def factorise(self, shift: complex, admittance: Blocks) -> Factors:
         """Factorise the nodal equations at d/dt = shift, with admittances (cell, 2, 2) of the cells.
