@@ -45,6 +45,8 @@ _STEPS_A_LONGEST = 2000
 _SAFETY, _MOST_GROWTH, _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 0.85, 4.0, 0.5, 0.05
 _KEPT = 1.3
 """Growth below which a step keeps its length, and with it the factorisations."""
+_LEFT = 3.0
+"""Error left by an implicit Euler step, relative to the ratio of a time constant to it."""
 _FARTHEST_GUESS = 2.0
 """Ratio of a step to the last beyond which the last polynomial is no guess for it."""
 
@@ -141,6 +143,7 @@ class _Run:
         self._longest = min(float(self.drive.periods().min()) / _STEPS_A_PERIOD, self.duration)
         self._length = _FIRST_STEP * self._longest
         self._most = _STEPS_A_LONGEST * (self.duration / self._longest + len(self.breaks))
+        self._longest_time = self.wiring.longest_time()
         self._linear: Linearised | None = None
         self.readout = Readout(
             self.cells, self.wiring, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
@@ -229,16 +232,20 @@ class _Run:
         nodes = where.values @ course.nodes
         found = correct(cell, wiring, course, linear, where, self.cells.at(course, where), nodes)
         course, off = self.cells.refined(course, where, wiring.potentials(where.drive, nodes - found.nodes))
+        # At the instants asked for, what the wires follow at once is found afresh.
+        left = 1.0
+        if self.cells.immediate and since >= self._layer.length:
+            left = min(_LEFT * self._longest_time * linear.shift, 1.0)
+        off_nodes = np.abs(found.nodes).max(initial=0.0)
         errors = [
             (np.abs(found.y) / allowed.y[:, None]).max(),
             (np.abs(off) / allowed.y[:, None]).max(initial=0.0),
-            np.abs(found.nodes).max(initial=0.0) / allowed.potential,
+            off_nodes / allowed.potential,
+            left * off_nodes / allowed.left,
         ]
         if self.peaks:
-            # What resistors carry is found afresh at the instants asked for, but in a layer not what they charge.
-            carried = found.displaced if self.cells.immediate and since >= self._layer.length else found.change
-            missed = current_error(wiring, carried, found.nodes, linear.shift, self._scale, self.peaks)
-            errors.append(missed * CURRENT_SHARE / self.tolerance)
+            missed = current_error(wiring, found, linear.shift, self._scale, self.peaks)
+            errors.append(left * missed * CURRENT_SHARE / self.tolerance)
         error = float(max(errors))
         if not np.isfinite(error):
             raise NoConvergence

@@ -37,6 +37,8 @@ class Allowed(NamedTuple):
     """Of the cells' unknowns (cell, k)."""
     potential: float
     """Of the nodes' potentials between the stages (V)."""
+    left: float
+    """Of what is left of that where the equations are solved once more (V)."""
     settled: float
     """Of the last change of those at the stages (V)."""
 

@@ -43,30 +43,15 @@ def end_currents(
     return rows, columns
 
 
-def current_error(
-    wiring: Wiring, off: FloatArray, nodes: FloatArray, shift: float, scale: float, peaks: Ends
-) -> float:  # fmt: skip
+def current_error(wiring: Wiring, found: Correction, shift: float, scale: float, peaks: Ends) -> float:
     """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding.
 
-    Parameters
-    ----------
-    wiring
-        The wires.
-    off
-        Errors of the currents into cells and capacitances (m, cell, 2), ampere.
-    nodes
-        Errors of the nodes' potentials (m, node).
-    shift
-        d/dt of a correction (1/s).
-    scale
-        That of voltages (V).
-    peaks
-        The largest currents.
+    `shift` is the d/dt of the correction (1/s), `scale` that of voltages.
     """
     worst = 0.0
     rows, columns = wiring.shape
-    sums = wiring.ends(off)
-    drops = wiring.through_ends(wiring.at_cells(nodes), np.zeros((len(nodes), rows)))
+    sums = wiring.ends(found.change)
+    drops = wiring.through_ends(wiring.at_cells(found.nodes), np.zeros((len(found.nodes), rows)))
     for peak, total, drop, conductance, segments in zip(
         peaks, sums, drops, wiring.end_conductances, (columns, rows), strict=True
     ):

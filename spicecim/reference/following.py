@@ -24,10 +24,12 @@ _CELLS_SETTLED = 0.1
 """Allowed error of the cells' stages relative to that of their unknowns."""
 _STAGES_SETTLED = 0.02
 """Allowed error of the potentials at the stages relative to the tolerance."""
-_STATE_SHARE = 100.0
+_STATE_SHARE = 10.0
 """Allowed change of a state by better potentials, relative to the tolerance: the better state is kept."""
-_POTENTIAL_SHARE = 1e4
+_POTENTIAL_SHARE = 1e3
 """Allowed error of potentials that move states by their mean over the step alone, relative to the tolerance."""
+_LEFT_SHARE = 3.0
+"""Allowed error of the same where they are solved for once more, relative to the tolerance."""
 _LEAST_PLACE = 1e-15
 """Place in a step where `motion` takes a state to be that of the start."""
 
@@ -87,8 +89,8 @@ class Collocated:
         self.cell = cell
 
     def allowed(self, y: FloatArray, scale: float, tolerance: float) -> Allowed:
-        potential = tolerance * scale
-        return Allowed(tolerance * np.maximum(self.cell.scale, np.abs(y)), potential, _STAGES_SETTLED * potential)
+        least = tolerance * scale
+        return Allowed(tolerance * np.maximum(self.cell.scale, np.abs(y)), least, least, _STAGES_SETTLED * least)
 
     def stages(
         self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed
@@ -132,10 +134,9 @@ class Flowing:
         self._middles = checks
 
     def allowed(self, y: FloatArray, scale: float, tolerance: float) -> Allowed:
-        return Allowed(
-            _STATE_SHARE * tolerance * np.broadcast_to(self.cell.scale, y.shape), _POTENTIAL_SHARE * tolerance * scale,
-            tolerance * scale,
-        )  # fmt: skip
+        states = _STATE_SHARE * tolerance * np.broadcast_to(self.cell.scale, y.shape)
+        least = tolerance * scale
+        return Allowed(states, _POTENTIAL_SHARE * least, _LEFT_SHARE * least, least)
 
     def stages(
         self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed

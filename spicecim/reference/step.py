@@ -83,8 +83,6 @@ class Correction(NamedTuple):
     """What to take off the potentials (place, node)."""
     change: FloatArray
     """What that takes off the currents (place, cell, 2), those into the capacitances included."""
-    displaced: FloatArray
-    """The part of that which the wires' capacitances draw (place, cell, 2)."""
     currents: FloatArray
     """Currents into the cells (place, cell, 2) before."""
     slopes: FloatArray
@@ -196,6 +194,7 @@ def correct(
     change = linear.real.correction(missed)
     change_v = wiring.at_cells(change)
     change_y = alone - solve(own, np.einsum("nka,mna->nmk", linear.drive, change_v))
-    displaced = shift * wiring.segment * change_v
-    carried = np.einsum("nak,nmk->mna", linear.response, change_y) + np.einsum("nab,mnb->mna", linear.direct, change_v)
-    return Correction(change_y, change, carried + displaced, displaced, currents, slopes)
+    carried = np.einsum("nak,nmk->mna", linear.response, change_y) + np.einsum(
+        "nab,mnb->mna", linear.direct + shift * wiring.segment * np.eye(2), change_v
+    )
+    return Correction(change_y, change, carried, currents, slopes)
