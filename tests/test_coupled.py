@@ -11,12 +11,12 @@ from test_network import PARASITICS
 from test_wired import OBLEA, OHMS, PULSE, samples, sine, wired_bench
 
 from spicecim.devices import make_device
-from spicecim.devices.cell import DeviceCell
 from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError, SimulationError
 from spicecim.measure import compare, energy_balance
-from spicecim.reference.coupled import coupled_waveforms
+from spicecim.reference.coupled import follow_coupled
+from spicecim.reference.following import Collocated, Flowing
 from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wiring import Wiring
 from spicecim.resources import resource_folder
@@ -285,11 +285,12 @@ def follow(tolerance):
     device, shape = make_device("yakopcic", "oblea"), (2, 2)
     drive = SineDrive(amplitude=0.45, frequency=100.0).for_rows(2)
     initial = np.random.default_rng(1).uniform(0.1, 0.6, shape)
-    run = coupled_waveforms(
-        BetweenTerminals(DeviceCell(device)), Wiring(Crossbar(state=initial, **wires), shape), drive, 1e-2, initial,
-        np.linspace(0, 1e-2, 41), tolerance=tolerance,
+    blocks = []
+    follow_coupled(
+        Flowing(device), Wiring(Crossbar(state=initial, **wires), shape), drive, 1e-2, initial,
+        np.linspace(0, 1e-2, 41), lambda _, block: blocks.append(block), tolerance=tolerance,
     )  # fmt: skip
-    return run.states, run.v_row_node
+    return tuple(np.concatenate(parts) for parts in zip(*((b.states, b.v_row_node) for b in blocks), strict=True))
 
 
 def test_errors_follow_the_tolerance():
