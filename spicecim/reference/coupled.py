@@ -221,7 +221,11 @@ class _Run:
 
         def linearised(time: float, v: FloatArray, y: FloatArray) -> Linearised:
             self.factorisations += 1
-            return Linearised(cell, wiring, time, v, y, self._scale, length)
+            try:
+                return Linearised(cell, wiring, time, v, y, self._scale, length)
+            except ConvergenceError:
+                # where a step too long has led to
+                raise NoConvergence from None
 
         course, linear = solve_step(
             self.cells, wiring, self._state, length, self._rows.places(segment, since, length, RULE.nodes),
@@ -246,7 +250,7 @@ class _Run:
         if self.peaks:
             missed = current_error(wiring, found, linear.shift, self._scale, self.peaks)
             errors.append(left * missed * CURRENT_SHARE / self.tolerance)
-        error = float(max(errors))
+        error = float(np.max(errors))
         if not np.isfinite(error):
             raise NoConvergence
         self.largest = max(self.largest, *(float(np.abs(part).max()) for part in wiring.ends(found.currents)))

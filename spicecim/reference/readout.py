@@ -121,21 +121,49 @@ class Readout:
         self, course: Course, linear: Linearised, where: Places, y: FloatArray, nodes: FloatArray
     ) -> Correction:  # fmt: skip
         """Solve for unknowns `y` (cell, place, k) and potentials `nodes` (place, node) at places in a step."""
-        scales = np.maximum(self.cells.cell.scale, np.abs(course.y[:, 0]))[:, None]
+        guess = y.copy(), nodes.copy()
+        found, left = self._rounds(course, linear, where, y, nodes)
+        if not left <= self.tolerance:
+            # one linearisation does not serve all
+            y[:], nodes[:] = guess
+            parts = []
+            for number in range(len(nodes)):
+                one = slice(number, number + 1)
+                alone = Places(*(part[one] for part in where))
+                part, left = self._rounds(course, None, alone, y[:, one], nodes[one])
+                if not left <= self.tolerance:
+                    raise ConvergenceError(
+                        f"the reference engine found no solution of the crossbar at {where.time[number]:g} s "
+                        f"of {self.duration:g} s"
+                    )
+                parts.append(part)
+            by_cell, *by_place = zip(*parts, strict=True)
+            found = Correction(np.concatenate(by_cell, axis=1), *(np.concatenate(each) for each in by_place))
+        self.largest_residual = max(self.largest_residual, float(np.abs(found.nodes).max(initial=0.0)))
+        return found
+
+    def _rounds(
+        self, course: Course, linear: Linearised | None, where: Places, y: FloatArray, nodes: FloatArray
+    ) -> tuple[Correction, float]:
+        """Correct unknowns and potentials while that makes them better, by one linearisation or, without, by many.
+
+        Returns the last correction, which is not made, and how large it is relative to the scales.
+        """
+        cell = self.cells.cell
+        scales = np.maximum(cell.scale, np.abs(course.y[:, 0]))[:, None]
         before = np.inf
         for _ in range(_ROUNDS):
-            found = correct(self.cells.cell, self.wiring, course, linear, where, y, nodes)
+            latest = linear
+            if latest is None:
+                v = self.wiring.potentials(where.drive, nodes)[0]
+                latest = Linearised(cell, self.wiring, where.time[0], v, y[:, 0], self.scale, course.length)
+            found = correct(cell, self.wiring, course, latest, where, y, nodes)
             off = np.abs(found.nodes).max(initial=0.0)
-            largest = float(max((np.abs(found.y) / scales).max(), off / self.scale))
-            if largest <= _SETTLED or largest > 0.5 * before:
+            largest = float(np.max([(np.abs(found.y) / scales).max(), off / self.scale]))
+            stuck = largest > 0.5 * before and (linear is not None or largest <= self.tolerance)
+            if largest <= _SETTLED or stuck or not np.isfinite(largest):
                 break
             y -= found.y
             nodes -= found.nodes
             before = largest
-        if not largest <= self.tolerance:
-            raise ConvergenceError(
-                f"the reference engine found no solution of the crossbar between {where.time[0]:g} s and "
-                f"{where.time[-1]:g} s of {self.duration:g} s"
-            )
-        self.largest_residual = max(self.largest_residual, off)
-        return found
+        return found, largest

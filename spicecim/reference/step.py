@@ -10,7 +10,7 @@ doi:10.1007/978-3-642-05221-7, section IV.8).
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +62,11 @@ class Linearised:
             cells.drive(self.shift), cells.response(self.shift), cells.direct(self.shift)
         )  # fmt: skip
         self.real: Factors = wiring.factorise(self.shift, cells.admittance(self.shift))
-        self._complex = [wiring.factorise(shift, cells.admittance(shift)) for shift in shifts[1:]]
+        self._wiring, self._cells, self._shifts = wiring, cells, shifts[1:]
+
+    @cached_property
+    def _complex(self) -> list[Factors]:
+        return [self._wiring.factorise(shift, self._cells.admittance(shift)) for shift in self._shifts]
 
     def correction(self, missed: FloatArray) -> FloatArray:
         """What to take off the potentials at the stages (stage, node) for voltages that they miss."""
