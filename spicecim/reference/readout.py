@@ -23,7 +23,8 @@ from spicecim.reference.wiring import Wiring
 
 _SETTLED = 1e-12
 """Last change at the instants asked for, relative to the scales."""
-_ROUNDS = 25
+_ROUNDS, _MOST_CUTS = 25, 20
+"""Newton's steps, and halvings of each."""
 _ROUNDING = 1e-14
 """Distance of instants, relative to the duration, below which they are one."""
 _BLOCK = 100_000
@@ -130,40 +131,52 @@ class Readout:
             for number in range(len(nodes)):
                 one = slice(number, number + 1)
                 alone = Places(*(part[one] for part in where))
-                part, left = self._rounds(course, None, alone, y[:, one], nodes[one])
-                if not left <= self.tolerance:
-                    raise ConvergenceError(
-                        f"the reference engine found no solution of the crossbar at {where.time[number]:g} s "
-                        f"of {self.duration:g} s"
-                    )
-                parts.append(part)
+                parts.append(self._afresh(course, alone, y[:, one], nodes[one]))
             by_cell, *by_place = zip(*parts, strict=True)
             found = Correction(np.concatenate(by_cell, axis=1), *(np.concatenate(each) for each in by_place))
         self.largest_residual = max(self.largest_residual, float(np.abs(found.nodes).max(initial=0.0)))
         return found
 
     def _rounds(
-        self, course: Course, linear: Linearised | None, where: Places, y: FloatArray, nodes: FloatArray
+        self, course: Course, linear: Linearised, where: Places, y: FloatArray, nodes: FloatArray
     ) -> tuple[Correction, float]:
-        """Correct unknowns and potentials while that makes them better, by one linearisation or, without, by many.
+        """Correct unknowns and potentials while that makes them better.
 
         Returns the last correction, which is not made, and how large it is relative to the scales.
         """
-        cell = self.cells.cell
-        scales = np.maximum(cell.scale, np.abs(course.y[:, 0]))[:, None]
         before = np.inf
         for _ in range(_ROUNDS):
-            latest = linear
-            if latest is None:
-                v = self.wiring.potentials(where.drive, nodes)[0]
-                latest = Linearised(cell, self.wiring, where.time[0], v, y[:, 0], self.scale, course.length)
-            found = correct(cell, self.wiring, course, latest, where, y, nodes)
-            off = np.abs(found.nodes).max(initial=0.0)
-            largest = float(np.max([(np.abs(found.y) / scales).max(), off / self.scale]))
-            stuck = largest > 0.5 * before and (linear is not None or largest <= self.tolerance)
-            if largest <= _SETTLED or stuck or not np.isfinite(largest):
+            found = correct(self.cells.cell, self.wiring, course, linear, where, y, nodes)
+            largest = self._size(course, found)
+            if not _SETTLED < largest <= 0.5 * before:
                 break
             y -= found.y
             nodes -= found.nodes
             before = largest
         return found, largest
+
+    def _afresh(self, course: Course, where: Places, y: FloatArray, nodes: FloatArray) -> Correction:
+        """Correct unknowns and potentials at one place by Newton's method with damped steps."""
+        cell, before = self.cells.cell, np.inf
+        for _ in range(_ROUNDS):
+            v = self.wiring.potentials(where.drive, nodes)[0]
+            linear = Linearised(cell, self.wiring, where.time[0], v, y[:, 0], self.scale, course.length)
+            found = correct(cell, self.wiring, course, linear, where, y, nodes)
+            largest = self._size(course, found)
+            if largest <= self.tolerance and not _SETTLED < largest <= 0.5 * before:
+                return found
+            before, missed = largest, np.abs(found.missed).max(initial=0.0)
+            for share in 0.5 ** np.arange(_MOST_CUTS):
+                tried = y - share * found.y, nodes - share * found.nodes
+                left = correct(cell, self.wiring, course, linear, where, *tried).missed
+                if np.abs(left).max(initial=0.0) <= max((1.0 - 0.1 * share) * missed, _SETTLED * self.scale):
+                    break
+            y[:], nodes[:] = tried
+        raise ConvergenceError(
+            f"the reference engine found no solution of the crossbar at {where.time[0]:g} s of {self.duration:g} s"
+        )
+
+    def _size(self, course: Course, found: Correction) -> float:
+        """Largest change relative to the scales."""
+        scales = np.maximum(self.cells.cell.scale, np.abs(course.y[:, 0]))[:, None]
+        return float(np.max([(np.abs(found.y) / scales).max(), np.abs(found.nodes).max(initial=0.0) / self.scale]))

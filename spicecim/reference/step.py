@@ -85,6 +85,8 @@ class Correction(NamedTuple):
     """What to take off the unknowns (cell, place, k)."""
     nodes: FloatArray
     """What to take off the potentials (place, node)."""
+    missed: FloatArray
+    """Voltages (place, node) by which these miss what the currents leave of the drivers'."""
     change: FloatArray
     """What that takes off the currents (place, cell, 2), those into the capacitances included."""
     currents: FloatArray
@@ -201,4 +203,4 @@ def correct(
     carried = np.einsum("nak,nmk->mna", linear.response, change_y) + np.einsum(
         "nab,mnb->mna", linear.direct + shift * wiring.segment * np.eye(2), change_v
     )
-    return Correction(change_y, change, carried, currents, slopes)
+    return Correction(change_y, change, missed, carried, currents, slopes)
