@@ -16,6 +16,7 @@ from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.measure import compare, energy_balance
+from spicecim.reference import engine, readout
 from spicecim.reference.coupled import follow_coupled
 from spicecim.reference.following import Collocated, Flowing
 from spicecim.reference.terminals import BetweenTerminals
@@ -349,6 +350,16 @@ def test_instants_do_not_change_the_answer():
     fine = simulate(bench, "reference", time=np.union1d(np.linspace(0, 0.01, 377), [0.0031]))
     for name in ("x", "v_row_node", "i_row"):
         np.testing.assert_allclose(coarse[name], fine[name].sel(time=coarse["time"]), atol=1e-7)
+
+
+def test_blocks_do_not_change_the_answer(monkeypatch):
+    bench = wired_bench((1, 2), **OHMS, wire_capacitance=1e-9)
+    whole = simulate(bench, "reference")
+    monkeypatch.setattr(readout, "_BLOCK", 2 * 3)
+    monkeypatch.setattr(engine, "_COMPARED", 7)
+    parts = simulate(bench, "reference")
+    for name in ("x", "i_cell", "v_row_node", "v_column_node", "i_row", "i_column"):
+        np.testing.assert_allclose(parts[name], whole[name], rtol=0, atol=1e-11 * float(abs(whole[name]).max()))
 
 
 def test_how_it_was_solved_is_stated():

@@ -12,17 +12,19 @@ from numpy.typing import ArrayLike
 
 from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device, SeparableDevice
+from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
 from spicecim.reference.coupled import follow_coupled
 from spicecim.reference.excitation import drive_slopes
-from spicecim.reference.following import Collocated, Flowing
+from spicecim.reference.following import Collocated, Flowing, Follower
 from spicecim.reference.ideal import follow_flowing
 from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
 from spicecim.reference.readout import Block
 from spicecim.reference.record import Record
+from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wired import follow_wired
 from spicecim.reference.wiring import Wiring
 from spicecim.testbench import Testbench
@@ -139,7 +141,11 @@ def _follow_coupled(
 
     The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
     """
-    cells = Flowing(device) if isinstance(device, Device) else Collocated(device)
+    cells: Follower
+    if isinstance(device, SeparableDevice):
+        cells = Flowing(device)
+    else:
+        cells = Collocated(BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device)
     given = (cells, Wiring(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
     instants = record.instants
     apart = 1 + (len(instants) - 1) // _COMPARED

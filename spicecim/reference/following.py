@@ -1,8 +1,8 @@
 """How cells follow potentials that are polynomials of time over a step: by collocation, or by the flow of their states.
 
-Collocated cells are unknowns of the step as the wires are, and their kinks are kinks of its polynomials. The states of
-a device of the library are functions of its voltage's polynomial, split at its kinks (see `motion`): steps need not end
-at any, and for the wires these cells are resistors whose states are known.
+Collocated cells are unknowns of the step as the wires are, and their kinks are kinks of its polynomials. The state of a
+device whose rate separates is a functional of its voltage's polynomial, split at its kinks (see `motion`): steps need
+not end at any, and for the wires these cells are resistors whose states are known.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Protocol
 
 import numpy as np
 
-from spicecim.devices import Device
+from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import Cell, CellTerms, DeviceCell
 from spicecim.fields import FloatArray
 from spicecim.reference.course import RULE, Allowed, Course, NoConvergence, Places, State
-from spicecim.reference.motion import Interpolation, motion
+from spicecim.reference.motion import Interpolation, Motion
 from spicecim.reference.stages import solve_stages
 from spicecim.reference.terminals import BetweenTerminals
 
@@ -115,7 +115,7 @@ class Collocated:
 
 
 class Flowing:
-    """Devices of the library, by the flow of their states.
+    """Separable devices, by the flow of their states.
 
     Parameters
     ----------
@@ -125,9 +125,9 @@ class Flowing:
 
     immediate = True
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: SeparableDevice) -> None:
         self.cell = BetweenTerminals(_Held(device))
-        self._motion = motion(device)
+        self._motion = Motion(device)
         self._rule, self._finer = Interpolation(_NODES), Interpolation(_NODES, between=True)
         # of the finer rule's nodes past 0, the middles are checks and the others stages
         checks = np.abs(self._finer.nodes[1::2, None] - RULE.checks).argmin(axis=1)

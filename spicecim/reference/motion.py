@@ -232,11 +232,6 @@ class Motion:
         return states
 
 
-def motion(device: Device) -> Motion | CollocatedMotion:
-    """Return how the states of a device follow voltages."""
-    return Motion(device) if isinstance(device, SeparableDevice) else CollocatedMotion(device)
-
-
 def _evaluate(polynomial: FloatArray, places: FloatArray) -> FloatArray:
     """Values (..., interval) of polynomials (power of ``2 place - 1``, interval) at places (..., interval)."""
     centred = 2.0 * places - 1.0

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spicecim.devices import Device
+from spicecim.devices import Device, SeparableDevice
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
 from spicecim.reference.balance import ROUNDS, SLOW, Balance
 from spicecim.reference.excitation import CellVoltages, row_breaks
-from spicecim.reference.motion import Interpolation, lobatto, motion
+from spicecim.reference.motion import CollocatedMotion, Interpolation, Motion, lobatto
 from spicecim.reference.network import Network
 from spicecim.reference.threads import one_thread
 
@@ -199,7 +199,9 @@ class _Run:
         rows = np.arange(len(self.initial))
         self.breaks = row_breaks(self.drive, (), self.duration)
         self._voltages = CellVoltages(self.drive, rows, np.broadcast_to(self.breaks, (len(rows), len(self.breaks))))
-        self._motion = motion(self.device)
+        self._motion: Motion | CollocatedMotion = (
+            Motion(self.device) if isinstance(self.device, SeparableDevice) else CollocatedMotion(self.device)
+        )
         self._rule, self._fine_rule = Interpolation(lobatto(DEGREE)), Interpolation(lobatto(DEGREE), between=True)
         # a drive that is zero throughout has no scale, and needs none
         self._scale = self.drive.largest_voltage() or 1.0
