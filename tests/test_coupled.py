@@ -134,7 +134,7 @@ def capacitive_benches(draw):
     )
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=6)
 @given(bench=capacitive_benches())
 def test_ohmic_crossbars_follow_the_modes_of_their_wires(bench):
     """Whatever has resistance, and whatever the time constants, from 1e-16 s on, beside a period of 1e-3 s."""
@@ -197,12 +197,12 @@ def test_ideal_rows_feed_their_capacitance_from_the_driver(drive):
 @pytest.mark.parametrize(
     ("shape", "device", "drive", "wires"),
     [
-        ((2, 3), OBLEA, sine(0.45, [100, 200]), {"wire_capacitance": 1e-6, **OHMS}),
+        ((2, 2), OBLEA, sine(0.45, [100, 200]), {"wire_capacitance": 1e-6, **OHMS}),
         ((1, 2), OBLEA, PULSE, {"wire_capacitance": 1e-7, "source_resistance": 50.0}),
         ((2, 1), OBLEA, samples(2), {"wire_capacitance": 1e-7, "wire_column": 50.0}),
         ((1, 2), SERIES, sine(1.0, 100), {"wire_capacitance": 1e-7, "wire_row": 50.0}),
         ((2, 1), SERIES, sine(1.0, 100), {"wire_capacitance": 1e-7, "sense_resistance": 50.0}),
-        ((3, 1), SERIES, sine(1.0, 100), OHMS),
+        ((2, 1), SERIES, sine(1.0, 100), OHMS),
     ],
 )
 def test_ngspice_agrees_on_every_parasitic(shape, device, drive, wires):
@@ -315,7 +315,7 @@ def test_errors_follow_the_tolerance():
     assert fine[0] < 0.1 * coarse[0]
 
 
-@pytest.mark.parametrize("farad", [1e-12, 1e-9, 1e-6])
+@pytest.mark.parametrize("farad", [1e-12, 1e-7])
 def test_flowing_states_are_the_collocated_ones(farad):
     """Two ways to follow the same devices; thresholds are passed at instants of each cell's own."""
     drive = {**sine(0.45, 100), "phase": [0.0, 0.7]}
@@ -351,7 +351,7 @@ def test_energy_balances_up_to_the_time_grid():
 def test_instants_do_not_change_the_answer():
     bench = wired_bench((1, 2), **OHMS, wire_capacitance=1e-6)
     coarse = simulate(bench, "reference", time=[0.0, 0.0031, 0.01])
-    fine = simulate(bench, "reference", time=np.union1d(np.linspace(0, 0.01, 377), [0.0031]))
+    fine = simulate(bench, "reference", time=np.union1d(np.linspace(0, 0.01, 97), [0.0031]))
     for name in ("x", "v_row_node", "i_row"):
         np.testing.assert_allclose(coarse[name], fine[name].sel(time=coarse["time"]), atol=1e-7)
 
