@@ -24,6 +24,7 @@ from spicecim.reference.readout import Readout, Sink
 from spicecim.reference.rest import rest
 from spicecim.reference.row_voltages import RowVoltages
 from spicecim.reference.step import Linearised, correct, solve_step
+from spicecim.reference.threads import one_thread
 from spicecim.reference.wiring import Wiring
 
 TOLERANCE = 1e-8
@@ -61,6 +62,7 @@ class Outcome(NamedTuple):
     """How the solution was found."""
 
 
+@one_thread
 def follow_coupled(
     cells: Follower,
     wiring: Wiring,
