@@ -5,21 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from spicecim.devices import Device
-from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.ladder import LadderFactors
 from spicecim.reference.network import Factors, Network
+from spicecim.reference.newton import BALANCED, solve_damped
 
-BALANCED = 1e-12
-"""Last change of the voltages at the instants asked for, relative to the drive's largest voltage."""
 SLOW = 0.05
 """Ratio of successive changes from which on the network is factorised anew."""
 _TOO_SLOW = 0.3
 """The same for instants asked for, which spread over several steps."""
 ROUNDS = 25
 """Most corrections by one factorisation."""
-_NEWTON_STEPS, _MOST_CUTS = 100, 20
-"""Newton's steps at one instant, and halvings of each."""
 _QUOTIENT_STEP = 1e-5
 """Step of the difference quotient of the current, relative to the drive's largest voltage: only Newton's method's speed
 depends on it."""
@@ -96,19 +92,10 @@ class Balance:
         ConvergenceError
             If there is no solution.
         """
-        residual = self.residual(drive, v, states)
-        for _ in range(_NEWTON_STEPS):
+
+        def correction(v: FloatArray, residual: FloatArray) -> FloatArray:
             self.factorise(v, states)
-            change = self._factors.correction(residual)
             self.solutions += 1
-            for share in 0.5 ** np.arange(_MOST_CUTS):
-                tried = v - share * change
-                missed = self.residual(drive, tried, states)
-                if np.abs(missed).max() <= max((1.0 - 0.1 * share) * np.abs(residual).max(), BALANCED * self._scale):
-                    break
-            v, residual = tried, missed
-            if not np.isfinite(residual).all():
-                break
-            if np.abs(change).max() <= BALANCED * self._scale:
-                return np.asarray(v)
-        raise ConvergenceError(f"the reference engine found no solution of the crossbar at {instant:g} s")
+            return self._factors.correction(residual)
+
+        return solve_damped(v, lambda v: self.residual(drive, v, states), correction, self._scale, instant)

@@ -16,11 +16,13 @@ from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
-from spicecim.reference.coupled import coupled_waveforms
+from spicecim.reference.coupled import follow_coupled
 from spicecim.reference.excitation import drive_slopes
+from spicecim.reference.following import Collocated, Flowing, Follower
 from spicecim.reference.ideal import follow_flowing
 from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
+from spicecim.reference.readout import Block
 from spicecim.reference.record import Record
 from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wired import follow_wired
@@ -34,6 +36,8 @@ NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
 _COARSE = 30.0
 """Ratio of the tolerances of the two runs that are compared where cells and wires are one system."""
+_COMPARED = 50
+"""Most instants at which they are."""
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
@@ -137,14 +141,36 @@ def _follow_coupled(
 
     The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
     """
-    cell = BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device
-    wiring = Wiring(testbench.crossbar, testbench.shape)
-    given = (cell, wiring, testbench.drive, testbench.duration, initial, record.instants)
-    coarse = coupled_waveforms(*given, tolerance=_COARSE * COUPLED_TOLERANCE)
-    run = coupled_waveforms(*given, peaks=coarse.peaks())
-    error = np.abs(device.x_from_state(run.states) - device.x_from_state(coarse.states)).max()
-    record.write_wires(run.i_row, run.i_column, run.v_row_node, run.v_column_node, run.states, run.i_cell)
-    return _Run(float(error), {"convergence": run.report})
+    cells: Follower
+    if isinstance(device, SeparableDevice):
+        cells = Flowing(device)
+    else:
+        cells = Collocated(BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device)
+    given = (cells, Wiring(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
+    instants = record.instants
+    apart = 1 + (len(instants) - 1) // _COMPARED
+    coarse_x = np.empty((1 + (len(instants) - 1) // apart, *initial.shape))
+    error = 0.0
+
+    def compared(chosen: slice, block: Block) -> tuple[slice, FloatArray]:
+        """Range of the instants compared that a block holds, and x there."""
+        first = -(-chosen.start // apart)
+        x = device.x_from_state(block.states[first * apart - chosen.start :: apart])
+        return slice(first, first + len(x)), x
+
+    def keep_compared(chosen: slice, block: Block) -> None:
+        some, x = compared(chosen, block)
+        coarse_x[some] = x
+
+    def keep(chosen: slice, block: Block) -> None:
+        nonlocal error
+        record.write_wires(chosen, block)
+        some, x = compared(chosen, block)
+        error = max(error, float(np.abs(x - coarse_x[some]).max(initial=0.0)))
+
+    coarse = follow_coupled(*given, instants, keep_compared, tolerance=_COARSE * COUPLED_TOLERANCE)
+    run = follow_coupled(*given, instants, keep, peaks=coarse.peaks)
+    return _Run(error, {"convergence": run.report})
 
 
 def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:

@@ -27,20 +27,24 @@ _MOST_KNOWN = 64
 """Matrices that an `Interpolation` keeps."""
 
 
+def lobatto(degree: int) -> FloatArray:
+    """Places of Lobatto's rule for polynomials of a degree."""
+    inner = 0.5 + 0.5 * np.sort(Legendre.basis(degree).deriv().roots().astype(float))
+    return np.concatenate([[0.0], inner, [1.0]])
+
+
 class Interpolation:
-    """Polynomials over a step from 0 to 1 through values at the places of Lobatto's rule, both ends among them.
+    """Polynomials over a step from 0 to 1 through values at places, both ends among them.
 
     Parameters
     ----------
-    degree
-        Degree of the polynomials.
+    nodes
+        The places, increasing.
     between
         Whether the middles between the places are places too; the degree is then twice as high.
     """
 
-    def __init__(self, degree: int, *, between: bool = False) -> None:
-        inner = 0.5 + 0.5 * np.sort(Legendre.basis(degree).deriv().roots().astype(float))
-        nodes = np.concatenate([[0.0], inner, [1.0]])
+    def __init__(self, nodes: FloatArray, *, between: bool = False) -> None:
         middles = 0.5 * (nodes[1:] + nodes[:-1])
         self.samples = np.sort(np.concatenate([nodes, middles]))
         """The nodes and the middles between them."""

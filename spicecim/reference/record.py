@@ -8,6 +8,7 @@ from spicecim.devices import Device
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.reference.network import Network
+from spicecim.reference.readout import Block
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 
@@ -52,20 +53,15 @@ class Record:
         """Add to the currents of all rows (time, row), ampere."""
         self._i_row += i_row
 
-    def write_wires(
-        self,
-        i_row: FloatArray,
-        i_column: FloatArray,
-        v_row_node: FloatArray,
-        v_column_node: FloatArray,
-        states: FloatArray,
-        i_cell: FloatArray,
-    ) -> None:
+    def write_wires(self, instants: slice, block: Block) -> None:
         """Take everything where the currents of the cells do not tell those of the wires and their voltages."""
-        self._i_row, self._i_column = i_row, i_column
+        self._i_row[instants], self._i_column[instants] = block.i_row, block.i_column
         if self.keeps_cells:
-            self._nodes = v_row_node, v_column_node
-            self._x, self._i_cell = self._device.x_from_state(states), i_cell
+            self._x[instants], self._i_cell[instants] = self._device.x_from_state(block.states), block.i_cell
+            if self._nodes is None:
+                self._nodes = np.empty_like(self._x), np.empty_like(self._x)
+            for nodes, some in zip(self._nodes, (block.v_row_node, block.v_column_node), strict=True):
+                nodes[instants] = some
 
     def variables(self) -> dict[str, FloatArray]:
         """Return the waveforms by the names of `spicecim.waveforms.VARIABLES`.

@@ -24,7 +24,7 @@ from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
 from spicecim.reference.balance import ROUNDS, SLOW, Balance
 from spicecim.reference.excitation import CellVoltages, row_breaks
-from spicecim.reference.motion import CollocatedMotion, Interpolation, Motion
+from spicecim.reference.motion import CollocatedMotion, Interpolation, Motion, lobatto
 from spicecim.reference.network import Network
 from spicecim.reference.threads import one_thread
 
@@ -202,7 +202,7 @@ class _Run:
         self._motion: Motion | CollocatedMotion = (
             Motion(self.device) if isinstance(self.device, SeparableDevice) else CollocatedMotion(self.device)
         )
-        self._rule, self._fine_rule = Interpolation(DEGREE), Interpolation(DEGREE, between=True)
+        self._rule, self._fine_rule = Interpolation(lobatto(DEGREE)), Interpolation(lobatto(DEGREE), between=True)
         # a drive that is zero throughout has no scale, and needs none
         self._scale = self.drive.largest_voltage() or 1.0
         self._allowed = _VOLTAGE_SHARE * self.tolerance * self._scale

@@ -142,6 +142,15 @@ class Wiring:
         fastest = rates[np.isfinite(rates)].max(initial=0.0)
         return 1.0 / fastest if fastest else np.inf
 
+    def longest_time(self) -> float:
+        """Upper bound (s) of the time constants of the wires, between cells that dissipate.
+
+        The largest sum of a row of ``Z C`` (see above): what Elmore's delays are at most.
+        """
+        rows, columns = self.shape
+        delays = self.drops(np.full((1, rows * columns, 2), self.segment))
+        return float(np.abs(delays).max(initial=0.0))
+
     def factorise(self, shift: complex, admittance: Blocks) -> Factors:
         """Factorise the nodal equations at d/dt = shift, with admittances (cell, 2, 2) of the cells.
 

@@ -18,15 +18,12 @@ from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
 from spicecim.veriloga.evaluation import Evaluation, Residuals
 from spicecim.veriloga.frontend import Compilation
+from spicecim.veriloga.ground import is_balanced
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick_state
 from spicecim.veriloga.state_range import state_range
 
 _MOST_ITERATIONS = 100
-_BALANCE = 1e-9
-"""Difference of the currents, or charges, of row and column relative to the largest, up to which they are the same."""
-_ROUNDING = 1e-12
-"""Error of an equilibrium relative to the potentials."""
 _LARGEST_VOLTAGE = 10.0
 """Of those (V) that the bounds of the state are probed with."""
 
@@ -236,14 +233,7 @@ class ModuleDevice:
         # a current may overflow before 1 V
         finite = np.isfinite(np.concatenate([part.reshape(len(v), -1) for part in merged], axis=1)).all(axis=1)
         merged, v, y = Residuals(*(part[finite] for part in merged)), v[finite], y[finite]
-        potentials = np.abs(np.concatenate([v[:, None], np.zeros((len(v), 1)), y], axis=1))
-        for values, slopes in ((merged.flow, merged.flow_jacobian), (merged.charge, merged.charge_jacobian)):
-            # what rounding leaves of a small drop across a large conductance
-            rounding = _ROUNDING * np.einsum("naj,nj->na", np.abs(slopes[:, :2]), potentials).max(initial=0.0)
-            ends = values[:, :2]
-            if not np.abs(ends.sum(axis=1)).max(initial=0.0) <= _BALANCE * np.abs(ends).max(initial=0.0) + rounding:
-                return False
-        return True
+        return is_balanced(merged, np.concatenate([v[:, None], np.zeros((len(v), 1)), y], axis=1))
 
     def state(self, y: FloatArray) -> FloatArray:
         """State among the unknowns."""
