@@ -42,7 +42,7 @@ def converter_claim(trained: Trained, extent: Extent, shares: xr.Dataset) -> Cla
     """Put 4-bit converters beside lossless ones."""
     measurements = [
         Measurement(
-            f"lossless, {'whole column of 128' if size == WHOLE else size} rows, {bits} bits a cell", "bit",
+            f"lossless: {'whole column of 128' if size == WHOLE else size} rows of {bits}-bit cells", "bit",
             reference=lossless_bits(size * (2**bits - 1)),
         )
         for size in (4, 8, 16, WHOLE)
@@ -52,8 +52,8 @@ def converter_claim(trained: Trained, extent: Extent, shares: xr.Dataset) -> Cla
     beyond = float(shares["share"].sel(level=slice(top + 1, None)).sum("level").mean())
     largest = int(shares["level"][(shares["share"] > 0).any("layer")].max())
     measurements += [
-        Measurement(f"{FRAGMENT} rows, 2 bits a cell: largest sum in trained layers (levels)", reference=largest),
-        Measurement(f"{FRAGMENT} rows, 2 bits a cell: sums beyond {top} levels", "%", reference=100.0 * beyond),
+        Measurement(f"{FRAGMENT} rows, 2-bit cells: largest sum in trained layers (levels)", reference=largest),
+        Measurement(f"{FRAGMENT} rows, 2-bit cells: sums beyond {top} levels", "%", reference=100.0 * beyond),
     ]
     network = trained.networks["polarized", FRAGMENT]
     ideal = evaluate(network, Polarized(fragment=FRAGMENT), trained.digits, extent.images)

@@ -91,3 +91,8 @@ QUICK = Extent(
     wired_part=(16, 4),
 )
 """Within a minute."""
+
+
+def rows_text(size: int) -> str:
+    """Name the size of fragments for people to read."""
+    return "whole column" if size == WHOLE else f"{size} rows"

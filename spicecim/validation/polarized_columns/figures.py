@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from spicecim.plotting import new_figure, styled
 from spicecim.plotting.style import COLORS, ENGINE_STYLE, label_axis, si_prefix
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES
-from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE
+from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
 
 _COLOR = dict(zip(ENCODINGS, COLORS, strict=False))
 _MARKER = dict(zip(ENCODINGS, "osd", strict=True))
@@ -118,7 +120,7 @@ def plot_input_cycles(cycles: xr.Dataset) -> Figure:
         for color, size in zip(COLORS, sizes, strict=False):
             axes.plot(
                 np.arange(bits + 1), share.sel(fragment=size)[: bits + 1], "o-", color=color, markersize=3,
-                label=_size(size),
+                label=rows_text(size),
             )  # fmt: skip
         axes.set(title=f"{bits}-bit inputs", xlabel="effective input cycles", ylim=(0, None))
         axes.set_xticks(np.arange(0, bits + 1, 2))
@@ -141,7 +143,7 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
     figure, grid = new_figure(2, 3, size=(7.0, 4.8), sharex="col", sharey="row")
     labels = {
         "sigma": ("log-normal scatter", 1.0),
-        "line_resistance": ("ohm a segment", 1.0),
+        "line_resistance": ("line resistance (Ω a segment)", 1.0),
         "stuck_share": ("stuck cells (%)", 100.0),
     }
     for place, (dimension, found) in enumerate(faults.items()):
@@ -157,14 +159,18 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
                 for row, quantity in enumerate(("accuracy", "product_error")):
                     values = 100.0 * of_size[quantity]
                     grid[row, place].errorbar(
-                        x, values.mean("run"), values.std("run", ddof=0), label=f"{TITLES[name]}, {_size(size)}", **look
+                        x,
+                        values.mean("run"),
+                        values.std("run", ddof=0),
+                        label=f"{TITLES[name]}, {rows_text(size)}",
+                        **look,
                     )
         grid[1, place].set_xlabel(label)
     grid[0, 0].set(ylabel="accuracy (%)", ylim=(0, 102))
     grid[1, 0].set_yscale("symlog", linthresh=1.0)
     grid[1, 0].set_ylim(0, None)
     grid[1, 0].set_ylabel("product error (%)")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    _legend_without_bars(figure, grid[0, 0], 3)
     return figure
 
 
@@ -174,7 +180,7 @@ def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
     figure, grid = new_figure(1, 3, size=(7.0, 2.9))
     cases = (
         (faults["sigma"].sel(sigma=0.1), "scatter of 0.1"),
-        (faults["line_resistance"].sel(line_resistance=1.0), "1 ohm a segment"),
+        (faults["line_resistance"].sel(line_resistance=1.0), "1 Ω a segment"),
         (faults["stuck_share"].sel(stuck_share=0.01), "1 % stuck cells"),
     )
     for axes, (found, title) in zip(grid[0], cases, strict=True):
@@ -187,11 +193,13 @@ def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
                 label=TITLES.get(str(series), "polarized for whole columns"),
             )  # fmt: skip
         axes.set_yscale("log")
-        axes.grid(which="minor", visible=False)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_xticks(range(len(sizes)), ["all" if size == WHOLE else str(size) for size in sizes])
         axes.set(title=title, xlabel="rows of a fragment")
     grid[0, 0].set_ylabel("product error (%)")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    _legend_without_bars(figure, grid[0, 0], 4)
     return figure
 
 
@@ -215,7 +223,7 @@ def plot_converters(shares: xr.Dataset, converters: xr.Dataset) -> Figure:
     for color, size in zip(COLORS, converters["fragment"].values, strict=False):
         of_size = converters.sel(series="polarized", fragment=size).isel(run=0)
         for axes, quantity in ((middle, "product_error"), (right, "accuracy")):
-            axes.plot(bits, 100.0 * of_size[quantity], "o-", color=color, markersize=3.5, label=_size(int(size)))
+            axes.plot(bits, 100.0 * of_size[quantity], "o-", color=color, markersize=3.5, label=rows_text(int(size)))
     middle.set(xlabel="bits of the converters", ylabel="product error (%)", ylim=(0, None))
     right.set(xlabel="bits of the converters", ylabel="accuracy (%)", ylim=(0, 102))
     for axes in (middle, right):
@@ -243,11 +251,14 @@ def plot_power(power: xr.Dataset) -> Figure:
         axes.set_xticks(at, [TITLES[name] for name in ENCODINGS])
         axes.set_title(str(weights))
         axes.grid(axis="x", visible=False)
+        axes.set_axisbelow(True)
     label_axis(grid[0, 0].yaxis, "average read power", "W")
     grid[0, 0].set_ylim(0, 1.1 * float(power["power"].max()))
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def _size(size: int) -> str:
-    return "whole column" if size == WHOLE else f"{size} rows"
+def _legend_without_bars(figure: Figure, axes: Axes, columns: int) -> None:
+    """Name the lines above all panels, without the bars of their spread."""
+    bars, names = axes.get_legend_handles_labels()
+    figure.legend([bar[0] for bar in bars], names, loc="outside upper center", ncols=columns)

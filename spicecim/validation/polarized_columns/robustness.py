@@ -10,7 +10,7 @@ import xarray as xr
 
 from spicecim.validation.claims import Claim, Measurement, Verdict
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, evaluate
-from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, Extent
+from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, Extent, rows_text
 from spicecim.validation.polarized_columns.networks import Trained
 from spicecim.validation.polarized_columns.sources import FORMS
 
@@ -109,16 +109,22 @@ def robustness_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) 
         drops = 100.0 * (ideal - found["accuracy"].mean("run"))
         for series in SERIES:
             for size in (FRAGMENT, WHOLE):
-                where = f"{title}, {_title(series)}, {'whole column' if size == WHOLE else f'{size} rows'}"
+                where = f"{title}, {_title(series)}, {rows_text(size)}"
                 place = {"series": series, "fragment": size}
                 measurements += [
                     Measurement(f"{where}: product error", "%", reference=float(errors.sel(place))),
                     Measurement(f"{where}: loss of accuracy", "%", reference=float(drops.sel(place))),
                 ]
         for series in ("polarized", SAME_WEIGHTS):
-            fine, whole = (float(errors.sel(series=series, fragment=size)) for size in (FRAGMENT, WHOLE))
-            finer.append(fine < whole)
-            report.append(f"{title}, {_title(series)}: {fine:.2g} % against {whole:.2g} %")
+            fine, whole = (
+                [float(values.sel(series=series, fragment=size)) for values in (errors, drops)]
+                for size in (FRAGMENT, WHOLE)
+            )
+            finer += [of_fine < of_whole for of_fine, of_whole in zip(fine, whole, strict=True)]
+            report.append(
+                f"{title}, {_title(series)}: product error {fine[0]:.2g} % against {whole[0]:.2g} %, loss of accuracy "
+                f"{fine[1]:.1f} against {whole[1]:.1f} points"
+            )
     verdict: Verdict = "holds" if all(finer) else "holds in part" if any(finer) else "does not hold"
     runs = int(scatter["accuracy"].sel(sigma=0.1).notnull().sum("run").max())
     return Claim(
@@ -130,7 +136,7 @@ def robustness_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) 
         "Mohm; networks trained for the size of the fragments, and one for whole columns that is read by all",
         tuple(measurements),
         verdict,
-        f"product error of fragments of {FRAGMENT} against whole columns: {'; '.join(report)}",
+        f"fragments of {FRAGMENT} against whole columns: {'; '.join(report)}",
     )
 
 
@@ -158,7 +164,8 @@ def encodings_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) -
         tuple(measurements),
         verdict,
         "; ".join(f"smaller error than {TITLES[name]}: {'yes' if yes else 'no'}" for name, yes in better.items())
-        + ". An offset adds 128 levels to every weight, and what those conduct scatters and drops too",
+        + ". An offset adds 128 to every weight, and the cells that hold it scatter and drop voltage too; nothing is "
+        "compensated",
     )
 
 
