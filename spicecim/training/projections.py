@@ -68,8 +68,8 @@ class WeightSet:
             raise InputError("keep_fragments: cannot be combined with keep_columns")
         for field in ("keep_columns", "keep_fragments"):
             keep = getattr(self, field)
-            if keep is not None and keep < 1:
-                raise InputError(f"{field}: must be at least 1 (given: {keep})")
+            if keep is not None and (not isinstance(keep, int | np.integer) or keep < 1):
+                raise InputError(f"{field}: must be an integer of at least 1 (given: {keep!r})")
 
 
 def project(weights: ArrayLike, target: WeightSet) -> FloatArray:

@@ -35,7 +35,8 @@ class Restrictions:
     levels
         Largest magnitude of a weight in units of its layer's scale.
     structure
-        What is pruned: whole columns, which leaves the last layer as it is, or fragments.
+        What is pruned: fragments, or whole columns. A column of the last layer is a class of digits, so that this layer
+        is left as it is where whole columns would go, also where a fragment is one.
     keep
         Share of the columns or fragments of each layer that stays, above 0 and up to 1.
     policy
@@ -134,7 +135,7 @@ def _next_stage(name: str, targets: tuple[WeightSet, ...], before: Stage, digits
 
 def _pruned(target: WeightSet, shape: tuple[int, ...], wanted: Restrictions, last: bool) -> WeightSet:
     rows, columns = shape
-    if wanted.structure == "fragments":
-        count = columns * (fragments(rows, wanted.fragment_size)[-1] + 1)
-        return replace(target, keep_fragments=math.ceil(wanted.keep * count))
+    per_column = fragments(rows, wanted.fragment_size)[-1] + 1
+    if wanted.structure == "fragments" and per_column > 1:
+        return replace(target, keep_fragments=math.ceil(wanted.keep * columns * per_column))
     return target if last else replace(target, keep_columns=math.ceil(wanted.keep * columns))

@@ -143,7 +143,8 @@ def test_violations_are_counted():
         ({"levels": 0, "scale": 1.0}, r"levels: must be an integer from 1 to 4095 \(given: 0\)"),
         ({"levels": 255}, "scale: levels and scale go together"),
         ({"levels": 255, "scale": -1.0}, r"scale: must be a finite number above 0 \(given: -1.0\)"),
-        ({"keep_columns": 0}, r"keep_columns: must be at least 1 \(given: 0\)"),
+        ({"keep_columns": 0}, r"keep_columns: must be an integer of at least 1 \(given: 0\)"),
+        ({"keep_fragments": 2.5}, r"keep_fragments: must be an integer of at least 1 \(given: 2.5\)"),
         ({"keep_columns": 1, "keep_fragments": 1}, "keep_fragments: cannot be combined with keep_columns"),
     ],
 )

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
@@ -151,20 +150,14 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
         x = factor * found[dimension].values
         for name in ENCODINGS:
             for size, line in ((FRAGMENT, "-"), (WHOLE, "--")):
-                of_size = found.sel(series=name, fragment=size)
+                of_size, title = found.sel(series=name, fragment=size), f"{TITLES[name]}, {rows_text(size)}"
                 look: dict[str, Any] = {
                     "color": _COLOR[name], "marker": _MARKER[name], "linestyle": line, "markersize": 3.5,
                     "fillstyle": "full" if size == FRAGMENT else "none", "elinewidth": 0.8, "capsize": 2,
                 }  # fmt: skip
                 for row, quantity in enumerate(("accuracy", "product_error")):
                     values = 100.0 * of_size[quantity]
-                    grid[row, place].errorbar(
-                        x,
-                        values.mean("run"),
-                        values.std("run", ddof=0),
-                        label=f"{TITLES[name]}, {rows_text(size)}",
-                        **look,
-                    )
+                    grid[row, place].errorbar(x, values.mean("run"), values.std("run", ddof=0), label=title, **look)
         grid[1, place].set_xlabel(label)
     grid[0, 0].set(ylabel="accuracy (%)", ylim=(0, 102))
     grid[1, 0].set_yscale("symlog", linthresh=1.0)
@@ -258,7 +251,7 @@ def plot_power(power: xr.Dataset) -> Figure:
     return figure
 
 
-def _legend_without_bars(figure: Figure, axes: Axes, columns: int) -> None:
+def _legend_without_bars(figure: Figure, axes: Any, columns: int) -> None:
     """Name the lines above all panels, without the bars of their spread."""
     bars, names = axes.get_legend_handles_labels()
     figure.legend([bar[0] for bar in bars], names, loc="outside upper center", ncols=columns)
