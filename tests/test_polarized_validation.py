@@ -222,7 +222,7 @@ def test_faults_disturb_from_nothing_on(data):
         assert not error.isel({name: 0}).any()
         assert np.all(error.diff(name) > 0)
     drawn = shown["accuracy_by_sigma"].sel(sigma=0.1).notnull().sum("run_by_sigma")
-    assert np.all(drawn == 10)
+    assert np.all(drawn == 5)
 
 
 def test_what_is_robust_is_said_with_its_numbers(claims):

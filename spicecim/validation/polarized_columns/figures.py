@@ -54,7 +54,10 @@ def plot_polarization(data: xr.Dataset) -> Figure:
 
 @styled
 def plot_residuals(residuals: xr.Dataset) -> Figure:
-    """Plot primal and dual residuals (stage, iteration, layer) of ADMM, over all layers."""
+    """Plot primal and dual residuals (stage, iteration, layer) of ADMM, over all layers.
+
+    A residual of 0, which is one where no level changes any more, is below the axis and left out.
+    """
     stages = [str(stage) for stage in residuals["stage"].values]
     figure, grid = new_figure(1, len(stages), size=(7.0, 2.8), sharey=True)
     lines = (
@@ -65,7 +68,15 @@ def plot_residuals(residuals: xr.Dataset) -> Figure:
         for index, (name, title, marker) in enumerate(lines):
             norm = np.linalg.norm(residuals[name].sel(stage=stage).values, axis=1)
             iterations = np.arange(1, norm.size + 1)
-            axes.semilogy(iterations, norm, marker, color=COLORS[index], linestyle="-", markersize=3, label=title)
+            axes.semilogy(
+                iterations,
+                np.where(norm > 0, norm, np.nan),
+                marker,
+                color=COLORS[index],
+                linestyle="-",
+                markersize=3,
+                label=title,
+            )
         axes.set(title=f"towards {stage}", xlabel="iteration", xlim=(0, norm.size + 1))
         axes.grid(which="minor", visible=False)
     grid[0, 0].set_ylabel("residual over all layers")
@@ -123,7 +134,7 @@ def plot_input_cycles(cycles: xr.Dataset) -> Figure:
             )  # fmt: skip
         axes.set(title=f"{bits}-bit inputs", xlabel="effective input cycles", ylim=(0, None))
         axes.set_xticks(np.arange(0, bits + 1, 2))
-    grid[0, 0].set_ylabel("share of fragments and vectors (%)")
+    grid[0, 0].set_ylabel("share of rows and vectors (%)")
     axes = grid[0, 2]
     for color, bits in zip(COLORS, cycles["input_bits"].values, strict=False):
         speed = float(bits) / cycles["mean_cycles"].sel(input_bits=bits).mean("layer")
