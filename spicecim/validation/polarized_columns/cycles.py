@@ -91,8 +91,8 @@ def cycles_claim(cycles: xr.Dataset) -> Claim:
         "Fine fragments let leading zero bits of the inputs be skipped, so that a fragment needs fewer input cycles",
         FORMS,
         "leading zero bits that all inputs of a fragment share, for the activations of the polarized network on test "
-        "images; the largest activation of the training images is the largest input; mean over rows and vectors; speed-up "
-        "is the input bits over the mean effective cycles",
+        "images; the largest activation of the training images is the largest input; mean over rows and vectors; "
+        "speed-up is the input bits over the mean effective cycles",
         tuple(measurements),
         _verdict(min(gain.values())),
         "the activations fill their range, so that few fragments share leading zeros; "
