@@ -259,6 +259,25 @@ def test_vectors_are_drawn_as_they_are(rng):
     assert np.array_equal(evenly_drawn(inputs, 100), inputs)
 
 
+def test_without_pytorch_the_extra_is_named(tmp_path):
+    code = (
+        "import sys\n"
+        "class NoTorch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] == 'torch': raise ImportError('not there')\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
+        "from spicecim import validate_polarized_columns\n"
+        f"sys.argv = ['spicecim', 'validate', 'polarized-columns', '-o', {str(tmp_path)!r}]\n"
+        "from spicecim.cli import main\n"
+        "main()"
+    )
+    (tmp_path / "claims.json").write_text('{"artifacts": ["claims.json"]}')
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert "spicecim[training]" in run.stderr
+    assert (tmp_path / "claims.json").exists()
+
+
 def test_a_folder_that_is_none_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"folder: must be an existing folder .*missing"):
         validate_polarized_columns(tmp_path / "missing", quick=True)

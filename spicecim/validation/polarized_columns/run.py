@@ -63,8 +63,8 @@ def validate_polarized_columns(
         progress(name, 0.0)
         return lambda fraction: progress(name, fraction)
 
-    report = ValidationReport(target)
     trained = train_networks(extent, step("training"))
+    report = ValidationReport(target)
     report.add_claim(resources_claim(trained))
     report.add_claim(sign_claim(trained))
     report.add_claim(accuracy_claim(trained))
