@@ -91,9 +91,8 @@ def plot_bit_currents(data: xr.Dataset) -> Figure:
     figure, grid = new_figure(slices, 1, size=(7.0, 1.25 + 1.45 * slices), sharex=True, sharey=True)
     factor, prefix = si_prefix(float(abs(data["current"]).max()))
     period = float(data["time"][-1]) / reads
-    cell_bits = int(data.attrs["cell_bits"])
+    cell_bits, highest = int(data.attrs["cell_bits"]), int(data["code"].max())
     for column, axes in enumerate(grid[:, 0]):
-        highest = int(data["code"].sel(column=column).max())
         for read in range(reads):
             ends = [read * period, (read + 1) * period]
             limits = data["threshold"].isel(read=read)[: highest + 1] / factor
@@ -106,7 +105,7 @@ def plot_bit_currents(data: xr.Dataset) -> Figure:
         for engine in data["engine"].values:
             current = data["current"].sel(engine=engine).isel(column=column)
             axes.plot(data["time"], current / factor, label=engine, **ENGINE_STYLE[str(engine)])
-        axes.set_ylabel(f"bits {column * cell_bits} to {(column + 1) * cell_bits - 1}")
+        axes.set_ylabel(f"magnitude\nbits {column * cell_bits} to {(column + 1) * cell_bits - 1}")
         axes.grid(False)
     grid[0, 0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.12), ncols=3)
     grid[0, 0].set_title("codes in green", loc="left", fontsize=8, color=COLORS[2], y=1.12)
@@ -116,7 +115,7 @@ def plot_bit_currents(data: xr.Dataset) -> Figure:
         (np.arange(reads) + 0.5) * period, [f"bit {reads - 1 - read}" for read in range(reads)], minor=False
     )
     axes.set_xlabel(f"bit of the inputs, {1e9 * period:.0f} ns each")
-    figure.supylabel(f"column current ({prefix}A), by bits of the magnitudes", fontsize=9)
+    figure.supylabel(f"column current ({prefix}A)", fontsize=9)
     return figure
 
 
