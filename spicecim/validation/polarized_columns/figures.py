@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from spicecim.plotting import new_figure, styled
 from spicecim.plotting.style import COLORS, ENGINE_STYLE, label_axis, si_prefix
@@ -179,29 +178,31 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
 
 @styled
 def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
-    """Plot the product error against the size of fragments, for one value of each fault."""
-    figure, grid = new_figure(1, 3, size=(7.0, 2.9))
+    """Plot accuracy and product error against the size of fragments, for one value of each fault."""
+    figure, grid = new_figure(2, 3, size=(7.0, 4.8), sharex=True, sharey="row")
     cases = (
         (faults["sigma"].sel(sigma=0.1), "scatter of 0.1"),
         (faults["line_resistance"].sel(line_resistance=1.0), "1 Ω a segment"),
         (faults["stuck_share"].sel(stuck_share=0.01), "1 % stuck cells"),
     )
-    for axes, (found, title) in zip(grid[0], cases, strict=True):
+    for place, (found, title) in enumerate(cases):
         sizes = [int(size) for size in found["fragment"].values]
         for number, series in enumerate(found["series"].values):
-            values = 100.0 * found["product_error"].sel(series=series)
-            axes.errorbar(
-                range(len(sizes)), values.mean("run"), values.std("run", ddof=0), color=COLORS[number],
-                marker="osdv"[number], markersize=3.5, elinewidth=0.8, capsize=2,
-                label=TITLES.get(str(series), "polarized for whole columns"),
-            )  # fmt: skip
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.set_xticks(range(len(sizes)), ["all" if size == WHOLE else str(size) for size in sizes])
-        axes.set(title=title, xlabel="rows of a fragment")
-    grid[0, 0].set_ylabel("product error (%)")
+            look: dict[str, Any] = {
+                "color": COLORS[number], "marker": "osdv"[number], "markersize": 3.5, "elinewidth": 0.8, "capsize": 2,
+                "label": TITLES.get(str(series), "polarized for whole columns"),
+            }  # fmt: skip
+            for row, quantity in enumerate(("accuracy", "product_error")):
+                values = 100.0 * found[quantity].sel(series=series)
+                grid[row, place].errorbar(range(len(sizes)), values.mean("run"), values.std("run", ddof=0), **look)
+        grid[0, place].set_title(title)
+        grid[1, place].set_xlabel("rows of a fragment")
+        grid[1, place].set_xticks(range(len(sizes)), ["all" if size == WHOLE else str(size) for size in sizes])
+    grid[0, 0].set(ylabel="accuracy (%)", ylim=(0, 102))
+    grid[1, 0].set(ylabel="product error (%)", yscale="log")
+    grid[1, 0].yaxis.set_major_formatter("{x:g}")
+    for axes in grid[1]:
+        axes.grid(which="minor", visible=False)
     _legend_without_bars(figure, grid[0, 0], 4)
     return figure
 
