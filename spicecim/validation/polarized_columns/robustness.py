@@ -92,6 +92,7 @@ def _sweep(
     return xr.Dataset(
         dict(zip(("accuracy", "product_error", "clipped"), ((dims, part) for part in found), strict=True)),
         coords={"series": list(SERIES), "fragment": list(extent.fragments), dimension: list(values)},
+        attrs={"images": extent.images},
     )
 
 
@@ -132,12 +133,13 @@ def robustness_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) 
         "to 1.80 % at a log-normal variation of 0.1, 50 runs)",
         FORMS,
         f"root mean square error of the products of a layer over their root mean square, mean over layers and {runs} "
-        "runs; loss of accuracy against ideal cells on the same images; lossless converters; cells of 16.6 kohm to 0.5 "
-        "Mohm; networks trained for the size of the fragments, and one for whole columns that is read by all",
+        f"runs; loss of accuracy against ideal cells on the same {scatter.attrs['images']} images; lossless "
+        "converters; cells of 16.6 kohm to 0.5 Mohm; a network of the first seed for each size of fragments, and that for whole "
+        "columns read with every size (same weights)",
         tuple(measurements),
         verdict,
         f"fragments of {FRAGMENT} against whole columns: {'; '.join(report)}. In a column of one sign "
-        "nothing cancels, so that an error is a smaller share of its larger products and costs more accuracy",
+        "nothing cancels, so that an error is a smaller share of its larger products",
     )
 
 
