@@ -134,8 +134,8 @@ def robustness_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) 
         FORMS,
         f"root mean square error of the products of a layer over their root mean square, mean over layers and {runs} "
         f"runs; loss of accuracy against ideal cells on the same {scatter.attrs['images']} images; lossless "
-        "converters; cells of 16.6 kohm to 0.5 Mohm; a network of the first seed for each size of fragments, and that for whole "
-        "columns read with every size (same weights)",
+        "converters; cells of 16.6 kohm to 0.5 Mohm; a network of the first seed for each size of fragments, and that "
+        "for whole columns read with every size (same weights)",
         tuple(measurements),
         verdict,
         f"fragments of {FRAGMENT} against whole columns: {'; '.join(report)}. In a column of one sign "
