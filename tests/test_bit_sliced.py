@@ -115,6 +115,14 @@ def test_a_converter_clips_and_counts():
     assert conversion.squares == np.square(np.arange(1, 10)).sum()
 
 
+def test_codes_step_at_the_thresholds():
+    fitted = Converter(bits=3, range=14).for_sums(24)
+    limits = fitted.thresholds
+    assert limits.shape == (7,)
+    assert np.array_equal(fitted.codes(limits - 1e-9), np.arange(7))
+    assert np.array_equal(fitted.codes(limits + 1e-9), np.arange(1, 8))
+
+
 def test_a_converter_over_the_whole_range_rounds():
     conversion = Converter(bits=4).for_sums(24).convert(np.arange(25.0))
     assert conversion.clipped == 0

@@ -36,8 +36,9 @@ def bench_file(tmp_path):
 def test_help_names_every_command():
     result = spicecim("--help")
     assert result.returncode == 0
-    for command in ("doctor", "models", "schema", "netlist", "run", "hysteresis", "demo"):
+    for command in ("doctor", "models", "schema", "netlist", "run", "hysteresis", "demo", "validate"):
         assert command in result.stdout
+    assert "polarized-columns" in spicecim("validate", "--help").stdout
 
 
 def test_help_loads_no_heavy_package():

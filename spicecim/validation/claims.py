@@ -36,6 +36,8 @@ class Measurement:
         value = self.ngspice if engine == "ngspice" else self.reference
         if value is None:
             return ""
+        if isinstance(value, int) and self.unit == "":
+            return str(value)
         if self.unit in ("", "%"):
             return f"{value:.4g}{' %' if self.unit else ''}"
         return format_quantity(value, self.unit)

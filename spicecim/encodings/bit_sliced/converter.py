@@ -50,6 +50,11 @@ class FittedConverter(NamedTuple):
         """The highest code."""
         return (1 << self.bits) - 1
 
+    @property
+    def thresholds(self) -> FloatArray:
+        """Sums of levels above which the next code is given (code,)."""
+        return np.asarray(self.step * (np.arange(self.highest) + 0.5 + _SHIFT))
+
     def is_lossless(self, largest: int) -> bool:
         """Whether every whole number of levels from 0 to `largest` comes back unchanged."""
         return self.step == 1.0 and largest <= self.highest

@@ -136,7 +136,8 @@ def read_layers(
     claim = Claim(
         "With ideal wires every code is that of the integer sum of levels, in ngspice and in the core",
         HERE,
-        f"all fragments of {FRAGMENT} rows of all trained layers, ohmic cells, {extent.vectors} random test "
+        f"all fragments of {FRAGMENT} rows of all trained layers, ohmic cells on crossbars of "
+        f"{extent.crossbar_rows} rows, {extent.vectors} random test "
         f"activations a layer; and weights and inputs that are zero, full scale, alternating or a single one, each "
         "against each, with ohmic cells and with yakopcic's (Oblea)",
         tuple(measurements),

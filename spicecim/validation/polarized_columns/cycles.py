@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.bit_sliced import input_cycles
+from spicecim.encodings.bit_sliced import effective_cycles
 from spicecim.training.quantise import integer_network
-from spicecim.validation.claims import Claim, Measurement
-from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE
+from spicecim.validation.claims import Claim, Measurement, Verdict
+from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
 from spicecim.validation.polarized_columns.networks import Trained
 from spicecim.validation.polarized_columns.sources import FORMS
 
@@ -19,30 +19,41 @@ _BITS = (8, 16)
 def measure_cycles(trained: Trained, images: int) -> xr.Dataset:
     """Count the effective cycles of all layers for the first test images.
 
+    Every row counts with the cycles of the fragment that it is in, so that a short last fragment weighs less.
+
     Returns
     -------
     xarray.Dataset
-        ``share`` (input_bits, layer, fragment, cycles) of fragments and vectors; ``mean_cycles`` and ``speed_up``
-        (input_bits, layer, fragment), as of `input_cycles`; ``reads`` (input_bits, layer, fragment), mean reads one
-        after the other for a vector in a column of fragments.
+        ``share`` (input_bits, layer, fragment, cycles) of rows and vectors; ``mean_cycles`` (input_bits, layer,
+        fragment); ``reads`` (input_bits, layer, fragment), mean number of reads for a vector if all fragments of a
+        column are read one after the other.
     """
     quantised = trained.stages[FRAGMENT][2]
     scales = [target.scale for target in quantised.targets if target.scale is not None]
-    found = []
-    for bits in _BITS:
-        network = integer_network(
-            quantised.network, trained.digits.train_images, quantised.targets[0].levels or 0, scales, bits
-        )
-        layers = []
-        for inputs in network.inputs(trained.digits.test_images[:images]):
-            cycles = input_cycles(inputs, _SIZES, bits)
-            in_column = [-(-min(inputs.shape[1], WHOLE) // size) for size in _SIZES]
-            layers.append(cycles.assign(reads=cycles["mean_cycles"] * xr.DataArray(in_column, dims="fragment")))
-        of_bits = xr.concat(layers, dim="layer")
-        found.append(of_bits.reindex(cycles=np.arange(max(_BITS) + 1), fill_value=0.0))
-    return xr.concat(found, dim="input_bits").assign_coords(
-        input_bits=list(_BITS), layer=np.arange(len(trained.networks["polarized", FRAGMENT].weights))
-    )
+    levels = quantised.targets[0].levels or 0
+    layers = len(scales)
+    share = np.zeros((len(_BITS), layers, len(_SIZES), max(_BITS) + 1))
+    reads = np.zeros(share.shape[:-1])
+    for number, bits in enumerate(_BITS):
+        network = integer_network(quantised.network, trained.digits.train_images, levels, scales, bits)
+        for layer, inputs in enumerate(network.inputs(trained.digits.test_images[:images])):
+            for place, size in enumerate(_SIZES):
+                cycles = effective_cycles(inputs, size)
+                of_rows = cycles[:, np.arange(inputs.shape[1]) // size]
+                share[number, layer, place] = np.bincount(of_rows.ravel(), minlength=share.shape[-1]) / of_rows.size
+                reads[number, layer, place] = cycles.sum(axis=1).mean()
+    dims = ("input_bits", "layer", "fragment")
+    return xr.Dataset(
+        {
+            "share": ((*dims, "cycles"), share, {"long_name": "share of rows and vectors"}),
+            "mean_cycles": (dims, share @ np.arange(share.shape[-1]), {"long_name": "mean effective input cycles"}),
+            "reads": (dims, reads, {"long_name": "mean reads for a vector"}),
+        },
+        coords={
+            "input_bits": list(_BITS), "layer": np.arange(layers), "fragment": list(_SIZES),
+            "cycles": np.arange(share.shape[-1]),
+        },
+    )  # fmt: skip
 
 
 def cycles_claim(cycles: xr.Dataset) -> Claim:
@@ -54,7 +65,7 @@ def cycles_claim(cycles: xr.Dataset) -> Claim:
                 place = cycles.sel(input_bits=bits, layer=layer, fragment=size)
                 measurements.append(
                     Measurement(
-                        f"{bits}-bit inputs, layer {layer}, fragments of {_rows(size)}: mean effective cycles",
+                        f"{bits}-bit inputs, layer {layer}, {rows_text(size)}: mean effective cycles",
                         reference=float(place["mean_cycles"]),
                     )
                 )
@@ -67,7 +78,7 @@ def cycles_claim(cycles: xr.Dataset) -> Claim:
     reads = cycles["reads"].sel(input_bits=8).sum("layer")
     more = float(reads.sel(fragment=FRAGMENT) / reads.sel(fragment=WHOLE))
     measurements += [
-        Measurement(f"{bits}-bit inputs, mean over layers: speed-up of fragments of {_rows(size)}", reference=value)
+        Measurement(f"{bits}-bit inputs, mean over layers: speed-up, {rows_text(size)}", reference=value)
         for (bits, size), value in speed.items()
     ]
     measurements.append(
@@ -80,10 +91,11 @@ def cycles_claim(cycles: xr.Dataset) -> Claim:
         "Fine fragments let leading zero bits of the inputs be skipped, so that a fragment needs fewer input cycles",
         FORMS,
         "leading zero bits that all inputs of a fragment share, for the activations of the polarized network on test "
-        "images; the largest activation of the training images is the largest input; speed-up is the input bits over "
-        "the mean effective cycles of a fragment",
+        "images; the largest activation of the training images is the largest input; mean over rows and vectors; "
+        "speed-up is the input bits over the mean effective cycles",
         tuple(measurements),
-        "holds" if min(gain.values()) > 1.0 else "does not hold",
+        _verdict(min(gain.values())),
+        "the activations fill their range, so that few fragments share leading zeros; "
         f"against whole columns, fragments of {FRAGMENT} need {gain[8]:.2f} times fewer cycles with 8-bit inputs and "
         f"{gain[16]:.2f} times with 16-bit inputs. Where the fragments of a column share its converter and are read "
         f"one after the other, as here, a vector takes {more:.1f} times as many reads as with whole columns all the "
@@ -91,5 +103,6 @@ def cycles_claim(cycles: xr.Dataset) -> Claim:
     )
 
 
-def _rows(size: int) -> str:
-    return "the whole column" if size == WHOLE else f"{size} rows"
+def _verdict(gain: float) -> Verdict:
+    """A speed-up of a tenth at least is one; less is there, but decides nothing."""
+    return "holds" if gain >= 1.1 else "holds in part" if gain > 1.0 else "does not hold"

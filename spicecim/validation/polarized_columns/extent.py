@@ -80,14 +80,19 @@ QUICK = Extent(
     accuracy_kinds=("perceptron",),
     seeds=2,
     fragments=(8, WHOLE),
-    images=200,
+    images=150,
     sigmas=(0.0, 0.1, 0.2),
-    runs=(1, 10, 5),
+    runs=(1, 5, 3),
     line_resistances=(0.0, 1.0, 5.0),
     stuck_shares=(0.0, 0.01),
-    stuck_runs=5,
+    stuck_runs=3,
     crossbar_rows=FRAGMENT,
     vectors=1,
     wired_part=(16, 4),
 )
 """Within a minute."""
+
+
+def rows_text(size: int) -> str:
+    """Name the size of fragments for people to read."""
+    return "whole column" if size == WHOLE else f"{size} rows"

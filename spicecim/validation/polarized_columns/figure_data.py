@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.bit_sliced import Polarized
+from spicecim.encodings.bit_sliced import Layer, Polarized
+from spicecim.encodings.bit_sliced.bit_slices import bit_planes
 from spicecim.encodings.layout import sum_fragments
 from spicecim.engines import simulate
+from spicecim.validation.polarized_columns.crossbars import evenly_drawn
 from spicecim.validation.polarized_columns.extent import FRAGMENT
 from spicecim.validation.polarized_columns.networks import Trained
+
+_VECTORS = 50
 
 
 def polarization_data(trained: Trained) -> xr.Dataset:
@@ -36,29 +40,32 @@ def residual_data(trained: Trained) -> xr.Dataset:
 def bit_currents(trained: Trained) -> xr.Dataset:
     """Read one fragment of a trained layer with one vector in both engines.
 
-    The fragment and vector, of a few test images, are those with the largest product.
+    The fragment and vector, of a few test images, are those whose sums of levels change most from bit to bit, in the
+    column where they change least.
 
     Returns
     -------
     xarray.Dataset
         ``current`` (engine, time, column) in ampere; ``code`` (read, column) from ngspice; ``threshold``
-        (read, code), the current (A) above which the converter gives the next code, with what the ones conduct at
+        (read, limit), the current (A) above which the converter gives the next code, with what the ones conduct at
         level 0.
     """
     network = trained.networks["polarized", FRAGMENT]
     layer = int(np.argmax([weights.size for weights in network.weights]))
     weights, inputs = network.weights[layer], network.inputs(trained.digits.test_images[:20])[layer]
-    products = sum_fragments(inputs[:, :, None] * weights, FRAGMENT)
-    vector, fragment, output = np.unravel_index(abs(products).argmax(), products.shape)
+    few = evenly_drawn(inputs, _VECTORS)
+    whole = Polarized(columns=weights.shape[1] * Polarized().slices)
+    (sums,) = Layer(whole, weights).sums(few)
+    spread = sums.reshape(len(few), -1, whole.input_bits, weights.shape[1], whole.slices).std(axis=2).min(axis=-1)
+    vector, fragment, output = np.unravel_index(spread.argmax(), spread.shape)
     lines = slice(int(fragment) * FRAGMENT, (int(fragment) + 1) * FRAGMENT)
     scheme = Polarized(rows=FRAGMENT)
-    encoded = scheme.encode(weights[lines, [int(output)]].reshape(-1, 1), inputs[[int(vector)], lines])
+    encoded = scheme.encode(weights[lines, [int(output)]].reshape(-1, 1), few[[int(vector)], lines])
     spice = simulate(encoded.testbenches[0], "ngspice")
     core = simulate(encoded.testbenches[0], "reference", time=spice["time"].values)
-    levels, converter = scheme.levels(), scheme.fitted_converter()
-    of_reads = encoded.inputs[0][:, None] >> np.arange(scheme.input_bits - 1, -1, -1) & 1
-    background = levels.lowest * of_reads.sum(axis=0)
-    thresholds = levels.step * converter.step * (np.arange(converter.highest) + 0.5)
+    levels = scheme.levels()
+    ones = bit_planes(encoded.inputs, scheme.input_bits)[0].sum(axis=0)
+    thresholds = levels.lowest * ones[:, None] + levels.step * scheme.fitted_converter().thresholds
     return xr.Dataset(
         {
             "current": (
@@ -67,7 +74,7 @@ def bit_currents(trained: Trained) -> xr.Dataset:
                 {"units": "A"},
             ),
             "code": (("read", "column"), encoded.codes([spice])[0]),
-            "threshold": (("read", "limit"), scheme.pulse.voltage * (background[:, None] + thresholds), {"units": "A"}),
+            "threshold": (("read", "limit"), scheme.pulse.voltage * thresholds, {"units": "A"}),
         },
         coords={"engine": ["ngspice", "reference"], "time": spice["time"].values},
         attrs={"cell_bits": scheme.cell_bits, "layer": layer, "fragment": int(fragment), "output": int(output)},

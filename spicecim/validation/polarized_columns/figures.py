@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from spicecim.plotting import new_figure, styled
 from spicecim.plotting.style import COLORS, ENGINE_STYLE, label_axis, si_prefix
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES
-from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE
+from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
 
 _COLOR = dict(zip(ENCODINGS, COLORS, strict=False))
 _MARKER = dict(zip(ENCODINGS, "osd", strict=True))
@@ -53,7 +53,10 @@ def plot_polarization(data: xr.Dataset) -> Figure:
 
 @styled
 def plot_residuals(residuals: xr.Dataset) -> Figure:
-    """Plot primal and dual residuals (stage, iteration, layer) of ADMM, over all layers."""
+    """Plot primal and dual residuals (stage, iteration, layer) of ADMM, over all layers.
+
+    A residual of 0, which is one where no level changes any more, is below the axis and left out.
+    """
     stages = [str(stage) for stage in residuals["stage"].values]
     figure, grid = new_figure(1, len(stages), size=(7.0, 2.8), sharey=True)
     lines = (
@@ -64,7 +67,15 @@ def plot_residuals(residuals: xr.Dataset) -> Figure:
         for index, (name, title, marker) in enumerate(lines):
             norm = np.linalg.norm(residuals[name].sel(stage=stage).values, axis=1)
             iterations = np.arange(1, norm.size + 1)
-            axes.semilogy(iterations, norm, marker, color=COLORS[index], linestyle="-", markersize=3, label=title)
+            axes.semilogy(
+                iterations,
+                np.where(norm > 0, norm, np.nan),
+                marker,
+                color=COLORS[index],
+                linestyle="-",
+                markersize=3,
+                label=title,
+            )
         axes.set(title=f"towards {stage}", xlabel="iteration", xlim=(0, norm.size + 1))
         axes.grid(which="minor", visible=False)
     grid[0, 0].set_ylabel("residual over all layers")
@@ -79,9 +90,8 @@ def plot_bit_currents(data: xr.Dataset) -> Figure:
     figure, grid = new_figure(slices, 1, size=(7.0, 1.25 + 1.45 * slices), sharex=True, sharey=True)
     factor, prefix = si_prefix(float(abs(data["current"]).max()))
     period = float(data["time"][-1]) / reads
-    cell_bits = int(data.attrs["cell_bits"])
+    cell_bits, highest = int(data.attrs["cell_bits"]), int(data["code"].max())
     for column, axes in enumerate(grid[:, 0]):
-        highest = int(data["code"].sel(column=column).max())
         for read in range(reads):
             ends = [read * period, (read + 1) * period]
             limits = data["threshold"].isel(read=read)[: highest + 1] / factor
@@ -94,7 +104,7 @@ def plot_bit_currents(data: xr.Dataset) -> Figure:
         for engine in data["engine"].values:
             current = data["current"].sel(engine=engine).isel(column=column)
             axes.plot(data["time"], current / factor, label=engine, **ENGINE_STYLE[str(engine)])
-        axes.set_ylabel(f"bits {column * cell_bits} to {(column + 1) * cell_bits - 1}")
+        axes.set_ylabel(f"magnitude\nbits {column * cell_bits} to {(column + 1) * cell_bits - 1}")
         axes.grid(False)
     grid[0, 0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.12), ncols=3)
     grid[0, 0].set_title("codes in green", loc="left", fontsize=8, color=COLORS[2], y=1.12)
@@ -104,7 +114,7 @@ def plot_bit_currents(data: xr.Dataset) -> Figure:
         (np.arange(reads) + 0.5) * period, [f"bit {reads - 1 - read}" for read in range(reads)], minor=False
     )
     axes.set_xlabel(f"bit of the inputs, {1e9 * period:.0f} ns each")
-    figure.supylabel(f"column current ({prefix}A), by bits of the magnitudes", fontsize=9)
+    figure.supylabel(f"column current ({prefix}A)", fontsize=9)
     return figure
 
 
@@ -118,11 +128,11 @@ def plot_input_cycles(cycles: xr.Dataset) -> Figure:
         for color, size in zip(COLORS, sizes, strict=False):
             axes.plot(
                 np.arange(bits + 1), share.sel(fragment=size)[: bits + 1], "o-", color=color, markersize=3,
-                label=_size(size),
+                label=rows_text(size),
             )  # fmt: skip
         axes.set(title=f"{bits}-bit inputs", xlabel="effective input cycles", ylim=(0, None))
         axes.set_xticks(np.arange(0, bits + 1, 2))
-    grid[0, 0].set_ylabel("share of fragments and vectors (%)")
+    grid[0, 0].set_ylabel("share of rows and vectors (%)")
     axes = grid[0, 2]
     for color, bits in zip(COLORS, cycles["input_bits"].values, strict=False):
         speed = float(bits) / cycles["mean_cycles"].sel(input_bits=bits).mean("layer")
@@ -141,7 +151,7 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
     figure, grid = new_figure(2, 3, size=(7.0, 4.8), sharex="col", sharey="row")
     labels = {
         "sigma": ("log-normal scatter", 1.0),
-        "line_resistance": ("ohm a segment", 1.0),
+        "line_resistance": ("line resistance (Ω a segment)", 1.0),
         "stuck_share": ("stuck cells (%)", 100.0),
     }
     for place, (dimension, found) in enumerate(faults.items()):
@@ -149,49 +159,51 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
         x = factor * found[dimension].values
         for name in ENCODINGS:
             for size, line in ((FRAGMENT, "-"), (WHOLE, "--")):
-                of_size = found.sel(series=name, fragment=size)
+                of_size, title = found.sel(series=name, fragment=size), f"{TITLES[name]}, {rows_text(size)}"
                 look: dict[str, Any] = {
                     "color": _COLOR[name], "marker": _MARKER[name], "linestyle": line, "markersize": 3.5,
                     "fillstyle": "full" if size == FRAGMENT else "none", "elinewidth": 0.8, "capsize": 2,
                 }  # fmt: skip
                 for row, quantity in enumerate(("accuracy", "product_error")):
                     values = 100.0 * of_size[quantity]
-                    grid[row, place].errorbar(
-                        x, values.mean("run"), values.std("run", ddof=0), label=f"{TITLES[name]}, {_size(size)}", **look
-                    )
+                    grid[row, place].errorbar(x, values.mean("run"), values.std("run", ddof=0), label=title, **look)
         grid[1, place].set_xlabel(label)
     grid[0, 0].set(ylabel="accuracy (%)", ylim=(0, 102))
     grid[1, 0].set_yscale("symlog", linthresh=1.0)
     grid[1, 0].set_ylim(0, None)
     grid[1, 0].set_ylabel("product error (%)")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    _legend_without_bars(figure, grid[0, 0], 3)
     return figure
 
 
 @styled
 def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
-    """Plot the product error against the size of fragments, for one value of each fault."""
-    figure, grid = new_figure(1, 3, size=(7.0, 2.9))
+    """Plot accuracy and product error against the size of fragments, for one value of each fault."""
+    figure, grid = new_figure(2, 3, size=(7.0, 4.8), sharex=True, sharey="row")
     cases = (
         (faults["sigma"].sel(sigma=0.1), "scatter of 0.1"),
-        (faults["line_resistance"].sel(line_resistance=1.0), "1 ohm a segment"),
+        (faults["line_resistance"].sel(line_resistance=1.0), "1 Ω a segment"),
         (faults["stuck_share"].sel(stuck_share=0.01), "1 % stuck cells"),
     )
-    for axes, (found, title) in zip(grid[0], cases, strict=True):
+    for place, (found, title) in enumerate(cases):
         sizes = [int(size) for size in found["fragment"].values]
         for number, series in enumerate(found["series"].values):
-            values = 100.0 * found["product_error"].sel(series=series)
-            axes.errorbar(
-                range(len(sizes)), values.mean("run"), values.std("run", ddof=0), color=COLORS[number],
-                marker="osdv"[number], markersize=3.5, elinewidth=0.8, capsize=2,
-                label=TITLES.get(str(series), "polarized for whole columns"),
-            )  # fmt: skip
-        axes.set_yscale("log")
+            look: dict[str, Any] = {
+                "color": COLORS[number], "marker": "osdv"[number], "markersize": 3.5, "elinewidth": 0.8, "capsize": 2,
+                "label": TITLES.get(str(series), "polarized for whole columns"),
+            }  # fmt: skip
+            for row, quantity in enumerate(("accuracy", "product_error")):
+                values = 100.0 * found[quantity].sel(series=series)
+                grid[row, place].errorbar(range(len(sizes)), values.mean("run"), values.std("run", ddof=0), **look)
+        grid[0, place].set_title(title)
+        grid[1, place].set_xlabel("rows of a fragment")
+        grid[1, place].set_xticks(range(len(sizes)), ["all" if size == WHOLE else str(size) for size in sizes])
+    grid[0, 0].set(ylabel="accuracy (%)", ylim=(0, 102))
+    grid[1, 0].set(ylabel="product error (%)", yscale="log")
+    grid[1, 0].yaxis.set_major_formatter("{x:g}")
+    for axes in grid[1]:
         axes.grid(which="minor", visible=False)
-        axes.set_xticks(range(len(sizes)), ["all" if size == WHOLE else str(size) for size in sizes])
-        axes.set(title=title, xlabel="rows of a fragment")
-    grid[0, 0].set_ylabel("product error (%)")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    _legend_without_bars(figure, grid[0, 0], 4)
     return figure
 
 
@@ -215,7 +227,7 @@ def plot_converters(shares: xr.Dataset, converters: xr.Dataset) -> Figure:
     for color, size in zip(COLORS, converters["fragment"].values, strict=False):
         of_size = converters.sel(series="polarized", fragment=size).isel(run=0)
         for axes, quantity in ((middle, "product_error"), (right, "accuracy")):
-            axes.plot(bits, 100.0 * of_size[quantity], "o-", color=color, markersize=3.5, label=_size(int(size)))
+            axes.plot(bits, 100.0 * of_size[quantity], "o-", color=color, markersize=3.5, label=rows_text(int(size)))
     middle.set(xlabel="bits of the converters", ylabel="product error (%)", ylim=(0, None))
     right.set(xlabel="bits of the converters", ylabel="accuracy (%)", ylim=(0, 102))
     for axes in (middle, right):
@@ -243,11 +255,14 @@ def plot_power(power: xr.Dataset) -> Figure:
         axes.set_xticks(at, [TITLES[name] for name in ENCODINGS])
         axes.set_title(str(weights))
         axes.grid(axis="x", visible=False)
+        axes.set_axisbelow(True)
     label_axis(grid[0, 0].yaxis, "average read power", "W")
     grid[0, 0].set_ylim(0, 1.1 * float(power["power"].max()))
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def _size(size: int) -> str:
-    return "whole column" if size == WHOLE else f"{size} rows"
+def _legend_without_bars(figure: Figure, axes: Any, columns: int) -> None:
+    """Name the lines above all panels, without the bars of their spread."""
+    bars, names = axes.get_legend_handles_labels()
+    figure.legend([bar[0] for bar in bars], names, loc="outside upper center", ncols=columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -11,8 +12,10 @@ import xarray as xr
 from spicecim.training.digits import Digits, split_digits
 from spicecim.training.projections import WeightSet, violations
 from spicecim.training.quantise import IntegerNetwork, integer_network
-from spicecim.training.stages import Restrictions, Stage, run_stages
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
+
+if TYPE_CHECKING:
+    from spicecim.training.stages import Stage
 
 NETWORKS = ("float", "dual_crossbar", "offset", "polarized", "pruned")
 """The network that is not restricted, in 8 bits for either baseline, in 8 bits polarized, and with half its fragments.
@@ -47,6 +50,9 @@ class Trained:
 
 def train_networks(extent: Extent, progress: Callable[[float], None]) -> Trained:
     """Train the networks of all seeds for fragments of 8, and those of the first seed for all sizes."""
+    # here, because it needs PyTorch, without which the package is to load all the same
+    from spicecim.training.stages import Restrictions, run_stages
+
     accuracy = np.empty((len(extent.accuracy_kinds), extent.seeds, len(NETWORKS)))
     sizes = [size for size in extent.fragments if size != FRAGMENT]
     count, done = len(extent.accuracy_kinds) * extent.seeds + len(sizes), 0

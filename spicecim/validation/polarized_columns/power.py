@@ -76,7 +76,7 @@ def measure_power(
     )
 
 
-def power_claim(power: xr.Dataset) -> Claim:
+def power_claim(power: xr.Dataset, extent: Extent) -> Claim:
     """Put the read power of the encodings beside one another."""
     measurements = []
     for weights in power["weights"].values:
@@ -114,10 +114,10 @@ def power_claim(power: xr.Dataset) -> Claim:
         "Polarized columns take less energy an operation than columns with an offset (1.93 times an optimised ISAAC's "
         "operations a joule)",
         FORMS,
-        "energy that the row drivers deliver to the cells of the layer with the most weights, in pulses of 0.1 V, "
-        "cells of 10 kohm to 1 Mohm; own networks: 8 bits as each encoding holds them; same weights: the polarized "
-        "network in -127 to 127 in all three. Converters and digital circuits, on which the published number depends, "
-        "are left out",
+        "energy that the row drivers deliver to the cells of the layer with the most weights, in pulses of 0.1 V; "
+        f"cells of 10 kohm to 1 Mohm on crossbars of {extent.crossbar_rows} rows, all read at once; own networks: 8 "
+        "bits as each encoding holds them; same weights: the polarized network in -127 to 127 in all three. Converters "
+        "and digital circuits, on which the published number depends, are left out",
         tuple(measurements),
         "holds in part" if holds else "does not hold",
         "; ".join(f"{weights}: {TITLES[name]} take the least read energy" for weights, name in least.items())

@@ -10,7 +10,7 @@ import xarray as xr
 
 from spicecim.validation.claims import Claim, Measurement, Verdict
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, evaluate
-from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, Extent
+from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, Extent, rows_text
 from spicecim.validation.polarized_columns.networks import Trained
 from spicecim.validation.polarized_columns.sources import FORMS
 
@@ -92,6 +92,7 @@ def _sweep(
     return xr.Dataset(
         dict(zip(("accuracy", "product_error", "clipped"), ((dims, part) for part in found), strict=True)),
         coords={"series": list(SERIES), "fragment": list(extent.fragments), dimension: list(values)},
+        attrs={"images": extent.images},
     )
 
 
@@ -109,16 +110,22 @@ def robustness_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) 
         drops = 100.0 * (ideal - found["accuracy"].mean("run"))
         for series in SERIES:
             for size in (FRAGMENT, WHOLE):
-                where = f"{title}, {_title(series)}, {'whole column' if size == WHOLE else f'{size} rows'}"
+                where = f"{title}, {_title(series)}, {rows_text(size)}"
                 place = {"series": series, "fragment": size}
                 measurements += [
                     Measurement(f"{where}: product error", "%", reference=float(errors.sel(place))),
                     Measurement(f"{where}: loss of accuracy", "%", reference=float(drops.sel(place))),
                 ]
         for series in ("polarized", SAME_WEIGHTS):
-            fine, whole = (float(errors.sel(series=series, fragment=size)) for size in (FRAGMENT, WHOLE))
-            finer.append(fine < whole)
-            report.append(f"{title}, {_title(series)}: {fine:.2g} % against {whole:.2g} %")
+            fine, whole = (
+                [float(values.sel(series=series, fragment=size)) for values in (errors, drops)]
+                for size in (FRAGMENT, WHOLE)
+            )
+            finer += [of_fine < of_whole for of_fine, of_whole in zip(fine, whole, strict=True)]
+            report.append(
+                f"{title}, {_title(series)}: product error {fine[0]:.2g} % against {whole[0]:.2g} %, loss of accuracy "
+                f"{fine[1]:.1f} against {whole[1]:.1f} points"
+            )
     verdict: Verdict = "holds" if all(finer) else "holds in part" if any(finer) else "does not hold"
     runs = int(scatter["accuracy"].sel(sigma=0.1).notnull().sum("run").max())
     return Claim(
@@ -126,11 +133,13 @@ def robustness_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) 
         "to 1.80 % at a log-normal variation of 0.1, 50 runs)",
         FORMS,
         f"root mean square error of the products of a layer over their root mean square, mean over layers and {runs} "
-        "runs; loss of accuracy against ideal cells on the same images; lossless converters; cells of 16.6 kohm to 0.5 "
-        "Mohm; networks trained for the size of the fragments, and one for whole columns that is read by all",
+        f"runs; loss of accuracy against ideal cells on the same {scatter.attrs['images']} images; lossless "
+        "converters; cells of 16.6 kohm to 0.5 Mohm; a network of the first seed for each size of fragments, and that "
+        "for whole columns read with every size (same weights)",
         tuple(measurements),
         verdict,
-        f"product error of fragments of {FRAGMENT} against whole columns: {'; '.join(report)}",
+        f"fragments of {FRAGMENT} against whole columns: {'; '.join(report)}. In a column of one sign "
+        "nothing cancels, so that an error is a smaller share of its larger products",
     )
 
 
@@ -158,7 +167,8 @@ def encodings_claim(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) -
         tuple(measurements),
         verdict,
         "; ".join(f"smaller error than {TITLES[name]}: {'yes' if yes else 'no'}" for name, yes in better.items())
-        + ". An offset adds 128 levels to every weight, and what those conduct scatters and drops too",
+        + ". An offset adds 128 to every weight, and the cells that hold it scatter and drop voltage too; nothing is "
+        "compensated",
     )
 
 

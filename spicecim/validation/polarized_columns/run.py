@@ -63,8 +63,8 @@ def validate_polarized_columns(
         progress(name, 0.0)
         return lambda fraction: progress(name, fraction)
 
-    report = ValidationReport(target)
     trained = train_networks(extent, step("training"))
+    report = ValidationReport(target)
     report.add_claim(resources_claim(trained))
     report.add_claim(sign_claim(trained))
     report.add_claim(accuracy_claim(trained))
@@ -83,7 +83,7 @@ def validate_polarized_columns(
     currents = figure_data.bit_currents(trained)
     report.add_figure("bit_currents", figures.plot_bit_currents(currents), currents)
     power = measure_power(trained, extent, runs, step("read power"))
-    report.add_claim(power_claim(power))
+    report.add_claim(power_claim(power, extent))
     report.add_figure("power", figures.plot_power(power), power)
 
     shares = sum_shares(trained, extent.images)
