@@ -162,7 +162,9 @@ def _half_cycle(
         begin = np.stack([begin[~done], begin[~done] + half], axis=1).ravel()
         before = np.stack([before[~done], before[~done] + rate[~done] @ _UP_TO_MIDDLE], axis=1).ravel()
         width = np.repeat(half, 2)
-    return current / (2.0 * np.pi), power / (2.0 * np.pi), move(device, state, motion)
+    # a rate beyond the range of a float is no motion to a stop
+    end = np.where(np.isfinite(motion), move(device, state, motion), np.nan)
+    return current / (2.0 * np.pi), power / (2.0 * np.pi), end
 
 
 def _states(motions: Flows, position: FloatArray, rising: NDArray[np.bool_], motion: FloatArray) -> FloatArray:
