@@ -265,6 +265,21 @@ def demo(output: Folder, as_json: JsonFlag = False) -> None:
         tables.print_summary(summary, output)
 
 
+@validate_app.command("frequency-weighting")
+def frequency_weighting(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
+    """Put the claims of frequency-weighted convolution (AICAS 2019) beside what both engines measure."""
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.validation.frequency_weighting import validate_frequency_weighting
+
+    with progress_bar(quiet=as_json) as progress:
+        claims = validate_frequency_weighting(_made(output), quick, progress)
+    if as_json:
+        tables.print_json(claims)
+    else:
+        tables.print_claims(claims, output)
+
+
 def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)

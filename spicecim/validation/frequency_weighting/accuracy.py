@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 import xarray as xr
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, make_interp_spline
 
 from spicecim.encodings.base import IntArray
-from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, pixel_drive
+from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
 from spicecim.fields import FloatArray
 from spicecim.training import integer_network, split_digits, train_binarized, train_float
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
@@ -19,9 +19,11 @@ from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
 BITS = (4, 6, 8)
 """Bits of a weight, its sign among them."""
 
-_RATES = 9
-_FARTHEST = 4.0
+_RATES = 5
+_FARTHEST = 3.5
 """Standard deviations of a device's speed up to which products are tabulated; what is beyond counts as there."""
+_PIXELS = np.arange(0, PIXEL_MAX + 1, 3)
+"""Pixels that are tabulated for varying devices; between them products are taken as straight."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,21 @@ class VaryingProducts:
         return -self._drive.product(0.0, np.arange(PIXEL_MAX + 1))
 
     @cached_property
-    def _drive(self):  # type: ignore[no-untyped-def]
+    def _drive(self) -> PixelDrive:
         return pixel_drive(calibrated(self.subject, levels=self.levels), self.scheme)
 
     @cached_property
     def _tables(self) -> FloatArray:
         """Products before the subtraction (rate, pixel, level)."""
         drive = self._drive
-        pixel, level = np.arange(PIXEL_MAX + 1)[:, None], np.arange(self.levels)
+        every = np.arange(PIXEL_MAX + 1)
+        chosen = every if len(self._logarithms) == 1 else _PIXELS
+        pixel, level = chosen[:, None], np.arange(self.levels)
         amplitude, frequency = drive.tones(pixel, level)
         # a device that is faster by a factor behaves as one that is driven slower by it
         run = drive.calibration.responses(amplitude, frequency * np.exp(-self._logarithms)[:, None, None], level)
-        return drive.product(run.current(drive.calibration.readout), 0.0)
+        products = drive.product(run.current(drive.calibration.readout), 0.0)
+        return np.asarray(make_interp_spline(chosen, products, k=1, axis=1)(every))
 
     def cells(self, weights: IntArray, random: np.random.Generator) -> FloatArray:
         """Signed products of every cell of a crossbar with every pixel (row, pixel, column), for weights (row, column).

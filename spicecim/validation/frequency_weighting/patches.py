@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -150,7 +150,10 @@ def nearby_levels(encoding: FrequencyWeighting, pixel: IntArray, weight: IntArra
 
 
 def compare_corners(
-    subject: Subject, scheme: AmplitudeScheme, points: int = 2 * POINTS, progress: Callable[[float], None] = lambda fraction: None
+    subject: Subject,
+    scheme: AmplitudeScheme,
+    points: int = 2 * POINTS,
+    progress: Callable[[float], None] = lambda fraction: None,
 ) -> xr.Dataset:
     """Run the corners of the range of pixels and levels in ngspice, cell by cell.
 
@@ -180,9 +183,9 @@ def compare_corners(
     )
 
 
-def worst_case_in_ngspice(encodings: Sequence[tuple[FrequencyWeighting, int]]) -> list[float]:
-    """Average power (W) of nine cells of pixel 255 at a level, as a crossbar of nine rows in ngspice, for each."""
-    return [_power(encoding.testbench([PIXEL_MAX] * 9, level), "ngspice") for encoding, level in encodings]
+def crossbar_power(encoding: FrequencyWeighting, level: int) -> float:
+    """Average power (W) of nine rows of the largest pixel at one level, as a crossbar in ngspice."""
+    return _power(encoding.testbench([PIXEL_MAX] * 9, level), "ngspice")
 
 
 def _full_scale(encoding: FrequencyWeighting) -> float:
