@@ -26,8 +26,8 @@ _MOST_HALVINGS = 48
 _PARTS = 2
 """Panels to begin with between two breaks."""
 _BLOCK = 512
-"""Responses that are evaluated at once: their arrays are just small enough (128 KiB) for the allocator to keep and reuse,
-where larger ones would be fetched from the system anew for each operation, at three times the time."""
+"""Responses that are evaluated at once: their arrays are just small enough (128 KiB) for the allocator to keep, where
+larger ones would be fetched from the system anew for each operation, at three times the time."""
 
 _inner = np.sort(legendre.Legendre.basis(_DEGREE).deriv().roots().astype(float))
 _places = np.concatenate([[-1.0], _inner, [1.0]])

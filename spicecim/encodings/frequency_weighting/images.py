@@ -6,6 +6,8 @@ product is simulated once (`product_table`); an image is a look into the table f
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,6 +15,8 @@ from spicecim.encodings.base import IntArray, check_integers
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, ProductTable
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
+
+Number = TypeVar("Number", np.int_, np.float64)
 
 WEIGHT_MAX = 255
 """Largest magnitude of an 8-bit weight."""
@@ -45,7 +49,7 @@ def kernels() -> dict[str, IntArray]:
 def eight_bit(kernel: ArrayLike) -> IntArray:
     """Round a kernel to integers of which the largest magnitude is `WEIGHT_MAX`."""
     values = np.asarray(kernel, dtype=float)
-    return np.round(WEIGHT_MAX * values / np.abs(values).max()).astype(int)
+    return np.asarray(np.round(WEIGHT_MAX * values / np.abs(values).max()), dtype=int)
 
 
 def convolve(table: ProductTable, image: ArrayLike, kernel: ArrayLike) -> FloatArray:
@@ -99,7 +103,7 @@ def _checked(image: ArrayLike, kernel: ArrayLike, highest: int) -> tuple[IntArra
     return pixels, weights
 
 
-def _gathered(products: NDArray, pixels: IntArray, weights: IntArray) -> NDArray:
+def _gathered(products: NDArray[Number], pixels: IntArray, weights: IntArray) -> NDArray[Number]:
     """Sum the products (pixel, level) that an image and a kernel meet, at each place of the kernel."""
     height, width = (large - small + 1 for large, small in zip(pixels.shape, weights.shape, strict=True))
     total = np.zeros((height, width), dtype=products.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -14,6 +15,7 @@ from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
 from spicecim.fields import FloatArray
 from spicecim.training import integer_network, split_digits, train_binarized, train_float
+from spicecim.training.quantise import IntegerProduct
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
 
 BITS = (4, 6, 8)
@@ -22,6 +24,10 @@ BITS = (4, 6, 8)
 _RATES = 5
 _FARTHEST = 3.5
 """Standard deviations of a device's speed up to which products are tabulated; what is beyond counts as there."""
+PixelScheme = AmplitudeScheme | Literal["bit by bit"]
+"""How a pixel becomes amplitudes; ``bit by bit``: a read for each of its bits at the largest amplitude, the products
+added up digitally by what the bits stand for."""
+
 _PIXELS = np.arange(0, PIXEL_MAX + 1, 3)
 """Pixels that are tabulated for varying devices; between them products are taken as straight."""
 
@@ -57,7 +63,7 @@ class VaryingProducts:
     """
 
     subject: Subject
-    scheme: AmplitudeScheme
+    scheme: PixelScheme
     levels: int
     variation: Variation
 
@@ -74,7 +80,8 @@ class VaryingProducts:
 
     @cached_property
     def _drive(self) -> PixelDrive:
-        return pixel_drive(calibrated(self.subject, levels=self.levels), self.scheme)
+        scheme: AmplitudeScheme = "fixed" if self.scheme == "bit by bit" else self.scheme
+        return pixel_drive(calibrated(self.subject, levels=self.levels), scheme)
 
     @cached_property
     def _tables(self) -> FloatArray:
@@ -82,6 +89,9 @@ class VaryingProducts:
         drive = self._drive
         every = np.arange(PIXEL_MAX + 1)
         chosen = every if len(self._logarithms) == 1 else _PIXELS
+        if self.scheme == "bit by bit":
+            # every bit reads what the largest pixel reads, so that the sum is in proportion to the pixel
+            chosen = every[[0, -1]]
         pixel, level = chosen[:, None], np.arange(self.levels)
         amplitude, frequency = drive.tones(pixel, level)
         # a device that is faster by a factor behaves as one that is driven slower by it
@@ -120,8 +130,12 @@ def multiply_cells(cells: FloatArray, inputs: IntArray) -> FloatArray:
     return total
 
 
+def _multiplier(cells: Sequence[FloatArray]) -> IntegerProduct:
+    return lambda layer, inputs, weights: multiply_cells(cells[layer], inputs)
+
+
 def digits_accuracy(
-    cases: Sequence[tuple[Subject, AmplitudeScheme]],
+    cases: Sequence[tuple[Subject, PixelScheme]],
     seeds: Sequence[int],
     bits: Sequence[int] = BITS,
     epochs: int = 80,
@@ -171,9 +185,7 @@ def digits_accuracy(
             source = products[cases[at[0]], bits[at[1]], kinds[at[2]]]
             random = np.random.default_rng([seed, *at])
             cells = [source.cells(weights, random) for weights in own.weights]
-            frequency[(*at, number)] = own.accuracy(
-                *test, lambda layer, inputs, _weights, cells=cells: multiply_cells(cells[layer], inputs)
-            )
+            frequency[(*at, number)] = own.accuracy(*test, _multiplier(cells))
         progress((number + 1) / len(seeds))
     return xr.Dataset(
         {

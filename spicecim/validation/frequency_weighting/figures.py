@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
+from spicecim.validation.frequency_weighting.power import PAPER_WORST
 
-_LINES = ("-", "--", ":", "-.")
+_SHOWN = 99.5
+"""Percentage of the errors of pictures that the colours span."""
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -35,9 +38,10 @@ def plot_calibration(data: xr.Dataset) -> Figure:
         axes.set_ylabel("conductance (mS)")
         axes.set_ylim(bottom=0)
         label_axis(axes.xaxis, "frequency", "Hz")
+        axes.xaxis.set_major_locator(LogLocator(numticks=5))
     for axes in list(grid.flat)[len(titles) :]:
         axes.remove()
-    grid.flat[0].legend(loc="upper right")
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -53,6 +57,8 @@ def plot_linearity(data: xr.Dataset) -> Figure:
             grid[row, 1].plot(data["level"][1:], one["dnl"].sel(pixel=pixel).values[1:], **options)
         grid[row, 0].set(title=title, xlabel="weight", ylabel="INL (LSB)")
         grid[row, 1].set(xlabel="weight", ylabel="DNL (LSB)")
+        # a step of a hundred between the branches beside steps of a fraction within them
+        grid[row, 1].set_yscale("symlog", linthresh=1.0)
     grid[0, 0].legend(title="pixel", ncols=2, columnspacing=0.8, handlelength=1.2)
     for axes in grid[:, 2]:
         axes.remove()
@@ -94,20 +100,22 @@ def plot_pictures(data: xr.Dataset) -> Figure:
     figure, grid = new_figure(2, len(cases) + 1, size=(7.0, 3.6))
     grid[0, 0].imshow(exact, cmap="gray", vmin=-limit, vmax=limit)
     grid[0, 0].set_title("exact, 8 bit")
-    grid[1, 0].remove()
-    largest = 100 * float(np.nanmax(np.abs(data["output"].values - exact))) / limit
+    grid[1, 0].imshow(data["image"].values, cmap="gray", vmin=0, vmax=255)
+    grid[1, 0].set_title("pixels")
+    errors = 100 * (data["output"].values - exact) / limit
+    largest = float(np.percentile(np.abs(errors), _SHOWN))
     for column, case in enumerate(cases, start=1):
         one = data.sel(case=case)
-        error = 100 * (one["output"].values - exact) / limit
+        error = errors[column - 1]
         psnr = float(one["psnr"].sel(kernel=data.attrs["shown_kernel"]))
         grid[0, column].imshow(one["output"].values, cmap="gray", vmin=-limit, vmax=limit)
         grid[0, column].set_title(f"{one['device'].item()}\n{_SCHEME_TITLES[one['scheme'].item()]}\n{psnr:.1f} dB")
         image = grid[1, column].imshow(error, cmap="RdBu_r", vmin=-largest, vmax=largest)
-        grid[1, column].set_title(f"error, rms {_short(float(np.sqrt(np.mean(error**2))))} %")
+        grid[1, column].set_title(f"rms {_short(float(np.sqrt(np.mean(error**2))))} %")
     for axes in figure.axes:
         axes.set(xticks=[], yticks=[])
         axes.grid(False)
-    figure.colorbar(image, ax=list(grid[1, 1:]), label="% of the largest", shrink=0.9)
+    figure.colorbar(image, ax=list(grid[1, 1:]), label="error (% of the largest)", shrink=0.9, extend="both")
     return figure
 
 
@@ -115,20 +123,24 @@ def plot_pictures(data: xr.Dataset) -> Figure:
 def plot_psnr(data: xr.Dataset) -> Figure:
     """Plot the peak signal-to-noise ratio of every kernel and case."""
     kernels, cases = data["kernel"].values, data["case"].values
-    figure, grid = new_figure(1, 1, size=(7.0, 3.4))
-    axes = grid[0, 0]
+    figure, grid = new_figure(2, 1, size=(7.0, 3.8), sharex=True, height_ratios=[1, 2.2])
     for index, case in enumerate(cases):
         one = data.sel(case=case)
-        axes.plot(
-            range(len(kernels)), one["psnr"], linestyle="none", marker=_MARKERS[index % len(_MARKERS)], markersize=5,
-            color=COLORS[index % len(COLORS)], fillstyle="none" if index % 2 else "full", label=str(case),
-        )  # fmt: skip
-    axes.set_yscale("log")
-    axes.set_yticks([5, 10, 20, 30, 50, 100, 200], ["5", "10", "20", "30", "50", "100", "200"])
-    axes.minorticks_off()
-    axes.set_xticks(range(len(kernels)), [str(name).replace(" ", "\n", 1) for name in kernels])
-    axes.set_ylabel("PSNR (dB)")
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        for axes in grid[:, 0]:
+            axes.plot(
+                range(len(kernels)), one["psnr"], linestyle="none", marker=_MARKERS[index % len(_MARKERS)],
+                markersize=5, color=COLORS[index % len(COLORS)], fillstyle="none" if index % 2 else "full",
+                label=f"{one['device'].item()}, {_SCHEME_TITLES[one['scheme'].item()]}",
+            )  # fmt: skip
+    exact, rest = grid[:, 0]
+    # what is exact but for rounding stands apart from what is not
+    exact.set_ylim(140, 240)
+    rest.set_ylim(0, 60)
+    exact.spines["bottom"].set_visible(False)
+    exact.tick_params(bottom=False)
+    rest.set_xticks(range(len(kernels)), [str(name).replace(" ", "\n", 1) for name in kernels])
+    figure.supylabel("PSNR (dB)", fontsize=9)
+    figure.legend(*rest.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -148,14 +160,14 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
         axes.plot(place, worst.sel(scheme=scheme), "_", color="black", markersize=8, label="_")
         for at, value, ratio in zip(place, values, power.sel(scheme=schemes[0]).values / values, strict=True):
             if index:
-                axes.text(at, 0.93 * value, f"÷{ratio:.3g}", ha="center", va="top", fontsize=6, color="white",
-                          rotation=90)  # fmt: skip
+                axes.text(at, 1.15 * value, f"1/{ratio:.3g}", ha="center", va="bottom", fontsize=7, rotation=90)
     axes.plot([], [], "_", color="black", markersize=8, label="worst case")
-    axes.axhline(1.1, color="black", linewidth=0.8, linestyle=":", label="1.1 mW of the abstract")
+    axes.axhline(1e3 * PAPER_WORST, color="black", linewidth=0.8, linestyle=":", label="1.1 mW of the abstract")
     axes.set_yscale("log")
+    axes.set_axisbelow(True)
     axes.set_xticks(range(len(devices)), devices)
     axes.set_ylabel("average power of a 3 × 3\nconvolution (mW)")
-    axes.set_ylim(bottom=0.1)
+    axes.set_ylim(bottom=0.5 * 10 ** np.floor(np.log10(float(power.min()))))
     axes.grid(axis="x", visible=False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, columnspacing=1.0)
     return figure
@@ -180,7 +192,7 @@ def plot_accuracy(data: xr.Dataset) -> Figure:
             axes.errorbar(
                 bits + offset, values.mean("seed"), values.std("seed"), linestyle="none", marker=_MARKERS[index],
                 markersize=4, capsize=2, color=COLORS[index], fillstyle="none" if varied else "full",
-                label=f"{case}{', devices vary' if varied else ''}",
+                label=f"{str(case).replace('coscaled', 'co-scaled')}{', devices vary' if varied else ''}",
             )  # fmt: skip
     axes.set(
         xlabel="bits of a frequency weight, sign included", ylabel="accuracy (%)", xticks=list(bits), ylim=(0, 102)
@@ -200,7 +212,7 @@ def plot_loops(data: xr.Dataset) -> Figure:
             axes.plot(one["v"], one["i"], color=COLORS[index], linewidth=1.0, label=f"{level}")
         label_axis(axes.xaxis, "voltage", "V")
         label_axis(axes.yaxis, "current", "A")
-        axes.set_title(title)
+        axes.set_title(f"{title}, ngspice")
     grid[0, 0].legend(title="weight", loc="upper left")
     return figure
 
@@ -219,6 +231,7 @@ def plot_agreement(datasets: Sequence[tuple[str, xr.Dataset]]) -> Figure:
     for axes, title in zip(grid[0], ("readout (of full scale)", "average power (relative)"), strict=True):
         axes.axhline(1e-3, color="black", linestyle=":", linewidth=0.8)
         axes.set(title=title, xlabel="patches, sorted")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     grid[0, 0].set_ylabel("|ngspice − core|")
     grid[0, 0].text(1, 1.15e-3, "wanted: 1e-3", fontsize=7, va="bottom")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -229,6 +242,7 @@ _SCHEME_TITLES: dict[str, str] = {
     "fixed": "fixed frequency",
     "predistorted": "predistorted",
     "coscaled": "co-scaled",
+    "bit by bit": "bit by bit",
 }
 _POWER_TITLES: dict[str, str] = {
     "8 one-bit": "8 one-bit devices",

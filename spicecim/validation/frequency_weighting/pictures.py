@@ -46,7 +46,7 @@ def convolve_image(
     xarray.Dataset
         Along ``case``: ``psnr`` (case, kernel), dB; ``product_error`` (case,), root mean square over all pixels and
         levels relative to the largest product; ``output`` (case, row, column) of `SHOWN_KERNEL` beside ``exact`` (row,
-        column), in pixels times levels. A case whose amplitudes cannot be chosen has NaN.
+        column), in pixels times levels, and the ``image``. A case whose amplitudes cannot be chosen has NaN.
     """
     shapes = kernels()
     exact = {name: exact_convolution(image, kernel) for name, kernel in shapes.items()}
@@ -72,6 +72,7 @@ def convolve_image(
             "product_error": ("case", error),
             "output": (("case", "row", "column"), output),
             "exact": (("row", "column"), exact[SHOWN_KERNEL]),
+            "image": (("image_row", "image_column"), image),
         },
         coords={
             "case": [case.title for case in cases],
