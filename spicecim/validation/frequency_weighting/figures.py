@@ -15,6 +15,7 @@ from spicecim.validation.frequency_weighting.power import PAPER_WORST
 
 _SHOWN = 99.5
 """Percentage of the errors of pictures that the colours span."""
+_BACKGROUND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -160,7 +161,16 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
         axes.plot(place, worst.sel(scheme=scheme), "_", color="black", markersize=8, label="_")
         for at, value, ratio in zip(place, values, power.sel(scheme=schemes[0]).values / values, strict=True):
             if index:
-                axes.text(at, 1.15 * value, f"1/{ratio:.3g}", ha="center", va="bottom", fontsize=7, rotation=90)
+                axes.text(
+                    at,
+                    1.15 * value,
+                    f"1/{ratio:.3g}",
+                    ha="center",
+                    va="bottom",
+                    fontsize=7,
+                    rotation=90,
+                    bbox=_BACKGROUND,
+                )
     axes.plot([], [], "_", color="black", markersize=8, label="worst case")
     axes.axhline(1e3 * PAPER_WORST, color="black", linewidth=0.8, linestyle=":", label="1.1 mW of the abstract")
     axes.set_yscale("log")

@@ -28,6 +28,8 @@ _CROSSBAR_POINTS = 200
 _CORNERS = ((1, 16, 128, 255), (0, 1, 64, 127, 128, 254, 255))
 """Pixels and levels of the corner cases, each with each."""
 _FINER = 8
+_DARK = 1e-3
+"""Share of a cell's largest power that is nothing: below its threshold a device at rest draws none at all."""
 
 
 class Patches(NamedTuple):
@@ -95,7 +97,7 @@ def compare_patches(
             "power": (("engine", "patch"), powers, {"units": "W"}),
             "bit_sliced_power": (("engine", "patch"), np.array(baseline), {"units": "W"}),
             "readout_error": ("patch", (sums[0] - sums[1]) / (level.shape[1] * full_scale)),
-            "power_error": ("patch", powers[0] / powers[1] - 1.0),
+            "power_error": ("patch", (powers[0] - powers[1]) / np.maximum(powers[1], _dark_power(encoding))),
             "worst_cell_error": ((), float(cell_error[worst])),
             "finer_cell_error": ((), abs(finer_current - current[(1, *worst)]) / full_scale),
             "pixel": (("patch", "row"), patches.pixel),
@@ -122,6 +124,7 @@ def compare_crossbars(
     encoding = subject.encoding(points_per_period=_CROSSBAR_POINTS)
     finer = subject.encoding(points_per_period=_FINER * _CROSSBAR_POINTS)
     full_scale = _full_scale(encoding) * patches.pixel.shape[1]
+    dark = _dark_power(encoding)
     readout_error, power_error = [], []
     for number, (pixel, weight) in enumerate(zip(patches.pixel, np.abs(patches.weight), strict=True)):
         level = nearby_levels(encoding, pixel, weight)
@@ -129,7 +132,7 @@ def compare_crossbars(
         run = simulate(encoding.testbench(pixel, level), "ngspice")
         readout_error.append((float(encoding.read(run)) - exact) / full_scale)
         wanted = _power(finer.testbench(pixel, level, probe="columns"), "reference")
-        power_error.append(float(average_power(row_power(run).sum("row"))) / wanted - 1.0)
+        power_error.append((float(average_power(row_power(run).sum("row"))) - wanted) / max(wanted, dark))
         progress((number + 1) / len(patches.pixel))
     return xr.Dataset({"readout_error": ("patch", readout_error), "power_error": ("patch", power_error)})
 
@@ -192,6 +195,11 @@ def _full_scale(encoding: FrequencyWeighting) -> float:
     """What the largest product reads (A)."""
     calibration = encoding.calibration
     return float(unit_current(calibration.amplitude, encoding.readout) * calibration.target[-1])
+
+
+def _dark_power(encoding: FrequencyWeighting) -> float:
+    """Power (W) below which a patch counts as dark, and errors are relative to this."""
+    return _DARK * float(encoding.calibration.responses().power.max())
 
 
 def _cell(encoding: FrequencyWeighting, pixel: int, level: int) -> tuple[float, float]:

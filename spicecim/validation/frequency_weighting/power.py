@@ -124,7 +124,7 @@ def worst_case(subject: Subject, branches: Branches, amplitude: float) -> float:
 def amplitude_for(subject: Subject, branches: Branches, power: float = PAPER_WORST) -> float:
     """Amplitude (V) at which the worst case of a 3 x 3 convolution is a given power; NaN if there is none.
 
-    Looked for from a thirtieth to thirty times the subject's amplitude.
+    Looked for from the subject's amplitude to a thirtieth or to thirty times of it.
     """
 
     def excess(log_amplitude: float) -> float:
@@ -133,9 +133,12 @@ def amplitude_for(subject: Subject, branches: Branches, power: float = PAPER_WOR
         except InputError:
             return np.nan  # below a threshold no state moves
 
-    tried = np.log(subject.amplitude * np.geomspace(1 / 30, 30, 21))
+    start = np.log(subject.amplitude)
+    towards = -1.0 if excess(start) > 0 else 1.0
+    # steps short enough to come close to a threshold, where the power jumps to zero
+    tried = start + towards * np.linspace(0.0, np.log(30.0), 11)
     values = np.array([excess(value) for value in tried])
-    turns = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+    turns = np.flatnonzero(values[:-1] * values[1:] <= 0)
     if not turns.size:
         return float("nan")
-    return float(np.exp(brentq(excess, tried[turns[0]], tried[turns[0] + 1], rtol=1e-9)))
+    return float(np.exp(brentq(excess, *sorted(tried[turns[0] : turns[0] + 2]), xtol=1e-5)))

@@ -72,15 +72,18 @@ MIAO = Subject("Yakopcic, Miao", "yakopcic", "miao")
 JO = Subject("Yakopcic, Jo", "yakopcic", "jo")
 
 
-@cache
 def calibrated(
     subject: Subject, branches: Branches = "both", readout: Readout = "rectified", levels: int = LEVELS
 ) -> Calibration:
     """Levels of a weight, found once."""
-    return calibrate(subject.device, subject.amplitude, levels, branches=branches, readout=readout)
+    return _calibration(subject, branches, readout, levels)
 
 
 @cache
+def _calibration(subject: Subject, branches: Branches, readout: Readout, levels: int) -> Calibration:
+    return calibrate(subject.device, subject.amplitude, levels, branches=branches, readout=readout)
+
+
 def tabulated(
     subject: Subject,
     scheme: AmplitudeScheme = "coscaled",
@@ -89,6 +92,13 @@ def tabulated(
     levels: int = LEVELS,
 ) -> ProductTable:
     """Every pixel with every level, simulated once."""
+    return _table(subject, scheme, branches, readout, levels)
+
+
+@cache
+def _table(
+    subject: Subject, scheme: AmplitudeScheme, branches: Branches, readout: Readout, levels: int
+) -> ProductTable:
     return product_table(pixel_drive(calibrated(subject, branches, readout, levels), scheme))
 
 
