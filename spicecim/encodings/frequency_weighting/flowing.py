@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from spicecim.devices import SeparableDevice
 from spicecim.fields import FloatArray
 from spicecim.reference.flow import Flows, flows
+from spicecim.reference.threads import one_thread
 
 _DEGREE = 14
 """Degree of Lobatto's rule, whose nodes include both ends: no kink hides between the outermost node and an end."""
@@ -53,6 +54,7 @@ class Responses(NamedTuple):
     """State variable at the end."""
 
 
+@one_thread
 def flowing_responses(
     device: SeparableDevice, amplitude: FloatArray, frequency: FloatArray, state: FloatArray
 ) -> Responses:
