@@ -81,4 +81,5 @@ def convolve_image(
             "readout": ("case", [case.readout for case in cases]),
             "kernel": list(shapes),
         },
+        attrs={"shown_kernel": SHOWN_KERNEL},
     )

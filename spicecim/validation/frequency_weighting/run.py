@@ -25,7 +25,7 @@ from spicecim.validation.frequency_weighting.patches import (
     crossbar_power,
     draw_patches,
 )
-from spicecim.validation.frequency_weighting.pictures import SHOWN_KERNEL, Case, convolve_image
+from spicecim.validation.frequency_weighting.pictures import Case, convolve_image
 from spicecim.validation.frequency_weighting.power import convolution_power
 from spicecim.validation.frequency_weighting.subjects import (
     DRIFT,
@@ -154,7 +154,6 @@ def _pictures(extent: Extent, image: IntArray, report: ValidationReport, progres
     cases = [Case(subject, scheme) for subject in extent.subjects for scheme in extent.schemes]
     cases += [Case(subject, "coscaled", readout) for subject in extent.subjects for readout in extent.other_readouts]
     found = convolve_image(image, cases, _task(progress, "camera image"))
-    found.attrs["shown_kernel"] = SHOWN_KERNEL
     shown = [Case(subject, scheme).title for subject in (DRIFT, OBLEA) for scheme in ("fixed", "coscaled")]
     report.add_figure("pictures", figures.plot_pictures(found.sel(case=shown)), found.sel(case=shown))
     ratios = found.drop_vars(["output", "exact", "image"])
