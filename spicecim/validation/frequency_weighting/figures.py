@@ -15,7 +15,6 @@ from spicecim.validation.frequency_weighting.power import PAPER_WORST
 
 _SHOWN = 99.5
 """Percentage of the errors of pictures that the colours span."""
-_BACKGROUND = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -123,14 +122,15 @@ def plot_pictures(data: xr.Dataset) -> Figure:
 @styled
 def plot_psnr(data: xr.Dataset) -> Figure:
     """Plot the peak signal-to-noise ratio of every kernel and case."""
-    kernels, cases = data["kernel"].values, data["case"].values
+    kernels, devices = data["kernel"].values, list(dict.fromkeys(data["device"].values))
     figure, grid = new_figure(2, 1, size=(7.0, 3.8), sharex=True, height_ratios=[1, 2.2])
-    for index, case in enumerate(cases):
+    for case in data["case"].values:
         one = data.sel(case=case)
+        index, filled = devices.index(one["device"].item()), one["scheme"].item() == "fixed"
         for axes in grid[:, 0]:
             axes.plot(
-                range(len(kernels)), one["psnr"], linestyle="none", marker=_MARKERS[index % len(_MARKERS)],
-                markersize=5, color=COLORS[index % len(COLORS)], fillstyle="none" if index % 2 else "full",
+                np.arange(len(kernels)) + 0.12 * (index - 0.5 * (len(devices) - 1)), one["psnr"], linestyle="none",
+                marker=_MARKERS[index], markersize=5, color=COLORS[index], fillstyle="full" if filled else "none",
                 label=f"{one['device'].item()}, {_SCHEME_TITLES[one['scheme'].item()]}",
             )  # fmt: skip
     exact, rest = grid[:, 0]
@@ -162,15 +162,9 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
         for at, value, ratio in zip(place, values, power.sel(scheme=schemes[0]).values / values, strict=True):
             if index:
                 axes.text(
-                    at,
-                    1.15 * value,
-                    f"1/{ratio:.3g}",
-                    ha="center",
-                    va="bottom",
-                    fontsize=7,
-                    rotation=90,
-                    bbox=_BACKGROUND,
-                )
+                    at, 0.9 * value, f"1/{ratio:.3g}", ha="center", va="top", fontsize=6.5, rotation=90,
+                    color="black" if index == len(schemes) - 1 else "white",
+                )  # fmt: skip
     axes.plot([], [], "_", color="black", markersize=8, label="worst case")
     axes.axhline(1e3 * PAPER_WORST, color="black", linewidth=0.8, linestyle=":", label="1.1 mW of the abstract")
     axes.set_yscale("log")
@@ -186,28 +180,35 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
 @styled
 def plot_accuracy(data: xr.Dataset) -> Figure:
     """Plot the accuracy on digits by bits of a weight, mean and standard deviation over seeds."""
-    figure, grid = new_figure(1, 1, size=(6.0, 3.2))
-    axes = grid[0, 0]
+    figure, grid = new_figure(2, 1, size=(6.6, 3.8), sharex=True, height_ratios=[1.2, 1])
+    near, far = grid[:, 0]
     bits = data["bits"].values
     mean, spread = (100 * getattr(data["accuracy"], name)("seed") for name in ("mean", "std"))
-    for name, color, line in (("float", COLORS[6], "-"), ("8 bit", COLORS[6], "--"), ("binarized", COLORS[3], "-")):
-        middle, around = float(mean.sel(arithmetic=name)), float(spread.sel(arithmetic=name))
-        axes.axhline(
-            middle, color=color, linestyle=line, linewidth=1.0, label=f"{name} ({middle:.1f} ± {around:.1f} %)"
-        )
-    for index, case in enumerate(data["case"].values):
-        for varied in (False, True):
-            values = 100 * data["frequency"].sel(case=case, varied=varied)
-            offset = 0.12 * (index - 0.5 * (data.sizes["case"] - 1)) + (0.04 if varied else -0.04)
-            axes.errorbar(
-                bits + offset, values.mean("seed"), values.std("seed"), linestyle="none", marker=_MARKERS[index],
-                markersize=4, capsize=2, color=COLORS[index], fillstyle="none" if varied else "full",
-                label=f"{str(case).replace('coscaled', 'co-scaled')}{', devices vary' if varied else ''}",
-            )  # fmt: skip
-    axes.set(
-        xlabel="bits of a frequency weight, sign included", ylabel="accuracy (%)", xticks=list(bits), ylim=(0, 102)
-    )
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    for axes in (near, far):
+        for name, color, line in (("float", COLORS[6], "-"), ("8 bit", COLORS[6], "--"), ("binarized", COLORS[4], "-")):
+            middle, around = float(mean.sel(arithmetic=name)), float(spread.sel(arithmetic=name))
+            axes.axhline(
+                middle, color=color, linestyle=line, linewidth=1.0, label=f"{name} ({middle:.1f} ± {around:.1f} %)"
+            )
+        for index, case in enumerate(data["case"].values):
+            for varied in (False, True):
+                values = 100 * data["frequency"].sel(case=case, varied=varied)
+                offset = 0.16 * (index - 0.5 * (data.sizes["case"] - 1)) + (0.04 if varied else -0.04)
+                title = str(case).replace("coscaled", "co-scaled").replace("fixed", "fixed frequency")
+                axes.errorbar(
+                    bits + offset, values.mean("seed"), values.std("seed"), linestyle="none", marker=_MARKERS[index],
+                    markersize=4, capsize=2, color=COLORS[index], fillstyle="none" if varied else "full",
+                    label=f"{title}{', devices vary' if varied else ''}",
+                )  # fmt: skip
+    # what keeps the accuracy differs by a percent, what loses it by tens
+    near.set_ylim(90, 100)
+    far.set_ylim(0, 90)
+    near.spines["bottom"].set_visible(False)
+    near.tick_params(bottom=False)
+    far.set(xlabel="bits of a frequency weight, sign included")
+    far.set_xticks(list(bits))
+    figure.supylabel("accuracy (%)", fontsize=9)
+    figure.legend(*near.get_legend_handles_labels(), loc="outside right center")
     return figure
 
 

@@ -157,7 +157,8 @@ def _pictures(extent: Extent, image: IntArray, report: ValidationReport, progres
     shown = [Case(subject, scheme).title for subject in (DRIFT, OBLEA) for scheme in ("fixed", "coscaled")]
     report.add_figure("pictures", figures.plot_pictures(found.sel(case=shown)), found.sel(case=shown))
     ratios = found.drop_vars(["output", "exact", "image"])
-    report.add_figure("psnr", figures.plot_psnr(ratios.sel(case=ratios["readout"] == "rectified")), ratios)
+    drawn = (ratios["readout"] == "rectified") & (ratios["scheme"] != "predistorted")
+    report.add_figure("psnr", figures.plot_psnr(ratios.sel(case=drawn)), ratios)
     return found
 
 
