@@ -18,9 +18,6 @@ from spicecim.training import integer_network, split_digits, train_binarized, tr
 from spicecim.training.quantise import IntegerProduct
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
 
-BITS = (4, 6, 8)
-"""Bits of a weight, its sign among them."""
-
 _RATES = 5
 _FARTHEST = 3.5
 """Standard deviations of a device's speed up to which products are tabulated; what is beyond counts as there."""
@@ -134,7 +131,7 @@ def _multiplier(cells: Sequence[FloatArray]) -> IntegerProduct:
 def digits_accuracy(
     cases: Sequence[tuple[Subject, PixelScheme]],
     seeds: Sequence[int],
-    bits: Sequence[int] = BITS,
+    bits: Sequence[int] = (4, 6, 8),
     epochs: int = 80,
     variation: Variation | None = None,
     progress: Callable[[float], None] = lambda fraction: None,

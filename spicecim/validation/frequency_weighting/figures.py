@@ -166,12 +166,14 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
                     color="black" if index == len(schemes) - 1 else "white",
                 )  # fmt: skip
     axes.plot([], [], "_", color="black", markersize=8, label="worst case")
-    axes.axhline(1e3 * PAPER_WORST, color="black", linewidth=0.8, linestyle=":", label="1.1 mW of the abstract")
+    axes.axhline(
+        1e3 * PAPER_WORST, color="black", linewidth=0.8, linestyle=":", zorder=0.5, label="1.1 mW of the abstract"
+    )
     axes.set_yscale("log")
     axes.set_axisbelow(True)
     axes.set_xticks(range(len(devices)), devices)
     axes.set_ylabel("average power of a 3 × 3\nconvolution (mW)")
-    axes.set_ylim(bottom=0.5 * 10 ** np.floor(np.log10(float(power.min()))))
+    axes.set_ylim(bottom=0.2 * 10 ** np.floor(np.log10(float(power.min()))))
     axes.grid(axis="x", visible=False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, columnspacing=1.0)
     return figure
@@ -183,7 +185,8 @@ def plot_accuracy(data: xr.Dataset) -> Figure:
     figure, grid = new_figure(2, 1, size=(6.6, 3.8), sharex=True, height_ratios=[1.2, 1])
     near, far = grid[:, 0]
     bits = data["bits"].values
-    mean, spread = (100 * getattr(data["accuracy"], name)("seed") for name in ("mean", "std"))
+    freedom = min(1, data.sizes["seed"] - 1)
+    mean, spread = 100 * data["accuracy"].mean("seed"), 100 * data["accuracy"].std("seed", ddof=freedom)
     for axes in (near, far):
         for name, color, line in (("float", COLORS[6], "-"), ("8 bit", COLORS[6], "--"), ("binarized", COLORS[4], "-")):
             middle, around = float(mean.sel(arithmetic=name)), float(spread.sel(arithmetic=name))
@@ -196,7 +199,7 @@ def plot_accuracy(data: xr.Dataset) -> Figure:
                 offset = 0.16 * (index - 0.5 * (data.sizes["case"] - 1)) + (0.04 if varied else -0.04)
                 title = str(case).replace("coscaled", "co-scaled").replace("fixed", "fixed frequency")
                 axes.errorbar(
-                    bits + offset, values.mean("seed"), values.std("seed"), linestyle="none", marker=_MARKERS[index],
+                    bits + offset, values.mean("seed"), values.std("seed", ddof=freedom), linestyle="none", marker=_MARKERS[index],
                     markersize=4, capsize=2, color=COLORS[index], fillstyle="none" if varied else "full",
                     label=f"{title}{', devices vary' if varied else ''}",
                 )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -16,7 +17,6 @@ from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import Readout
 from spicecim.validation.claims import Claim
 from spicecim.validation.frequency_weighting import claims, curves, figures
-from spicecim.validation.frequency_weighting.accuracy import BITS, PixelScheme, digits_accuracy
 from spicecim.validation.frequency_weighting.patches import (
     Patches,
     compare_corners,
@@ -40,6 +40,9 @@ from spicecim.validation.frequency_weighting.subjects import (
 )
 from spicecim.validation.report import ValidationReport
 
+if TYPE_CHECKING:
+    from spicecim.validation.frequency_weighting.accuracy import PixelScheme
+
 SEED = 1904
 
 Report = Callable[[str, float], None]
@@ -57,7 +60,7 @@ class Extent:
     other_readouts: tuple[Readout, ...] = ("in_phase", "dc")
     patches: int = 64
     seeds: int = 5
-    bits: tuple[int, ...] = BITS
+    bits: tuple[int, ...] = (4, 6, 8)
     epochs: int = 80
 
 
@@ -88,7 +91,14 @@ def validate_frequency_weighting(
         Whether to take fewer devices, levels, patches and seeds, and end within a minute.
     progress
         Called with what is being done and the fraction of it that is.
+
+    Raises
+    ------
+    MissingPackageError
+        If PyTorch, the extra ``training``, is not installed; before anything is measured.
     """
+    from spicecim.validation.frequency_weighting.accuracy import digits_accuracy
+
     extent = QUICK if quick else Extent()
     image = _camera()
     report = ValidationReport(Path(folder))
