@@ -199,8 +199,8 @@ def plot_accuracy(data: xr.Dataset) -> Figure:
                 offset = 0.16 * (index - 0.5 * (data.sizes["case"] - 1)) + (0.04 if varied else -0.04)
                 title = str(case).replace("coscaled", "co-scaled").replace("fixed", "fixed frequency")
                 axes.errorbar(
-                    bits + offset, values.mean("seed"), values.std("seed", ddof=freedom), linestyle="none", marker=_MARKERS[index],
-                    markersize=4, capsize=2, color=COLORS[index], fillstyle="none" if varied else "full",
+                    bits + offset, values.mean("seed"), values.std("seed", ddof=freedom), linestyle="none",
+                    marker=_MARKERS[index], markersize=4, capsize=2, color=COLORS[index], fillstyle="none" if varied else "full",
                     label=f"{title}{', devices vary' if varied else ''}",
                 )  # fmt: skip
     # what keeps the accuracy differs by a percent, what loses it by tens
