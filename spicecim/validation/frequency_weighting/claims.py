@@ -121,12 +121,12 @@ def worst_claim(power: xr.Dataset, subjects: Sequence[Subject], spice: dict[str,
         "one convolution consumes 1.1 mW at worst",
         PAPER,
         "average over a cycle of nine cells at once, pixels of 255 and the weights that draw most, at the amplitude "
-        "that the device's parameters were published with",
+        "of the device's preset",
         tuple(measured),
         verdict,
         "power scales with the conductance of low resistance and the square of the amplitude, and the paper's are not "
-        f"known here. At published amplitudes it holds for {', '.join(holding) or 'none of the devices'}; it holds for "
-        f"{'; '.join(found)}. Where no amplitude is given, the least at which the device moves at all draws more",
+        f"known here. At the amplitudes of the presets it holds for {', '.join(holding) or 'none of the devices'}; at "
+        f"others for {'; '.join(found)}. Where no amplitude is given, the least at which the device moves at all draws more",
     )
 
 
@@ -252,7 +252,10 @@ def _mean_and_spread(name: str, values: xr.DataArray) -> list[Measurement]:
 
 
 def agreement_claim(
-    cells: Sequence[tuple[str, xr.Dataset]], crossbars: Sequence[tuple[str, xr.Dataset]], corners: dict[str, xr.Dataset]
+    cells: Sequence[tuple[str, xr.Dataset]],
+    crossbars: Sequence[tuple[str, xr.Dataset]],
+    corners: dict[str, xr.Dataset],
+    seed: int,
 ) -> Claim:
     """Agreement of ngspice with the core."""
     measured, largest = [], 0.0
@@ -276,12 +279,14 @@ def agreement_claim(
     limits = []
     for device, data in cells:
         coarse, fine = float(data["worst_cell_error"]), float(data["finer_cell_error"])
+        measured.append(Measurement(f"{device}: worst cell of the patches, of its full scale", ngspice=coarse))
+        measured.append(Measurement(f"{device}: the same with eight times the instants", ngspice=fine))
         limits.append(f"{device} from {coarse:.1e} to {fine:.1e}")
     return Claim(
         "ngspice and the core agree to 1e-3 of full scale on all sampled patches",
         OWN,
-        "readouts relative to what nine of the largest products read, power relative to the patch's; corners relative "
-        "to the largest product and power",
+        f"3 x 3 patches of the camera image and weights drawn at random (seed {seed}); readouts relative to what nine "
+        "of the largest products read, power relative to the patch's; corners relative to the largest product and power",
         tuple(measured),
         "holds" if largest <= _WANTED_AGREEMENT else "does not hold",
         f"largest difference {largest:.1e}. ngspice's instants limit it, between which the readout is a straight line: "

@@ -200,7 +200,8 @@ def plot_accuracy(data: xr.Dataset) -> Figure:
                 title = str(case).replace("coscaled", "co-scaled").replace("fixed", "fixed frequency")
                 axes.errorbar(
                     bits + offset, values.mean("seed"), values.std("seed", ddof=freedom), linestyle="none",
-                    marker=_MARKERS[index], markersize=4, capsize=2, color=COLORS[index], fillstyle="none" if varied else "full",
+                    marker=_MARKERS[index], markersize=4, capsize=2, color=COLORS[index],
+                    fillstyle="none" if varied else "full",
                     label=f"{title}{', devices vary' if varied else ''}",
                 )  # fmt: skip
     # what keeps the accuracy differs by a percent, what loses it by tens

@@ -137,7 +137,7 @@ def validate_frequency_weighting(
     shown = [(f"{title}, {kind}", data) for kind, found in (("cells", cells), ("crossbar", crossbars))
              for title, data in found]  # fmt: skip
     report.add_figure("agreement", figures.plot_agreement(shown), _side_by_side(shown))
-    report.add_claim(claims.agreement_claim(cells, crossbars, corners))
+    report.add_claim(claims.agreement_claim(cells, crossbars, corners, SEED))
     reads = _repeated_reads(extent.subjects)
     report.add_claim(claims.product_claim(surfaces, pictures, corners, DRIFT.title, reads))
 

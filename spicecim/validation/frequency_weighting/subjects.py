@@ -22,7 +22,7 @@ LEVELS = WEIGHT_MAX + 1
 
 @dataclass(frozen=True)
 class Subject:
-    """A device of the library at the amplitude that its parameters were published with.
+    """A device of the library at the amplitude of its preset.
 
     Attributes
     ----------
