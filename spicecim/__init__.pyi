@@ -22,6 +22,7 @@ from .ngspice.engine import render_netlist as render_netlist
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
 from .testbench import Testbench as Testbench
+from .validation.frequency_weighting import validate_frequency_weighting as validate_frequency_weighting
 from .validation.polarized_columns import validate_polarized_columns as validate_polarized_columns
 from .veriloga.checks import check_model as check_model
 from .veriloga.report import ModelReport as ModelReport

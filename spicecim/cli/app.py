@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -265,15 +266,28 @@ def demo(output: Folder, as_json: JsonFlag = False) -> None:
         tables.print_summary(summary, output)
 
 
+@validate_app.command("frequency-weighting")
+def frequency_weighting(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
+    """Frequency-weighted convolution (AICAS 2019): its claims beside what both engines measure."""
+    from spicecim.validation.frequency_weighting import validate_frequency_weighting
+
+    _validate(validate_frequency_weighting, output, quick, as_json)
+
+
 @validate_app.command("polarized-columns")
 def polarized_columns(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
     """Polarized columns (FORMS): from trained networks to column currents, beside two crossbars and an offset."""
-    from spicecim.cli import tables
-    from spicecim.cli.progress import progress_bar
     from spicecim.validation.polarized_columns import validate_polarized_columns
 
+    _validate(validate_polarized_columns, output, quick, as_json)
+
+
+def _validate(validate: Callable[..., Any], output: Path, quick: bool, as_json: bool) -> None:
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+
     with progress_bar(quiet=as_json) as progress:
-        claims = validate_polarized_columns(_made(output), quick, progress)
+        claims = validate(_made(output), quick, progress)
     if as_json:
         tables.print_json(claims)
     else:

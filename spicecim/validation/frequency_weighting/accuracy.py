@@ -1,0 +1,197 @@
+"""Accuracy on handwritten digits: float, 8-bit and binarized weights, and frequency weights on devices that vary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from scipy.interpolate import CubicSpline, make_interp_spline
+
+from spicecim.encodings.base import IntArray
+from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
+from spicecim.fields import FloatArray
+from spicecim.training import integer_network, split_digits, train_binarized, train_float
+from spicecim.training.quantise import IntegerProduct
+from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
+
+_RATES = 5
+_FARTHEST = 3.5
+"""Standard deviations of a device's speed up to which products are tabulated; what is beyond counts as there."""
+PixelScheme = AmplitudeScheme | Literal["bit by bit"]
+"""How a pixel becomes amplitudes; ``bit by bit``: a read for each of its bits at the largest amplitude, the products
+added up digitally by what the bits stand for."""
+
+_PIXELS = np.arange(0, PIXEL_MAX + 1, 5)
+"""Pixels that are tabulated; between them products are taken as straight, which is off by 1e-4 of full scale (rms)."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How devices differ.
+
+    Attributes
+    ----------
+    speed
+        Standard deviation of the logarithm of the rate at which a state moves.
+    conductance
+        Standard deviation of the logarithm of the conductance, of all states of a device alike.
+    """
+
+    speed: float = 0.05
+    conductance: float = 0.02
+
+
+@dataclass(frozen=True)
+class VaryingProducts:
+    """Products of pixels and levels by devices of different speed.
+
+    Parameters
+    ----------
+    subject, scheme
+        The device, and how a pixel becomes an amplitude.
+    levels
+        Number of levels of a weight's magnitude.
+    variation
+        How the devices of a crossbar differ.
+    """
+
+    subject: Subject
+    scheme: PixelScheme
+    levels: int
+    variation: Variation
+
+    @cached_property
+    def _logarithms(self) -> FloatArray:
+        if self.variation.speed == 0.0:
+            return np.zeros(1)
+        return np.linspace(-_FARTHEST, _FARTHEST, _RATES) * self.variation.speed
+
+    @cached_property
+    def _offset(self) -> FloatArray:
+        """What is subtracted digitally of each product (pixel,)."""
+        return -self._drive.product(0.0, np.arange(PIXEL_MAX + 1))
+
+    @cached_property
+    def _drive(self) -> PixelDrive:
+        scheme: AmplitudeScheme = "fixed" if self.scheme == "bit by bit" else self.scheme
+        return pixel_drive(calibrated(self.subject, levels=self.levels), scheme)
+
+    @cached_property
+    def _tables(self) -> FloatArray:
+        """Products before the subtraction (rate, pixel, level)."""
+        drive = self._drive
+        # bit by bit, every bit reads what the largest pixel reads, and the sum is in proportion to the pixel
+        chosen = _PIXELS[[0, -1]] if self.scheme == "bit by bit" else _PIXELS
+        pixel, level = chosen[:, None], np.arange(self.levels)
+        amplitude, frequency = drive.tones(pixel, level)
+        # a device that is faster by a factor behaves as one that is driven slower by it
+        run = drive.calibration.responses(amplitude, frequency * np.exp(-self._logarithms)[:, None, None], level)
+        products = drive.product(run.current(drive.calibration.readout), 0.0)
+        return np.asarray(make_interp_spline(chosen, products, k=1, axis=1)(np.arange(PIXEL_MAX + 1)))
+
+    def cells(self, weights: IntArray, random: np.random.Generator) -> FloatArray:
+        """Signed products of every cell of a crossbar with every pixel (row, pixel, column), for weights (row, column).
+
+        Cells are drawn anew with each call. A weight of 0 is not read.
+        """
+        level = np.abs(weights)
+        if self.variation.speed == 0.0:
+            raw = self._tables[0][:, level]
+        else:
+            speed = random.normal(scale=self.variation.speed, size=weights.shape)
+            raw = np.empty((PIXEL_MAX + 1, *weights.shape))
+            bound = _FARTHEST * self.variation.speed
+            for one in np.unique(level):
+                cells = level == one
+                spline = CubicSpline(self._logarithms, self._tables[:, :, one])
+                raw[:, cells] = spline(np.clip(speed[cells], -bound, bound)).T
+        gain = np.exp(random.normal(scale=self.variation.conductance, size=weights.shape))
+        product = raw * gain - self._offset[:, None, None]
+        # a dark pixel drives nothing
+        product[0] = 0.0
+        return np.ascontiguousarray(np.moveaxis(np.sign(weights) * product, 0, 1))
+
+
+def multiply_cells(cells: FloatArray, inputs: IntArray) -> FloatArray:
+    """Sum the products of inputs (vector, row) by cells (row, pixel, column) along the rows (vector, column)."""
+    total = np.zeros((len(inputs), cells.shape[2]))
+    for row, table in enumerate(cells):
+        total += table[inputs[:, row]]
+    return total
+
+
+def _multiplier(cells: Sequence[FloatArray]) -> IntegerProduct:
+    return lambda layer, inputs, weights: multiply_cells(cells[layer], inputs)
+
+
+def digits_accuracy(
+    cases: Sequence[tuple[Subject, PixelScheme]],
+    seeds: Sequence[int],
+    bits: Sequence[int] = (4, 6, 8),
+    epochs: int = 80,
+    variation: Variation | None = None,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> xr.Dataset:
+    """Measure the accuracy of a small convolutional network, each seed with a split, a network and devices of its own.
+
+    Parameters
+    ----------
+    cases
+        Devices and amplitude schemes.
+    seeds
+        Seeds.
+    bits
+        Bits of frequency weights, the sign among them.
+    epochs
+        Of the float network, and again of the binarized one.
+    variation
+        How devices differ; by default by 5 % in speed and 2 % in conductance.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``accuracy`` (arithmetic, seed) for ``float``, ``8 bit`` and ``binarized`` without devices; ``frequency`` (case,
+        bits, varied, seed) without and with device variation.
+    """
+    wanted = variation or Variation()
+    kinds = [Variation(0.0, 0.0), wanted]
+    products = {
+        (case, bit, kind): VaryingProducts(case[0], case[1], 2 ** (bit - 1), kind)
+        for case in cases
+        for bit in bits
+        for kind in kinds
+    }
+    accuracy = np.empty((3, len(seeds)))
+    frequency = np.empty((len(cases), len(bits), len(kinds), len(seeds)))
+    for number, seed in enumerate(seeds):
+        digits = split_digits(seed)
+        test = digits.test_images, digits.test_labels
+        network = train_float("convolutional", digits, seed, epochs=epochs)
+        quantised = {bit: integer_network(network, digits.train_images, 2 ** (bit - 1) - 1) for bit in {8, *bits}}
+        binarized = train_binarized(network, digits, seed, epochs=epochs)
+        accuracy[:, number] = network.accuracy(*test), quantised[8].accuracy(*test), binarized.accuracy(*test)
+        for at in np.ndindex(frequency.shape[:3]):
+            own = quantised[bits[at[1]]]
+            source = products[cases[at[0]], bits[at[1]], kinds[at[2]]]
+            random = np.random.default_rng([seed, *at])
+            cells = [source.cells(weights, random) for weights in own.weights]
+            frequency[(*at, number)] = own.accuracy(*test, _multiplier(cells))
+        progress((number + 1) / len(seeds))
+    return xr.Dataset(
+        {
+            "accuracy": (("arithmetic", "seed"), accuracy),
+            "frequency": (("case", "bits", "varied", "seed"), frequency),
+        },
+        coords={
+            "arithmetic": ["float", "8 bit", "binarized"],
+            "case": [f"{subject.title}, {scheme}" for subject, scheme in cases],
+            "bits": list(bits),
+            "varied": [False, True],
+            "seed": list(seeds),
+        },
+        attrs={"speed_variation": wanted.speed, "conductance_variation": wanted.conductance},
+    )

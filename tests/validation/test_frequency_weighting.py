@@ -1,0 +1,268 @@
+"""The validation of frequency weighting, run once through the command line, and what it is made of."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.signal import correlate2d
+from skimage import data
+
+from spicecim.encodings.base import check_range
+from spicecim.encodings.frequency_weighting.amplitude import ProductTable
+from spicecim.encodings.frequency_weighting.images import (
+    convolve,
+    eight_bit,
+    exact_convolution,
+    kernels,
+    peak_signal_to_noise,
+)
+from spicecim.errors import InputError
+from spicecim.validation.frequency_weighting.accuracy import Variation, VaryingProducts, multiply_cells
+from spicecim.validation.frequency_weighting.patches import draw_patches, nearby_levels
+from spicecim.validation.frequency_weighting.power import amplitude_for, worst_case
+from spicecim.validation.frequency_weighting.subjects import DRIFT, JO, OBLEA, VTEAM
+
+FIGURES = ("accuracy", "agreement", "calibration", "linearity", "loops", "pictures", "power", "products", "psnr")
+PROGRAM = Path(sys.executable).with_name("spicecim")
+
+
+@pytest.fixture(scope="module")
+def camera():
+    return data.camera()
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory):
+    """Folder of a quick validation, and what the command printed."""
+    folder = tmp_path_factory.mktemp("validated")
+    command = [PROGRAM, "validate", "frequency-weighting", "-o", folder, "--quick", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert run.returncode == 0, run.stderr
+    return folder, json.loads(run.stdout)
+
+
+@pytest.fixture(scope="module")
+def measured(validated):
+    """Measurements by what was measured, as (ngspice, reference core)."""
+    return {
+        measurement["what"]: (measurement["ngspice"], measurement["reference"])
+        for claim in validated[1]
+        for measurement in claim["measurements"]
+    }
+
+
+def core(measured, what):
+    (value,) = (values[1] for name, values in measured.items() if name == what)
+    return value
+
+
+def test_every_claim_has_numbers_a_verdict_and_a_reason(validated):
+    folder, printed = validated
+    written = json.loads((folder / "claims.json").read_text())
+    assert written["claims"] == printed
+    assert written["seed"] == 1904
+    assert written["quick"] is True
+    verdicts = {claim["claim"][:24]: claim["verdict"] for claim in printed}
+    assert verdicts == {
+        "ngspice and the core agr": "holds",
+        "amplitude times frequenc": "holds in part",
+        "the average power of one": "holds in part",
+        "one convolution consumes": "holds in part",
+        "area falls by 8 times": "holds in part",
+        "accuracy does not fall t": "holds in part",
+    }
+    table = (folder / "claims.md").read_text()
+    for claim in printed:
+        assert claim["measurements"]
+        assert claim["reason"] in table
+
+
+def test_every_figure_has_its_data(validated):
+    folder, _ = validated
+    listed = json.loads((folder / "claims.json").read_text())["artifacts"]
+    expected = {f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf", "nc")}
+    assert set(listed) == expected | {"claims.md", "claims.json"}
+    assert {path.name for path in folder.iterdir()} == set(listed)
+    for name in FIGURES:
+        with xr.open_dataset(folder / f"{name}.nc", engine="h5netcdf") as dataset:
+            assert dataset.data_vars
+
+
+def test_ngspice_agrees_with_the_core(measured):
+    differences = [values[0] for what, values in measured.items() if "largest difference" in what]
+    assert len(differences) == 16
+    assert max(differences) < 1e-3
+
+
+def test_more_instants_bring_ngspice_nearer(measured):
+    """The trapezoidal rule's error falls with the square of the step, by 64 where nothing switches abruptly."""
+    for device, factor in ((DRIFT, 4.0), (OBLEA, 16.0)):
+        coarse, _ = measured[f"{device.title}: worst cell of the patches, of its full scale"]
+        fine, _ = measured[f"{device.title}: the same with eight times the instants"]
+        assert factor * fine < coarse
+
+
+def test_the_product_of_coscaled_drift_is_exact(measured, validated):
+    with xr.open_dataset(validated[0] / "products.nc", engine="h5netcdf") as products:
+        worst = abs(products.error).max(["pixel", "level"])
+        drift = worst.sel(device=DRIFT.title)
+        assert float(drift.sel(scheme="coscaled")) < 1e-6
+        assert float(drift.sel(scheme="fixed")) > 0.1
+        assert float(worst.sel(device=OBLEA.title, scheme="coscaled")) > 0.1
+    spice, _ = measured[f"{DRIFT.title}, coscaled: largest product error at the corners of the range"]
+    assert spice < 1e-2  # percent
+    assert core(measured, f"{DRIFT.title}: largest change of the state by one read") < 1e-9
+    assert core(measured, f"{OBLEA.title}: largest change of the state by one read") > 0.1
+
+
+def test_power_ratios_have_the_size_that_the_mean_conductance_of_the_levels_gives(validated, measured):
+    """P = V²G/2: the ratio is 8 x 1/2 (Gon + Goff) over the levels' mean in-phase conductance."""
+    with xr.open_dataset(validated[0] / "power.nc", engine="h5netcdf") as power:
+        for device in power.device.values:
+            one = power.sel(device=device)
+            for branches, title in (("off", "OFF"), ("both", "both")):
+                share = one.levels_conductance.sel(branches=branches) * one.squared.sel(branches=branches)
+                explained = 4 * (1 + one.off_conductance / one.on_conductance) / share
+                found = core(measured, f"{device}, {title}, largest pixel: eight one-bit devices / scheme")
+                assert found == pytest.approx(float(explained), rel=1e-6)
+    assert core(measured, f"{DRIFT.title}, OFF, camera image: eight one-bit devices / scheme") == pytest.approx(
+        15.83, abs=0.02
+    )
+    for statistics in ("camera image", "uniform pixels"):
+        both = core(measured, f"{DRIFT.title}, both, {statistics}: eight one-bit devices / scheme")
+        # co-scaled drift draws in proportion to the square of the pixel, as static devices do
+        assert both == pytest.approx(
+            core(measured, f"{DRIFT.title}, both, largest pixel: eight one-bit devices / scheme"), rel=1e-5
+        )
+    spice, reference = measured[f"{DRIFT.title}, both, median of 4 camera patches: eight one-bit devices / scheme"]
+    assert spice == pytest.approx(reference, rel=1e-3)
+
+
+def test_the_worst_case_is_the_same_in_ngspice(measured):
+    found = 0
+    for what, (spice, reference) in measured.items():
+        if spice is not None and what.endswith(" V"):
+            assert spice == pytest.approx(reference, rel=1e-3)
+            found += 1
+    assert found == 6
+
+
+def test_the_amplitude_for_a_power_gives_that_power():
+    """Drift depends on A / f alone, so that its power goes with the square of the amplitude."""
+    amplitude = amplitude_for(DRIFT, "off", 1.1e-3)
+    assert worst_case(DRIFT, "off", amplitude) == pytest.approx(1.1e-3, rel=1e-4)
+    assert amplitude == pytest.approx(np.sqrt(1.1e-3 / worst_case(DRIFT, "off", 1.0)), rel=1e-4)
+    assert np.isnan(amplitude_for(VTEAM, "off", 1.1e-3))
+    assert worst_case(JO, "off", JO.amplitude) < 1.1e-3
+
+
+def test_accuracies_follow_from_products(validated):
+    with xr.open_dataset(validated[0] / "accuracy.nc", engine="h5netcdf") as digits:
+        mean = digits.frequency.mean("seed")
+        exact = float(digits.accuracy.sel(arithmetic="8 bit").mean())
+        # an exact product leaves every answer as it is
+        assert float(mean.sel(case=f"{DRIFT.title}, coscaled", bits=8, varied=False)) == pytest.approx(exact, abs=2e-3)
+        assert float(mean.sel(case=f"{OBLEA.title}, bit by bit", bits=8, varied=False)) == pytest.approx(
+            exact, abs=2e-3
+        )
+        assert float(mean.sel(case=f"{OBLEA.title}, coscaled", bits=8, varied=False)) < 0.5
+        assert exact > 0.9
+
+
+def test_devices_a_weight(measured):
+    assert core(measured, "frequency weighting: devices a weight") == 1
+    assert core(measured, "eight one-bit devices: devices a weight") == 8
+    assert core(measured, "frequency weighting: read cycles a weight") == 1
+
+
+@pytest.fixture
+def ideal():
+    """A table of products that are exact."""
+    exact = np.outer(np.arange(256.0), np.arange(256.0))
+    return ProductTable(exact, exact, exact, exact)
+
+
+def test_convolution_of_exact_products_is_exact(ideal, camera):
+    for kernel in kernels().values():
+        assert np.abs(kernel).max() <= 255
+        wanted = correlate2d(camera.astype(np.int64), kernel, mode="valid")
+        np.testing.assert_array_equal(exact_convolution(camera, kernel), wanted)
+        np.testing.assert_array_equal(convolve(ideal, camera, kernel), wanted)
+
+
+def test_kernels_are_scaled_to_eight_bits():
+    np.testing.assert_array_equal(eight_bit([[-1, 0, 1], [-2, 0, 2]]), [[-128, 0, 128], [-255, 0, 255]])
+
+
+def test_peak_signal_to_noise():
+    exact = np.array([0.0, 100.0])
+    assert peak_signal_to_noise(exact, exact) == np.inf
+    assert peak_signal_to_noise(exact + 1.0, exact) == pytest.approx(40.0)
+    with pytest.raises(InputError, match="exact: all outputs are the same"):
+        peak_signal_to_noise([1.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "message"),
+    [
+        (np.full((4, 4), 256), np.ones((3, 3)), "image: must be between 0 and 255; found 256"),
+        (np.full((4, 4), 0.5), np.ones((3, 3)), "image: must be integers"),
+        (np.zeros(4), np.ones((3, 3)), "image: must be a matrix"),
+        (np.zeros((4, 4)), np.full((3, 3), -256), "kernel: must be between -255 and 255; found -256"),
+        (np.zeros((2, 4)), np.ones((3, 3)), r"kernel: of shape \(3, 3\) is larger than the image of shape \(2, 4\)"),
+    ],
+)
+def test_what_cannot_be_convolved_is_refused(ideal, image, kernel, message):
+    with pytest.raises(InputError, match=message):
+        convolve(ideal, image, kernel)
+
+
+def test_patches_come_from_the_image_and_from_the_seed(camera):
+    patches = draw_patches(camera, 8, seed=1)
+    again, other = draw_patches(camera, 8, seed=1), draw_patches(camera, 8, seed=2)
+    np.testing.assert_array_equal(patches.pixel, again.pixel)
+    assert (patches.pixel != other.pixel).any()
+    check_range(patches.weight, "weight", -255, 255)
+    windows = np.lib.stride_tricks.sliding_window_view(camera, (3, 3)).reshape(-1, 9)
+    assert all((windows == patch).all(axis=1).any() for patch in patches.pixel)
+
+
+def test_tones_of_a_crossbar_stay_near_each_other(camera):
+    encoding = OBLEA.encoding()
+    patches = draw_patches(camera, 8, seed=1)
+    for pixel, weight in zip(patches.pixel, np.abs(patches.weight), strict=True):
+        level = nearby_levels(encoding, pixel, weight)
+        _, frequency = encoding.drive.tones(pixel, level)
+        assert frequency.max() / frequency.min() < 31
+
+
+def test_products_of_devices_that_vary():
+    """The interpolated products of a cell are those of a device of its speed and conductance."""
+    variation = Variation(speed=0.05, conductance=0.0)
+    products = VaryingProducts(OBLEA, "coscaled", 8, variation)
+    weights = np.array([[7, -3], [0, 5]])
+    cells = products.cells(weights, np.random.default_rng(3))
+    speed = np.random.default_rng(3).normal(scale=0.05, size=weights.shape)
+    drive = products._drive
+    for (row, column), weight in np.ndenumerate(weights):
+        amplitude, frequency = drive.tones([55, 200], abs(weight))
+        run = drive.calibration.responses(amplitude, frequency * np.exp(-speed[row, column]), abs(weight))
+        exact = np.sign(weight) * drive.product(run.rectified, [55, 200])
+        np.testing.assert_allclose(cells[row, [55, 200], column], exact, atol=1e-3 * 255 * 7)
+    assert (cells[:, 0] == 0).all()
+    inputs = np.array([[55, 200], [0, 255]])
+    found = multiply_cells(cells, inputs)
+    assert found[0, 1] == pytest.approx(cells[0, 55, 1] + cells[1, 200, 1])
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
+    (tmp_path / "file").write_text("")
+    run = subprocess.run(
+        [PROGRAM, "validate", "frequency-weighting", "-o", tmp_path / "file" / "folder"], capture_output=True, text=True
+    )
+    assert run.returncode == 2
+    assert "cannot make the folder" in run.stderr
