@@ -126,7 +126,8 @@ def worst_claim(power: xr.Dataset, subjects: Sequence[Subject], spice: dict[str,
         verdict,
         "power scales with the conductance of low resistance and the square of the amplitude, and the paper's are not "
         f"known here. At the amplitudes of the presets it holds for {', '.join(holding) or 'none of the devices'}; at "
-        f"others for {'; '.join(found)}. Where no amplitude is given, the least at which the device moves at all draws more",
+        f"others for {'; '.join(found)}. Where no amplitude is given, the least at which the device moves at all draws "
+        "more",
     )
 
 
@@ -286,7 +287,8 @@ def agreement_claim(
         "ngspice and the core agree to 1e-3 of full scale on all sampled patches",
         OWN,
         f"3 x 3 patches of the camera image and weights drawn at random (seed {seed}); readouts relative to what nine "
-        "of the largest products read, power relative to the patch's; corners relative to the largest product and power",
+        "of the largest products read, power relative to the patch's; corners relative to the largest product and "
+        "power",
         tuple(measured),
         "holds" if largest <= _WANTED_AGREEMENT else "does not hold",
         f"largest difference {largest:.1e}. ngspice's instants limit it, between which the readout is a straight line: "
