@@ -33,7 +33,7 @@ def plot_calibration(data: xr.Dataset) -> Figure:
                 color=COLORS[index],
                 alpha=0.12,
                 linewidth=0,
-                label=f"monotone band from {branch}",
+                label=f"monotone from {branch}",
             )
         shown = one.isel(level=slice(None, None, 8))
         axes.semilogx(
