@@ -242,7 +242,7 @@ def accuracy_claim(digits: xr.Dataset) -> Claim:
     better = [case for case, gain in gains.items() if float(gain.mean()) > 0]
     verdict: Verdict = "holds" if len(better) == len(gains) else "holds in part" if better else "does not hold"
     texts = "; ".join(f"{case} {_gain(gain)}" for case, gain in gains.items())
-    few = f" from {seeds} seeds only, too few for a reliable standard error" if seeds < _ENOUGH_SEEDS else ""
+    few = f", from {seeds} seeds only, too few for a reliable standard error" if seeds < _ENOUGH_SEEDS else ""
     return Claim(
         "accuracy does not fall to that of binarized networks",
         PAPER,
