@@ -8,11 +8,26 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from spicecim.errors import InputError
 from spicecim.json_text import write_json
 from spicecim.plotting import save_figure
 from spicecim.runs import clear_results
 from spicecim.validation.claims import Claim, claims_markdown
 from spicecim.version import __version__
+
+
+def existing_folder(folder: Path | str) -> Path:
+    """Return the folder of a report, before anything is measured for it.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise InputError(f"folder: must be an existing folder (given: {folder})")
+    return path
 
 
 class ValidationReport:

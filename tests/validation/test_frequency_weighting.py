@@ -21,6 +21,7 @@ from spicecim.encodings.frequency_weighting.images import (
     peak_signal_to_noise,
 )
 from spicecim.errors import InputError
+from spicecim.validation.frequency_weighting import validate_frequency_weighting
 from spicecim.validation.frequency_weighting.accuracy import Variation, VaryingProducts, multiply_cells
 from spicecim.validation.frequency_weighting.patches import draw_patches, nearby_levels
 from spicecim.validation.frequency_weighting.power import amplitude_for, worst_case
@@ -113,10 +114,31 @@ def test_the_product_of_coscaled_drift_is_exact(measured, validated):
         assert float(drift.sel(scheme="coscaled")) < 1e-6
         assert float(drift.sel(scheme="fixed")) > 0.1
         assert float(worst.sel(device=OBLEA.title, scheme="coscaled")) > 0.1
-    spice, _ = measured[f"{DRIFT.title}, coscaled: largest product error at the corners of the range"]
+        for device in (DRIFT, OBLEA):
+            for scheme in ("fixed", "coscaled"):
+                claimed = core(measured, f"{device.title}, {scheme}: largest product error over all pixels and weights")
+                assert claimed == pytest.approx(100 * float(worst.sel(device=device.title, scheme=scheme)))
+    spice, _ = measured[f"{DRIFT.title}, coscaled: largest product error at the pixels and weights sampled"]
     assert spice < 1e-2  # percent
     assert core(measured, f"{DRIFT.title}: largest change of the state by one read") < 1e-9
     assert core(measured, f"{OBLEA.title}: largest change of the state by one read") > 0.1
+
+
+def test_the_worst_kernel_is_named(measured, validated):
+    with xr.open_dataset(validated[0] / "psnr.nc", engine="h5netcdf") as ratios:
+        for case in ratios.case.values:
+            worst = [(what, value) for what, (_, value) in measured.items()
+                     if what.startswith(f"{case}: PSNR") and "worst of" in what]  # fmt: skip
+            ((what, value),) = worst
+            assert value == float(ratios.psnr.sel(case=case).min())
+            assert "sharpening" in what
+
+
+def test_what_a_quick_run_leaves_out_is_said(validated):
+    text = {claim["claim"][:24]: claim["definition"] + claim["reason"] for claim in validated[1]}
+    assert "32 levels" in text["the average power of one"]
+    assert "2 seeds only" in text["accuracy does not fall t"]
+    assert f"on {DRIFT.title} and {OBLEA.title} only" in text["ngspice and the core agr"]
 
 
 def test_power_ratios_have_the_size_that_the_mean_conductance_of_the_levels_gives(validated, measured):
@@ -266,3 +288,11 @@ def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     )
     assert run.returncode == 2
     assert "cannot make the folder" in run.stderr
+
+
+def test_what_is_no_folder_is_refused_before_anything_is_measured(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for folder in (file, tmp_path / "missing"):
+        with pytest.raises(InputError, match=f"folder: must be an existing folder .*{folder.name}"):
+            validate_frequency_weighting(folder, progress=lambda task, fraction: pytest.fail(task))

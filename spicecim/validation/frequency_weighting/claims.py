@@ -22,8 +22,16 @@ OWN = "wanted of this project"
 _BRANCHES: tuple[tuple[Branches, str], ...] = (("off", "OFF"), ("both", "both"))
 _SIXTEEN = 15.0
 """A ratio that counts as sixteen: what is missing is the level of high resistance, which is no insulator."""
+_ENOUGH_SEEDS = 5
+"""Seeds from which a standard error is worth its name; where there are fewer, the reason says so."""
 _WANTED_AGREEMENT = 1e-3
 _WANTED_CORE, _WANTED_SPICE = 1e-6, 1e-4
+
+
+def _sampled(corner: xr.DataArray | xr.Dataset) -> str:
+    """Say which pixels and weights ngspice runs."""
+    pixels, levels = (", ".join(str(value) for value in corner[name].values) for name in ("pixel", "level"))
+    return f"pixels {pixels} with weights {levels}"
 
 
 def power_claim(power: xr.Dataset, patches: Sequence[tuple[str, xr.Dataset]]) -> Claim:
@@ -67,7 +75,8 @@ def power_claim(power: xr.Dataset, patches: Sequence[tuple[str, xr.Dataset]]) ->
         "the average power of one crossbar convolution falls by up to 16 times for an unsigned 8-bit image",
         PAPER,
         "eight one-bit devices a weight read at once, over one device a weight; mean over pixels by their shares and "
-        "8-bit magnitudes of equal shares, all cells of a 3 x 3 convolution at work at once, frequency co-scaled",
+        f"{power.attrs['levels']} levels of the weight's magnitude, of equal shares (baselines: 8 bits), "
+        "all cells of a 3 x 3 convolution at work at once, frequency co-scaled",
         tuple(measured),
         verdict,
         _power_reason(power, off, both),
@@ -97,13 +106,15 @@ def _power_reason(power: xr.Dataset, off: xr.DataArray, both: xr.DataArray) -> s
 
 def worst_claim(power: xr.Dataset, subjects: Sequence[Subject], spice: dict[str, float]) -> Claim:
     """Worst case of one convolution."""
-    measured = []
+    measured, apart = [], {}
     for subject in subjects:
         worst = power["worst"].sel(device=subject.title)
         for scheme in ("frequency, OFF", "frequency, both"):
             name = f"{subject.title}, {scheme}"
             largest = float(worst.sel(scheme=scheme))
-            measured.append(Measurement(f"{name}, {subject.amplitude:g} V", "W", spice.get(name), largest))
+            measured.append(Measurement(f"{name}, {subject.amplitude:g} V", "W", spice[name], largest))
+            apart[name] = abs(spice[name] / largest - 1.0)
+    furthest = max(apart, key=lambda name: apart[name])
     found = []
     for subject in subjects:
         for branches, weights in _BRANCHES:
@@ -127,7 +138,7 @@ def worst_claim(power: xr.Dataset, subjects: Sequence[Subject], spice: dict[str,
         "power scales with the conductance of low resistance and the square of the amplitude, and the paper's are not "
         f"known here. At the amplitudes of the presets it holds for {', '.join(holding) or 'none of the devices'}; at "
         f"others for {'; '.join(found)}. Where no amplitude is given, the least at which the device moves at all draws "
-        "more",
+        f"more. ngspice and the core differ by {apart[furthest]:.0e} at most ({furthest})",
     )
 
 
@@ -160,10 +171,13 @@ def product_claim(
             error = 100 * surfaces["error"].sel(device=device, scheme=scheme)
             name = f"{device}, {scheme}"
             measured.append(Measurement(f"{name}: rms product error", "%", reference=float(np.sqrt((error**2).mean()))))
+            largest = float(np.abs(error).max())
+            title = f"{name}: largest product error over all pixels and weights"
+            measured.append(Measurement(title, "%", reference=largest))
             corner = corners.get(name)
             if corner is not None:
                 spice, core = 100 * np.abs(corner["product_error"].values).max(axis=(1, 2))
-                title = f"{name}: largest product error at the corners of the range"
+                title = f"{name}: largest product error at the pixels and weights sampled"
                 measured.append(Measurement(title, "%", float(spice), float(core)))
     for case in pictures["case"].values:
         psnr = pictures["psnr"].sel(case=case)
@@ -173,6 +187,9 @@ def product_claim(
         for kernel in ("Sobel x", "Gaussian 3 x 3"):
             name = f"{case}: PSNR of the camera image, {kernel} (dB)"
             measured.append(Measurement(name, reference=float(psnr.sel(kernel=kernel))))
+        worst = str(psnr.idxmin("kernel").item())
+        name = f"{case}: PSNR of the camera image, worst of {psnr.sizes['kernel']} kernels, {worst} (dB)"
+        measured.append(Measurement(name, reference=float(psnr.sel(kernel=worst))))
         name = f"{case}: PSNR of the camera image, median of {psnr.sizes['kernel']} kernels (dB)"
         measured.append(Measurement(name, reference=float(psnr.median())))
     for device in reads["device"].values:
@@ -189,8 +206,9 @@ def product_claim(
     return Claim(
         "amplitude times frequency-held weight is a product, so that images can be convolved",
         OWN,
-        "every pixel with every 8-bit weight, weights in both states, errors relative to the largest product; camera "
-        "image of 512 x 512, PSNR relative to the span of the exact outputs; 'coscaled' drives a pixel by a frequency "
+        "every pixel with every 8-bit weight in the core, weights in both states, errors relative to the largest "
+        f"product; in ngspice {_sampled(exact)}; camera image of 512 x 512, "
+        "PSNR relative to the span of the exact outputs; 'coscaled' drives a pixel by a frequency "
         "in proportion to its amplitude",
         tuple(measured),
         "holds in part" if met else "does not hold",
@@ -223,12 +241,8 @@ def accuracy_claim(digits: xr.Dataset) -> Claim:
     }
     better = [case for case, gain in gains.items() if float(gain.mean()) > 0]
     verdict: Verdict = "holds" if len(better) == len(gains) else "holds in part" if better else "does not hold"
-    texts = "; ".join(
-        f"{case} {float(gain.mean()):+.1f} points (standard error {float(gain.std(ddof=1)) / np.sqrt(seeds):.1f})"
-        if seeds > 1
-        else f"{case} {float(gain.mean()):+.1f} points"
-        for case, gain in gains.items()
-    )
+    texts = "; ".join(f"{case} {_gain(gain)}" for case, gain in gains.items())
+    few = f", from {seeds} seeds only, too few for a reliable standard error" if seeds < _ENOUGH_SEEDS else ""
     return Claim(
         "accuracy does not fall to that of binarized networks",
         PAPER,
@@ -238,17 +252,28 @@ def accuracy_claim(digits: xr.Dataset) -> Claim:
         f"{digits.attrs['speed_variation']:.0%}, conductance with {digits.attrs['conductance_variation']:.0%}",
         tuple(measured),
         verdict,
-        f"against binarized weights, with {most} bits and devices that vary: {texts}. It holds where the product "
+        f"against binarized weights, with {most} bits and devices that vary{few}: {texts}. It holds where the product "
         "does. A network that was not trained for a device with a threshold does not survive what that makes of small "
         "pixels; pixels read bit by bit at one amplitude (eight reads instead of one) restore it",
     )
+
+
+def _gain(points: xr.DataArray) -> str:
+    """Mean gain in points with its standard error over seeds (seed,), where seeds differ at all."""
+    mean, seeds = f"{float(points.mean()):+.1f} points", points.sizes["seed"]
+    if seeds < 2:
+        return mean
+    error = float(points.std(ddof=1)) / np.sqrt(seeds)
+    return f"{mean} (standard error {error:.2g})" if error > 1e-9 else f"{mean} (the same for every seed)"
 
 
 def _mean_and_spread(name: str, values: xr.DataArray) -> list[Measurement]:
     parts = [Measurement(f"{name}: mean accuracy", "%", reference=float(values.mean("seed")))]
     if values.sizes["seed"] > 1:
         spread = float(values.std("seed", ddof=1))
-        parts.append(Measurement(f"{name}: standard deviation over seeds", "%", reference=spread))
+        parts.append(
+            Measurement(f"{name}: standard deviation over {values.sizes['seed']} seeds", "%", reference=spread)
+        )
     return parts
 
 
@@ -277,6 +302,8 @@ def agreement_claim(
             measured.append(
                 Measurement(f"{name}, corners of the range: largest difference of the {title}", ngspice=worst)
             )
+    sampled = [device for device, _ in cells]
+    cornered = dict.fromkeys(name.rpartition(", ")[0] for name in corners)
     limits = []
     for device, data in cells:
         coarse, fine = float(data["worst_cell_error"]), float(data["finer_cell_error"])
@@ -284,11 +311,12 @@ def agreement_claim(
         measured.append(Measurement(f"{device}: the same with eight times the instants", ngspice=fine))
         limits.append(f"{device} from {coarse:.1e} to {fine:.1e}")
     return Claim(
-        "ngspice and the core agree to 1e-3 of full scale on all sampled patches",
+        f"ngspice and the core agree to 1e-3 of full scale on all sampled patches ({' and '.join(sampled)})",
         OWN,
-        f"3 x 3 patches of the camera image and weights drawn at random (seed {seed}); readouts relative to what nine "
-        "of the largest products read, power relative to the patch's; corners relative to the largest product and "
-        "power",
+        f"3 x 3 patches of the camera image and weights drawn at random (seed {seed}), on {' and '.join(sampled)} "
+        "only; readouts relative to what nine of the largest products read, power relative to the patch's; corners of "
+        f"the range, {_sampled(next(iter(corners.values())))}, on {', '.join(cornered)}, relative to the largest "
+        "product and power. The worst-case power of more devices is compared under the claim of the worst case",
         tuple(measured),
         "holds" if largest <= _WANTED_AGREEMENT else "does not hold",
         f"largest difference {largest:.1e}. ngspice's instants limit it, between which the readout is a straight line: "

@@ -20,7 +20,7 @@ _MARKERS = ("o", "s", "^", "D", "v")
 
 @styled
 def plot_calibration(data: xr.Dataset) -> Figure:
-    """Plot the conductance of one cycle against frequency from both states, and the levels of the weights on it."""
+    """Plot the conductance of one cycle against frequency from both states, its monotone bands, and the levels."""
     titles = data["device"].values
     figure, grid = new_figure(-(-len(titles) // 2), 2, size=(7.0, 2.5 * -(-len(titles) // 2)))
     for axes, title in zip(grid.flat, titles, strict=False):
@@ -28,7 +28,13 @@ def plot_calibration(data: xr.Dataset) -> Figure:
         for index, branch in enumerate(data["branch"].values):
             curve = one.sel(branch=branch)
             axes.semilogx(curve["frequency"], 1e3 * curve["conductance"], color=COLORS[index], label=f"from {branch}")
-            axes.axvspan(*curve["band"].values, color=COLORS[index], alpha=0.07, linewidth=0)
+            axes.axvspan(
+                *curve["band"].values,
+                color=COLORS[index],
+                alpha=0.12,
+                linewidth=0,
+                label=f"monotone from {branch}",
+            )
         shown = one.isel(level=slice(None, None, 8))
         axes.semilogx(
             shown["level_frequency"], 1e3 * shown["level_conductance"], ".", color="black", markersize=3,
@@ -165,9 +171,14 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
                     at, 0.9 * value, f"1/{ratio:.3g}", ha="center", va="top", fontsize=6.5, rotation=90,
                     color="black" if index == len(schemes) - 1 else "white",
                 )  # fmt: skip
-    axes.plot([], [], "_", color="black", markersize=8, label="worst case")
+    axes.plot([], [], "_", color="black", markersize=8, label="worst case of each (dash)")
     axes.axhline(
-        1e3 * PAPER_WORST, color="black", linewidth=0.8, linestyle=":", zorder=0.5, label="1.1 mW of the abstract"
+        1e3 * PAPER_WORST,
+        color="black",
+        linewidth=0.8,
+        linestyle=":",
+        zorder=0.5,
+        label="1.1 mW at worst (abstract):\nfor the dashes, not the bars",
     )
     axes.set_yscale("log")
     axes.set_axisbelow(True)

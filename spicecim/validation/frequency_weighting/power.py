@@ -59,13 +59,13 @@ def convolution_power(
         state moves; ``worst`` (device, scheme), W, the largest average over any pixels and weights; and what the ratio
         is made of: ``levels_conductance`` (device, branches), mean conductance of the levels over that of low
         resistance, ``on_conductance`` and ``off_conductance`` (device,), S, ``squared`` (device, branches), mean
-        in-phase over mean rectified conductance of the levels.
+        in-phase over mean rectified conductance of the levels. The attribute ``levels`` is their number.
     """
     parts = []
     for number, subject in enumerate(subjects):
         parts.append(_of_subject(subject, pixel_statistics(image), levels).expand_dims(device=[subject.title]))
         progress((number + 1) / len(subjects))
-    return xr.concat(parts, dim="device")
+    return xr.concat(parts, dim="device").assign_attrs(levels=levels)
 
 
 def _of_subject(subject: Subject, statistics: dict[str, FloatArray], levels: int) -> xr.Dataset:

@@ -38,7 +38,7 @@ from spicecim.validation.frequency_weighting.subjects import (
     calibrated,
     rms,
 )
-from spicecim.validation.report import ValidationReport
+from spicecim.validation.report import ValidationReport, existing_folder
 
 if TYPE_CHECKING:
     from spicecim.validation.frequency_weighting.accuracy import PixelScheme
@@ -94,14 +94,17 @@ def validate_frequency_weighting(
 
     Raises
     ------
+    InputError
+        If the folder does not exist; before anything is measured, as is the next.
     MissingPackageError
-        If PyTorch, the extra ``training``, is not installed; before anything is measured.
+        If PyTorch, the extra ``training``, is not installed.
     """
+    target = existing_folder(folder)
     from spicecim.validation.frequency_weighting.accuracy import digits_accuracy
 
     extent = QUICK if quick else Extent()
     image = _camera()
-    report = ValidationReport(Path(folder))
+    report = ValidationReport(target)
     drift_and_threshold = (DRIFT, OBLEA)
 
     progress("calibration", 0.0)
@@ -156,7 +159,13 @@ def validate_frequency_weighting(
     )
     report.add_figure("accuracy", figures.plot_accuracy(digits), digits)
     report.add_claim(claims.accuracy_claim(digits))
-    report.write(quick=quick, seed=SEED, patches=extent.patches, network_seeds=list(range(extent.seeds)))
+    report.write(
+        quick=quick,
+        seed=SEED,
+        patches=extent.patches,
+        power_levels=extent.power_levels,
+        network_seeds=list(range(extent.seeds)),
+    )
     return report.claims
 
 

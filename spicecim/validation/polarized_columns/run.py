@@ -7,7 +7,6 @@ from pathlib import Path
 
 import xarray as xr
 
-from spicecim.errors import InputError
 from spicecim.validation.claims import Claim
 from spicecim.validation.polarized_columns import figure_data, figures, robustness
 from spicecim.validation.polarized_columns.accuracy import accuracy_claim, sign_claim
@@ -19,7 +18,7 @@ from spicecim.validation.polarized_columns.networks import train_networks
 from spicecim.validation.polarized_columns.power import measure_power, power_claim
 from spicecim.validation.polarized_columns.resources import resources_claim
 from spicecim.validation.polarized_columns.throughput import throughput_claim
-from spicecim.validation.report import ValidationReport
+from spicecim.validation.report import ValidationReport, existing_folder
 
 _SWEEPS = {
     "sigma": ("scattered cells", robustness.sweep_scatter),
@@ -54,9 +53,7 @@ def validate_polarized_columns(
     MissingPackageError
         Without PyTorch, the extra ``training``.
     """
-    target = Path(folder)
-    if not target.is_dir():
-        raise InputError(f"folder: must be an existing folder (given: {folder})")
+    target = existing_folder(folder)
     extent = QUICK if quick else FULL
 
     def step(name: str) -> Callable[[float], None]:
