@@ -236,7 +236,7 @@ def plot_converters(shares: xr.Dataset, converters: xr.Dataset) -> Figure:
     right.set(xlabel="bits of the converters", ylabel="accuracy (%)", ylim=(0, 102))
     for axes in (middle, right):
         axes.set_xticks(bits)
-        axes.set_title("codes over all possible sums", fontsize=8)
+        axes.set_title("range stretched to all sums", fontsize=8)
     middle.legend(loc="upper right")
     return figure
 
