@@ -197,6 +197,12 @@ def test_polarized_takes_half_of_two_crossbars_and_as_many_cells_as_an_offset(li
     assert (polarized.bias_subtractions, offset.bias_subtractions) == (0, outputs)
 
 
+@pytest.mark.parametrize(("lines", "outputs", "field"), [(1.5, 4, "lines"), (4, 0, "outputs"), (4, True, "outputs")])
+def test_resources_of_no_layer_are_refused(lines, outputs, field):
+    with pytest.raises(InputError, match=f"{field}: must be an integer of at least 1"):
+        Polarized().resources(lines, outputs)
+
+
 def test_energy_of_a_layer_is_that_of_its_waveforms(rng):
     """Also behind wires, where the engine solves cells and network to about 1e-7."""
     wires = {"wire_row": 3, "wire_column": 2, "source_resistance": 100, "sense_resistance": 50}
@@ -308,7 +314,7 @@ def test_bad_weights_and_inputs_are_named(weights, inputs, reason):
     [
         ({"device": {"model": "linear_drift", "preset": "hp"}}, "pulse.voltage: 0.1 V for .* moves the cells"),
         ({"pulse": {"voltage": 0.3}, "device": {"model": "yakopcic", "preset": "oblea"}}, "moves the cells"),
-        ({"scatter": {"sigma": 0.1}}, "a cell needs .* leave room for the scatter"),
+        ({"scatter": {"sigma": 0.1}}, r"a cell needs .*states=\{'low': .* leave room for the scatter"),
     ],
 )
 def test_what_cannot_be_read_is_refused(settings, reason):

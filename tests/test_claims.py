@@ -13,7 +13,11 @@ CLAIM = Claim(
     "power falls | by 16",
     "a paper",
     "average over a cycle",
-    (Measurement("oblea", "W", 1.1e-3, 1.2e-3), Measurement("accuracy", "%", reference=97.25)),
+    (
+        Measurement("oblea", "W", 1.1e-3, 1.2e-3),
+        Measurement("accuracy", "%", reference=97.25),
+        Measurement("loss", "points", reference=-0.5),
+    ),
     "holds in part",
     "for one device",
 )
@@ -21,11 +25,12 @@ CLAIM = Claim(
 
 def test_a_claim_is_a_table_with_a_line_each_measurement():
     lines = claims_markdown([CLAIM]).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[2].startswith(
         "| power falls \\| by 16 | a paper | average over a cycle | oblea | 1.1 mW | 1.2 mW | **h"
     )
     assert lines[3] == "|  |  |  | accuracy |  | 97.25 % |  |  |"
+    assert lines[4] == "|  |  |  | loss |  | -0.5 points |  |  |"
 
 
 def test_a_claim_without_a_measurement_keeps_its_line():

@@ -225,12 +225,22 @@ def test_faults_disturb_from_nothing_on(data):
     assert np.all(drawn == 5)
 
 
-def test_what_is_robust_is_said_with_its_numbers(claims):
+def test_what_is_robust_is_said_with_its_numbers(claims, data):
     fine = claims("Fine fragments are less sensitive")
-    assert len(fine["measurements"]) == 3 * 4 * 2 * 2
+    assert len(fine["measurements"]) == 4 * 4 * 2 * 2 + 2 * 4 * 2
+    assert "5 runs with scatter of 0.1, 1 run with 1 ohm" in fine["definition"]
+    assert "3 runs with 1 % stuck cells" in fine["definition"]
+    accuracy = data("faults")["accuracy_by_sigma"].sel(sigma=0.1, series="polarized", fragment=8)
+    assert values(fine, "scatter of 0.1, polarized, 8 rows: standard deviation") == pytest.approx(
+        100 * float(accuracy.std("run_by_sigma", ddof=1)), abs=1e-9
+    )
+    for measured in fine["measurements"]:
+        assert measured["unit"] == ("%" if "product error" in measured["what"] else "points")
     offset = claims("at least as robust")
     for title in ("scatter of 0.1", "1 ohm a segment"):
-        assert values(offset, f"{title}, polarized") < values(offset, f"{title}, offset")
+        polarized, other = (values(offset, f"{title}, {name}, 8 rows: product") for name in ("polarized", "offset"))
+        assert polarized < other
+    assert "against two crossbars: product error smaller in" in offset["reason"]
 
 
 def test_the_core_is_faster_than_loops_and_exact(claims):

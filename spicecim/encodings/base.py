@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -74,6 +74,14 @@ class Encoding(Section, ABC):
         InputError
             If weights or inputs are no integers in the range of the scheme, or their shapes do not fit.
         """
+
+
+def check_integer(value: Any, field: str, lowest: int, highest: int | None = None) -> None:
+    """Raise `InputError` that names the field and the value unless it is one integer between the bounds."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < lowest or (highest is not None and value > highest):
+        allowed = f"of at least {lowest}" if highest is None else f"from {lowest} to {highest}"
+        raise InputError(f"{field}: must be an integer {allowed} (given: {value!r})")
 
 
 def check_integers(values: ArrayLike, field: str, lowest: int, highest: int) -> IntArray:

@@ -38,8 +38,7 @@ def row_order(shape: tuple[int, ...], policy: Policy) -> NDArray[np.intp]:
     InputError
         If the policy is unknown or the shape is neither of the two.
     """
-    if policy not in get_args(Policy):
-        raise InputError(f"policy: must be one of {', '.join(get_args(Policy))} (given: {policy!r})")
+    check_policy(policy)
     if len(shape) not in (2, 4) or 0 in shape:
         raise InputError(
             f"weights: must have the shape (output, input) or (output, channel, height, width), without a 0 in it "
@@ -47,6 +46,12 @@ def row_order(shape: tuple[int, ...], policy: Policy) -> NDArray[np.intp]:
         )
     lines = np.arange(np.prod(shape[1:])).reshape(shape[1:])
     return lines.ravel() if len(shape) == 2 else lines.transpose(_AXES[policy]).ravel()
+
+
+def check_policy(policy: str) -> None:
+    """Raise `InputError` unless it is one of `Policy`."""
+    if policy not in get_args(Policy):
+        raise InputError(f"policy: must be one of {', '.join(get_args(Policy))} (given: {policy!r})")
 
 
 def unroll(weights: ArrayLike, policy: Policy = "channel") -> FloatArray:
@@ -72,7 +77,7 @@ def fragments(rows: int, size: int | None) -> NDArray[np.intp]:
     The last fragment of a column is shorter where the size does not divide the rows.
     """
     if size is not None and (isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1):
-        raise InputError(f"fragment size: must be an integer of at least 1, or None for the column (given: {size!r})")
+        raise InputError(f"fragment_size: must be an integer of at least 1, or None for the column (given: {size!r})")
     return np.arange(rows) // (size or rows)
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from spicecim.encodings.base import check_integer
+
 IntArray = NDArray[np.int_]
 
 LARGEST_PIXEL = 16
@@ -29,7 +31,14 @@ class Digits(NamedTuple):
 
 
 def split_digits(seed: int) -> Digits:
-    """Split the digits into 1297 images to train with and 500 to test with, the classes in the same proportions."""
+    """Split the digits into 1297 images to train with and 500 to test with, the classes in the same proportions.
+
+    Raises
+    ------
+    InputError
+        If the seed is no integer from 0 to 2^32 - 1.
+    """
+    check_integer(seed, "seed", 0, 2**32 - 1)
     digits = load_digits()
     train_images, test_images, train_labels, test_labels = train_test_split(
         digits.images.astype(int), digits.target, test_size=_TEST_IMAGES, random_state=seed, stratify=digits.target

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
+from spicecim.encodings.base import check_integer
 from spicecim.encodings.layout import Policy, roll, row_order, unroll
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
@@ -111,6 +112,7 @@ def initial_network(kind: Kind, seed: int, policy: Policy = "channel") -> Networ
     """
     if kind not in get_args(Kind):
         raise InputError(f"kind: must be one of {', '.join(get_args(Kind))} (given: {kind!r})")
+    check_integer(seed, "seed", 0)
     shapes: list[tuple[int, ...]] = [(32, 64), (10, 32)]
     pools = [1, 1]
     if kind == "convolutional":

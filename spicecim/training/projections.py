@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spicecim.encodings.base import check_integer
 from spicecim.encodings.layout import fragments, mixed_fragments, sum_fragments
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
@@ -68,8 +69,8 @@ class WeightSet:
             raise InputError("keep_fragments: cannot be combined with keep_columns")
         for field in ("keep_columns", "keep_fragments"):
             keep = getattr(self, field)
-            if keep is not None and (not isinstance(keep, int | np.integer) or keep < 1):
-                raise InputError(f"{field}: must be an integer of at least 1 (given: {keep!r})")
+            if keep is not None:
+                check_integer(keep, field, 1)
 
 
 def project(weights: ArrayLike, target: WeightSet) -> FloatArray:
@@ -143,8 +144,7 @@ def checked_matrix(weights: ArrayLike) -> FloatArray:
 
 def check_levels(levels: int) -> None:
     """Raise `InputError` unless the largest magnitude can be one of integers."""
-    if isinstance(levels, bool) or not isinstance(levels, int | np.integer) or not 1 <= levels <= _MOST_LEVELS:
-        raise InputError(f"levels: must be an integer from 1 to {_MOST_LEVELS} (given: {levels!r})")
+    check_integer(levels, "levels", 1, _MOST_LEVELS)
 
 
 def _parts(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:

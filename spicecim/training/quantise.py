@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spicecim.encodings.base import check_integer
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.training.networks import Network
@@ -109,8 +110,7 @@ def integer_network(
     InputError
         If a number is out of range, or a layer's weights or inputs are all zero.
     """
-    if isinstance(input_bits, bool) or not isinstance(input_bits, int) or not 1 <= input_bits <= _MOST_BITS:
-        raise InputError(f"input_bits: must be an integer from 1 to {_MOST_BITS} (given: {input_bits!r})")
+    check_integer(input_bits, "input_bits", 1, _MOST_BITS)
     matrices = network.matrices
     scales = [best_scale(matrix, levels) for matrix in matrices] if weight_scales is None else list(weight_scales)
     if len(scales) != len(matrices):

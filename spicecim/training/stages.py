@@ -10,12 +10,12 @@ from typing import Literal, get_args
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.layout import Policy, fragments
+from spicecim.encodings.layout import Policy, check_policy, fragments
 from spicecim.errors import InputError
 from spicecim.training.admm import retrain, run_admm
 from spicecim.training.digits import Digits, split_digits
 from spicecim.training.networks import Kind, Network
-from spicecim.training.projections import WeightSet
+from spicecim.training.projections import WeightSet, check_levels
 from spicecim.training.scales import best_scale
 from spicecim.training.trainer import train_float
 
@@ -41,6 +41,11 @@ class Restrictions:
         Share of the columns or fragments of each layer that stays, above 0 and up to 1.
     policy
         The order of a convolution's input lines along the rows.
+
+    Raises
+    ------
+    InputError
+        If one of them is not among what is allowed.
     """
 
     fragment_size: int | None = 8
@@ -50,6 +55,9 @@ class Restrictions:
     policy: Policy = "channel"
 
     def __post_init__(self) -> None:
+        fragments(1, self.fragment_size)
+        check_levels(self.levels)
+        check_policy(self.policy)
         if self.structure not in get_args(Structure):
             raise InputError(f"structure: must be one of {', '.join(get_args(Structure))} (given: {self.structure!r})")
         if not 0.0 < self.keep <= 1.0:

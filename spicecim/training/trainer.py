@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spicecim.encodings.base import check_integer
 from spicecim.encodings.layout import Policy
 from spicecim.fields import FloatArray
 from spicecim.training.digits import Digits
@@ -58,6 +59,7 @@ class Trainer:
 
     def run(self, epochs: int) -> None:
         """Go through all images `epochs` times, with a learning rate that falls to zero as half a cosine."""
+        check_integer(epochs, "epochs", 0)
         for epoch in range(epochs):
             self._optimiser.param_groups[0]["lr"] = 0.5 * LEARNING_RATE * (1.0 + math.cos(math.pi * epoch / epochs))
             self._epoch(lambda: 0.0)
@@ -67,6 +69,7 @@ class Trainer:
 
         They have the shapes of the layers' own; the learning rate stays.
         """
+        check_integer(epochs, "epochs", 0)
         points = [torch.from_numpy(np.asarray(weight, dtype=float)) for weight in weights]
 
         def distance() -> Any:

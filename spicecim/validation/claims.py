@@ -19,7 +19,7 @@ class Measurement:
     what
         What was measured, and where: a device, an encoding, a size.
     unit
-        SI unit, "" for a number without, "%" for percent.
+        SI unit, "" for a number without, "%" for percent, "points" for differences of percentages.
     ngspice
         The value from ngspice; None if it was not measured there.
     reference
@@ -38,8 +38,8 @@ class Measurement:
             return ""
         if isinstance(value, int) and self.unit == "":
             return str(value)
-        if self.unit in ("", "%"):
-            return f"{value:.4g}{' %' if self.unit else ''}"
+        if self.unit in ("", "%", "points"):
+            return f"{value:.4g} {self.unit}".rstrip()
         return format_quantity(value, self.unit)
 
 

@@ -61,7 +61,7 @@ def test_mixed_fragments():
 
 @pytest.mark.parametrize("size", [0, -4, 2.0, True])
 def test_what_is_no_fragment_size_is_told(size):
-    with pytest.raises(InputError, match="fragment size: must be an integer of at least 1"):
+    with pytest.raises(InputError, match="fragment_size: must be an integer of at least 1"):
         fragments(8, size)
 
 

@@ -139,7 +139,7 @@ def test_violations_are_counted():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"fragment_size": 0}, "fragment size: must be an integer"),
+        ({"fragment_size": 0}, "fragment_size: must be an integer"),
         ({"levels": 0, "scale": 1.0}, r"levels: must be an integer from 1 to 4095 \(given: 0\)"),
         ({"levels": 255}, "scale: levels and scale go together"),
         ({"levels": 255, "scale": -1.0}, r"scale: must be a finite number above 0 \(given: -1.0\)"),

@@ -104,6 +104,9 @@ def test_accuracies_over_seeds_are_labelled():
     ("settings", "message"),
     [
         ({"structure": "rows"}, r"structure: must be one of columns, fragments \(given: 'rows'\)"),
+        ({"fragment_size": 0}, r"fragment_size: must be an integer of at least 1, or None .*\(given: 0\)"),
+        ({"levels": 0}, r"levels: must be an integer from 1 to 4095 \(given: 0\)"),
+        ({"policy": "x"}, r"policy: must be one of channel, height, width \(given: 'x'\)"),
         ({"keep": 0.0}, r"keep: must be above 0 and at most 1 \(given: 0.0\)"),
     ],
 )
@@ -118,6 +121,17 @@ def test_admm_that_cannot_run_is_told(digits):
         run_admm(network, digits, [WeightSet()], seed=0)
     with pytest.raises(InputError, match="iterations and penalty: must be above 0"):
         run_admm(network, digits, [WeightSet()] * 2, seed=0, iterations=0)
+
+
+def test_seeds_and_epochs_that_make_no_sense_are_told(digits):
+    with pytest.raises(InputError, match=r"seed: must be an integer from 0 to 4294967295 \(given: -1\)"):
+        split_digits(-1)
+    with pytest.raises(InputError, match=r"seed: must be an integer of at least 0 \(given: -1\)"):
+        train_float("perceptron", digits, -1)
+    with pytest.raises(InputError, match=r"epochs: must be an integer of at least 0 \(given: -1\)"):
+        train_float("perceptron", digits, 0, epochs=-1)
+    with pytest.raises(InputError, match=r"epochs: must be an integer of at least 0 \(given: 1.5\)"):
+        run_admm(initial_network("perceptron", 0), digits, [WeightSet()] * 2, seed=0, epochs=1.5)
 
 
 def test_training_leaves_the_settings_of_pytorch_alone(digits):

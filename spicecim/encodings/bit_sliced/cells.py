@@ -114,7 +114,7 @@ class CellLevels:
             beyond = values[0] if values[0] < ends[0] - slack else values[-1]
             raise InputError(
                 f"cells: a cell needs {beyond:g} S, and the device has {ends[0]:g} to {ends[1]:g} S; choose states "
-                "(range.low, range.high) that leave room for the scatter"
+                "(states={'low': ..., 'high': ...}) that leave room for the scatter"
             )
         below, above = np.zeros_like(values), np.ones_like(values)
         for _ in range(_HALVINGS):

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from spicecim.device_choice import DeviceChoice
 from spicecim.drives import SampledDrive
-from spicecim.encodings.base import Encoding, IntArray, check_integers
+from spicecim.encodings.base import Encoding, IntArray, check_integer, check_integers
 from spicecim.encodings.bit_sliced.bit_slices import bit_planes, slice_count, slice_levels
 from spicecim.encodings.bit_sliced.cells import CellLevels, CellRange, CellScatter, cell_levels
 from spicecim.encodings.bit_sliced.converter import Converter, FittedConverter, lossless_bits
@@ -164,7 +164,15 @@ class BitSliced(Encoding):
         return tiles
 
     def resources(self, lines: int, outputs: int) -> Resources:
-        """Return what a layer of so many input lines and outputs takes, without zero skipping."""
+        """Return what a layer of so many input lines and outputs takes, without zero skipping.
+
+        Raises
+        ------
+        InputError
+            If one of them is no integer of at least 1.
+        """
+        check_integer(lines, "lines", 1)
+        check_integer(outputs, "outputs", 1)
         places = self._places((lines, outputs))
         fragments = -(-lines // self.fragment_rows)
         cells = self.sets * lines * outputs * self.slices

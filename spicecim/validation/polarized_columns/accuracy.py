@@ -61,8 +61,8 @@ def accuracy_claim(trained: Trained) -> Claim:
             drop = 100.0 * (of_kind.sel(network="float") - of_kind.sel(network=network))
             spread = float(drop.std(ddof=1))
             measurements += [
-                Measurement(f"{test}: mean drop from float, {title}", "%", reference=float(drop.mean())),
-                Measurement(f"{test}: standard deviation of that drop", "%", reference=spread),
+                Measurement(f"{test}: mean drop from float, {title}", "points", reference=float(drop.mean())),
+                Measurement(f"{test}: standard deviation of that drop", "points", reference=spread),
             ]
             if network == "polarized":
                 drops.append((kind, float(drop.mean()), spread))

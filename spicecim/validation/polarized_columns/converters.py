@@ -53,8 +53,11 @@ def converter_claim(trained: Trained, extent: Extent, shares: xr.Dataset) -> Cla
     largest = int(shares["level"][(shares["share"] > 0).any("layer")].max())
     measurements += [
         Measurement(f"{FRAGMENT} rows, 2-bit cells: largest sum in trained layers (levels)", reference=largest),
-        Measurement(f"{FRAGMENT} rows, 2-bit cells: sums beyond {top} levels", "%", reference=100.0 * beyond),
-    ]
+        Measurement(
+            f"{FRAGMENT} rows, 2-bit cells: share of a layer's sums beyond {top} levels, mean over layers", "%",
+            reference=100.0 * beyond,
+        ),
+    ]  # fmt: skip
     network = trained.networks["polarized", FRAGMENT]
     ideal = evaluate(network, Polarized(fragment=FRAGMENT), trained.digits, extent.images)
     losses = {}
@@ -67,14 +70,18 @@ def converter_claim(trained: Trained, extent: Extent, shares: xr.Dataset) -> Cla
         losses[title] = 100.0 * (ideal.accuracy - found.accuracy)
         measurements += [
             Measurement(f"{_BITS}-bit converter {title}: product error", "%", reference=100.0 * found.product_error),
-            Measurement(f"{_BITS}-bit converter {title}: loss of accuracy", "%", reference=losses[title]),
-            Measurement(f"{_BITS}-bit converter {title}: conversions clipped", "%", reference=100.0 * found.clipped),
-        ]
+            Measurement(f"{_BITS}-bit converter {title}: loss of accuracy", "points", reference=losses[title]),
+            Measurement(
+                f"{_BITS}-bit converter {title}: share of all layers' conversions together that were clipped", "%",
+                reference=100.0 * found.clipped,
+            ),
+        ]  # fmt: skip
     return Claim(
         "Fragments make do with 4-bit converters",
         ARITHMETIC,
         f"lossless with ceil(log2(rows x highest level + 1)) bits; the polarized network on {extent.images} test "
-        "images with ideal cells",
+        f"images with ideal cells; sums are counted for up to {_VECTORS} vectors a layer, each layer with the same "
+        "weight, and clipped conversions for all vectors of all images, where larger layers count for more",
         tuple(measurements),
         _verdict(Polarized(fragment=FRAGMENT).largest_sum <= top, min(losses.values())),
         f"lossless only where rows times the highest level are at most {top}: fragments of 4 rows of 2-bit cells, or "

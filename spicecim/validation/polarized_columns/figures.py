@@ -12,6 +12,7 @@ from spicecim.plotting import new_figure, styled
 from spicecim.plotting.style import COLORS, ENGINE_STYLE, label_axis, si_prefix
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
+from spicecim.validation.polarized_columns.robustness import series_title
 
 _COLOR = dict(zip(ENCODINGS, COLORS, strict=False))
 _MARKER = dict(zip(ENCODINGS, "osd", strict=True))
@@ -190,7 +191,7 @@ def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
         for number, series in enumerate(found["series"].values):
             look: dict[str, Any] = {
                 "color": COLORS[number], "marker": "osdv"[number], "markersize": 3.5, "elinewidth": 0.8, "capsize": 2,
-                "label": TITLES.get(str(series), "polarized for whole columns"),
+                "label": series_title(str(series)),
             }  # fmt: skip
             for row, quantity in enumerate(("accuracy", "product_error")):
                 values = 100.0 * found[quantity].sel(series=series)
@@ -209,7 +210,10 @@ def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
 
 @styled
 def plot_converters(shares: xr.Dataset, converters: xr.Dataset) -> Figure:
-    """Plot how often sums of levels occur, and product error and accuracy by the bits of the converters."""
+    """Plot how often sums of levels occur, and product error and accuracy by the bits of the converters.
+
+    Converters of too few bits for a code a level stretch their codes over all sums that are possible.
+    """
     figure, grid = new_figure(1, 3, size=(7.0, 2.9))
     left, middle, right = grid[0]
     for color, layer in zip(COLORS, shares["share"], strict=False):
@@ -220,7 +224,7 @@ def plot_converters(shares: xr.Dataset, converters: xr.Dataset) -> Figure:
     left.set_yscale("log")
     left.grid(which="minor", visible=False)
     left.axvline(15.5, color="black", linestyle=":", linewidth=1.0)
-    left.text(15.2, left.get_ylim()[1], "4 bits", ha="right", va="top", fontsize=8)
+    left.text(15.2, left.get_ylim()[1], "4 bits, one\nlevel a code", ha="right", va="top", fontsize=8)
     left.set(xlabel=f"sum of levels, {FRAGMENT} rows", ylabel="share of reads (%)")
     left.legend(loc="lower left")
     bits = converters["converter_bits"].values
@@ -232,6 +236,7 @@ def plot_converters(shares: xr.Dataset, converters: xr.Dataset) -> Figure:
     right.set(xlabel="bits of the converters", ylabel="accuracy (%)", ylim=(0, 102))
     for axes in (middle, right):
         axes.set_xticks(bits)
+        axes.set_title("range stretched to all sums", fontsize=8)
     middle.legend(loc="upper right")
     return figure
 
