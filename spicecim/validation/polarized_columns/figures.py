@@ -167,7 +167,7 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
                 }  # fmt: skip
                 for row, quantity in enumerate(("accuracy", "product_error")):
                     values = 100.0 * of_size[quantity]
-                    grid[row, place].errorbar(x, values.mean("run"), values.std("run", ddof=0), label=title, **look)
+                    grid[row, place].errorbar(x, values.mean("run"), _spread(values), label=title, **look)
         grid[1, place].set_xlabel(label)
     grid[0, 0].set(ylabel="accuracy (%)", ylim=(0, 102))
     grid[1, 0].set_yscale("symlog", linthresh=1.0)
@@ -195,7 +195,7 @@ def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
             }  # fmt: skip
             for row, quantity in enumerate(("accuracy", "product_error")):
                 values = 100.0 * found[quantity].sel(series=series)
-                grid[row, place].errorbar(range(len(sizes)), values.mean("run"), values.std("run", ddof=0), **look)
+                grid[row, place].errorbar(range(len(sizes)), values.mean("run"), _spread(values), **look)
         grid[0, place].set_title(title)
         grid[1, place].set_xlabel("rows of a fragment")
         grid[1, place].set_xticks(range(len(sizes)), ["all" if size == WHOLE else str(size) for size in sizes])
@@ -271,3 +271,8 @@ def _legend_without_bars(figure: Figure, axes: Any, columns: int) -> None:
     """Name the lines above all panels, without the bars of their spread."""
     bars, names = axes.get_legend_handles_labels()
     figure.legend([bar[0] for bar in bars], names, loc="outside upper center", ncols=columns)
+
+
+def _spread(values: xr.DataArray) -> xr.DataArray:
+    """Standard deviation over runs, as in the claims; none of a single run."""
+    return values.std("run", ddof=1) if values.sizes["run"] > 1 else xr.zeros_like(values.isel(run=0))
