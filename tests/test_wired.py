@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from test_network import PARASITICS, TOGETHER
 
@@ -175,6 +175,12 @@ def test_the_error_falls_with_the_tolerance():
     assert (errors < tolerances).all()
 
 
+def pershin_di_ventra(shape, phases, **resistances):
+    """Devices that switch abruptly between hard stops."""
+    drive = {"kind": "sine", "amplitude": 6.0, "frequency": 5e7, "phase": phases}
+    return wired_bench(shape, {"model": "pershin_di_ventra", "preset": "biolek"}, drive, **resistances)
+
+
 @st.composite
 def wired_benches(draw):
     """Small crossbars with some parasitics, each alone too, drives and devices of all kinds."""
@@ -195,8 +201,10 @@ def wired_benches(draw):
     return wired_bench(shape, {"model": model, "preset": preset}, drive, **resistances)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(deadline=None, max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(wired_benches())
+@example(pershin_di_ventra((2, 2), [3.0, 2.0], source_resistance=198.61030224764403))
+@example(pershin_di_ventra((1, 2), [0.0], sense_resistance=13.307540139340983))
 def test_the_stated_error_bounds_the_true_one(bench):
     waveforms = simulate(bench, "reference", time=np.linspace(0, bench.duration, 41))
     model = bench.device.build()
