@@ -83,6 +83,10 @@ class MissingPackageError(InputError, ImportError):
     """A package of an extra is not installed; the message names the extra."""
 
 
+class AccuracyWarning(UserWarning):
+    """A run did not reach the accuracy that was asked for; its result stands, with its estimated error."""
+
+
 class SimulationError(SpiceCimError):
     """A simulation was started and did not succeed.
 

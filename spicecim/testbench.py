@@ -68,12 +68,23 @@ class Analysis(Section):
     points_per_period: int = Field(
         default=200, ge=8, le=1_000_000, description="least number of instants in a period of the fastest row"
     )
+    accuracy: PositiveNumber = Field(
+        default=1e-3,
+        description="largest error of a column's current that is asked for, relative to the column's peak, and of x",
+    )
     tolerance: PositiveNumber = Field(
         default=1e-7, description="relative tolerance of ngspice's steps and iterations (its reltol)"
     )
     probe: Literal["columns", "cells"] = Field(
         default="columns", description="cells: keep voltage, current and state of every cell too"
     )
+
+    @field_validator("accuracy")
+    @classmethod
+    def _check_accuracy(cls, value: float) -> float:
+        if not 1e-9 <= value <= 0.1:
+            raise ValueError("must be between 1e-9 and 0.1")
+        return value
 
     @field_validator("tolerance")
     @classmethod

@@ -106,6 +106,8 @@ def test_one_value_serves_all_rows(make_bench):
         ({"analysis": {"duration": -1}}, "analysis.duration", "above 0"),
         ({"analysis": {"points_per_period": 2}}, "analysis.points_per_period", "greater than or equal to 8"),
         ({"analysis": {"probe": "all"}}, "analysis.probe", "'columns' or 'cells'"),
+        ({"analysis": {"accuracy": 1e-10}}, "analysis.accuracy", "between 1e-9 and 0.1"),
+        ({"analysis": {"accuracy": 0.2}}, "analysis.accuracy", "between 1e-9 and 0.1"),
         ({"analysis": {"periods": 1e9}}, "analysis.points_per_period", "over 1e+08 steps"),
         (
             {"drive": {"kind": "sine", "amplitude": 1e308, "frequency": 100}},
