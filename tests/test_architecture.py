@@ -24,8 +24,8 @@ LAYERS = [
     {"drives", "fields"},
     {"veriloga"},
     {"devices"},
-    {"quantities", "problems", "resources", "version", "json_text"},
-    {"errors"},
+    {"quantities", "problems", "resources", "version", "json_text", "outside"},
+    {"errors", "limits"},
 ]
 """From the top down: a room imports its own and lower layers only."""
 

@@ -1,0 +1,41 @@
+"""Every default limit: what spicecim takes from outside, and how long it waits.
+
+The limits are far above what a useful input needs; they are there so that a damaged or hostile one ends in an error
+instead of a full memory or a run without end. An error from a limit names it. A Python program changes one by setting
+it: ``spicecim.limits.ARRAY_VALUES = 200_000_000``.
+"""
+
+from __future__ import annotations
+
+# Sizes and depths of files, checked before they are read.
+
+TESTBENCH_BYTES = 16_000_000
+"""Bytes of a testbench in YAML: ten times what `YAML_NODES` take as they are commonly written."""
+
+YAML_NODES = 500_000
+"""Numbers, texts, lists and dictionaries in a YAML file, with aliases counted as what they stand for: a crossbar of
+700 x 700 states. It takes seconds to read that; more belongs into a .npy file."""
+
+YAML_DEPTH = 32
+"""Lists and dictionaries within each other in a YAML file; a testbench has 4."""
+
+JSON_BYTES = 64_000_000
+"""Bytes of a JSON text: a testbench with `YAML_NODES` numbers, written in full, takes a sixth of it."""
+
+ARRAY_FILE_BYTES = 500_000_000
+"""Bytes of a .npy or .npz file: `ARRAY_VALUES` in double precision, and another array beside them."""
+
+ARRAY_VALUES = 50_000_000
+"""Numbers of an array in a file: 400 MB, such as 64 rows of 780,000 samples."""
+
+CELLS = 4_000_000
+"""Cells of a crossbar: 2000 x 2000, more than any engine here simulates within a day."""
+
+SPICE_FILE_BYTES = 4_000_000
+"""Bytes of a SPICE file; published models take some ten thousand."""
+
+VERILOG_A_FILE_BYTES = 4_000_000
+"""Bytes of a Verilog-A file; published models take some ten thousand."""
+
+DATASET_BYTES = 16_000_000_000
+"""Bytes of a dataset of waveforms: more does not fit into the memory of a common machine."""
