@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 from numpy.typing import ArrayLike
 
+from spicecim.deadline import run_within
 from spicecim.errors import InputError
+from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.testbench import Testbench
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def simulate(
     engine: Engine = "ngspice",
     *,
     time: ArrayLike | None = None,
-    time_limit: float | None = None,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Callable[[float], None] | None = None,
 ) -> xr.Dataset:
     """Run a testbench and return its waveforms.
@@ -36,7 +38,8 @@ def simulate(
     time
         Instants (s) at which the reference engine gives the waveforms. ngspice chooses its own.
     time_limit
-        Seconds after which an ngspice run is stopped.
+        Seconds after which the run is stopped with a `TimeLimitError`, an hour if left out; None for no limit. It
+        counts from the call on: waiting for another thread's run and compiling a model are part of it.
     progress
         Called now and then by ngspice with the fraction that is done.
 
@@ -72,5 +75,6 @@ def simulate(
     if engine == "reference":
         from spicecim.reference.engine import simulate_reference
 
-        return simulate_reference(testbench, time=time)
+        with run_within(time_limit):
+            return simulate_reference(testbench, time=time)
     raise InputError(f"unknown engine {engine!r}; known are ngspice and reference")

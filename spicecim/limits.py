@@ -39,3 +39,23 @@ VERILOG_A_FILE_BYTES = 4_000_000
 
 DATASET_BYTES = 16_000_000_000
 """Bytes of a dataset of waveforms: more does not fit into the memory of a common machine."""
+
+# Seconds: how long spicecim waits.
+
+DEFAULT_TIME_LIMIT = 3600.0
+"""Seconds for one run of a testbench in either engine; `time_limit` and ``--time-limit`` set another, or none. The
+largest cases of the benchmarks take minutes; a run of an hour is more often a mistake in the testbench."""
+
+LONGEST_TIME_LIMIT = 1e6
+"""Seconds; the operating system's waits do not take much longer ones."""
+
+COMPILE_TIME_LIMIT = 300.0
+"""Seconds for each step of compiling a Verilog-A file: reading it, OpenVAF, the C compiler. Each takes a second or two
+for a published model."""
+
+COMPILE_TIME_LIMIT_VARIABLE = "SPICECIM_COMPILE_TIME_LIMIT"
+"""Environment variable that sets another limit (s) for the steps of compiling a Verilog-A file."""
+
+WORKER_START_LIMIT = 60.0
+"""Seconds that ngspice's process may take to load libngspice and say what it can do, where no run limits it; it takes
+0.3 s."""

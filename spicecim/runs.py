@@ -14,6 +14,7 @@ from spicecim.engines import Engine, simulate
 from spicecim.errors import InputError
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.json_text import write_json
+from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.ngspice.engine import render_netlist
 from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
 from spicecim.reference.engine import NO_EQUATIONS, check_covered
@@ -56,7 +57,7 @@ def run_testbench(
     folder: Path,
     *,
     engine: str = "both",
-    time_limit: float | None = None,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     tolerance: float = 1e-4,
     progress: Report = lambda task, fraction: None,
 ) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def run_testbench(
         ``"ngspice"``, ``"reference"`` or ``"both"``: then the reference runs at the instants of ngspice. A SPICE
         subcircuit runs in ngspice alone then, and the summary says so.
     time_limit
-        Seconds after which an ngspice run is stopped.
+        Seconds after which the run of an engine is stopped; None for no limit.
     tolerance
         Largest difference of column currents that passes, relative to a column's peak.
     progress

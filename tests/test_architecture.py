@@ -24,6 +24,7 @@ LAYERS = [
     {"drives", "fields"},
     {"veriloga"},
     {"devices"},
+    {"deadline"},
     {"quantities", "problems", "resources", "version", "json_text", "outside"},
     {"errors", "limits"},
 ]

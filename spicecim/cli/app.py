@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from spicecim.errors import InputError, SimulationError, SpiceCimError
+from spicecim.limits import DEFAULT_TIME_LIMIT
 
 EXIT_NOTHING_RUNS = 1
 EXIT_ENGINES_DISAGREE = 1
@@ -36,6 +37,10 @@ _state = {"debug": False}
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="A testbench.", show_default=False)]
 Quick = Annotated[bool, typer.Option("--quick", help="A smaller run that ends within a minute.")]
+TimeLimit = Annotated[
+    str,
+    typer.Option(metavar="SECONDS|none", help="Stop the run of an engine after this time; none for no limit."),
+]
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 
 
@@ -190,9 +195,7 @@ def run(
     bench: Bench,
     output: Folder,
     engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
-    time_limit: Annotated[
-        float | None, typer.Option(min=0.001, metavar="SECONDS", help="Stop an ngspice run after this time.")
-    ] = None,
+    time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Largest difference of column currents, relative to a column's peak.")
     ] = 1e-4,
@@ -210,7 +213,12 @@ def run(
     testbench = Testbench.from_yaml(bench)
     with progress_bar(quiet=as_json) as progress:
         summary = run_testbench(
-            testbench, _made(output), engine=engine, time_limit=time_limit, tolerance=tolerance, progress=progress
+            testbench,
+            _made(output),
+            engine=engine,
+            time_limit=_limit(time_limit),
+            tolerance=tolerance,
+            progress=progress,
         )
     if as_json:
         tables.print_json(summary)
@@ -292,6 +300,10 @@ def _validate(validate: Callable[..., Any], output: Path, quick: bool, as_json: 
         tables.print_json(claims)
     else:
         tables.print_claims(claims, output)
+
+
+def _limit(time_limit: str) -> str | None:
+    return None if time_limit == "none" else time_limit
 
 
 def _made(folder: Path) -> Path:

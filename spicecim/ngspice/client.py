@@ -14,15 +14,14 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from spicecim.deadline import Deadline, current_deadline
 from spicecim.errors import InputError, NgspiceNotFoundError, TimeLimitError, WorkerCrashError
+from spicecim.limits import WORKER_START_LIMIT
 from spicecim.ngspice.library import HOW_TO_INSTALL, find_library
 from spicecim.ngspice.messages import LOG_FILE, Answer, Capabilities, Request
 
 RUNS_A_WORKER = 200
 """A worker is replaced after this many runs, so that nothing can build up in libngspice."""
-
-START_LIMIT = 60.0
-"""Seconds that a worker may take to load libngspice and say what it can do."""
 
 # With the caller's own module path and not, as Python has it, the current folder first: a file there could pass for a
 # module.
@@ -51,7 +50,8 @@ class Worker:
     def capabilities(self) -> Capabilities:
         """Load libngspice and find out what it can do."""
         with self._lock:
-            answer = self._ask(Request(None), START_LIMIT, None)
+            start = Deadline("the start of ngspice", WORKER_START_LIMIT, "", time.monotonic() + WORKER_START_LIMIT)
+            answer = self._ask(Request(None), current_deadline() or start, None)
         assert answer.capabilities is not None
         return answer.capabilities
 
@@ -59,7 +59,6 @@ class Worker:
         self,
         folder: Path,
         vectors: list[str],
-        time_limit: float | None = None,
         progress: Progress | None = None,
         compatibility: str = "",
         libraries: tuple[Path, ...] = (),
@@ -72,8 +71,6 @@ class Worker:
             Holds ``netlist.cir``; gets ``ngspice.log``.
         vectors
             Names such as ``time``, ``v(node)`` and ``i(source)``.
-        time_limit
-            Seconds after which the run is stopped; None for no limit.
         progress
             Called now and then with the fraction of a transient that is done.
         compatibility
@@ -93,7 +90,7 @@ class Worker:
                 self._stop()
             self._busy = True
             try:
-                answer = self._ask(Request(folder, vectors, compatibility, libraries), time_limit, progress)
+                answer = self._ask(Request(folder, vectors, compatibility, libraries), current_deadline(), progress)
             finally:
                 self._busy = False
             self._runs += 1
@@ -107,12 +104,11 @@ class Worker:
         with self._lock:
             self._stop()
 
-    def _ask(self, request: Request, time_limit: float | None, progress: Progress | None) -> Answer:
-        deadline = None if time_limit is None else time.monotonic() + time_limit
+    def _ask(self, request: Request, deadline: Deadline | None, progress: Progress | None) -> Answer:
         self._start_if_needed()
         try:
             self._send(request)
-            while not isinstance(message := self._receive(request, deadline, time_limit), Answer):
+            while not isinstance(message := self._receive(request, deadline), Answer):
                 if progress is not None:
                     progress(message)
         except BaseException:  # whatever it was, also an interrupt: ngspice cannot be stopped politely
@@ -130,17 +126,17 @@ class Worker:
         except OSError:
             raise self._crash(request) from None
 
-    def _receive(self, request: Request, deadline: float | None, time_limit: float | None) -> Answer | float:
+    def _receive(self, request: Request, deadline: Deadline | None) -> Answer | float:
         assert self._connection is not None
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        left = None if deadline is None else deadline.left()
         try:
             if self._connection.poll(left):
                 message: Answer | float = self._connection.recv()
                 return message
         except (EOFError, OSError):
             raise self._crash(request) from None
-        limit = f"the run was stopped at its time limit of {time_limit:g} s"
-        raise TimeLimitError(limit, request.folder, log_tail(request.folder))
+        assert deadline is not None
+        raise TimeLimitError(deadline.error().message, request.folder, log_tail(request.folder))
 
     def _crash(self, request: Request) -> WorkerCrashError:
         return WorkerCrashError(

@@ -6,10 +6,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from spicecim.deadline import run_within
 from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device
 from spicecim.errors import SubcircuitError
 from spicecim.fields import FloatArray
+from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.netlist import CrossbarNetlist, crossbar_netlist, equation_netlist
 from spicecim.ngspice.backend import is_native
 from spicecim.ngspice.client import Progress, Worker
@@ -26,7 +28,7 @@ no state leaves it at once; with a tolerance of 1e-7, no step of ngspice is long
 def simulate_ngspice(
     testbench: Testbench,
     *,
-    time_limit: float | None = None,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Progress | None = None,
     worker: Worker | None = None,
 ) -> xr.Dataset:
@@ -37,7 +39,7 @@ def simulate_ngspice(
     testbench
         What to simulate.
     time_limit
-        Seconds after which the run is stopped with a `TimeLimitError`; None for no limit.
+        Seconds after which the run is stopped with a `TimeLimitError`; None for no limit. It counts from the call on.
     progress
         Called now and then with the fraction that is done.
     worker
@@ -55,12 +57,13 @@ def simulate_ngspice(
     SubcircuitError
         If the device is a SPICE subcircuit that cannot be used as it stands, or does not start at the states given.
     """
-    netlist = crossbar_netlist(testbench, native=is_native(testbench, worker))
-    names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
-    run = run_netlist(
-        netlist.text, names, stop=testbench.duration, time_limit=time_limit, progress=progress, worker=worker,
-        compatibility=netlist.compatibility, libraries=netlist.libraries,
-    )  # fmt: skip
+    with run_within(time_limit):
+        netlist = crossbar_netlist(testbench, native=is_native(testbench, worker))
+        names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
+        run = run_netlist(
+            netlist.text, names, stop=testbench.duration, time_limit=None, progress=progress, worker=worker,
+            compatibility=netlist.compatibility, libraries=netlist.libraries,
+        )  # fmt: skip
     attributes = {
         "engine": "ngspice",
         "engine_version": run.capabilities.version,

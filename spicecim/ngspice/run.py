@@ -10,20 +10,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim.deadline import run_within
 from spicecim.errors import (
     ConvergenceError,
     IncompleteResultError,
-    InputError,
     NetlistError,
     NgspiceNotFoundError,
-    QuantityError,
     SimulationError,
     WorkerCrashError,
 )
 from spicecim.fields import FloatArray
+from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.ngspice.client import Progress, Worker, log_tail, shared_worker
 from spicecim.ngspice.messages import NETLIST_FILE, Capabilities
-from spicecim.quantities import parse_quantity
 
 _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
     "library rejected": (NetlistError, "ngspice could not load a compiled model"),
@@ -34,9 +33,6 @@ _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
 
 _STOP_TOLERANCE = 1e-9
 """Relative distance from the stop time at which a transient counts as complete: ngspice's own rounding of steps."""
-
-_LONGEST_LIMIT = 1e6
-"""Seconds; the operating system's waits do not take much longer ones."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +48,7 @@ def run_netlist(
     vectors: list[str],
     *,
     stop: float | None = None,
-    time_limit: float | None = None,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Progress | None = None,
     worker: Worker | None = None,
     compatibility: str = "",
@@ -69,7 +65,7 @@ def run_netlist(
     stop
         Stop time (s) that a transient must reach; ``time`` is then among the vectors.
     time_limit
-        Seconds after which the run is stopped; None for no limit.
+        Seconds after which the run is stopped; None for no limit but that of a run that this is part of.
     progress
         Called now and then with the fraction of a transient that is done.
     worker
@@ -85,17 +81,11 @@ def run_netlist(
         One of its kinds, unless all vectors are there, of one length, finite, and reach the stop time. The folder that
         it names keeps the netlist and the log.
     """
-    if time_limit is not None:
-        try:
-            time_limit = parse_quantity(time_limit, "s")
-        except QuantityError as error:
-            raise InputError(f"time_limit: {error}") from None
-        if not 0.0 < time_limit <= _LONGEST_LIMIT:
-            raise InputError(f"time_limit: must be above 0 and at most {_LONGEST_LIMIT:g} s; it is {time_limit:g} s")
     folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
     (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
     try:
-        answer = (worker or shared_worker()).run(folder, vectors, time_limit, progress, compatibility, libraries)
+        with run_within(time_limit):
+            answer = (worker or shared_worker()).run(folder, vectors, progress, compatibility, libraries)
     except BaseException as error:
         # nothing is to be learnt from the folder where ngspice did not run, or was interrupted from this side
         if isinstance(error, NgspiceNotFoundError) or not isinstance(error, SimulationError):
