@@ -66,6 +66,10 @@ class SineDrive(_RowDrive):
         """Period of each row (s)."""
         return np.atleast_1d(1.0 / self.frequency)
 
+    def cycle(self) -> float:
+        """Shortest time (s) of a rise and a fall of a row, which the shift of an edge counts relative to."""
+        return float(self.periods().min())
+
     def corners(self, duration: float) -> FloatArray:
         """Instants at which the voltage of a row is not smooth: none."""
         return np.empty(0)
@@ -109,6 +113,13 @@ class PulseDrive(_RowDrive):
     def periods(self) -> FloatArray:
         """Period of each row (s)."""
         return np.atleast_1d(self.period)
+
+    def cycle(self) -> float:
+        """Twice the shortest time (s) that a row is high or low, from half way up to half way down or back."""
+        high = self.width + 0.5 * (self.rise + self.fall)
+        low = self.period - high
+        lasting = np.where(low > 1e-9 * self.period, np.minimum(high, low), high)
+        return 2.0 * float(lasting.min())
 
     def corners(self, duration: float) -> FloatArray:
         """Instants in (0, duration) at which the voltage of a row is not smooth."""
@@ -155,6 +166,17 @@ class SampledDrive(Section):
     def periods(self) -> FloatArray:
         """Time span of the samples (s), which stands for the period of every row."""
         return np.full(len(self.voltages), self.time[-1])
+
+    def cycle(self) -> float:
+        """Twice the shortest time (s) from the middle of a row's rise or fall to that of the next fall or rise."""
+        shortest = float(self.time[-1])
+        middles, slopes = 0.5 * (self.time[1:] + self.time[:-1]), np.sign(np.diff(self.voltages, axis=1))
+        for slope in slopes:
+            moving = np.flatnonzero(slope)
+            turned = np.flatnonzero(np.diff(slope[moving]))
+            between = middles[moving[turned + 1]] - middles[moving[turned]]
+            shortest = min(shortest, 2.0 * float(between.min(initial=np.inf)))
+        return shortest
 
     def corners(self, duration: float) -> FloatArray:
         """Instants in (0, duration) at which the voltage of a row is not smooth."""

@@ -21,6 +21,7 @@ LAYERS = [
     {"waveforms"},
     {"testbench"},
     {"device_choice"},
+    {"accuracy"},
     {"drives", "fields"},
     {"veriloga"},
     {"devices"},
