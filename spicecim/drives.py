@@ -13,11 +13,11 @@ from spicecim.fields import FloatArray, Quantities, Section
 from spicecim.problems import FieldError
 
 Volts = Annotated[FloatArray, Quantities("V", (0, 1), -1e6, 1e6)]
-PositiveHertz = Annotated[FloatArray, Quantities("Hz", (0, 1), 0.0, 1e18, exclusive=True)]
-Radians = Annotated[FloatArray, Quantities("rad", (0, 1))]
-Seconds = Annotated[FloatArray, Quantities("s", (0, 1), 0.0)]
-PositiveSeconds = Annotated[FloatArray, Quantities("s", (0, 1), 0.0, exclusive=True)]
-Instants = Annotated[FloatArray, Quantities("s", (1,), 0.0)]
+PositiveHertz = Annotated[FloatArray, Quantities("Hz", (0, 1), 1e-18, 1e18)]
+Radians = Annotated[FloatArray, Quantities("rad", (0, 1), -1e6, 1e6)]
+Seconds = Annotated[FloatArray, Quantities("s", (0, 1), 0.0, 1e18)]
+PositiveSeconds = Annotated[FloatArray, Quantities("s", (0, 1), 1e-18, 1e18)]
+Instants = Annotated[FloatArray, Quantities("s", (1,), 0.0, 1e18)]
 RowSamples = Annotated[FloatArray, Quantities("V", (2,), -1e6, 1e6)]
 
 _ZERO: Any = 0.0  # parsed like any other value

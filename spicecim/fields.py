@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import core_schema
 
-from spicecim.errors import QuantityError, TestbenchError
+from spicecim.array_files import load_array
+from spicecim.errors import InputError, QuantityError, TestbenchError
 from spicecim.problems import problems_from
-from spicecim.quantities import parse_quantity
+from spicecim.quantities import is_denormal, parse_quantity
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -53,11 +53,16 @@ class Section(BaseModel, metaclass=_SectionMeta):
 
 @dataclass(frozen=True)
 class Quantity:
-    """Annotation of a field that holds one quantity in `unit`, at least `minimum` (above it if `exclusive`)."""
+    """Annotation of a field that holds one quantity in `unit`, from `minimum` (above it if `exclusive`) to `maximum`.
+
+    Below `smallest`, 0 alone is allowed.
+    """
 
     unit: str
     minimum: float = -math.inf
+    maximum: float = math.inf
     exclusive: bool = False
+    smallest: float = 0.0
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self._parse)
@@ -67,7 +72,9 @@ class Quantity:
 
     def _parse(self, value: Any) -> float:
         number = parse_quantity(value, self.unit)
-        _check_bounds(np.asarray(number), self.minimum, math.inf, self.exclusive)
+        _check_bounds(np.asarray(number), self.minimum, self.maximum, self.exclusive)
+        if 0 < abs(number) < self.smallest:
+            raise ValueError(f"must be 0 or at least {self.smallest:g} {self.unit}; it is {number:g}")
         return number
 
 
@@ -76,7 +83,7 @@ class Quantities:
     """Annotation of a field that holds an array of quantities; a text that ends in .npy or .npz is read as a file.
 
     The array may have one of the numbers of `dimensions`, and values from `minimum` (above it if `exclusive`) to
-    `maximum`.
+    `maximum`. Values that are at most `slack` beyond these become them.
     """
 
     unit: str
@@ -84,6 +91,7 @@ class Quantities:
     minimum: float = -math.inf
     maximum: float = math.inf
     exclusive: bool = False
+    slack: float = 0.0
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
@@ -103,11 +111,16 @@ class Quantities:
     def _parse(self, value: Any, info: core_schema.ValidationInfo) -> FloatArray:
         if isinstance(value, str) and value.strip().lower().partition(":")[0].endswith((".npy", ".npz")):
             value = _load_array(value.strip(), Path((info.context or {}).get("folder", ".")))
+        if self.slack and isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            value = np.where(is_denormal(value), 0.0, value)  # what a state decayed to
         array = _to_floats(value, self.unit)
         if array.ndim not in self.dimensions or array.size == 0:
             wanted = {0: "one number", 1: "a list of numbers", 2: "a list of rows with as many numbers each"}
             choices = " or ".join(wanted[dimension] for dimension in self.dimensions)
             raise ValueError(f"must be {choices}; its shape is {array.shape}")
+        if self.slack:
+            inside = np.clip(array, self.minimum, self.maximum)
+            array = np.where(np.abs(array - inside) <= self.slack, inside, array)
         _check_bounds(array, self.minimum, self.maximum, self.exclusive)
         array.flags.writeable = False
         return array
@@ -115,10 +128,13 @@ class Quantities:
 
 def _to_floats(value: Any, unit: str) -> FloatArray:
     """Copy numbers, texts and nested lists of them into an array, naming the place of one that is no quantity."""
+    if np.ma.is_masked(value):
+        raise QuantityError("is an array with masked entries; fill them, such as by its method filled")
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
-        array = value.astype(float)
-        if not np.isfinite(array).all():
-            raise QuantityError(f"must be finite; {_place(array, ~np.isfinite(array))}")
+        array = np.array(value, dtype=float)
+        for bad, wanted in ((~np.isfinite(array), "finite"), (is_denormal(array), "0 or a normal number")):
+            if bad.any():
+                raise QuantityError(f"must be {wanted}; {_place(array, bad)}")
         return array
     if isinstance(value, str | numbers.Real):
         return np.asarray(parse_quantity(value, unit))
@@ -143,19 +159,10 @@ def _to_floats(value: Any, unit: str) -> FloatArray:
 
 def _load_array(text: str, folder: Path) -> FloatArray:
     name, _, key = text.partition(":")
-    path = folder / name
     try:
-        loaded = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"cannot read an array from {path}: {error}") from None
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        if not key and len(loaded.files) == 1:
-            key = loaded.files[0]
-        if key not in loaded.files:
-            raise ValueError(f"name one of the arrays in {path} as {name}:NAME; it has {', '.join(loaded.files)}")
-        return np.asarray(loaded[key])
+        return load_array(folder / name, key)
+    except InputError as error:
+        raise ValueError(str(error)) from None
 
 
 def _check_bounds(array: FloatArray, minimum: float, maximum: float, exclusive: bool) -> None:

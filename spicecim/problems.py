@@ -10,8 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spicecim.errors import Problem
-
-_LONGEST_VALUE = 60
+from spicecim.quantities import shown
 
 
 class FieldError(ValueError):
@@ -81,7 +80,4 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _shorten(value: Any) -> str:
-    if isinstance(value, dict | BaseModel):
-        return ""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+    return "" if isinstance(value, dict | BaseModel) else shown(value)

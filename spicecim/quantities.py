@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 import re
-from decimal import Decimal
+import reprlib
+import sys
+from decimal import Decimal, DecimalException
 from typing import Any
 
+import numpy as np
+from numpy.typing import ArrayLike
 from quantiphy import Quantity
 
 from spicecim.errors import QuantityError
@@ -27,9 +31,13 @@ UNITS: dict[str, set[str]] = {
 # QuantiPhy reads far more than that: '0,45' as 45, '1:30' as 30, '100R' as 1e29 (ronna) and '5P' as peta.
 _NUMBER = r"(?P<number>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)\s*"
 _SCALE = r"(?P<scale>[mM][eE][gG]|[TGMKkmunpfa\N{MICRO SIGN}\u03bc])?"
+# in ASCII: \d and \s mean the digits and spaces of every script otherwise
 _PATTERNS = {
-    unit: re.compile(f"{_NUMBER}{_SCALE}(?P<unit>{'|'.join(sorted(names))})?") for unit, names in UNITS.items()
+    unit: re.compile(f"{_NUMBER}{_SCALE}(?P<unit>{'|'.join(sorted(names))})?", re.ASCII)
+    for unit, names in UNITS.items()
 }
+_LONGEST_TEXT = 100
+"""Characters of a quantity: a float in full takes 24."""
 
 
 def parse_quantity(value: Any, unit: str = "") -> float:
@@ -51,8 +59,8 @@ def parse_quantity(value: Any, unit: str = "") -> float:
     Raises
     ------
     QuantityError
-        If the value is not a number, not finite, has another unit, or is a bare ``M``, which SPICE reads as milli and
-        SI as mega.
+        If the value is not a number, not finite, too small for a float of full precision, has another unit, or is a
+        bare ``M``, which SPICE reads as milli and SI as mega.
 
     Examples
     --------
@@ -61,7 +69,7 @@ def parse_quantity(value: Any, unit: str = "") -> float:
     >>> parse_quantity("1meg", "ohm")
     1000000.0
     """
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         raise QuantityError(f"{value!r} is not a number")
     if isinstance(value, numbers.Real):
         try:
@@ -71,23 +79,49 @@ def parse_quantity(value: Any, unit: str = "") -> float:
     elif isinstance(value, str):
         number = _parse_text(value, unit)
     else:
-        raise QuantityError(f"{value!r} is not a number or a text such as '10k'")
+        raise QuantityError(f"{shown(value)} is not a number or a text such as '10k'")
     if not math.isfinite(number):
-        raise QuantityError(f"{value!r} is not finite")
+        raise QuantityError(f"{shown(value)} is not finite")
+    if is_denormal(number) or (number == 0 and isinstance(value, str) and _mantissa(value)):
+        raise QuantityError(f"{shown(value)} is too small for a number in full precision; write 0")
     return number
 
 
+def is_denormal(values: ArrayLike) -> Any:
+    """Tell which numbers are so close to zero that a float holds them with fewer digits: below 2.2e-308."""
+    return (np.asarray(values) != 0) & (np.abs(values) < sys.float_info.min)
+
+
+def shown(value: Any, longest: int = 60) -> str:
+    """Return a value as it was given, on one line, and no longer than a message can take."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring = 3, longest
+    try:
+        text = " ".join(short.repr(value).split())
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        text = f"a number of type {type(value).__name__}"
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def _parse_text(text: str, unit: str) -> float:
-    match = _PATTERNS[unit].fullmatch(text.strip())
+    match = _PATTERNS[unit].fullmatch(text.strip(" \t\r\n")) if len(text) <= _LONGEST_TEXT else None
     if match is None:
         wanted = f"a quantity in {unit}" if unit else "a number"
-        raise QuantityError(f"{text!r} is not {wanted} such as 0.45, '10k' or '50u{unit}'")
+        raise QuantityError(f"{shown(text)} is not {wanted} such as 0.45, '10k' or '50u{unit}'")
     scale = match["scale"] or ""
     if scale == "M" and not match["unit"]:
         raise QuantityError(f"{text!r} is ambiguous: M is mega in SI and milli in SPICE; write meg or m")
     factor = float(Quantity(f"1{'M' if scale.lower() == 'meg' else scale}"))
     # in decimal, so that '3us' is the float 3e-06 and not the product of two rounded ones
-    return float(Decimal(match["number"]) * Decimal(repr(factor)))
+    try:
+        return float(Decimal(match["number"]) * Decimal(repr(factor)))
+    except DecimalException:
+        raise QuantityError(f"{text!r} is too large or too small for a number") from None
+
+
+def _mantissa(text: str) -> bool:
+    """Whether a number that was read from a text has a digit other than 0 before its exponent."""
+    return re.match(r"[^eE]*?[1-9]", text.strip()) is not None
 
 
 def format_quantity(value: float, unit: str = "", digits: int = 4) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,15 +13,24 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from spicecim.device_choice import DeviceChoice
 from spicecim.drives import Drive
-from spicecim.errors import Problem, TestbenchError
+from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
+from spicecim.outside import read_text
 from spicecim.problems import FieldError, problems_from
+from spicecim.yaml_text import parse_yaml
 
-States = Annotated[FloatArray, Quantities("", (2,), 0.0, 1.0)]
-Resistance = Annotated[float, Quantity("ohm", 0.0)]
-Capacitance = Annotated[float, Quantity("F", 0.0)]
-PositiveSeconds = Annotated[float, Quantity("s", 0.0, exclusive=True)]
-PositiveNumber = Annotated[float, Quantity("", 0.0, exclusive=True)]
+STATE_SLACK = 1e-6
+"""How far x may lie outside of 0 and 1: a saturated cell passes its bound by rounding, and by ngspice's tolerance.
+
+As an initial state such a value means the bound, so that the last state of a run can be the first of the next.
+"""
+
+States = Annotated[FloatArray, Quantities("", (2,), 0.0, 1.0, slack=STATE_SLACK)]
+Resistance = Annotated[float, Quantity("ohm", 0.0, 1e18, smallest=1e-12)]
+"""ngspice takes a resistance below 1e-12 ohm as 1e-12 ohm without a word."""
+Capacitance = Annotated[float, Quantity("F", 0.0, 1e3, smallest=1e-24)]
+PositiveSeconds = Annotated[float, Quantity("s", 1e-18, 1e18)]
+PositiveNumber = Annotated[float, Quantity("", 0.0, 1e18, exclusive=True)]
 
 _ROUNDING = 1e-9
 """Slack for durations that should equal a whole number of periods but are off by rounding."""
@@ -189,10 +197,13 @@ class Testbench(Section):
         """Read a testbench from a YAML file; array files named in it are looked for in its folder."""
         path = Path(path)
         try:
-            values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-        # beside its own errors, YAML's constructors let those of Python through for a value that its tag does not fit
-        except (OSError, yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-            raise TestbenchError([Problem("", "", f"cannot be read: {error}")], str(path)) from None
+            text = read_text(path, "TESTBENCH_BYTES")
+        except InputError as error:
+            raise TestbenchError([Problem("", "", str(error))]) from None
+        try:
+            values = parse_yaml(text)
+        except InputError as error:
+            raise TestbenchError([Problem("", "", str(error))], str(path)) from None
         return cls.from_dict(values, folder=path.parent, source=str(path))
 
     def digest(self) -> str:
@@ -204,33 +215,3 @@ def _duration(analysis: Analysis, slowest: float) -> float:
     if analysis.duration is not None:
         return analysis.duration
     return slowest * (1.0 if analysis.periods is None else analysis.periods)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader with two changes that keep numbers what they look like.
-
-    A key that stands twice is an error instead of the last one winning, and only decimal numbers are numbers: YAML 1.1
-    reads ``1:30`` as 90 and ``010`` as 8.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge" or not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_NUMERIC_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMERIC_TAGS]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
-    list("-+.0123456789"),
-)

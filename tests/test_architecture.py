@@ -26,7 +26,7 @@ LAYERS = [
     {"veriloga"},
     {"devices"},
     {"deadline"},
-    {"quantities", "problems", "resources", "version", "json_text", "outside"},
+    {"quantities", "problems", "resources", "version", "json_text", "outside", "yaml_text", "array_files"},
     {"errors", "limits"},
 ]
 """From the top down: a room imports its own and lower layers only."""
