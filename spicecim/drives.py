@@ -21,6 +21,8 @@ Instants = Annotated[FloatArray, Quantities("s", (1,), 0.0, 1e18)]
 RowSamples = Annotated[FloatArray, Quantities("V", (2,), -1e6, 1e6)]
 
 _ZERO: Any = 0.0  # parsed like any other value
+_ROUNDING = 4.0 * np.finfo(float).eps
+"""Of an instant that is a sum of a few times, relative to it or to the period, if that is longer."""
 
 
 class _RowDrive(Section):
@@ -100,11 +102,16 @@ class PulseDrive(_RowDrive):
 
     def voltage(self, time: ArrayLike) -> FloatArray:
         """Voltage (time, row) at the instants `time` (s)."""
-        since = np.asarray(time)[:, None] - self.delay
+        instants = np.asarray(time)[:, None]
+        since = instants - self.delay
         phase = np.where(since > 0, np.mod(since, self.period), 0.0)
-        up = phase / self.rise
-        down = (self.rise + self.width + self.fall - phase) / self.fall
-        return np.asarray(self.low + (self.high - self.low) * np.clip(np.minimum(up, down), 0.0, 1.0))
+        falling = self.rise + self.width
+        ended = falling + self.fall
+        # An instant that is meant to be a corner misses it by rounding. The level there may last long: it is exact.
+        near = _ROUNDING * np.maximum(instants, self.period)
+        up = np.where(phase <= near, 0.0, np.where(phase >= self.rise - near, 1.0, phase / self.rise))
+        down = np.where(phase >= ended - near, 0.0, np.where(phase <= falling + near, 1.0, (ended - phase) / self.fall))
+        return np.asarray(self.low + (self.high - self.low) * np.minimum(up, down))
 
     def largest_voltage(self) -> float:
         """Largest magnitude of any row's voltage (V)."""

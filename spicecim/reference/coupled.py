@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from spicecim.drives import Drive
-from spicecim.errors import ConvergenceError, InputError
+from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.course import RULE, STAGES, Course, NoConvergence, State
 from spicecim.reference.crossings import first_crossing
 from spicecim.reference.displacement import CURRENT_SHARE, Ends, Layer, current_error, layer
 from spicecim.reference.following import Follower
+from spicecim.reference.overflow import JUST_BEYOND, check_finite
 from spicecim.reference.radau import basis
 from spicecim.reference.readout import Readout, Sink
 from spicecim.reference.rest import rest
@@ -155,8 +156,7 @@ class _Run:
         v = self.wiring.potentials(drive[None], nodes[None])[0]
         y = self.cells.cell.start(v, states)
         terms = self.cells.cell.terms(np.zeros(len(states)), v, y)
-        if not (np.isfinite(terms.current).all() and np.isfinite(terms.flow).all()):
-            raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
+        check_finite(terms.current, terms.flow)
         self._state = State(y, terms.charge.copy(), terms.current_charge.copy(), nodes, v)
         # before time 0 the drive has stood still
         self.readout.rest(states, v, terms.current)
@@ -183,6 +183,9 @@ class _Run:
             length = left if lands else min(length, left if beyond else 0.5 * left)
             tiny = length < _SMALLEST_STEP * max(since, _NO_TIME * self.duration)
             if (tiny and not lands) or self.steps + self.rejected > self._most:
+                beyond_v, y = JUST_BEYOND * self._state.v, self._state.y
+                terms = self.cells.cell.terms(np.full(len(y), begin + since), beyond_v, y)
+                check_finite(terms.current, terms.flow)
                 raise ConvergenceError(
                     f"the reference engine found no solution of the crossbar beyond {begin + since:g} s "
                     f"of {self.duration:g} s"

@@ -40,6 +40,8 @@ _COARSE = 30.0
 _LEAST_AT_STOPS = 20.0
 """Estimated error of x behind wires, relative to the tolerance of a step, below which it is not told of devices with
 hard stops: single steps of Pershin and Di Ventra's device were off by up to 11 tolerances unseen."""
+_ROUNDING = 1e-9
+"""Part of the duration that an instant may lie beyond it."""
 _COMPARED = 50
 """Most instants at which they are."""
 
@@ -78,8 +80,9 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         If a device whose rate does not separate, or a crossbar with resistive wires, has no solution.
     """
     check_covered(testbench)
-    labels = testbench.time_grid() if time is None else np.asarray(time, dtype=float)
-    instants = _checked_instants(labels, testbench.duration)
+    labels = testbench.time_grid() if time is None else _checked_instants(time, testbench.duration)
+    # ngspice's last instant may miss the duration by rounding.
+    instants = np.minimum(labels, testbench.duration)
     device = _device(testbench)
     record = Record(testbench, device, instants)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -90,7 +93,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         "engine_version": __version__,
         "device_backend": "numpy",
         "spicecim_version": __version__,
-        "state_error": f"{run.error:.2g}",
+        "state_error": float(run.error),
         **run.attributes,
         **provenance(testbench.device),
     }
@@ -214,10 +217,19 @@ class _Compared:
         return slice(first, first + len(x)), x
 
 
-def _checked_instants(instants: FloatArray, duration: float) -> FloatArray:
+def _checked_instants(time: ArrayLike, duration: float) -> FloatArray:
+    try:
+        given = np.asarray(time)
+    except ValueError:  # lists of different lengths
+        given = np.empty(0)
+    if np.ma.is_masked(time) or given.dtype.kind not in "iuf":
+        raise InputError("time must be numbers (seconds), none of them masked")
+    instants = given.astype(float)
     if instants.ndim != 1 or len(instants) < 2 or not np.all(np.diff(instants) > 0):
         raise InputError("time must be a list of at least two strictly increasing instants")
-    # ngspice's last instant may miss the duration by rounding.
-    if instants[0] < 0 or instants[-1] > duration * (1 + 1e-9):
-        raise InputError(f"time must lie between 0 and the duration {duration:g} s; it ends at {instants[-1]:g} s")
-    return np.minimum(instants, duration)
+    if not 0 <= instants[0] <= instants[-1] <= duration * (1 + _ROUNDING):
+        raise InputError(
+            f"time must lie between 0 and the duration {duration:g} s; it is from {instants[0]:g} s to "
+            f"{instants[-1]:g} s"
+        )
+    return instants

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.drives import Drive, SineDrive
+from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 
 _ROUNDING = 1e-14
 """Distance of instants, relative to the duration, below which they are one."""
+_EDGE = 0.1
+"""Change of a sampled voltage, relative to the drive's largest, that is an edge."""
 
 
 def row_drive(drive: Drive, row: int) -> Drive:
@@ -29,6 +32,7 @@ def row_drive(drive: Drive, row: int) -> Drive:
 def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatArray:
     """Return 0, the duration and, between them, the corners of a single row's drive and its crossings of levels (V)."""
     corners = np.concatenate([[0.0], drive.corners(duration), [duration]])
+    _check_edges(drive, corners)
     if isinstance(drive, SineDrive):
         crossings = _sine_crossings(drive, levels, duration)[1]
     else:
@@ -36,6 +40,22 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
         crossings = np.concatenate([np.empty(0), *(_line_crossings(corners, voltages, level) for level in levels)])
     instants = np.concatenate([corners, crossings])
     return np.asarray(_padded(np.zeros(len(instants), dtype=int), instants, duration)[0])
+
+
+def _check_edges(drive: Drive, corners: FloatArray) -> None:
+    """Raise `InputError` if an edge between corners is so short that both would be one instant."""
+    least = _ROUNDING * corners[-1]
+    if drive.kind == "pulse":
+        edges = np.minimum(drive.rise, drive.fall)
+    else:
+        rises = np.abs(np.diff(drive.voltage(corners), axis=0)).max(axis=1)
+        edges = np.diff(corners)[rises > _EDGE * drive.largest_voltage()]
+    shortest = float(np.min(edges, initial=np.inf))
+    if len(corners) > 2 and shortest <= least:
+        raise InputError(
+            f"drive: an edge of {shortest:.3g} s is too short for the digits of a run of {corners[-1]:g} s; "
+            f"it must be above {least:.3g} s"
+        )
 
 
 def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spicecim.devices import SeparableDevice
 from spicecim.fields import FloatArray
 from spicecim.reference.excitation import CellVoltages, ramps
+from spicecim.reference.overflow import check_finite
 
 _DEGREE = 11
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(_DEGREE + 1)
@@ -98,9 +99,9 @@ def row_flux(device: SeparableDevice, voltages: CellVoltages) -> RowFlux:
     # The integral over a panel is at most the width times the largest factor: halving comes to an end.
     while len(panels.row):
         series, peak = _fit(device, voltages, panels)
+        check_finite(peak, series)
         np.maximum.at(largest, (panels.row, panels.segment), peak)
         tail = np.abs(series[:, -2:]).sum(axis=1) * panels.width
-        # What is not finite stays so however short the panel.
         halved = tail > _ENDED * (largest * lengths)[panels.row, panels.segment]
         done.append((panels.part(~halved), series[~halved]))
         panels = panels.part(halved).halves()

@@ -17,6 +17,7 @@ from spicecim.devices.cell import Cell
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.excitation import CellVoltages, ramps
+from spicecim.reference.overflow import JUST_BEYOND, check_finite
 from spicecim.reference.radau import basis, basis_slope, radau
 from spicecim.reference.stages import Step, attempt_step, evaluate
 
@@ -236,11 +237,19 @@ class _Run:
         stuck = tiny | (self.attempts[active] > self.most_attempts[active])
         if stuck.any():
             worst = active[stuck][0]
+            self._check_overflow(int(worst))
             reached = self.breaks[worst, self.segment[worst]] + self.since[worst]
             raise ConvergenceError(
                 f"the reference engine found no solution beyond {reached:g} s of {self.duration:g} s "
                 f"in {name(int(worst))}"
             )
+
+    def _check_overflow(self, index: int) -> None:
+        """Raise `InputError` if a cell's equations overflow just beyond where it is."""
+        one = np.array([index])
+        v = JUST_BEYOND * self.voltages.voltage(one, self.segment[one], self.since[one, None])
+        terms = evaluate(self.cell, np.zeros((1, 1)), v, self.y[one, None])
+        check_finite(terms.current, terms.flow)
 
     def resistive_current(self) -> FloatArray:
         """Resistive current (time, cell) at the instants, with the unknowns settled there."""

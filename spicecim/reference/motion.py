@@ -144,7 +144,7 @@ class Motion:
     def _advance(self, start: FloatArray, theta: FloatArray) -> FloatArray:
         """States (place, device) after integrals `theta` (place, device) of the voltage factor of one sign each."""
         direction = np.sign(theta[-1])
-        states = np.repeat(start[None], len(theta), axis=0)
+        states = np.where(np.isfinite(theta), start, np.nan)
         for sign, flow in ((1.0, self._flows.rising), (-1.0, self._flows.falling)):
             moving = np.flatnonzero(direction == sign)
             if len(moving):

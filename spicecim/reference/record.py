@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from spicecim.devices import Device
-from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.reference.network import Network
+from spicecim.reference.overflow import check_finite
 from spicecim.reference.readout import Block
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
@@ -71,8 +71,7 @@ class Record:
         InputError
             If a current is not finite.
         """
-        if not (np.isfinite(self._i_row).all() and np.isfinite(self._i_column).all()):
-            raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
+        check_finite(self._i_row, self._i_column)
         variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self._i_column}
         if self.keeps_cells:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()

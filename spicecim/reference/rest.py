@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from spicecim.devices.cell import Cell
-from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.reference.newton import solve_damped
+from spicecim.reference.overflow import check_finite
 from spicecim.reference.terminals import held_conductances, held_currents
 from spicecim.reference.wiring import Wiring
 
@@ -35,6 +35,5 @@ def rest(cell: Cell, wiring: Wiring, drive: FloatArray, states: FloatArray, scal
 
     none = np.zeros((1, wiring.nodes))
     nodes = wiring.misses(-drive[None], none, np.zeros((1, len(states), 2)), none)
-    if not np.isfinite(missed(nodes)).all():
-        raise InputError("drive: at its voltages a device's current is beyond the range of a float")
+    check_finite(missed(nodes))
     return np.asarray(solve_damped(nodes, missed, correction, scale, 0.0)[0])

@@ -20,12 +20,13 @@ import numpy as np
 
 from spicecim.devices import Device, SeparableDevice
 from spicecim.drives import Drive
-from spicecim.errors import ConvergenceError, InputError
+from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.balance import ROUNDS, SLOW, Balance
 from spicecim.reference.excitation import CellVoltages, row_breaks
 from spicecim.reference.motion import CollocatedMotion, Interpolation, Motion, lobatto
 from spicecim.reference.network import Network
+from spicecim.reference.overflow import JUST_BEYOND, check_finite
 from spicecim.reference.threads import one_thread
 
 TOLERANCE = 1e-6
@@ -236,6 +237,8 @@ class _Run:
             # Two even steps rather than a long one and a remainder.
             length = left if lands else min(length, 0.5 * left)
             if length < _SMALLEST_STEP * self.duration and not lands:
+                v = JUST_BEYOND * self._v
+                check_finite(self.device.current(v, self._state), self.device.rate(v, self._state))
                 reached = self.breaks[segment] + since
                 raise ConvergenceError(
                     f"the reference engine found no solution of the crossbar beyond {reached:g} s "
@@ -363,8 +366,7 @@ class _Run:
         """Solve for the voltages at time 0, from cells without current on."""
         drive = self._drive_at(0, np.zeros(1))[0]
         v = np.repeat(drive[:, None], self._state.shape[1], axis=1)
-        if not np.isfinite(self.device.current(v, self._state)).all():
-            raise InputError("drive: at its voltages a device's current is beyond the range of a float")
+        check_finite(self.device.current(v, self._state))
         return self.balance.solve(drive, v, self._state, 0.0)
 
     def _drive_at(self, segment: int, since: FloatArray) -> FloatArray:
