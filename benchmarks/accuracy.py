@@ -85,7 +85,7 @@ def crossbar_table() -> list[list[str]]:
             f"{shape[0]} x {shape[1]}",
             str(points),
             f"{sc.compare(spice, reference).worst:.1e}",
-            reference.attrs["state_error"],
+            f"{reference.attrs['state_error']:.2g}",
             f"{sc.energy_balance(spice).error:.1e}",
             f"{sc.energy_balance(reference).error:.1e}",
         ])  # fmt: skip
@@ -183,7 +183,7 @@ def module_table() -> list[list[str]]:
             spice = sc.simulate(bench)
             reference = sc.simulate(bench, "reference", time=spice["time"].values)
             errors.append(f"{sc.compare(spice, reference).worst:.1e}")
-        rows.append([name, *errors, reference.attrs["state_error"]])
+        rows.append([name, *errors, f"{reference.attrs['state_error']:.2g}"])
     return rows
 
 

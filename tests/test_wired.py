@@ -213,7 +213,7 @@ def test_the_stated_error_bounds_the_true_one(bench):
         model.state_from_x(bench.crossbar.state), waveforms["time"].values, tolerance=3e-8,
     )  # fmt: skip
     error = np.abs(model.x_from_state(exact.states) - waveforms["x"].values).max()
-    assert error <= float(waveforms.attrs["state_error"]) + exact.error
+    assert error <= waveforms.attrs["state_error"] + exact.error
 
 
 def test_waveforms_are_handed_on_in_blocks(monkeypatch):
@@ -251,7 +251,7 @@ def test_currents_and_node_voltages_are_those_of_one_circuit():
 
 def test_how_the_network_was_solved_is_stated_and_kept(tmp_path):
     waveforms = simulate(wired_bench(**OHMS), "reference")
-    assert 0 < float(waveforms.attrs["state_error"]) < 1e-5
+    assert 0 < waveforms.attrs["state_error"] < 1e-5
     assert "steps" in waveforms.attrs["convergence"]
     kept = load_waveforms(save_waveforms(waveforms, tmp_path / "run.nc"))
     assert kept.attrs["convergence"] == waveforms.attrs["convergence"]
@@ -296,7 +296,7 @@ def test_an_error_that_grows_by_feedback_is_stated():
         model.state_from_x(bench.crossbar.state), time, tolerance=1e-9,
     )  # fmt: skip
     error = np.abs(model.x_from_state(exact.states) - waveforms["x"].values).max()
-    assert error < float(waveforms.attrs["state_error"]) < 1e-4
+    assert error < waveforms.attrs["state_error"] < 1e-4
 
 
 @settings(deadline=None)

@@ -15,6 +15,7 @@ import numpy as np
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
+from spicecim.reference.clock import check_time
 from spicecim.reference.course import RULE, STAGES, Course, NoConvergence, State
 from spicecim.reference.crossings import first_crossing
 from spicecim.reference.displacement import CURRENT_SHARE, Ends, Layer, current_error, layer
@@ -176,6 +177,7 @@ class _Run:
             )  # fmt: skip
         self._length = min(self._length, self._layer.shortest)
         while since < room:
+            check_time(begin + since, self.duration)
             length = min(self._length, self._longest)
             left = room - since
             lands = length >= left * (1.0 - 1e-9)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from spicecim.devices import SeparableDevice
 from spicecim.fields import FloatArray
+from spicecim.reference.clock import check_time
 from spicecim.reference.excitation import CellVoltages, ramps
 from spicecim.reference.overflow import check_finite
 
@@ -133,6 +134,7 @@ def _fit(device: SeparableDevice, voltages: CellVoltages, panels: _Panels) -> tu
     """Legendre coefficients (panel, degree + 1) of the voltage factor, and its largest magnitude (panel,)."""
     series, peak = np.empty((len(panels.row), _DEGREE + 1)), np.empty(len(panels.row))
     for start in range(0, len(panels.row), _BLOCK):
+        check_time(start, len(panels.row), "panels of the drive")
         block = slice(start, start + _BLOCK)
         since = panels.since[block, None] + 0.5 * panels.width[block, None] * (1.0 + _GAUSS_NODES)
         factor = device.voltage_factor(voltages.voltage(panels.row[block], panels.segment[block], since))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spicecim.devices import SeparableDevice
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
+from spicecim.reference.clock import check_time
 from spicecim.reference.excitation import cell_voltages
 from spicecim.reference.flux import row_flux
 from spicecim.reference.record import Record
@@ -50,6 +51,7 @@ def follow_flowing(
     segment, theta = flux.at(record.instants)
     error = 0.0
     for some_rows, some in _blocks(starts.shape, len(record.instants)):
+        check_time(some_rows.start, rows, "rows")
         states, part_error = row_states(
             device, flux.total[some_rows], segment[some_rows], theta[some_rows], starts[some_rows, some]
         )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from spicecim.devices.cell import Cell
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
+from spicecim.reference.clock import check_time
 from spicecim.reference.excitation import CellVoltages, ramps
 from spicecim.reference.overflow import JUST_BEYOND, check_finite
 from spicecim.reference.radau import basis, basis_slope, radau
@@ -144,6 +145,7 @@ class _Run:
         """Attempt a step of the cells that are not at their end."""
         rule, since, segment = self.rule, self.since[active], self.segment[active]
         begin = self.breaks[active, segment]
+        check_time(float((begin + since).min()), self.duration)
         room = self.breaks[active, segment + 1] - begin - since
         length = np.minimum(self.length[active], self.longest[active])
         lands = length >= room * (1.0 - 1e-9)
@@ -258,6 +260,7 @@ class _Run:
         parts = []
         for start in range(0, len(self.instants), block):
             time = self.instants[start : start + block]
+            check_time(time[0], self.duration)
             v = self.voltages.drive.voltage(time)[:, self.voltages.rows]
             everywhere = np.broadcast_to(time[:, None], v.shape)
             self.unknowns[start : start + block] = _settled(

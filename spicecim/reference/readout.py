@@ -14,6 +14,7 @@ import numpy as np
 
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
+from spicecim.reference.clock import check_time
 from spicecim.reference.course import Course, Places
 from spicecim.reference.displacement import Ends, end_currents
 from spicecim.reference.following import Follower
@@ -92,6 +93,7 @@ class Readout:
         block = max(1, _BLOCK // len(course.y))
         for first in range(self.passed, until, block):
             chosen = slice(first, min(first + block, until))
+            check_time(self.instants[first], self.duration)
             after = self.instants[chosen] - self.rows.breaks[segment]
             at = np.clip((after - since) / course.length, 0.0, 1.0)
             where = self.rows.places(segment, since, course.length, at)
@@ -159,6 +161,7 @@ class Readout:
         """Correct unknowns and potentials at one place by Newton's method with damped steps."""
         cell, before = self.cells.cell, np.inf
         for _ in range(_ROUNDS):
+            check_time(where.time[0], self.duration)
             v = self.wiring.potentials(where.drive, nodes)[0]
             linear = Linearised(cell, self.wiring, where.time[0], v, y[:, 0], self.scale, course.length)
             found = correct(cell, self.wiring, course, linear, where, y, nodes)

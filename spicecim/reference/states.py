@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from spicecim.devices import SeparableDevice
 from spicecim.fields import FloatArray
+from spicecim.reference.clock import check_time
 from spicecim.reference.flow import DENSITY, Flows, flows
 
 
@@ -43,6 +44,7 @@ def row_states(
     states = np.empty((initial.shape[1], segment.size))
     start, coarse_start, error = initial.T, initial.T, fine.error
     for number, way in enumerate(total.T):
+        check_time(number, total.shape[1], "segments of the drive")
         chosen = order[ends[number] : ends[number + 1]]
         states[:, chosen], start = _moved(fine, start, way, chosen // instants, theta.ravel()[chosen])
         _, coarse_start = _moved(coarse, coarse_start, way)

@@ -23,6 +23,7 @@ from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.balance import ROUNDS, SLOW, Balance
+from spicecim.reference.clock import check_time
 from spicecim.reference.excitation import CellVoltages, row_breaks
 from spicecim.reference.motion import CollocatedMotion, Interpolation, Motion, lobatto
 from spicecim.reference.network import Network
@@ -231,6 +232,7 @@ class _Run:
         last_length = 0.0
         self._length = min(self._length, max(_FIRST_STEP * self._longest, _FIRST_STEP * room))
         while since < room:
+            check_time(self.breaks[segment] + since, self.duration)
             length = min(self._length, self._longest)
             left = room - since
             lands = length >= left * (1.0 - 1e-9)
@@ -390,6 +392,7 @@ class _Run:
         for start in range(0, len(v), self._block):
             some = slice(start, start + self._block)
             chosen = slice(self._written, self._written + len(v[some]))
+            check_time(self.instants[chosen.start], self.duration)
             self.balance.solve_all(drive[some], v[some], states[some], self.instants[chosen])
             current = self.device.current(v[some], states[some])
             residual = float(np.abs(self.network.residual(drive[some], v[some], current)).max())
