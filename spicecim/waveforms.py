@@ -31,7 +31,7 @@ NODE_VARIABLES = ("v_row_node", "v_column_node")
 
 
 def make_waveforms(
-    testbench: Testbench, time: FloatArray, variables: Mapping[str, FloatArray], attributes: Mapping[str, str]
+    testbench: Testbench, time: FloatArray, variables: Mapping[str, FloatArray], attributes: Mapping[str, str | float]
 ) -> xr.Dataset:
     """Label the arrays of an engine as a dataset.
 

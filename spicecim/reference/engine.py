@@ -88,7 +88,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     with np.errstate(over="ignore", invalid="ignore"):
         run = _follow(testbench, device, record)
         variables = record.variables()
-    attributes = {
+    attributes: dict[str, str | float] = {
         "engine": "reference",
         "engine_version": __version__,
         "device_backend": "numpy",
