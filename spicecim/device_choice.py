@@ -104,7 +104,7 @@ class SubcircuitDevice(Section):
 
     subcircuit: str = Field(description="file that holds the subcircuit; relative to the testbench's folder")
     name: str | None = Field(default=None, description="name of the subcircuit; may be left out if the file has one")
-    ports: list[Literal["row", "column", "state", "ground"]] = Field(
+    ports: list[Literal["row", "column", "state", "ground", "open"]] = Field(
         description="what each port of the subcircuit is connected to, in their order"
     )
     parameters: dict[str, Number] = Field(
@@ -142,7 +142,9 @@ class SubcircuitDevice(Section):
     def _check_ports(cls, value: list[str]) -> list[str]:
         for role, least in {"row": 1, "column": 1, "state": 0}.items():
             if not least <= value.count(role) <= 1:
-                raise ValueError(f"must name {role} {'once' if least else 'once at most'}; ground may stand repeatedly")
+                raise ValueError(
+                    f"must name {role} {'once' if least else 'once at most'}; ground and open may stand repeatedly"
+                )
         return value
 
     @field_validator("parameters")

@@ -34,6 +34,21 @@ CELLS = 4_000_000
 SPICE_FILE_BYTES = 4_000_000
 """Bytes of a SPICE file; published models take some ten thousand."""
 
+SPICE_INCLUDES = 1000
+"""Files that a SPICE file includes, directly and through each other, each as often as it is included."""
+
+SPICE_INCLUDE_DEPTH = 16
+"""Files that include each other in a chain."""
+
+SUBCIRCUIT_DEPTH = 32
+"""Subcircuits that call each other in a chain, or are defined within each other."""
+
+SUBCIRCUIT_ELEMENTS = 10_000
+"""Circuit elements of one cell, when every subcircuit that it calls is put in its place."""
+
+SUBCIRCUIT_CHARACTERS = 100_000
+"""Characters of an expression, when every function that it calls is put in its place."""
+
 VERILOG_A_FILE_BYTES = 4_000_000
 """Bytes of a Verilog-A file; published models take some ten thousand."""
 

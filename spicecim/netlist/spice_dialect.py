@@ -49,14 +49,17 @@ _FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "inv": (_ALL, "write x > 0.5 ? 0 : 1"),
     "delay": (_ALL, "use a transmission line, T"),
     "absdelay": (_ALL, "use a transmission line, T"),
-    "rand": (_ALL, "a model must not depend on chance"),
-    "random": (_ALL, "a model must not depend on chance"),
-    "gauss": (_ALL, "a model must not depend on chance"),
-    "agauss": (_ALL, "a model must not depend on chance"),
-    "unif": (_ALL, "a model must not depend on chance"),
-    "aunif": (_ALL, "a model must not depend on chance"),
-    "white": (_ALL, "a model must not depend on chance"),
 }
+
+_CHANCE = {
+    *("agauss", "aunif", "gauss", "unif", "rnd", "rand", "random", "white", "mc", "flat", "trnoise", "trrandom"),
+    *("sgauss", "sunif", "poisson", "exponential"),
+}
+"""Functions and sources that draw random numbers in some simulator. ngspice heeds its own ones far outside of
+expressions too, such as in an element's value without braces."""
+
+_TAKEN_FUNCTIONS = {"sin", "pulse", "pwl", "v", "i"}
+"""What stands before a parenthesis in spicecim's own lines: ngspice would put a function of that name in its place."""
 
 _CONSTANTS = {
     "boltz": "1.380649e-23",
@@ -66,11 +69,13 @@ _CONSTANTS = {
     "pi": "3.141592653589793",
 }
 
+_RANDOM_OF_NGSPICE = {"agauss", "aunif", "gauss", "limit", "unif"}
+
 _RESERVED = {
     "e", "time", "hertz", "temper",
     "abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "exp", "floor", "int", "ln", "log", "log10", "max", "min",
     "nint", "pow", "pwl", "pwr", "sgn", "sin", "sinh", "sqrt", "tan", "tanh", "ternary_fcn",
-    "agauss", "aunif", "gauss", "limit", "unif",
+    *_RANDOM_OF_NGSPICE,
 }  # fmt: skip
 """Names by which ngspice takes its own constant or function instead of a parameter; so it does with pi, harmlessly."""
 
@@ -82,7 +87,34 @@ _PARAMETER_NAMES = {"temper"}
 _PSPICE_NAMES = {"temp", "vt", "gmin"}
 
 _PROBE = re.compile(r"(?<![\w.])[vi]\s*\([^()]*\)", re.IGNORECASE)
+_CALL = re.compile(r"(?<![\w.])(trnoise|trrandom|[a-z_]\w*(?=\s*\())")
 _TOKEN = re.compile(r"(?P<number>(\d+\.?\d*|\.\d+)(e[+-]?\d+)?[a-z]*)|(?P<name>[a-z_][\w.]*)\s*(?P<after>\(|=(?!=))?")
+
+
+def check_calls(line: Line, dialect: str, defined: Collection[str]) -> None:
+    """Raise `SubcircuitError` for a function or operator that is refused wherever in a line it stands.
+
+    Parameters are those of `check_expression`; `defined` are the functions that the file itself defines.
+    """
+    text = line.text.lower()
+    for name in _CALL.findall(text):
+        if name in _CHANCE and name not in defined:
+            line.refuse(f"{name}: a model must not depend on chance")
+        dialects, cure = _FUNCTIONS.get(name, ((), ""))
+        if dialect in dialects and name not in defined:
+            line.refuse(f"{name}() does not work in ngspice; {cure}")
+    if dialect != "ngspice" and "^" in text:
+        line.refuse(
+            "^ is an exclusive or in the manuals of LTspice and PSpice and a power in ngspice; write ** for a power"
+        )
+
+
+def check_function_name(line: Line, name: str) -> None:
+    """Raise `SubcircuitError` for a function by a name that ngspice takes for its own, or that would change ours."""
+    if name in _TAKEN_FUNCTIONS:
+        line.refuse(f"the function name {name} is refused: it would change the drives and vectors; rename it")
+    if name in _RANDOM_OF_NGSPICE:
+        line.refuse(f"the function name {name} is refused: ngspice draws a random number by it; rename it")
 
 
 def check_expression(line: Line, expression: str, dialect: str, parameters: Collection[str]) -> None:
@@ -104,21 +136,13 @@ def check_expression(line: Line, expression: str, dialect: str, parameters: Coll
     known = {*parameters, *(_PARAMETER_NAMES if is_parameter else _ELEMENT_NAMES)}
     if dialect != "ngspice":
         known |= _PSPICE_NAMES
-        if "^" in text:
-            line.refuse(
-                "^ is an exclusive or in the manuals of LTspice and PSpice and a power in ngspice; write ** for a power"
-            )
     elif re.search(r"(?<!&)&(?!&)|(?<!\|)\|(?!\|)|~", text):
         line.refuse("ngspice has no operators &, | and ~; write &&, || and !")
     for found in _TOKEN.finditer(text):
         name, after = found["name"], found["after"]
         if name is None or name in parameters or after == "=":
             continue
-        if after == "(":
-            dialects, cure = _FUNCTIONS.get(name, ((), ""))
-            if dialect in dialects:
-                line.refuse(f"{name}() does not work in ngspice; {cure}")
-        elif name not in known:
+        if after != "(" and name not in known:
             line.refuse(f"the parameter {name} is missing; {_parameter_cure(name)}")
 
 

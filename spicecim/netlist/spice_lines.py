@@ -12,17 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from spicecim.errors import SubcircuitError
-
-_LARGEST_FILE = 4_000_000
-_DEEPEST_INCLUDE = 16
-_MOST_INCLUDES = 1000
+from spicecim import limits
+from spicecim.errors import InputError, SubcircuitError
+from spicecim.outside import check_file, exceeds, read_bytes
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
-_COMMENT = re.compile(r"\s*(;|//|(?<!\S)\$(?=\s|$)).*")
+_SPACES = re.compile(r"[ \t\v\f\xa0]+")
+_COMMENT = re.compile(r"(;|//|(?<!\S)\$(?=\s|$)).*")
 _INCLUDE = re.compile(r"\.(include|inc|lib)\b\s*", re.IGNORECASE)
 _REFUSED_CHARACTER = re.compile(r"[^\t -~]|[`$\"\\]")
-_COMMANDS = {".control", ".endc", ".exec", ".system", ".shell"}
+_COMMANDS = {".exec", ".system", ".shell"}
 
 _CHARACTER_CURES = {
     "\N{MICRO SIGN}": "write u for micro",
@@ -32,7 +31,7 @@ _CHARACTER_CURES = {
 
 
 class Line(NamedTuple):
-    """A logical line and where it starts."""
+    """A logical line and where it starts; a control block is one line, ``.control``."""
 
     file: str
     number: int
@@ -47,6 +46,13 @@ class Line(NamedTuple):
         """Raise `SubcircuitError` with the place of the line."""
         raise SubcircuitError(f"{self.file}, line {self.number}: {reason}")
 
+    def check_characters(self) -> None:
+        """Raise `SubcircuitError` for a character that is not ASCII, or that ngspice may act upon."""
+        found = _REFUSED_CHARACTER.search(self.text)
+        if found:
+            cure = _CHARACTER_CURES.get(found[0], "take it out")
+            self.refuse(f"the character {found[0]!r} is refused; {cure}")
+
 
 def read_lines(path: Path) -> list[Line]:
     """Read a file and the files of its folder that it includes.
@@ -54,9 +60,13 @@ def read_lines(path: Path) -> list[Line]:
     Raises
     ------
     SubcircuitError
-        With the line that is refused: a control block, an include from outside the folder, text that is not ASCII.
+        If the file cannot be read or is too large, or with the line that is refused: a command, an include from outside
+        the folder.
     """
-    path = path.resolve()
+    try:
+        path = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SubcircuitError(f"device.subcircuit: {path} cannot be read: {error}") from None
     return _inlined(path, path.parent, (), itertools.count(1))
 
 
@@ -65,19 +75,20 @@ def _inlined(path: Path, folder: Path, including: tuple[Path, ...], included: It
     for line in _logical_lines(path, path.relative_to(folder).as_posix()):
         command = line.words[0]
         if command in _COMMANDS:
-            line.refuse(f"{command}: commands are refused; take the control block out of the file")
+            line.refuse(f"{command}: commands are refused; take it out")
         if command == ".end":
             break
         found = _INCLUDE.match(line.text)
         if not found:
-            _check_characters(line)
             lines.append(line)
             continue
         target = _included(line, line.text[found.end() :], path, folder)
-        if target in (*including, path) or len(including) >= _DEEPEST_INCLUDE:
-            line.refuse(f"{target.name} includes itself, or includes are nested too deep")
-        if next(included) > _MOST_INCLUDES:
-            line.refuse(f"more than {_MOST_INCLUDES} files are included")
+        if target in (*including, path):
+            line.refuse(f"{target.name} includes itself")
+        if len(including) >= limits.SPICE_INCLUDE_DEPTH:
+            line.refuse(f"the file {exceeds('SPICE_INCLUDE_DEPTH', 'levels of includes')}")
+        if next(included) > limits.SPICE_INCLUDES:
+            line.refuse(f"the file {exceeds('SPICE_INCLUDES', 'includes')}")
         lines += _inlined(target, folder, (*including, path), included)
     return lines
 
@@ -88,47 +99,52 @@ def _included(line: Line, rest: str, path: Path, folder: Path) -> Path:
     if not quoted and len(rest.split()) != 1:
         line.refuse("must name one file; copy the section of a library that is meant into a file of its own")
     name = next(filter(None, quoted.groups()), "") if quoted else rest
-    target = (path.parent / name).resolve()
-    if not target.is_relative_to(folder):
+    try:
+        target = (path.parent / name).resolve()
+        inside = target.is_relative_to(folder)
+    except (OSError, RuntimeError, ValueError) as error:
+        line.refuse(f"{name} cannot be read: {error}")
+    if not inside:
         line.refuse(f"{name} is outside the file's folder, which is refused; copy it beside the file")
-    if not target.is_file():
-        line.refuse(f"{name} does not exist in the file's folder")
+    try:
+        check_file(target, "SPICE_FILE_BYTES")
+    except InputError as error:
+        line.refuse(str(error))
     return target
 
 
 def _logical_lines(path: Path, name: str) -> list[Line]:
-    if path.exists() and not path.is_file():
-        raise SubcircuitError(f"device.subcircuit: {path} is no plain file")
     try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= _LARGEST_FILE else b""
-    except OSError as error:
-        raise SubcircuitError(f"device.subcircuit: cannot be read: {error}") from None
-    if size > _LARGEST_FILE:
-        raise SubcircuitError(f"device.subcircuit: {path} has {size} bytes; at most {_LARGEST_FILE} are read")
+        content = read_bytes(path, "SPICE_FILE_BYTES")
+    except InputError as error:
+        raise SubcircuitError(f"device.subcircuit: {error}") from None
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    lines: list[Line] = []
+    starts: list[tuple[int, list[str]]] = []
+    """Where a logical line starts, and the parts that it is continued by."""
+    control: int | None = None
     for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+        # runs of spaces mean one, and would make searches take a time that grows with their square
+        stripped = _SPACES.sub(" ", raw).strip()
+        command = stripped.lower().partition(" ")[0]
+        if control is not None:
+            control = None if command == ".endc" else control
+            continue
         if _CONTROL_CHARACTER.search(raw):
             Line(name, number, raw).refuse("has a control character; save the file as plain ASCII text")
-        stripped = raw.strip()
-        kept = "" if stripped.startswith(("*", "#", "$")) else _COMMENT.sub("", stripped)
+        kept = "" if stripped.startswith(("*", "#", "$")) else _COMMENT.sub("", stripped).rstrip()
         if not kept:
             continue
-        if not kept.startswith("+"):
-            lines.append(Line(name, number, kept))
-        elif lines:
-            lines[-1] = lines[-1]._replace(text=f"{lines[-1].text} {kept[1:].strip()}")
-        else:
-            Line(name, number, kept).refuse("continues no line")
-    return lines
-
-
-def _check_characters(line: Line) -> None:
-    found = _REFUSED_CHARACTER.search(line.text)
-    if found:
-        cure = _CHARACTER_CURES.get(found[0], "take it out")
-        line.refuse(f"the character {found[0]!r} is refused; {cure}")
+        if kept.startswith("+"):
+            if not starts:
+                Line(name, number, kept).refuse("continues no line")
+            starts[-1][1].append(kept[1:].strip())
+            continue
+        if command == ".control":
+            control = number
+        starts.append((number, [kept]))
+    if control is not None:
+        Line(name, control, "").refuse(".control has no .endc")
+    return [Line(name, number, " ".join(parts)) for number, parts in starts]
