@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 
 from spicecim.device_choice import SubcircuitDevice
 from spicecim.engines import simulate
-from spicecim.errors import SpiceCimError, SubcircuitError, TestbenchError, UnsupportedError, WaveformError
+from spicecim.errors import (
+    NetlistError,
+    SpiceCimError,
+    SubcircuitError,
+    TestbenchError,
+    UnsupportedError,
+    WaveformError,
+)
 from spicecim.hysteresis_sweep import cell_loop
 from spicecim.measure import energy_balance
 from spicecim.measure.loops import lobe_areas, pinch_offset
@@ -213,6 +220,11 @@ def test_a_parameter_within_is_told_how_to_be_reached(bench_of):
         SubcircuitError, match=r"device.sub, line 4: device.initial_parameter: start is set within .* move"
     ):
         render_netlist(bench_of(text, initial_parameter="start"))
+
+
+def test_what_ngspice_itself_refuses_is_to_be_looked_for_in_the_file(bench_of):
+    with pytest.raises(NetlistError, match=r"the lines that it counts are those of the netlist; look in device.sub"):
+        simulate(bench_of(body("R9 p n {1 + }")))
 
 
 def test_a_port_may_stay_open(bench_of):

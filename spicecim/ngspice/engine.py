@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
@@ -9,7 +11,7 @@ from numpy.typing import ArrayLike
 from spicecim.deadline import run_within
 from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Device
-from spicecim.errors import SubcircuitError
+from spicecim.errors import NetlistError, SubcircuitError
 from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.netlist import CrossbarNetlist, crossbar_netlist, equation_netlist
@@ -60,10 +62,17 @@ def simulate_ngspice(
     with run_within(time_limit):
         netlist = crossbar_netlist(testbench, native=is_native(testbench, worker))
         names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
-        run = run_netlist(
-            netlist.text, names, stop=testbench.duration, time_limit=None, progress=progress, worker=worker,
-            compatibility=netlist.compatibility, libraries=netlist.libraries,
-        )  # fmt: skip
+        try:
+            run = run_netlist(
+                netlist.text, names, stop=testbench.duration, time_limit=None, progress=progress, worker=worker,
+                compatibility=netlist.compatibility, libraries=netlist.libraries,
+            )  # fmt: skip
+        except NetlistError as error:
+            if not isinstance(testbench.device, SubcircuitDevice):
+                raise
+            file = Path(testbench.device.subcircuit).name
+            hint = f"the lines that it counts are those of the netlist; look in {file} for the text that it quotes"
+            raise NetlistError(f"{error.message}; {hint}", error.folder, error.log) from None
     attributes = {
         "engine": "ngspice",
         "engine_version": run.capabilities.version,
