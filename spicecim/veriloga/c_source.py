@@ -181,13 +181,11 @@ class _Writer:
         if argument.kind in simple:
             return simple[argument.kind]
         try:
-            nodes = self._module.unknown(argument)
+            unknowns = self._module.unknown(argument) or ()
         except KeyError:  # nothing takes it: `intermediate` sees to that
-            nodes = None
-        if nodes is None:
-            return "0"
-        parts = [f"potential[inst->node_mapping[{node}]]" for node in nodes if node >= 0]
-        return " - ".join(parts) or "0"
+            unknowns = ()
+        parts = [f"{'-' if sign < 0 else '+'} potential[inst->node_mapping[{node}]]" for node, sign in unknowns]
+        return " ".join(parts).removeprefix("+ ") or "0"
 
     def _statement(self, block: str, instruction: Instruction) -> Iterator[str]:
         opcode = instruction.opcode

@@ -102,6 +102,8 @@ class ModuleDeclaration:
         The first place at which each variable is read.
     branches
         Nodes of each named branch.
+    grounds
+        Nodes that are declared as the ground.
     bounds
         Offsets at which the ranges of a parameter start and end in the preprocessed text.
     tokens
@@ -127,6 +129,7 @@ class ModuleDeclaration:
     initial_steps: list[tuple[int, int]] = field(default_factory=list)
     reads: dict[str, Place] = field(default_factory=dict)
     branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    grounds: set[str] = field(default_factory=set)
     bounds: list[tuple[int, int]] = field(default_factory=list)
     tokens: Sequence[Token] = ()
     body: list[Token] = field(default_factory=list)
@@ -204,6 +207,10 @@ class _Reader:
             elif word == "branch":
                 end = _find(tokens, position, ";")
                 self._branches(module, tokens[position + 1 : end])
+                position = end
+            elif word == "ground":
+                end = _find(tokens, position, ";")
+                module.grounds.update(token.text for token in tokens[position + 1 : end] if token.text != ",")
                 position = end
             elif word in _TYPES and tokens[position + 1].text != "(":
                 end = _find(tokens, position, ";")

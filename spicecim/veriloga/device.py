@@ -21,6 +21,7 @@ from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.ground import is_balanced
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick_state
+from spicecim.veriloga.separation import separated
 from spicecim.veriloga.state_range import state_range
 
 _MOST_ITERATIONS = 100
@@ -32,7 +33,8 @@ class ModuleDevice:
     """A module with its parameters, as a two-terminal device with one state that a crossbar sets.
 
     The device is a `spicecim.devices.cell.Cell`: its unknowns are the potentials of all nodes but the row's and the
-    column's. The state `s` is one of them, and `x` its place between the two values of `initial`.
+    column's, each from its own reference (see `separation`). The state `s` is one of them, and `x` its place between
+    the two values of `initial`.
 
     Parameters
     ----------
@@ -82,6 +84,7 @@ class ModuleDevice:
                 "needs a row and a column"
             )
         self.roles = {terminals[0]: "row", terminals[1]: "column", self.state_node: "state"}
+        self.module = separated(self.module, self.state_node, terminals[:2])
         self.parameters = parameter_values(found, self.declaration, parameters)
         self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
         own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
@@ -103,12 +106,18 @@ class ModuleDevice:
         """Name of the module."""
         return self.module.name
 
+    @property
+    def state_potential(self) -> str:
+        """The state as Verilog-A writes it: its node, or V(x, n) if it is not counted from the ground."""
+        reference = self.module.nodes[self.module.node(self.state_node)].reference
+        return f"V({self.state_node}, {reference})" if reference else self.state_node
+
     def provenance(self) -> dict[str, str]:
         """What was run, as attributes of waveforms: the module, its state with the scale, and the file's content."""
         low, high = self.initial
         return {
             "device_module": self.name,
-            "device_state": f"{self.state_node}: {low:g} at x = 0, {high:g} at x = 1",
+            "device_state": f"{self.state_potential}: {low:g} at x = 0, {high:g} at x = 1",
             "device_source_sha256": self.compilation.source.digest,
         }
 

@@ -79,7 +79,7 @@ class Evaluation:
         Parameters
         ----------
         potentials
-            Of the nodes (n, k), in V or in the node's own unit.
+            Of the nodes (n, k), in V or in the node's own unit, each from its reference.
         time
             `$abstime` (s), one for all or one a point.
         integrate
@@ -98,10 +98,9 @@ class Evaluation:
             return answer
         arguments = dict(self._arguments)
         for argument in self.module.evaluate.arguments:
-            nodes = self._nodes(argument)
-            if nodes is not None:
-                one, other = (potentials[:, node] if node >= 0 else 0.0 for node in nodes)
-                arguments[argument.value] = one - other
+            unknowns = self._unknowns(argument)
+            if unknowns is not None:
+                arguments[argument.value] = sum(sign * potentials[:, node] for node, sign in unknowns)
             elif argument.kind == "abstime":
                 arguments[argument.value] = np.asarray(time, dtype=float)
             elif argument.kind == "enable_integration":
@@ -120,11 +119,11 @@ class Evaluation:
                 array[np.broadcast_to(self._aborted, points)] = np.nan
         return answer
 
-    def _nodes(self, argument: Argument) -> tuple[int, int] | None:
+    def _unknowns(self, argument: Argument) -> tuple[tuple[int, int], ...] | None:
         try:
             return self.module.unknown(argument)
         except KeyError:
-            return (-1, -1)
+            return ()
 
     @staticmethod
     def _place(array: FloatArray, index: Any, value: str, values: Mapping[str, Value]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from spicecim.errors import VerilogAError
@@ -84,7 +84,7 @@ def parse_module(raw: Mapping[str, Any], source: Source, declaration: ModuleDecl
         raise VerilogAError(
             f"{place}: % of real numbers is not supported: its derivative is taken for zero; write x - y*floor(x/y)"
         )
-    return _without_idle_nodes(module)
+    return _without_idle_nodes(module, declaration.grounds)
 
 
 def _collapses(
@@ -131,10 +131,15 @@ def _refuse_missing_branches(module: Module, where: str) -> None:
                 raise VerilogAError(f"{where}: {argument.name} is taken, but no branch carries it") from None
 
 
-def _without_idle_nodes(module: Module) -> Module:
-    """Leave out internal nodes that no equation has: declared grounds, and what only noise drives."""
+def _without_idle_nodes(module: Module, grounds: Collection[str]) -> Module:
+    """Leave out declared grounds, which OpenVAF keeps for named branches, and internal nodes that no equation has."""
     equations = {entry.row for entry in module.jacobian} | {node for pair in module.collapses.values() for node in pair}
-    return module.arranged([i for i, node in enumerate(module.nodes) if node.terminal or i in equations])
+    kept = [
+        index
+        for index, node in enumerate(module.nodes)
+        if node.terminal or (index in equations and node.name not in grounds)
+    ]
+    return module.arranged(kept)
 
 
 def _value(name: str) -> str:

@@ -66,13 +66,20 @@ class Function:
 
 @dataclass(frozen=True)
 class Node:
-    """An unknown of the module: a node's potential, a branch's current, or an equation's implicit value."""
+    """An unknown of the module: a node's potential, a branch's current, or an equation's implicit value.
+
+    Attributes
+    ----------
+    reference
+        Name of the node that the potential is counted from; empty for the ground.
+    """
 
     name: str
     kind: str
     terminal: bool
     units: str
     residual_units: str
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,7 @@ class Module:
             residuals=moved(self.residuals),
             jacobian=moved(self.jacobian),
             collapses={
-                hint: (place[one], None if other is None else place[other])
+                hint: (place[one], None if other is None else place.get(other))
                 for hint, (one, other) in self.collapses.items()
             },
         )
@@ -179,8 +186,8 @@ class Module:
         order = [*range(terminals), index, *(i for i in range(terminals, len(nodes)) if i != index)]
         return replace(self, nodes=tuple(nodes)).arranged(order)
 
-    def unknown(self, argument: Argument) -> tuple[int, int] | None:
-        """Indices of the two nodes whose difference an argument of `evaluate` is, -1 for none; None for other kinds.
+    def unknown(self, argument: Argument) -> tuple[tuple[int, int], ...] | None:
+        """Unknowns that an argument of `evaluate` is the sum of, by their indices with their signs; None for others.
 
         Raises
         ------
@@ -188,18 +195,30 @@ class Module:
             If the argument is of a node or branch that the module does not have.
         """
         if argument.value in self.small_signal:
-            return (-1, -1)
+            return ()
         if argument.kind == "voltage":
             one, _, other = argument.name[2:-1].partition(",")
-            return self._index(one), self._index(other) if other else -1
+            signs: dict[int, int] = {}
+            for name, sign in ((one, 1), (other, -1)):
+                for index in self._potential(name):
+                    signs[index] = signs.get(index, 0) + sign
+            return tuple((index, sign) for index, sign in signs.items() if sign)
         if argument.kind == "current":
-            return self.node(f"flow({argument.name[2:-1]})"), -1
+            return ((self.node(f"flow({argument.name[2:-1]})"), 1),)
         if argument.kind == "implicit_unknown":
-            return self.node(f"implicit_equation_{argument.name.removeprefix('inode')}"), -1
+            return ((self.node(f"implicit_equation_{argument.name.removeprefix('inode')}"), 1),)
         return None
 
+    def _potential(self, name: str) -> list[int]:
+        """Indices of the unknowns whose sum is the potential of a node; none for one that was left out: it is zero."""
+        found = []
+        while (index := self._index(name)) >= 0:
+            found.append(index)
+            name = self.nodes[index].reference
+        return found
+
     def _index(self, name: str) -> int:
-        """Index of a node; -1 for one that was left out, whose potential is zero."""
+        """Index of a node; -1 for one that was left out."""
         return next((index for index, node in enumerate(self.nodes) if node.name == name), -1)
 
 

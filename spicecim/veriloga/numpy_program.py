@@ -128,7 +128,7 @@ class Program:
             if instruction.opcode not in (*_OPERATIONS, "phi", "br", "jmp", "exit", "call"):
                 raise VerilogAError(f"{where}: the operation {instruction.opcode} is not supported")
         self._entry = next(iter(function.blocks))
-        self._order, self._looping = _arrange(function)
+        self._order, self._looping = block_order(function)
         self._constants = {name: typed(value) for name, value in function.constants.items()}
 
     def run(self, arguments: Mapping[str, Value], call: Caller) -> dict[str, Value]:
@@ -223,7 +223,7 @@ def _any(masks: Any) -> Value:
     return answer
 
 
-def _arrange(function: Function) -> tuple[dict[str, int], set[str]]:
+def block_order(function: Function) -> tuple[dict[str, int], set[str]]:
     """Place of each block in an order in which all that leads to a block comes first, and the blocks in loops.
 
     The blocks of a loop share its place as a whole, so that what follows a loop waits for its end.
