@@ -1,0 +1,239 @@
+"""Judge both engines on random testbenches by an independent integration, and write what they are off by.
+
+``python benchmarks/random_testbenches.py out/random --count 300`` writes ``testbenches.json``, a record per testbench,
+and prints a table; ``--modules`` takes random Verilog-A modules instead. ``--first`` sets the first number, ``--jobs`` how
+many processes run at once. Number N is the same testbench anywhere: ``--first N --count 1 --show`` prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of a few cells: threads only wait for each other
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+
+from integration import OracleError
+from judging import courses, judge, own_error, stated
+from random_benches import random_bench
+
+import spicecim as sc
+
+ENGINES = ("ngspice", "reference")
+LIMIT = 40.0
+"""Seconds for a run of an engine: of this process's own time for the reference engine."""
+ORACLE_LIMIT = 120.0
+"""Seconds of this process's own time for the independent integration."""
+ACCURACY = 1e-3
+"""Of a column's peak, and of x."""
+DEFINITION = 3e-6
+"""What the models' definition leaves open at hard stops, where equations act over a millionth and tables at a point,
+in x; of a current, a hundred times that, since the resistance falls that fast there."""
+CERTAIN = 1e-4
+"""Largest error of the independent integration itself with which an error of 1e-3 is judged."""
+
+
+class OutOfTime(BaseException):
+    """No `Exception`, which an engine may catch."""
+
+
+@contextmanager
+def limited(seconds: float):
+    """Raise `OutOfTime` when this process has computed for a time."""
+
+    def stop(*_: Any) -> None:
+        raise OutOfTime
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def run_engine(bench: sc.Testbench, engine: str) -> tuple[Any, dict[str, Any]]:
+    """Run an engine: the dataset or None, and how it went."""
+    start = time.perf_counter(), time.process_time()
+    record: dict[str, Any] = {"engine": engine}
+    dataset = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            with limited(LIMIT):
+                dataset = sc.simulate(bench, engine, **({"time_limit": LIMIT} if engine == "ngspice" else {}))
+            record |= {"outcome": "ran", **stated(dataset)}
+        except OutOfTime:
+            record |= {"outcome": "hung"}
+        except sc.SpiceCimError as error:
+            record |= {"outcome": "raised", "error": type(error).__name__, "message": str(error).splitlines()[0]}
+        except Exception as error:  # a traceback that a user would see
+            record |= {"outcome": "crashed", "error": type(error).__name__, "message": str(error)[:300]}
+    record |= {"seconds": time.perf_counter() - start[0], "cpu_seconds": time.process_time() - start[1]}
+    record |= {"warnings": [str(each.message) for each in caught]}
+    return dataset, record
+
+
+def one(number: int, modules: bool) -> dict[str, Any]:
+    """Draw a testbench, run and judge it."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            cells = None
+            if modules:
+                from random_modules import random_module_bench
+
+                values, cells = random_module_bench(number, Path(folder))
+                label = cells.label
+            else:
+                values = random_bench(number)
+                label = "{model} {preset}".format(**values["device"])
+            bench = sc.Testbench.from_dict(values)
+            record: dict[str, Any] = {
+                "number": number, "device": label, "drive": values["drive"]["kind"], "shape": list(bench.shape),
+                "wires": [name for name in values["crossbar"] if name != "state"], "runs": [],
+            }  # fmt: skip
+            runs = [run_engine(bench, engine) for engine in ENGINES]
+            start = time.process_time()
+            course = None
+            try:
+                with limited(ORACLE_LIMIT):
+                    course, check = courses(bench, cells)
+                    record["oracle_current"], record["oracle_x"] = own_error(course, check)
+            except (OracleError, OutOfTime) as error:
+                record["oracle_failed"] = str(error) or "out of time"
+            record["oracle_seconds"] = time.process_time() - start
+            for dataset, run in runs:
+                if dataset is not None and course is not None:
+                    run |= judge(dataset, course)
+                    run |= verdict(run, record, bool(course.cells.stops))
+                record["runs"].append(run)
+            return record
+    except Exception:
+        return {"number": number, "device": "", "runs": [], "broken": traceback.format_exc()}
+
+
+def verdict(run: dict[str, Any], record: dict[str, Any], stops: bool) -> dict[str, Any]:
+    """What is wrong with a run, as far as the integration knows."""
+    own = (record["oracle_current"], record["oracle_x"])
+    slack = (own[0] + 100 * DEFINITION * stops + 1e-9, own[1] + DEFINITION * stops + 1e-9)
+    beyond = {
+        f"{name}_beyond_stated": run[name] > 3 * run[attribute] + allowed
+        for name, attribute, allowed in (("current", "current_error", slack[0]), ("x", "state_error", slack[1]))
+        if run[attribute] is not None
+    }
+    return {
+        "off": run["current"] > ACCURACY + own[0] or run["x"] > ACCURACY + own[1],
+        "certain": max(own) < CERTAIN,
+        **beyond,
+    }
+
+
+def table(records: list[dict[str, Any]]) -> str:
+    """Count what is wrong, a line per engine."""
+    whole = [record for record in records if "broken" not in record]
+    uncertain = sum(max(r.get("oracle_current", 1), r.get("oracle_x", 1)) >= CERTAIN for r in whole)
+    failed = sum("oracle_failed" in r for r in whole)
+    lines = [
+        f"{len(records)} testbenches; the integration failed in {failed}, is itself off by over {CERTAIN:g} in "
+        f"{uncertain - failed} more; {len(records) - len(whole)} broken",
+        "",
+        "| engine | ran | raised | hung | crashed | warned | off by > 1e-3 | of these without a warning | "
+        "mean, power or end state off by > 1e-3 | current > 3 x stated | x > 3 x stated | worst current | worst x |",
+        "|" + " --- |" * 13,
+    ]
+    for engine in ENGINES:
+        runs = [run for record in whole for run in record["runs"] if run["engine"] == engine]
+        judged = [run for run in runs if "off" in run]
+        cells = [
+            engine,
+            *[sum(run["outcome"] == outcome for run in runs) for outcome in ("ran", "raised", "hung", "crashed")],
+            sum(bool(run["warnings"]) for run in runs),
+            sum(run["off"] for run in judged),
+            sum(run["off"] and not run["warnings"] for run in judged),
+            sum(max(run["mean"], run["power"], run["x_end"]) > ACCURACY for run in judged),
+            *[
+                sum(run[key] for run in judged if key in run) if any(key in run for run in judged) else "not stated"
+                for key in ("current_beyond_stated", "x_beyond_stated")
+            ],
+            *[f"{max((run[name] for run in judged), default=math.nan):.2g}" for name in ("current", "x")],
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def worst(records: list[dict[str, Any]]) -> str:
+    """Every run that is not as it should be, the worst first."""
+    lines = []
+    for record in records:
+        if "broken" in record:
+            lines.append((math.inf, f"{record['number']}: broken: {record['broken'].splitlines()[-1]}"))
+        for run in record["runs"]:
+            where = f"{record['number']} {record['device']} {record['drive']} {record['shape']} {record['wires']}"
+            if run["outcome"] != "ran":
+                lines.append((math.inf, f"{run['engine']}: {where}: {run['outcome']} {run.get('message', '')}"))
+            elif run.get("off") or run.get("current_beyond_stated") or run.get("x_beyond_stated"):
+                keys = ("current", "current_rms", "shift", "x", "x_end", "mean", "power")
+                said = {name: run[name] for name in ("current_error", "state_error")}
+                lines.append((run["current"], f"{run['engine']}: {where}: " + ", ".join(
+                    f"{key} {run[key]:.2g}" for key in keys) + f", stated {said}, oracle {record['oracle_current']:.1g}"
+                    + (" WARNED" if run["warnings"] else "")))  # fmt: skip
+    return "\n".join(line for _, line in sorted(lines, key=lambda pair: -pair[0]))
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--numbers", type=int, nargs="*", help="these numbers instead of a range")
+    parser.add_argument("--modules", action="store_true", help="random Verilog-A modules")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--show", action="store_true", help="print the testbenches instead of running them")
+    options = parser.parse_args()
+    numbers = options.numbers or range(options.first, options.first + options.count)
+    name = "modules" if options.modules else "testbenches"
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.show:
+        for number in numbers:
+            show(number, options)
+        return
+    records = []
+    with ProcessPoolExecutor(options.jobs) as pool, (options.out / f"{name}.jsonl").open("w") as kept:
+        for done in as_completed([pool.submit(one, number, options.modules) for number in numbers]):
+            records.append(done.result())
+            kept.write(json.dumps(records[-1]) + "\n")
+            kept.flush()
+    records.sort(key=lambda record: record["number"])
+    (options.out / f"{name}.json").write_text(json.dumps(records, indent=1))
+    (options.out / f"{name}.md").write_text(table(records) + "\n\n```\n" + worst(records) + "\n```\n")
+    print(table(records))
+
+
+def show(number: int, options: argparse.Namespace) -> None:
+    """Print a testbench; a module's file is written beside the results."""
+    if options.modules:
+        from random_modules import random_module_bench
+
+        values, cells = random_module_bench(number, options.out)
+        print(f"# {number}: {cells.label}")
+    else:
+        values = random_bench(number)
+    print(sc.Testbench.from_dict(values).to_yaml())
+
+
+if __name__ == "__main__":
+    main()
