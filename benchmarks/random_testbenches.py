@@ -1,8 +1,8 @@
 """Judge both engines on random testbenches by an independent integration, and write what they are off by.
 
 ``python benchmarks/random_testbenches.py out/random --count 300`` writes ``testbenches.json``, a record per testbench,
-and prints a table; ``--modules`` takes random Verilog-A modules instead. ``--first`` sets the first number, ``--jobs`` how
-many processes run at once. Number N is the same testbench anywhere: ``--first N --count 1 --show`` prints it.
+and prints a table; ``--modules`` takes random Verilog-A modules instead. ``--first`` sets the first number, ``--jobs``
+how many processes run at once. A number stands for the same testbench anywhere: ``--numbers N --show`` prints it.
 """
 
 from __future__ import annotations
