@@ -169,6 +169,7 @@ def test_a_progress_callback_cannot_simulate(make_bench, tmp_path, monkeypatch):
     with pytest.raises(errors.InputError, match="progress"):
         simulate(bench, "ngspice", progress=lambda fraction: simulate(make_bench(), "ngspice"))
     assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
     assert simulate(make_bench(), "ngspice")["time"][0] == 0
 
 

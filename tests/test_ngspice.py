@@ -183,7 +183,11 @@ def test_a_worker_is_replaced_after_many_runs(make_bench):
 
 def test_runs_leave_no_folders_behind(make_bench, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    simulate(make_bench(), "ngspice")
+    worker = Worker()
+    simulate_ngspice(make_bench(), worker=worker)
+    (home,) = tmp_path.iterdir()
+    assert [path for path in home.iterdir() if path.is_dir()] == []
+    worker.close()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -37,7 +37,7 @@ def find_library() -> str:
     chosen = os.environ.get(ENVIRONMENT_VARIABLE)
     if chosen:
         if Path(chosen).is_file():
-            return chosen
+            return str(Path(chosen).absolute())  # the process that loads it is elsewhere
         raise NgspiceNotFoundError(f"{ENVIRONMENT_VARIABLE} names {chosen}, which does not exist")
     pattern = "libngspice*.dylib" if sys.platform == "darwin" else "libngspice.so*"
     for folder in _FOLDERS:

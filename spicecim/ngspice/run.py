@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from spicecim.deadline import run_within
 from spicecim.errors import (
     ConvergenceError,
     IncompleteResultError,
+    InputError,
     NetlistError,
     NgspiceNotFoundError,
     SimulationError,
@@ -22,13 +22,15 @@ from spicecim.errors import (
 from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.ngspice.client import Progress, Worker, log_tail, shared_worker
-from spicecim.ngspice.messages import NETLIST_FILE, Capabilities
+from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Capabilities
+from spicecim.private_files import temporary_folder
 
 _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
     "library rejected": (NetlistError, "ngspice could not load a compiled model"),
     "netlist rejected": (NetlistError, "ngspice could not read the netlist"),
     "nothing simulated": (ConvergenceError, "ngspice found no solution at the start"),
     "quit": (WorkerCrashError, "ngspice was told to quit"),
+    "out of memory": (WorkerCrashError, "ngspice ran out of memory"),
 }
 
 _STOP_TOLERANCE = 1e-9
@@ -81,40 +83,48 @@ def run_netlist(
         One of its kinds, unless all vectors are there, of one length, finite, and reach the stop time. The folder that
         it names keeps the netlist and the log.
     """
-    folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
-    (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
-    try:
-        with run_within(time_limit):
-            answer = (worker or shared_worker()).run(folder, vectors, progress, compatibility, libraries)
-    except BaseException as error:
-        # nothing is to be learnt from the folder where ngspice did not run, or was interrupted from this side
-        if isinstance(error, NgspiceNotFoundError) or not isinstance(error, SimulationError):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    if answer.outcome in _FAILURES:
-        failure, message = _FAILURES[answer.outcome]
-        raise failure(message, folder, log_tail(folder))
-    complete = _complete(answer.vectors, stop, folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    worker = worker or shared_worker()
+    with run_within(time_limit), worker.reserved() as folder:
+        try:
+            (folder / NETLIST_FILE).write_text(netlist, encoding="utf-8")
+            answer = worker.run(folder, vectors, progress, compatibility, libraries)
+            if answer.outcome in _FAILURES:
+                failure, message = _FAILURES[answer.outcome]
+                raise failure(message)
+            complete = _complete(answer.vectors, stop)
+        except NgspiceNotFoundError:
+            raise
+        except SimulationError as error:
+            raise type(error)(error.message, _kept(folder), log_tail(folder)) from None
     assert answer.capabilities is not None
     return NetlistRun(complete, answer.capabilities)
 
 
-def _complete(
-    vectors: dict[str, NDArray[np.float64] | None], stop: float | None, folder: Path
-) -> dict[str, FloatArray]:  # fmt: skip
+def _kept(folder: Path) -> Path | None:
+    """Copy netlist and log of a failed run to a folder that stays; None where there is no place for one."""
+    try:
+        kept = temporary_folder()
+        for name in (NETLIST_FILE, LOG_FILE):
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, kept / name)
+    except (OSError, InputError):
+        return None  # the run's own error says more
+    return kept
+
+
+def _complete(vectors: dict[str, NDArray[np.float64] | None], stop: float | None) -> dict[str, FloatArray]:
     """Return the vectors if all are there, of one length, finite, and reach the stop time; raise otherwise."""
     missing = [name for name, values in vectors.items() if values is None or not len(values)]
     if missing:
-        raise IncompleteResultError(f"ngspice gave no {', '.join(missing[:5])}", folder, log_tail(folder))
+        raise IncompleteResultError(f"ngspice gave no {', '.join(missing[:5])}")
     found = {name: values for name, values in vectors.items() if values is not None}
     if stop is not None and abs(found["time"][-1] - stop) > _STOP_TOLERANCE * stop:
         reached = float(found["time"][-1])
-        raise ConvergenceError(f"ngspice gave up at {reached:g} s of {stop:g} s", folder, log_tail(folder))
+        raise ConvergenceError(f"ngspice gave up at {reached:g} s of {stop:g} s")
     lengths = {len(values) for values in found.values()}
     if len(lengths) != 1:
-        raise IncompleteResultError(f"vectors have different lengths: {sorted(lengths)}", folder, log_tail(folder))
+        raise IncompleteResultError(f"vectors have different lengths: {sorted(lengths)}")
     bad = [name for name, values in found.items() if not np.isfinite(values).all()]
     if bad:
-        raise IncompleteResultError(f"values that are not finite in {', '.join(bad[:5])}", folder, log_tail(folder))
+        raise IncompleteResultError(f"values that are not finite in {', '.join(bad[:5])}")
     return found

@@ -14,9 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +25,7 @@ from spicecim.ngspice.messages import Capabilities
 logging.getLogger("PySpice").setLevel(logging.CRITICAL + 1)
 
 _BRANCH = re.compile(r"i\((.+)\)")
+_MEMORY = ("can't allocate", "ut of memory", "memory exhausted", "insufficient memory")
 _PERCENTAGE = re.compile(r"([\d.]+)\s*%")
 
 
@@ -38,8 +37,9 @@ class Session(NgSpiceShared):  # type: ignore[misc]
         self._report_progress = progress
         self._muted = True
         self.has_quit = False
-        self._libraries: set[Path] = set()
-        type(self).LIBRARY_PATH = library
+        self.out_of_memory = False
+        self._libraries: set[str] = set()
+        type(self).LIBRARY_PATH = library.replace("{", "{{").replace("}", "}}")  # PySpice formats it
         super().__init__()
         # Two threads, the default, make small circuits of compiled models up to a hundred times slower.
         self._try("set num_threads=1")
@@ -48,6 +48,8 @@ class Session(NgSpiceShared):  # type: ignore[misc]
 
     def send_char(self, message: str, ngspice_id: int) -> int:
         """Receive a line that ngspice writes to stdout or stderr."""
+        if any(word in message for word in _MEMORY):
+            self.out_of_memory = True
         if not self._muted:
             self._write_log(message.removeprefix("stdout ").removeprefix("stderr "))
         return 0
@@ -82,18 +84,13 @@ class Session(NgSpiceShared):  # type: ignore[misc]
         session.has_quit = session.has_quit or bool(by_quit)
         return status
 
-    def load_library(self, library: Path) -> bool:
-        """Load the compiled models of a shared library, once; return whether ngspice did."""
-        if library in self._libraries:
+    def load_library(self, name: str) -> bool:
+        """Load the compiled models of a shared library in the current folder, once; return whether ngspice did."""
+        if name in self._libraries:
             return True
-        with tempfile.TemporaryDirectory(prefix="spicecim-") as folder:
-            # The path ends at a space for ngspice, whatever stands around it.
-            link = Path(folder, library.name)
-            link.symlink_to(library)
-            said = self._try(f"osdi {link}")
-        if any(line.strip() for line in said):
+        if any(line.strip() for line in self._try(f"osdi ./{name}")):
             return False
-        self._libraries.add(library)
+        self._libraries.add(name)
         return True
 
     def load(self, netlist: str, compatibility: str = "") -> bool:

@@ -7,21 +7,22 @@ A request is a `Request`, its answers are any number of floats (the fraction of 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import sys
-import threading
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spicecim.children import end_with_parent
+from spicecim.ngspice.channel import Channel
 from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Answer, Request
 
 if TYPE_CHECKING:
     from spicecim.ngspice.session import Session
 
 _PROGRESS_INTERVAL = 0.1
-_PARENT_INTERVAL = 0.5
 
 
 class _Log:
@@ -40,7 +41,7 @@ class _Log:
         self._file.write(line.rstrip("\n") + "\n")
 
 
-def serve(connection: Connection, library: str) -> None:
+def serve(channel: Channel, library: str) -> None:
     """Answer requests until the other end closes."""
     log = _Log()
     session: Session | None = None
@@ -50,24 +51,28 @@ def serve(connection: Connection, library: str) -> None:
         nonlocal last_report
         if time.monotonic() - last_report > _PROGRESS_INTERVAL:
             last_report = time.monotonic()
-            connection.send(fraction)
+            channel.send(fraction)
 
     while True:
         try:
-            request: Request = connection.recv()
-        except EOFError:
+            request: Request = channel.receive()
+        except (EOFError, OSError):
             return
         if request.folder is not None:
-            log.open(request.folder)
+            log.open(Path(request.folder))
         if session is None:
             try:
                 from spicecim.ngspice.session import Session
 
                 session = Session(library, log.write, report)
             except (OSError, NameError, ImportError, AttributeError) as error:
-                connection.send(Answer("no library", f"{library} cannot be loaded: {error}"))
+                channel.send(Answer("no library", f"{library} cannot be loaded: {error}"))
                 continue
-        connection.send(_answer(session, request))
+        try:
+            answer = _answer(session, request)
+        except MemoryError:
+            answer = Answer("out of memory", capabilities=session.capabilities)
+        channel.send(answer)
 
 
 def _answer(session: Session, request: Request) -> Answer:
@@ -76,28 +81,32 @@ def _answer(session: Session, request: Request) -> Answer:
         return Answer("done", capabilities=capabilities)
     if not all(session.load_library(library) for library in request.libraries):
         return Answer("library rejected", capabilities=capabilities)
-    netlist = (request.folder / NETLIST_FILE).read_text(encoding="utf-8")
-    if not session.load(netlist, request.compatibility):
-        return Answer("quit" if session.has_quit else "netlist rejected", capabilities=capabilities)
-    plot = session.run_analysis()
+    netlist = Path(request.folder, NETLIST_FILE).read_text(encoding="utf-8")
+    loaded = session.load(netlist, request.compatibility)
+    plot = session.run_analysis() if loaded else ""
     vectors = session.read_vectors(plot, request.vectors) if plot else {}
+    if session.out_of_memory:
+        return Answer("out of memory", capabilities=capabilities)
     if session.has_quit:
         return Answer("quit", capabilities=capabilities)
+    if not loaded:
+        return Answer("netlist rejected", capabilities=capabilities)
     session.clear()
     simulated = any(values is not None for values in vectors.values())
     return Answer("done" if simulated else "nothing simulated", capabilities=capabilities, vectors=vectors)
 
 
-def _end_with_parent(parent: int) -> None:
-    """End this process when its parent has: in the middle of a run nothing else would."""
-    while os.getppid() == parent:
-        time.sleep(_PARENT_INTERVAL)
-    os._exit(1)
-
-
 def main() -> None:
-    """Serve the socket whose number, and the libngspice whose path, are the arguments."""
-    # An interrupt from the keyboard reaches the whole process group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    serve(Connection(int(sys.argv[1])), sys.argv[2])
+    """Serve the socket whose number is the first argument; the others are the parent's number and libngspice's path.
+
+    The current folder is this process's own, and goes with it.
+    """
+    # From the keyboard or a terminal that closes, these reach the whole process group; the parent decides what they
+    # mean. Whatever ends it, this process notices.
+    for signal_ in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signal_, signal.SIG_IGN)
+    descriptor, parent, library = sys.argv[1:]
+    end_with_parent(int(parent))
+    home = Path.cwd()
+    serve(Channel(socket.socket(fileno=int(descriptor))), library)
+    shutil.rmtree(home, ignore_errors=True)
