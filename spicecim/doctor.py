@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-from spicecim.errors import SimulationError
+from spicecim.errors import InputError, SimulationError, TimeLimitError
 from spicecim.ngspice.backend import VARIABLE, default_backend, native_obstacle
 from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.messages import Capabilities
-from spicecim.veriloga.cache import VARIABLE as CACHE_VARIABLE
-from spicecim.veriloga.cache import cache_folder
+from spicecim.veriloga.cache import usable_cache
 from spicecim.veriloga.compiler import OPENVAF_WHEELS, c_compiler, compiler_version, openvaf_version
 from spicecim.version import __version__
 
@@ -79,7 +77,7 @@ def _feature(name: str, there: bool, advice: str) -> Finding:
 
 def _compiled_models() -> list[Finding]:
     """What compiled models need besides ngspice, and what evaluates the models of the library."""
-    version, command = openvaf_version(), c_compiler()
+    version = openvaf_version()
     findings = [
         Finding("openvaf-py", "ok", version)
         if version
@@ -89,17 +87,15 @@ def _compiled_models() -> list[Finding]:
             "not installed",
             f"reads Verilog-A; {OPENVAF_WHEELS}",
         ),
-        Finding("C compiler", "ok", f"{command[0]} ({compiler_version()})")
-        if command
-        else Finding(
-            "C compiler", "optional", "not found", "to compile Verilog-A models install gcc or clang, or set CC"
-        ),
+        _compiler(),
         _cache(),
     ]
     try:
         obstacle = native_obstacle(shared_worker().capabilities())
     except SimulationError:
         return findings
+    except InputError as error:
+        return [*findings, Finding("models run as", "missing", "not known", str(error))]
     wanted = default_backend()
     native = wanted != "behavioral" and obstacle is None
     why = obstacle or "ngspice has OSDI, and there is a compiler"
@@ -112,9 +108,19 @@ def _compiled_models() -> list[Finding]:
 
 
 def _cache() -> Finding:
-    folder = cache_folder()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK):
+    folder, reason = usable_cache()
+    if folder is not None:
         return Finding("cache", "ok", str(folder))
-    advice = f"every process compiles Verilog-A anew; set {CACHE_VARIABLE} to a folder that can be written"
-    return Finding("cache", "optional", f"{folder} cannot be written", advice)
+    return Finding("cache", "optional", "not usable", f"every process compiles Verilog-A anew: {reason}")
+
+
+def _compiler() -> Finding:
+    try:
+        command = c_compiler()
+        version = compiler_version()
+    except (InputError, TimeLimitError) as error:
+        return Finding("C compiler", "optional", "not usable", str(error))
+    if command is None:
+        advice = "to compile Verilog-A models install gcc or clang, or set CC"
+        return Finding("C compiler", "optional", "not found", advice)
+    return Finding("C compiler", "ok", f"{command[0]} ({version})")

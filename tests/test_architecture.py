@@ -25,7 +25,8 @@ LAYERS = [
     {"drives", "fields"},
     {"veriloga"},
     {"devices"},
-    {"deadline"},
+    {"children"},
+    {"deadline", "private_files"},
     {"quantities", "problems", "resources", "version", "json_text", "outside", "yaml_text", "array_files"},
     {"errors", "limits"},
 ]

@@ -14,7 +14,7 @@ from osdi import Device, module_text
 
 from spicecim.errors import CompilerError, VerilogAError
 from spicecim.veriloga import compiler
-from spicecim.veriloga.cache import CacheWarning, _temporary_folder, cached_file, key_of
+from spicecim.veriloga.cache import CacheWarning, _temporary_cache, cached_file, key_of
 from spicecim.veriloga.compiler import FLAGS, c_compiler, c_source, compile_native, compile_verilog_a
 from spicecim.veriloga.parameters import parameter_values
 
@@ -32,7 +32,7 @@ def fresh(tmp_path, monkeypatch):
         monkeypatch.setattr(compiler, "_COMPILED", {})
         compiler.c_compiler.cache_clear()
         compiler.compiler_version.cache_clear()
-        _temporary_folder.cache_clear()
+        _temporary_cache.cache_clear()
 
     monkeypatch.setenv("SPICECIM_CACHE", str(tmp_path / "cache"))
     forget()

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
-from spicecim.netlist.environment import netlist_environment
+from spicecim.netlist.environment import netlist_environment, plain_text
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 
 _VECTORS_A_LINE = 8
+
+_NOT_IN_QUOTES = frozenset("'`${")
 
 
 class Cell(NamedTuple):
@@ -73,8 +75,16 @@ class CrossbarNetlist:
         if not self.libraries:
             return self.text
         title, rest = self.text.split("\n", 1)
-        commands = [*(f"pre_osdi {library}" for library in self.libraries), "set num_threads=1"]
-        return "\n".join([title, ".control", *commands, ".endc", rest])
+        commands = [_load_command(library) for library in self.libraries]
+        return "\n".join([title, ".control", *commands, "set num_threads=1", ".endc", rest])
+
+
+def _load_command(library: Path) -> str:
+    """Command of ngspice that loads a library: within single quotes, all but a few characters are read as they are."""
+    path = str(library)
+    if path.isprintable() and not set(path) & _NOT_IN_QUOTES:
+        return f"pre_osdi '{path}'"
+    return f"* ngspice reads no such path; copy the library here: {plain_text(path)}\npre_osdi ./{library.name}"
 
 
 def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:

@@ -9,14 +9,15 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sysconfig
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spicecim.errors import CompilerError, VerilogAError
+from spicecim.children import run_program
+from spicecim.deadline import compile_step
+from spicecim.errors import CompilerError, InputError, VerilogAError
+from spicecim.private_files import temporary_folder
 from spicecim.veriloga.c_source import c_source
 from spicecim.veriloga.cache import cached_file, key_of
 from spicecim.veriloga.frontend import Compilation, parse_compilation, run_openvaf
@@ -31,7 +32,7 @@ wrap at 32 bits."""
 OPENVAF_WHEELS = "it has wheels for Python 3.11 and 3.12 on Linux (x86-64)"
 """Where openvaf-py can be installed."""
 
-_TIME_LIMIT = 300.0
+_SOURCE = "model.c"
 
 _COMPILED: dict[str, Compilation] = {}
 """Files that this process has compiled, or found in the cache."""
@@ -53,12 +54,21 @@ def _own_version() -> str:
 
 @functools.cache
 def c_compiler() -> tuple[str, ...] | None:
-    """Command of the C compiler: that of the environment variable CC, or cc, gcc or clang; None if there is none."""
-    named = shlex.split(os.environ.get("CC", ""))
+    """Command of the C compiler: that of the environment variable CC, or cc, gcc or clang; None if there is none.
+
+    Raises
+    ------
+    InputError
+        If CC is no command line.
+    """
+    try:
+        named = shlex.split(os.environ.get("CC", ""))
+    except ValueError as error:
+        raise InputError(f"CC: is no command line: {error} (given: {os.environ['CC']})") from None
     for command in [named] if named else [["cc"], ["gcc"], ["clang"]]:
         found = shutil.which(command[0])
         if found:
-            return (found, *command[1:])
+            return (str(Path(found).absolute()), *command[1:])  # it runs in another folder
     return None
 
 
@@ -67,6 +77,11 @@ def compiler_problem() -> str | None:
     """What is wrong with the C compiler, if it is missing or cannot build a shared library; None if nothing is.
 
     The library is kept, so that it is built once.
+
+    Raises
+    ------
+    TimeLimitError
+        If it does not end in time: that is no reason to take another way without a word.
     """
     command = c_compiler()
     if command is None:
@@ -83,15 +98,22 @@ def compiler_problem() -> str | None:
 
 @functools.cache
 def compiler_version() -> str:
-    """First line of what the C compiler says of its version; empty where there is none."""
+    """First line of what the C compiler says of its version; empty where there is none or it does not run.
+
+    Raises
+    ------
+    TimeLimitError
+        If it does not answer in time.
+    """
     command = c_compiler()
     if command is None:
         return ""
     try:
-        answer = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        with compile_step(f"the C compiler {command[0]}") as deadline:
+            answer = run_program([*command, "--version"], deadline, Path("/"), os.environ)
+    except OSError:
         return ""
-    return answer.stdout.partition("\n")[0]
+    return answer.output.partition("\n")[0]
 
 
 def compile_verilog_a(path: str | Path) -> Compilation:
@@ -102,7 +124,8 @@ def compile_verilog_a(path: str | Path) -> Compilation:
     VerilogAError
         If the file cannot be read or compiled, or openvaf-py is not installed.
     """
-    source = read_source(path)
+    with compile_step(f"reading {path}"):
+        source = read_source(path)
     version = openvaf_version()
     if version is None:
         raise VerilogAError(
@@ -163,20 +186,21 @@ def compile_native(
 
 
 def _build(command: tuple[str, ...], text: str, target: Path) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="spicecim-"))
-    source, log = folder / "model.c", folder / "compiler.log"
-    source.write_text(text, encoding="utf-8")
-    arguments = [*command, *FLAGS, "-o", str(target), str(source), "-lm"]
+    """Compile C to a shared library in a folder that holds nothing else; if that fails, keep what there is to see.
+
+    The compiler is given plain names and works in that folder, with its temporary files: nothing stays of a killed one.
+    """
+    folder = target.parent
+    (folder / _SOURCE).write_text(text, encoding="utf-8")
+    arguments = [*command, *FLAGS, "-o", target.name, _SOURCE, "-lm"]
     try:
-        answer = subprocess.run(
-            arguments, capture_output=True, text=True, errors="replace", timeout=_TIME_LIMIT, check=False
-        )
-        said, failed = answer.stdout + answer.stderr, answer.returncode != 0 or not target.exists()
-    except subprocess.TimeoutExpired:
-        said, failed = f"did not end within {_TIME_LIMIT:g} s", True
+        with compile_step(f"the C compiler {command[0]}") as deadline:
+            answer = run_program(arguments, deadline, folder, {**os.environ, "TMPDIR": str(folder)})
+        said, failed = answer.output + answer.errors, answer.status != 0 or not target.exists()
     except OSError as error:
         said, failed = str(error), True
     if failed:
-        log.write_text(f"{shlex.join(arguments)}\n{said}", encoding="utf-8")
-        raise CompilerError(f"the C compiler {command[0]} failed", folder, "\n".join(said.splitlines()[:15]))
-    shutil.rmtree(folder, ignore_errors=True)
+        kept = temporary_folder()
+        shutil.copyfile(folder / _SOURCE, kept / _SOURCE)
+        (kept / "compiler.log").write_text(f"{shlex.join(arguments)}\n{said}", encoding="utf-8")
+        raise CompilerError(f"the C compiler {command[0]} failed", kept, "\n".join(said.splitlines()[:15]))

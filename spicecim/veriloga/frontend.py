@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
-import tempfile
+import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
+from spicecim.children import child_environment, python_command, run_program
+from spicecim.deadline import compile_step
 from spicecim.errors import VerilogAError
+from spicecim.private_files import temporary_folder
 from spicecim.veriloga.declarations import ModuleDeclaration, read_declarations
 from spicecim.veriloga.evaluation import SIMULATOR_PARAMETERS
 from spicecim.veriloga.intermediate import parse_module
@@ -21,11 +21,6 @@ from spicecim.veriloga.refusals import refuse_unsupported
 from spicecim.veriloga.rewriting import instrument, prepare
 from spicecim.veriloga.source import Source
 
-_BOOT = (
-    "import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep); "
-    "from spicecim.veriloga.openvaf import main; main()"
-)
-_TIME_LIMIT = 120.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -52,33 +47,29 @@ def run_openvaf(source: Source) -> str:
     ------
     VerilogAError
         With OpenVAF's message if it refuses the file, or dies of it.
+    TimeLimitError
+        If it does not end in time.
     """
     declarations = read_declarations(source)
     refuse_unsupported(source, declarations, SIMULATOR_PARAMETERS)
-    with tempfile.TemporaryDirectory(prefix="spicecim-") as folder:
-        prepared, instrumented, target = (Path(folder) / name for name in ("prepared.va", "probe.va", "answer.json"))
-        prepared.write_text(prepare(source, declarations), encoding="utf-8")
-        instrumented.write_text(instrument(source, declarations)[0], encoding="utf-8")
-        path = os.pathsep.join(entry for entry in sys.path if entry)
-        arguments = [source.path, prepared, instrumented, target]
-        try:
-            child = subprocess.run(
-                [sys.executable, "-X", "utf8", "-c", _BOOT, path, *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=_TIME_LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise VerilogAError(f"{source.path}: OpenVAF did not end within {_TIME_LIMIT:g} s") from None
-        said = _COLOURS.sub("", child.stderr).strip()
-        if child.returncode == EXIT_REFUSED:
+    folder = temporary_folder()
+    try:
+        (folder / "prepared.va").write_text(prepare(source, declarations), encoding="utf-8")
+        (folder / "probe.va").write_text(instrument(source, declarations)[0], encoding="utf-8")
+        command = python_command(
+            "spicecim.veriloga.openvaf", str(os.getpid()), str(source.path), "prepared.va", "probe.va", "answer.json"
+        )
+        with compile_step(f"{source.path}: OpenVAF") as deadline:
+            child = run_program(command, deadline, folder, child_environment(folder))
+        target = folder / "answer.json"
+        said = _COLOURS.sub("", child.errors).strip()
+        if child.status == EXIT_REFUSED:
             raise VerilogAError(f"{source.path}: OpenVAF refuses the file\n{_messages(said)}")
-        if child.returncode != 0 or not target.exists():
+        if child.status != 0 or not target.exists():
             raise VerilogAError(f"{source.path}: OpenVAF fails on the file, without saying where\n{_last(said)}")
         return target.read_text(encoding="utf-8")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def parse_compilation(source: Source, text: str) -> Compilation:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from spicecim.children import end_with_parent
+
 EXIT_REFUSED = 3
 """Exit status if OpenVAF refused the file and said why."""
 
@@ -33,10 +35,14 @@ def describe(module: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Compile the first argument for its messages, and the second and third into the fourth."""
+    """Compile the second argument for its messages, and the third and fourth into the fifth.
+
+    The first is the number of the parent process.
+    """
+    parent, original, prepared, instrumented, target = sys.argv[1:]
+    end_with_parent(int(parent))
     import openvaf_py
 
-    original, prepared, instrumented, target = sys.argv[1:5]
     try:
         openvaf_py.compile_va(original)
         compiled = [openvaf_py.compile_va(path) for path in (prepared, instrumented)]
