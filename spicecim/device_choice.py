@@ -285,3 +285,12 @@ DeviceChoice = Annotated[
     BeforeValidator(_check_kind),
 ]
 """Any kind of device; the tags are the names of the classes."""
+
+
+class _Choice(Section):
+    device: DeviceChoice
+
+
+def choose_device(values: Any) -> LibraryDevice | SubcircuitDevice | VerilogADevice:
+    """Return the section of a device from plain values; raises `TestbenchError` with the field that is wrong."""
+    return _Choice(device=values).device

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from spicecim.deadline import run_within
 from spicecim.errors import InputError
+from spicecim.fixed_points import warn_of_fixed_points
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.testbench import Testbench
 
@@ -71,10 +72,13 @@ def simulate(
 
         if time is not None:
             raise InputError("time: ngspice chooses its own instants; only the reference engine takes them")
-        return simulate_ngspice(testbench, time_limit=time_limit, progress=progress)
-    if engine == "reference":
+        waveforms = simulate_ngspice(testbench, time_limit=time_limit, progress=progress)
+    elif engine == "reference":
         from spicecim.reference.engine import simulate_reference
 
         with run_within(time_limit):
-            return simulate_reference(testbench, time=time)
-    raise InputError(f"unknown engine {engine!r}; known are ngspice and reference")
+            waveforms = simulate_reference(testbench, time=time)
+    else:
+        raise InputError(f"unknown engine {engine!r}; known are ngspice and reference")
+    warn_of_fixed_points(testbench)
+    return waveforms

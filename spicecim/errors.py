@@ -87,6 +87,10 @@ class AccuracyWarning(UserWarning):
     """A run did not reach the accuracy that was asked for; its result stands, with its estimated error."""
 
 
+class StateWarning(UserWarning):
+    """A cell starts at a state that no voltage of the drive moves it from."""
+
+
 class SimulationError(SpiceCimError):
     """A simulation was started and did not succeed.
 

@@ -16,6 +16,7 @@ LAYERS = [
     {"encodings"},
     {"hysteresis_sweep"},
     {"measure", "engines"},
+    {"fixed_points"},
     {"ngspice", "reference"},
     {"netlist"},
     {"waveforms"},

@@ -17,6 +17,7 @@ EXIT_ENGINES_DISAGREE = 1
 EXIT_MODEL_HAS_ERRORS = 1
 EXIT_BAD_INPUT = 2
 EXIT_SIMULATION_FAILED = 3
+EXIT_UNEXPECTED = 4
 
 app = typer.Typer(
     name="spicecim",
@@ -51,16 +52,20 @@ def main() -> None:
     except (SpiceCimError, OSError, MemoryError) as error:
         if _state["debug"]:
             raise
-        _fail(error)
+        failed = isinstance(error, SimulationError)
+        _fail(str(error) or "out of memory", EXIT_SIMULATION_FAILED if failed else EXIT_BAD_INPUT)
+    except Exception as error:
+        if _state["debug"]:
+            raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        _fail(f"{what}; this is a fault of spicecim: please report it with what --debug shows", EXIT_UNEXPECTED)
 
 
-def _fail(error: Exception) -> NoReturn:
+def _fail(message: str, status: int) -> NoReturn:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        "[bold red]error:[/]", _plain(str(error) or "out of memory")
-    )
-    sys.exit(EXIT_SIMULATION_FAILED if isinstance(error, SimulationError) else EXIT_BAD_INPUT)
+    Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", _plain(message))
+    sys.exit(status)
 
 
 def _plain(text: str) -> Any:

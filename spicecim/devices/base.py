@@ -30,7 +30,17 @@ def parameter(unit: str, description: str, default: Any = ..., **bounds: Any) ->
     return Field(default, description=description, json_schema_extra={"unit": unit}, **bounds)
 
 
-Number = Annotated[float, BeforeValidator(parse_quantity)]
+def _parse_number(value: Any) -> float:
+    number = parse_quantity(value)
+    if number and not _SMALLEST <= abs(number) <= _LARGEST:
+        raise QuantityError(f"must be 0, or between {_SMALLEST:g} and {_LARGEST:g} in magnitude")
+    return number
+
+
+_SMALLEST, _LARGEST = 1e-30, 1e30
+"""Magnitudes of parameters in SI units: products of a few of them and their squares are within the range of a float."""
+
+Number = Annotated[float, BeforeValidator(_parse_number)]
 
 
 class Device(BaseModel):

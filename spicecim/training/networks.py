@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -41,6 +42,25 @@ class Layer:
     weights: FloatArray
     bias: FloatArray
     pool: int = 1
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of what the layer passes on of an input of a shape: (channel, height, width) or (line,).
+
+        Raises
+        ------
+        InputError
+            If an input of that shape does not fit, or squares of the pooling's edge do not cover the outputs.
+        """
+        outputs, *kernel = self.weights.shape
+        if len(kernel) == 1 and self.pool == 1 and math.prod(shape) == kernel[0]:
+            return (outputs,)
+        if len(kernel) != 3 or len(shape) != 3 or kernel[0] != shape[0] or kernel[1] > shape[1] or kernel[2] > shape[2]:
+            pooled = f", pooled by {self.pool}" if self.pool != 1 else ""
+            raise InputError(f"layers: weights of shape {self.weights.shape}{pooled} do not fit an input of {shape}")
+        height, width = shape[1] - kernel[1] + 1, shape[2] - kernel[2] + 1
+        if self.pool < 1 or height % self.pool or width % self.pool:
+            raise InputError(f"layers: squares of {self.pool} x {self.pool} do not cover a map of {height} x {width}")
+        return outputs, height // self.pool, width // self.pool
 
 
 @dataclass(frozen=True)
@@ -84,16 +104,19 @@ class Network:
             What multiplies in place of numpy, such as crossbars.
         """
         values = scaled_images(images)[:, None]
+        shape = values.shape[1:]
+        for layer in self.layers:
+            shape = layer.output_shape(shape)
         multiply = product or (lambda number, inputs, weights: inputs @ weights)
         for number, (layer, matrix) in enumerate(zip(self.layers, self.matrices, strict=True)):
-            vectors, shape = _vectors(values if number == 0 else np.maximum(values, 0.0), layer, self.policy)
+            vectors, moved = _vectors(values if number == 0 else np.maximum(values, 0.0), layer, self.policy)
             products = multiply(number, vectors, matrix)
             if np.shape(products) != (len(vectors), matrix.shape[1]):
                 raise InputError(
                     f"product: must return products (vector, column) of shape {(len(vectors), matrix.shape[1])} for "
                     f"layer {number}, not {np.shape(products)}"
                 )
-            values = np.moveaxis((products + layer.bias).reshape(shape), -1, 1)
+            values = np.moveaxis((products + layer.bias).reshape(moved), -1, 1)
             if layer.pool > 1:
                 values = _pooled(values, layer.pool)
         return values

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spicecim.device_choice import VerilogADevice
+from spicecim.device_choice import LibraryDevice, VerilogADevice
 from spicecim.devices import make_device
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, pixel_drive, product_table
 from spicecim.encodings.frequency_weighting.calibration import calibrate, sweep_frequency
@@ -225,3 +225,21 @@ def test_pixels_and_levels_out_of_range_are_refused():
     with pytest.raises(InputError, match="rate"):
         level_noise(drive.calibration, rate=2.0)
     assert unit_current(1.0, "in_phase") == 1.0
+
+
+def test_a_device_may_be_given_as_in_a_testbench():
+    """A dictionary and a section mean the device that they describe; anything else is told by its field."""
+    device = make_device("yakopcic", "oblea")
+    wanted = sweep_frequency(device, 0.45, 0.11)
+    for choice in ({"model": "yakopcic", "preset": "oblea"}, LibraryDevice(model="yakopcic", preset="oblea")):
+        assert sweep_frequency(choice, 0.45, 0.11).range == wanted.range
+    for wrong, message in (
+        ({"verilog_a": "absent.va"}, "absent.va is not there"),
+        ({"model": "yakopic"}, "device.model: .*did you mean 'yakopcic'"),
+        ({"subcircuit": "a.sub", "ports": ["row", "column"]}, "needs equations"),
+        ("yakopcic", "device: must be a dictionary"),
+        (None, "device: must be a dictionary"),
+    ):
+        for call in (calibrate, lambda choice, amplitude: sweep_frequency(choice, amplitude, 0.1)):
+            with pytest.raises(InputError, match=message):
+                call(wrong, 0.45)

@@ -8,7 +8,7 @@ from torch.nn import functional
 from spicecim.encodings.layout import row_order
 from spicecim.errors import InputError
 from spicecim.training.digits import split_digits
-from spicecim.training.networks import initial_network
+from spicecim.training.networks import Layer, Network, initial_network
 from spicecim.training.quantise import integer_network
 from spicecim.training.trainer import train_binarized, train_float
 
@@ -162,3 +162,27 @@ def test_unknown_networks_and_products_that_do_not_fit_are_told(digits):
         initial_network("transformer", 0)
     with pytest.raises(InputError, match=r"product: must return .* \(4, 32\) for layer 0, not \(4, 64\)"):
         initial_network("perceptron", 0).outputs(digits.test_images[:4], lambda number, inputs, weights: inputs)
+
+
+@pytest.mark.parametrize(
+    ("weights", "pool", "message"),
+    [
+        ((4, 1, 3, 3), 2, None),
+        ((4, 1, 2, 2), 2, "squares of 2 x 2 do not cover a map of 7 x 7"),
+        ((4, 1, 3, 3), 4, "squares of 4 x 4 do not cover a map of 6 x 6"),
+        ((4, 1, 3, 3), 0, "squares of 0 x 0 do not cover"),
+        ((4, 1, 9, 9), 1, "do not fit an input of"),
+        ((4, 2, 3, 3), 1, "do not fit an input of"),
+        ((4, 63), 1, "do not fit an input of"),
+        ((4, 64), 2, "pooled by 2 do not fit"),
+        ((4, 1, 3), 1, "do not fit an input of"),
+    ],
+)
+def test_layers_must_fit_their_maps(weights, pool, message):
+    network = Network((Layer(np.ones(weights), np.zeros(weights[0]), pool),))
+    images = np.zeros((2, 8, 8))
+    if message is None:
+        assert network.outputs(images).shape == (2, 4, 3, 3)
+        return
+    with pytest.raises(InputError, match=message):
+        network.outputs(images)

@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
 from spicecim.encodings.frequency_weighting.responses import (
+    AnyChoice,
     AnyDevice,
     CycleResponses,
     Readout,
+    build_device,
     cycle_responses,
     polarity_towards_on,
 )
@@ -85,7 +87,7 @@ class FrequencyResponse:
 
 
 def sweep_frequency(
-    device: AnyDevice, amplitude: float, x0: float, readout: Readout = "rectified"
+    device: AnyChoice, amplitude: float, x0: float, readout: Readout = "rectified"
 ) -> FrequencyResponse:
     """Sweep the frequency over all that matters, and find the widest band in which the conductance is monotone.
 
@@ -108,6 +110,7 @@ def sweep_frequency(
     InputError
         If the conductance does not depend on the frequency.
     """
+    device = build_device(device)
     coarse = cycle_responses(device, amplitude, _FREQUENCIES, x0).conductance(readout)
     span = float(np.ptp(coarse))
     if not span > _NOISE * np.abs(coarse).max():
@@ -229,7 +232,7 @@ class Calibration:
 
 
 def calibrate(
-    device: AnyDevice,
+    device: AnyChoice,
     amplitude: float,
     levels: int = 256,
     *,
@@ -247,7 +250,7 @@ def calibrate(
     Parameters
     ----------
     device
-        The device.
+        The device: its equations, the section `device` of a testbench, or a dictionary with its keys.
     amplitude
         Amplitude of the largest input (V), above zero.
     levels
@@ -272,6 +275,7 @@ def calibrate(
         raise InputError(f"levels: must be 2 at least; it is {levels}")
     if not 0.0 <= states[0] < states[1] <= 1.0:
         raise InputError(f"states: must be two increasing numbers from 0 to 1; they are {states[0]:g}, {states[1]:g}")
+    device = build_device(device)
     towards_on = polarity_towards_on(device, amplitude)
     signs = np.array([towards_on] if branches == "off" else [towards_on, -towards_on])
     sweeps = tuple(

@@ -12,7 +12,14 @@ from numpy.typing import ArrayLike
 
 from spicecim.devices import SeparableDevice
 from spicecim.encodings.frequency_weighting.flowing import half_cycle_motions, move
-from spicecim.encodings.frequency_weighting.responses import AnyDevice, CycleResponses, Readout, cycle_responses
+from spicecim.encodings.frequency_weighting.responses import (
+    AnyChoice,
+    AnyDevice,
+    CycleResponses,
+    Readout,
+    build_device,
+    cycle_responses,
+)
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 
@@ -42,7 +49,7 @@ class RepeatedReads:
 
 
 def repeated_reads(
-    device: AnyDevice,
+    device: AnyChoice,
     amplitude: ArrayLike,
     frequency: ArrayLike,
     x0: ArrayLike,
@@ -77,6 +84,7 @@ def repeated_reads(
         raise InputError(f"reads: must be increasing numbers from 1; they are {list(reads)}")
     if rewrite_every is not None and rewrite_every < 1:
         raise InputError(f"rewrite_every: must be 1 at least; it is {rewrite_every}")
+    device = build_device(device)
     volts, hertz, initial = (np.asarray(values, dtype=float) for values in (amplitude, frequency, x0))
     found = [cycle_responses(device, volts, hertz, initial)]
     advance = {sign: _advance(device, found[0], sign) for sign in (1.0, -1.0)}

@@ -23,7 +23,7 @@ from spicecim.encodings.frequency_weighting.readout import (
     sequential_mean,
     sequential_rectified,
 )
-from spicecim.encodings.frequency_weighting.responses import Readout, build_device
+from spicecim.encodings.frequency_weighting.responses import Readout
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantity
 from spicecim.testbench import Analysis, Crossbar, Testbench
@@ -70,7 +70,7 @@ class FrequencyWeighting(Encoding):
     def calibration(self) -> Calibration:
         """The levels, found when they are first wanted."""
         return calibrate(
-            build_device(self.device),
+            self.device,
             self.amplitude,
             self.levels,
             branches=self.branches,

@@ -5,13 +5,14 @@ A response is of one cycle from a known state. Everything is an array over (ampl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.device_choice import LibraryDevice, SubcircuitDevice, VerilogADevice
+from spicecim.device_choice import LibraryDevice, SubcircuitDevice, VerilogADevice, choose_device
 from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.encodings.frequency_weighting.flowing import Responses, flowing_responses
@@ -21,6 +22,7 @@ from spicecim.fields import FloatArray
 from spicecim.veriloga.device import ModuleDevice
 
 AnyDevice: TypeAlias = Device | ModuleDevice
+AnyChoice: TypeAlias = AnyDevice | LibraryDevice | SubcircuitDevice | VerilogADevice | Mapping[str, Any]
 Readout = Literal["rectified", "in_phase", "dc"]
 """What is read of a current: the mean of its magnitude, its part in phase with the tone, or its mean."""
 
@@ -91,7 +93,7 @@ def unit_current(amplitude: ArrayLike, readout: Readout) -> FloatArray:
     return np.asarray(np.asarray(amplitude, dtype=float) * (1.0 if readout == "in_phase" else 2.0 / np.pi))
 
 
-def cycle_responses(device: AnyDevice, amplitude: ArrayLike, frequency: ArrayLike, x0: ArrayLike) -> CycleResponses:
+def cycle_responses(device: AnyChoice, amplitude: ArrayLike, frequency: ArrayLike, x0: ArrayLike) -> CycleResponses:
     """Drive single cells by one cycle of a sinusoid each.
 
     Models whose rate separates take no time step (see `flowing`), and 65536 responses a few seconds; others are
@@ -117,6 +119,7 @@ def cycle_responses(device: AnyDevice, amplitude: ArrayLike, frequency: ArrayLik
     ConvergenceError
         If a device whose rate does not separate has no solution.
     """
+    device = build_device(device)
     arrays = np.broadcast_arrays(*(np.asarray(values, dtype=float) for values in (amplitude, frequency, x0)))
     volts, hertz, initial = arrays
     _check(volts, hertz, initial)
@@ -149,11 +152,27 @@ def polarity_towards_on(device: AnyDevice, amplitude: float) -> float:
     return 1.0 if rates[0] > 0 else -1.0
 
 
-def build_device(choice: LibraryDevice | SubcircuitDevice | VerilogADevice) -> AnyDevice:
-    """Return the equations of a device section; raises `UnsupportedError` for a SPICE subcircuit, which has none."""
-    if isinstance(choice, SubcircuitDevice):
+def build_device(choice: AnyChoice) -> AnyDevice:
+    """Return the equations of a device, whichever way it is given.
+
+    Parameters
+    ----------
+    choice
+        A device with its equations, the section `device` of a testbench, or a dictionary with its keys.
+
+    Raises
+    ------
+    UnsupportedError
+        For a SPICE subcircuit, which has no equations.
+    TestbenchError
+        If a dictionary is no section.
+    """
+    if isinstance(choice, Device | ModuleDevice):
+        return choice
+    section = choose_device(choice)
+    if isinstance(section, SubcircuitDevice):
         raise UnsupportedError("device.subcircuit: a calibration needs equations; give a model or a Verilog-A module")
-    return choice.build()
+    return section.build()
 
 
 def _responses(device: AnyDevice, amplitude: FloatArray, frequency: FloatArray, state: FloatArray) -> Responses:

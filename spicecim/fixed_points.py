@@ -1,0 +1,46 @@
+"""Cells that start where their equation stands still, from where they never return."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from spicecim.device_choice import SubcircuitDevice
+from spicecim.errors import StateWarning
+from spicecim.testbench import Testbench
+
+_MOVED = 1e-12
+"""Change of x over a run that counts as one: what rounding leaves."""
+
+
+def warn_of_fixed_points(testbench: Testbench) -> None:
+    """Warn of cells that no voltage up to the drive's largest moves, of either polarity, while it moves other states.
+
+    x of a saturated cell may be rounded to 0 or 1 where the state variable itself was not yet there: a run that starts
+    from the last x of another then holds the cell for ever. Of a SPICE subcircuit nothing is known.
+    """
+    if isinstance(testbench.device, SubcircuitDevice):
+        return
+    device = testbench.device.build()
+    largest = testbench.drive.largest_voltage()
+    volts = largest * np.linspace(-1.0, 1.0, 9)[:, None]
+    starts = np.unique(np.append(testbench.crossbar.state, 0.5))
+    with np.errstate(all="ignore"):
+        s = device.state_from_x(starts)
+        moved = device.x_from_state(s + device.rate(volts, s) * testbench.duration) - device.x_from_state(s)
+    still = (np.abs(moved) <= _MOVED).all(axis=0)
+    if np.any(still & (starts == 0.5)):
+        return  # such a drive moves no state
+    cells = np.argwhere(np.isin(testbench.crossbar.state, starts[still]))
+    if len(cells):
+        row, column = (int(index) for index in cells[0])
+        x = float(testbench.crossbar.state[row, column])
+        others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        warnings.warn(
+            f"crossbar.state: cell ({row}, {column}){others} starts at x = {x!r}, a fixed point of the "
+            "device's equation, and stays there whatever the drive; if it is to switch, start it beside it, "
+            "such as at 0.01 or 0.99",
+            StateWarning,
+            stacklevel=3,
+        )
