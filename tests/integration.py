@@ -142,20 +142,7 @@ def stretches(drive: Drive, rows: int, duration: float) -> list[Stretch]:
         extremes = (0.25 + 0.5 * quarters[:, None] - phase / (2 * np.pi)) / frequency
         cuts = _inner(extremes.ravel(), duration)
         return [Stretch(start, end, volts) for start, end in itertools.pairwise([0.0, *cuts, duration])]
-    corners, values = [], []
-    for row in range(rows):
-        if drive.kind == "samples":
-            instants, levels = drive.time, drive.voltages[row]
-        else:
-            low, high, delay, rise, width, fall, period = (
-                float(np.broadcast_to(getattr(drive, name), rows)[row])
-                for name in ("low", "high", "delay", "rise", "width", "fall", "period")
-            )
-            begins = delay + period * np.arange(int(duration / period) + 2)
-            instants = (begins[:, None] + [0.0, rise, rise + width, rise + width + fall]).ravel()
-            levels = np.tile([low, high, high, low], len(begins))
-        corners.append(np.asarray(instants))
-        values.append(np.asarray(levels))
+    corners, values = zip(*polylines(drive, rows, duration), strict=True)
     cuts = _inner(np.concatenate(corners), duration)
     found = []
     for start, end in itertools.pairwise([0.0, *cuts, duration]):
@@ -165,6 +152,39 @@ def stretches(drive: Drive, rows: int, duration: float) -> list[Stretch]:
         slope = (b - a) / (ends[1] - ends[0])
         found.append(Stretch(start, end, lambda time, a=a, slope=slope, t=ends[0]: a + slope * (time - t)))
     return found
+
+
+def polylines(drive: Drive, rows: int, duration: float) -> list[tuple[FloatArray, FloatArray]]:
+    """Corners (s) and voltages there of each row, of pulses or samples."""
+    found = []
+    for row in range(rows):
+        if drive.kind == "samples":
+            found.append((drive.time, drive.voltages[row]))
+            continue
+        low, high, delay, rise, width, fall, period = (
+            float(np.broadcast_to(getattr(drive, name), rows)[row])
+            for name in ("low", "high", "delay", "rise", "width", "fall", "period")
+        )
+        begins = delay + period * np.arange(int(duration / period) + 2)
+        instants = (begins[:, None] + [0.0, rise, rise + width, rise + width + fall]).ravel()
+        found.append((instants, np.tile([low, high, high, low], len(begins))))
+    return found
+
+
+def cycle(bench: Testbench) -> float:
+    """Time (s) that the shift of an edge counts relative to: twice the shortest from a rise of a row to a fall or back.
+
+    A rise or a fall is where its middle is. The period of a sinusoid, and the whole time where no row turns.
+    """
+    if bench.drive.kind == "sine":
+        return float(bench.drive.periods().min())
+    shortest = float(bench.drive.periods().min())
+    for instants, volts in polylines(bench.drive, bench.shape[0], bench.duration):
+        slopes = np.sign(np.diff(volts))
+        middles = (0.5 * (instants[1:] + instants[:-1]))[slopes != 0]
+        turned = np.flatnonzero(np.diff(slopes[slopes != 0]))
+        shortest = min(shortest, 2 * float((middles[turned + 1] - middles[turned]).min(initial=np.inf)))
+    return shortest
 
 
 def _inner(instants: FloatArray, duration: float) -> list[float]:
@@ -276,10 +296,9 @@ class Capacitive(Resistive):
         along[:, 0] += crossbar.source_resistance
         down[rows - 1] += crossbar.sense_resistance
         self._along, self._down = 1 / along, 1 / down
-        self._states = 0
+        self._states = cells.start(np.zeros(rows * shape[1])).size
 
     def start(self, s: FloatArray, u: FloatArray) -> FloatArray:
-        self._states = s.size
         i = self.wires.currents(self.wires.voltages(u, s), s)
         return np.concatenate([s.ravel(), u[self.wires.row] - self.wires.along @ i, self.wires.down @ i])
 
@@ -326,11 +345,13 @@ class Course:
         Least number of steps in the fastest period.
     most
         Most evaluations of the rates.
+    pieces
+        Those of a course of the same testbench that was kept, which is not integrated again.
     """
 
     def __init__(
         self, bench: Testbench, cells: Cells | None = None, *, tolerance: float = TOLERANCE, steps: int = 40,
-        most: int = 400_000,
+        most: int = 400_000, pieces: list[Any] | None = None,
     ) -> None:  # fmt: skip
         self.bench = bench
         self.cells = cells or LibraryCells(bench.device.build())
@@ -340,10 +361,14 @@ class Course:
         self._options = {
             "rtol": tolerance, "atol": tolerance, "max_step": float(bench.drive.periods().min()) / steps,
         }  # fmt: skip
-        self._starts: list[float] = []
-        self._pieces: list[tuple[float, float, Stretch, Any]] = []
-        s = self.cells.start(bench.crossbar.state.ravel())
         self._stretches = stretches(bench.drive, bench.shape[0], bench.duration)
+        self.pieces: list[tuple[float, float, Any]] = [] if pieces is None else pieces
+        if pieces is None:
+            self._integrate()
+        self._starts = [piece[0] for piece in self.pieces]
+
+    def _integrate(self) -> None:
+        s = self.cells.start(self.bench.crossbar.state.ravel())
         first = self._stretches[0]
         s = self._settled(s, first.volts(0.0))
         y = self.system.start(s, first.volts(0.0))
@@ -357,8 +382,6 @@ class Course:
         with np.errstate(over="ignore", invalid="ignore"):
             for stretch in self._stretches:
                 y = self._follow(stretch, y)
-        self._starts = [piece[0] for piece in self._pieces]
-        self.end = y
 
     def _settled(self, s: FloatArray, u: FloatArray) -> FloatArray:
         settle = getattr(self.cells, "settled", None)
@@ -401,7 +424,7 @@ class Course:
                 dense = solver.dense_output()
                 crossed = self._first_crossing(stretch, solver, dense, signs)
                 if crossed is None:
-                    self._pieces.append((solver.t_old, solver.t, stretch, dense))
+                    self.pieces.append((solver.t_old, solver.t, dense))
                     time, step = solver.t, solver.step_size
                     y, changed = self._bounded(solver.y)
                     signs = np.sign(self._levels(stretch, time, y))
@@ -410,7 +433,7 @@ class Course:
                     continue
                 instant, level, near = crossed
                 step = solver.step_size
-                y = self._repeat(rates, solver.t_old, y, instant, stretch)
+                y = self._repeat(rates, solver.t_old, y, instant)
                 time = instant
                 y, _ = self._bounded(y, level)
                 levels = self._levels(stretch, time, y)
@@ -426,11 +449,11 @@ class Course:
         if solver.status == "failed":
             raise OracleError(f"at {solver.t:g} s: {message}")
 
-    def _repeat(self, rates: Any, time: float, y: FloatArray, end: float, stretch: Stretch) -> FloatArray:
+    def _repeat(self, rates: Any, time: float, y: FloatArray, end: float) -> FloatArray:
         solver = DOP853(rates, time, y, end, first_step=end - time, **self._options)
         while solver.status == "running":
             self._advance(solver)
-            self._pieces.append((solver.t_old, solver.t, stretch, solver.dense_output()))
+            self.pieces.append((solver.t_old, solver.t, solver.dense_output()))
         return solver.y
 
     def _first_crossing(
@@ -481,10 +504,12 @@ class Course:
 
     def _at(self, time: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Row voltages (time, row) and unknowns (time, y) at increasing instants."""
-        which = np.clip(np.searchsorted(self._starts, time, side="right") - 1, 0, len(self._pieces) - 1)
-        u, y = np.empty((len(time), self.bench.shape[0])), np.empty((len(time), len(self.end)))
+        which = np.clip(np.searchsorted(self._starts, time, side="right") - 1, 0, len(self.pieces) - 1)
+        begins = [stretch.start for stretch in self._stretches]
+        u, y = np.empty((len(time), self.bench.shape[0])), np.empty((len(time), len(self.pieces[0][2].y_old)))
         for piece in np.unique(which):
-            _, last, stretch, dense = self._pieces[piece]
+            start, last, dense = self.pieces[piece]
+            stretch = self._stretches[np.searchsorted(begins, 0.5 * (start + last)) - 1]
             chosen = which == piece
             instants = np.minimum(time[chosen], last)
             u[chosen], y[chosen] = stretch.volts(instants[:, None]), dense(instants).T
@@ -507,6 +532,6 @@ class Course:
     def nodes(self) -> tuple[FloatArray, FloatArray]:
         """Instants and weights (s) that integrate over the run: five of Gauss in every step."""
         points, weights = np.polynomial.legendre.leggauss(5)
-        starts, ends = np.array([piece[:2] for piece in self._pieces]).T
+        starts, ends = np.array([piece[:2] for piece in self.pieces]).T
         half = 0.5 * (ends - starts)
         return (starts[:, None] + half[:, None] * (points + 1)).ravel(), (half[:, None] * weights).ravel()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from integration import Cells, Course, FloatArray
+from integration import Cells, Course, FloatArray, cycle
 
 from spicecim.testbench import Testbench
 
@@ -14,9 +14,15 @@ CHECK = {"tolerance": 1e-8, "steps": 67}
 """Tolerance and least steps of the course that the first is compared with, for what it is off by itself."""
 
 
-def courses(bench: Testbench, cells: Cells | None = None) -> tuple[Course, Course]:
-    """Return a course of a testbench, and a coarser one."""
-    return Course(bench, cells), Course(bench, cells, **CHECK)
+STEEP, NEAR = 20.0, 0.01
+"""An instant is at an edge where a current of the course changes faster than that, in peaks per cycle, within so many
+cycles of it, by half of what the instant's current is off by at least."""
+
+
+def checked_course(bench: Testbench, cells: Cells | None = None) -> tuple[Course, float, float]:
+    """Return a course of a testbench, and what it is itself off by: of a column's peak, and of x."""
+    course = Course(bench, cells)
+    return course, *own_error(course, Course(bench, cells, **CHECK))
 
 
 def peaks(course: Course) -> FloatArray:
@@ -39,8 +45,8 @@ def judge(run: xr.Dataset, course: Course) -> dict[str, float]:
     -------
     dict
         ``current`` and ``current_rms``: of the worst column, relative to its peak, at any instant and over time.
-        ``shift``: by how much of the fastest period an instant must be moved at most for the current to be within
-        1e-3 of the peak of one of the course's, infinite where it takes no such value at all. ``x``: at any instant;
+        ``edges``: as ``current``, but at an edge the distance from the course as it is drawn over cycles and peaks: the
+        larger of how far its nearest point is in time and in value. ``x``: at any instant;
         ``x_end``: at the last. ``mean``, ``power``: of the mean current of a column, relative to its rectified mean,
         and of the mean power of all drivers, relative to the mean magnitude, both as integrals of straight lines
         between the run's instants. ``grid``: what these integrals themselves are off by for the exact currents.
@@ -66,7 +72,7 @@ def judge(run: xr.Dataset, course: Course) -> dict[str, float]:
     return {
         "current": float(off.max()),
         "current_rms": float(np.sqrt(_mean(time, off**2)).max()),
-        "shift": _shift(time, found, peak, course, off) / float(bench.drive.periods().min()),
+        "edges": _at_edges(time, found, course, off),
         "x": float(x.max()),
         "x_end": float(x[-1].max()),
         "mean": float((np.abs(means[0] - means[1]) / scale).max(initial=0.0)),
@@ -80,21 +86,29 @@ def _mean(time: FloatArray, values: FloatArray) -> FloatArray:
     return np.diff(time) @ (0.5 * (values[1:] + values[:-1])) / (time[-1] - time[0])
 
 
-def _shift(time: FloatArray, found: FloatArray, peak: FloatArray, course: Course, off: FloatArray) -> float:
-    """Largest time (s) from an instant to one at which the course has the current found, within 1e-3 of the peak."""
-    if off.max() <= 1e-3:
-        return 0.0
+def _at_edges(time: FloatArray, found: FloatArray, course: Course, off: FloatArray) -> float:
+    """Largest error, where that of an instant at an edge is its distance from the course."""
+    if off.max() <= 1e-4:
+        return float(off.max())
     grid = np.union1d(course.nodes()[0], time)
-    _, _, exact = course.currents(grid)
+    exact = course.currents(grid)[2] / peaks(course)
+    clock, instants, found = grid / cycle(course.bench), time / cycle(course.bench), found / peaks(course)
+    rise = np.abs(np.diff(exact, axis=0))
+    rise[rise <= STEEP * np.diff(clock)[:, None]] = 0.0
+    passed = np.concatenate([np.zeros((1, exact.shape[1])), rise.cumsum(axis=0)])
     worst = 0.0
-    for column in np.flatnonzero(off.max(axis=0) > 1e-3):
-        for instant in np.flatnonzero(off[:, column] > 1e-3):
-            miss = exact[:, column] - found[instant, column]
-            near = np.abs(grid[np.abs(miss) <= 1e-3 * peak[column]] - time[instant]).min(initial=np.inf)
-            passed = np.flatnonzero(miss[1:] * miss[:-1] < 0)
-            share = miss[passed] / (miss[passed] - miss[passed + 1])
-            crossing = grid[passed] + share * (grid[passed + 1] - grid[passed])
-            worst = max(worst, min(near, np.abs(crossing - time[instant]).min(initial=np.inf)))
+    for instant, column in np.argwhere(off > 1e-4):
+        error = off[instant, column]
+        first = max(np.searchsorted(clock, instants[instant] - NEAR) - 1, 0)
+        last = min(np.searchsorted(clock, instants[instant] + NEAR, side="right"), len(clock) - 1)
+        if error > worst and passed[last, column] - passed[first, column] >= 0.5 * error:
+            near = slice(first, last + 1)
+            miss, late = exact[near, column] - found[instant, column], clock[near] - instants[instant]
+            through = np.flatnonzero(miss[1:] * miss[:-1] < 0)
+            share = miss[through] / (miss[through] - miss[through + 1])
+            crossing = late[through] + share * (late[through + 1] - late[through])
+            error = min(error, np.maximum(np.abs(miss), np.abs(late)).min(), np.abs(crossing).min(initial=np.inf))
+        worst = max(worst, error)
     return float(worst)
 
 
