@@ -30,6 +30,7 @@ import numpy as np
 from integration import Course, OracleError
 from judging import checked_course, judge, stated
 from random_benches import random_bench
+from random_modules import random_module
 
 import spicecim as sc
 
@@ -110,10 +111,8 @@ def one(number: int, modules: bool, keep: Path | None) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             cells = None
             if modules:
-                from random_modules import random_module_bench
-
-                values, cells = random_module_bench(number, Path(folder))
-                label = cells.label
+                drawn = random_module(number, Path(folder))
+                values, cells, label = drawn.values, drawn.cells, drawn.label
             else:
                 values = random_bench(number)
                 label = "{model} {preset}".format(**values["device"])
@@ -245,10 +244,9 @@ def main() -> None:
 def show(number: int, options: argparse.Namespace) -> None:
     """Print a testbench; a module's file is written beside the results."""
     if options.modules:
-        from random_modules import random_module_bench
-
-        values, cells = random_module_bench(number, options.out)
-        print(f"# {number}: {cells.label}")
+        drawn = random_module(number, options.out)
+        values = drawn.values
+        print(f"# {number}: {drawn.label}")
     else:
         values = random_bench(number)
     print(sc.Testbench.from_dict(values).to_yaml())
