@@ -18,7 +18,7 @@ from spicecim.reference.wired import wired_waveforms
 
 # The oracles are those of the tests.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from oracles import integrated_states
+from integration import Course
 
 NGSPICE_TOLERANCE = 1e-3
 """ngspice's own default of reltol. Both sides of a ratio run with it, so that 100 points are about 100 steps."""
@@ -92,10 +92,14 @@ def off_peak(currents: FloatArray, exact: FloatArray) -> float:
 
 
 def exact_currents(bench: sc.Testbench, columns: FloatArray | slice, instants: FloatArray) -> FloatArray:
-    """Currents (instant, column) of some columns with ideal wires, from cells that DOP853 integrates."""
-    device = bench.device.build()
-    states = integrated_states(device, bench.drive, device.state_from_x(bench.crossbar.state[:, columns]), instants)
-    return device.current(bench.drive.voltage(instants)[:, :, None], states).sum(axis=1)
+    """Currents (instant, column) of some columns with ideal wires, from cells that DOP853 integrates row by row."""
+    values, states = bench.to_dict(), bench.crossbar.state[:, columns]
+    total = np.zeros((len(instants), states.shape[1]))
+    for row, state in enumerate(states):
+        drive = {key: value[row] if isinstance(value, list) else value for key, value in values["drive"].items()}
+        one = sc.Testbench.from_dict({**values, "crossbar": {"state": [state]}, "drive": drive})
+        total += Course(one, tolerance=1e-12).currents(instants)[2]
+    return total
 
 
 def converged(bench: sc.Testbench, instants: FloatArray, tolerance: float = 1e-9) -> FloatArray:

@@ -144,12 +144,12 @@ def verdict(run: dict[str, Any], record: dict[str, Any], stops: bool) -> dict[st
     own = (record["oracle_current"], record["oracle_x"])
     slack = (own[0] + 100 * DEFINITION * stops + 1e-9, own[1] + DEFINITION * stops + 1e-9)
     beyond = {
-        f"{name}_beyond_stated": run[name] > 3 * run[attribute] + allowed
-        for name, attribute, allowed in (("edges", "current_error", slack[0]), ("x", "state_error", slack[1]))
+        f"{name}_beyond_stated": run[f"{name}_edges"] > 3 * run[attribute] + allowed
+        for name, attribute, allowed in (("current", "current_error", slack[0]), ("x", "state_error", slack[1]))
         if run[attribute] is not None
     }
     return {
-        "off": max(run["edges"] - own[0], run["x_end"] - own[1]) > ACCURACY,
+        "off": max(run["current_edges"] - own[0], run["x_edges"] - own[1]) > ACCURACY,
         "pointwise": run["current"] > ACCURACY + own[0],
         "certain": max(own) < CERTAIN,
         **beyond,
@@ -183,7 +183,7 @@ def table(records: list[dict[str, Any]]) -> str:
             sum(max(run["mean"], run["power"], run["x_end"]) > ACCURACY for run in judged),
             *[
                 sum(run[key] for run in judged if key in run) if any(key in run for run in judged) else "not stated"
-                for key in ("edges_beyond_stated", "x_beyond_stated")
+                for key in ("current_beyond_stated", "x_beyond_stated")
             ],
             *[f"{max((run[name] for run in judged), default=math.nan):.2g}" for name in ("current", "x")],
         ]
@@ -201,10 +201,10 @@ def worst(records: list[dict[str, Any]]) -> str:
             where = f"{record['number']} {record['device']} {record['drive']} {record['shape']} {record['wires']}"
             if run["outcome"] != "ran":
                 lines.append((math.inf, f"{run['engine']}: {where}: {run['outcome']} {run.get('message', '')}"))
-            elif run.get("off") or run.get("edges_beyond_stated") or run.get("x_beyond_stated"):
-                keys = ("current", "current_rms", "edges", "x", "x_end", "mean", "power")
+            elif run.get("off") or run.get("current_beyond_stated") or run.get("x_beyond_stated"):
+                keys = ("current", "current_rms", "current_edges", "x", "x_edges", "x_end", "mean", "power")
                 said = {name: run[name] for name in ("current_error", "state_error")}
-                lines.append((run["current"], f"{run['engine']}: {where}: " + ", ".join(
+                lines.append((max(run["current_edges"], run["x_edges"]), f"{run['engine']}: {where}: " + ", ".join(
                     f"{key} {run[key]:.2g}" for key in keys) + f", stated {said}, oracle {record['oracle_current']:.1g}"
                     + (" WARNED" if run["warnings"] else "")))  # fmt: skip
     return "\n".join(line for _, line in sorted(lines, key=lambda pair: -pair[0]))

@@ -325,6 +325,10 @@ class Capacitive(Resistive):
             [into_row.ravel(), into_column.ravel()]
         ) / self._capacitance
 
+    def stored(self, y: FloatArray) -> FloatArray:
+        """Charge (...,) of all capacitances (C)."""
+        return self._capacitance * y[..., self._states :].sum(axis=-1)
+
     def currents(self, u: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         row, column = self._nodes(y)
         return self._along[:, 0] * (u - row[..., 0]), self._down[-1] * column[..., -1, :]
@@ -528,6 +532,10 @@ class Course:
         ]
         rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
         return u, rows, columns
+
+    def stored(self, time: FloatArray) -> FloatArray:
+        """Charge (time,) of the wires' capacitances (C), if there are any."""
+        return self.system.stored(self._at(time)[1])
 
     def nodes(self) -> tuple[FloatArray, FloatArray]:
         """Instants and weights (s) that integrate over the run: five of Gauss in every step."""

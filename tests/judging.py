@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ CHECK = {"tolerance": 1e-8, "steps": 67}
 
 
 STEEP, NEAR = 20.0, 0.01
-"""An instant is at an edge where a current of the course changes faster than that, in peaks per cycle, within so many
+"""An instant is at an edge where the course changes faster than that, in peaks, or 1 for x, per cycle, within so many
 cycles of it, by half of what the instant's current is off by at least."""
 
 
@@ -44,12 +45,13 @@ def judge(run: xr.Dataset, course: Course) -> dict[str, float]:
     Returns
     -------
     dict
-        ``current`` and ``current_rms``: of the worst column, relative to its peak, at any instant and over time.
-        ``edges``: as ``current``, but at an edge the distance from the course as it is drawn over cycles and peaks: the
-        larger of how far its nearest point is in time and in value. ``x``: at any instant;
-        ``x_end``: at the last. ``mean``, ``power``: of the mean current of a column, relative to its rectified mean,
-        and of the mean power of all drivers, relative to the mean magnitude, both as integrals of straight lines
-        between the run's instants. ``grid``: what these integrals themselves are off by for the exact currents.
+        ``current``, ``current_rms``: of the worst column, relative to its peak, at any instant and over time.
+        ``current_edges``: as ``current``, but at an edge the distance from the course as it is drawn over cycles and
+        peaks: the larger of how far its nearest point is in time and in value.
+        ``x``, ``x_edges``, ``x_end``: the same of x, and at the last instant.
+        ``mean``, ``power``: of the mean current of a column, relative to its rectified mean, and of the mean power of
+        all drivers, relative to its mean magnitude; all as integrals of straight lines between the run's instants.
+        ``grid``: what these integrals themselves are off by for the exact currents.
     """
     bench = course.bench
     time = np.minimum(run["time"].values, bench.duration)
@@ -57,7 +59,11 @@ def judge(run: xr.Dataset, course: Course) -> dict[str, float]:
     _, exact_rows, exact = course.currents(time)
     peak = peaks(course)
     off = np.abs(found - exact) / peak
-    x = np.abs(run["x"].transpose("time", "row", "column").values - course.x(time))
+    x = run["x"].transpose("time", "row", "column").values.reshape(len(time), -1)
+
+    def exact_x(instants: FloatArray) -> FloatArray:
+        return course.x(instants).reshape(len(instants), -1)
+
     nodes, weights = course.nodes()
     u, i_row, i_column = course.currents(nodes)
     length = bench.duration
@@ -72,9 +78,10 @@ def judge(run: xr.Dataset, course: Course) -> dict[str, float]:
     return {
         "current": float(off.max()),
         "current_rms": float(np.sqrt(_mean(time, off**2)).max()),
-        "edges": _at_edges(time, found, course, off),
-        "x": float(x.max()),
-        "x_end": float(x[-1].max()),
+        "current_edges": _at_edges(time, found / peak, course, lambda grid: course.currents(grid)[2] / peak),
+        "x": float(np.abs(x - exact_x(time)).max()),
+        "x_edges": _at_edges(time, x, course, exact_x),
+        "x_end": float(np.abs(x - exact_x(time))[-1].max()),
         "mean": float((np.abs(means[0] - means[1]) / scale).max(initial=0.0)),
         "power": float(abs(powers[0] - powers[1]) / (magnitude or 1.0)),
         "grid": float(np.abs(grid).max()),
@@ -86,13 +93,15 @@ def _mean(time: FloatArray, values: FloatArray) -> FloatArray:
     return np.diff(time) @ (0.5 * (values[1:] + values[:-1])) / (time[-1] - time[0])
 
 
-def _at_edges(time: FloatArray, found: FloatArray, course: Course, off: FloatArray) -> float:
-    """Largest error, where that of an instant at an edge is its distance from the course."""
+def _at_edges(
+    time: FloatArray, found: FloatArray, course: Course, curves: Callable[[FloatArray], FloatArray]
+) -> float:  # fmt: skip
+    """Largest error of curves (time, curve), where that of an instant at an edge is its distance from the course."""
+    off = np.abs(found - curves(time))
     if off.max() <= 1e-4:
         return float(off.max())
     grid = np.union1d(course.nodes()[0], time)
-    exact = course.currents(grid)[2] / peaks(course)
-    clock, instants, found = grid / cycle(course.bench), time / cycle(course.bench), found / peaks(course)
+    exact, clock, instants = curves(grid), grid / cycle(course.bench), time / cycle(course.bench)
     rise = np.abs(np.diff(exact, axis=0))
     rise[rise <= STEEP * np.diff(clock)[:, None]] = 0.0
     passed = np.concatenate([np.zeros((1, exact.shape[1])), rise.cumsum(axis=0)])

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-
 import mpmath
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.integrate import solve_ivp
 
-from spicecim.devices import Device, LinearDrift
-from spicecim.drives import Drive
+from spicecim.devices import LinearDrift
 from spicecim.fields import FloatArray
 from spicecim.ngspice.run import run_netlist
-from spicecim.reference.excitation import row_breaks, row_drive
 
 DIGITS = 40
 
@@ -71,45 +66,6 @@ def joglekar_conductance(device: LinearDrift, x0: float, amplitude: float, frequ
     flux = sine_flux(amplitude, frequency, [0.5 / frequency])
     (charge,), _, _ = joglekar(device, x0, flux)
     return float(charge / float(flux[0]))
-
-
-def integrated_states(
-    device: Device, drive: Drive, initial: FloatArray, time: FloatArray, *, tolerance: float = 1e-13
-) -> FloatArray:
-    """State variables (time, row, column) of cells with ideal wires by scipy's DOP853.
-
-    The integration starts anew wherever the voltage crosses a level at which the rate is not smooth. All that it shares
-    with the reference core are the device's equation and these instants.
-    """
-    states = np.empty((len(time), *initial.shape))
-    for row in range(len(initial)):
-        one = row_drive(drive, row)
-        states[:, row] = _integrated_row(device, one, initial[row], time, tolerance)
-    return states
-
-
-def _integrated_row(
-    device: Device, drive: Drive, initial: FloatArray, time: FloatArray, tolerance: float
-) -> FloatArray:  # fmt: skip
-    distinct, which = np.unique(initial, return_inverse=True)
-    breaks = row_breaks(drive, device.voltage_breaks(), float(time[-1]))
-    states = np.empty((len(time), len(distinct)))
-    state = distinct
-    for start, end in itertools.pairwise(breaks):
-        inside = (time >= start) & (time <= end)
-        if not device.rate(drive.voltage(np.array([0.5 * (start + end)]))[0], state).any():
-            states[inside] = state  # below its thresholds
-            continue
-        found = solve_ivp(
-            lambda t, s: device.rate(drive.voltage(np.array([t]))[0], s),
-            (start, end), state, method="DOP853", t_eval=np.union1d(time[inside], [end]), rtol=tolerance,
-            atol=tolerance, max_step=(end - start) / 32,
-        )  # fmt: skip
-        if not found.success:
-            raise ArithmeticError(found.message)
-        states[inside] = found.y.T[np.searchsorted(found.t, time[inside])]
-        state = found.y[:, -1]
-    return states[:, which]
 
 
 def operating_point(

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import integrated_states
+from integration import Course
 
-from spicecim.devices import make_device
 from spicecim.devices.cell import DeviceCell
-from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.reference.excitation import cell_voltages
 from spicecim.reference.integrator import integrate
@@ -64,12 +62,9 @@ def test_states_are_those_that_scipy_integrates(model, preset, rng):
         drive={"kind": "sine", "amplitude": amplitude, "frequency": frequency, "phase": [0.0, 4.0]},
         analysis={"probe": "cells"},
     )
-    device, time = bench.device.build(), np.linspace(0, bench.duration, 101)
+    time = np.linspace(0, bench.duration, 101)
     x = simulate(bench, "reference", time=time)["x"]
-    states = integrated_states(device, bench.drive, device.state_from_x(bench.crossbar.state), time, tolerance=1e-11)
-    # the equation lets a state come to rest within 1e-6 of a hard stop, the core's tables at the stop
-    allowed = 2e-6 if device.stops() else 1e-9
-    np.testing.assert_allclose(x, device.x_from_state(states), atol=allowed)
+    np.testing.assert_allclose(x, Course(bench).x(time), atol=1e-9)
 
 
 @settings(deadline=None)
@@ -92,13 +87,17 @@ def test_a_column_behind_a_resistance_is_at_the_voltage_of_millman(rows, ohm, se
 )
 def test_the_error_of_the_integrator_follows_its_tolerance(model, preset, amplitude, frequency):
     """The error falls in proportion to the tolerance, at which the longest step no longer decides."""
-    device, initial = make_device(model, preset), np.array([0.1, 0.3, 0.5, 0.7])
-    drive = SineDrive(amplitude=amplitude, frequency=frequency).for_rows(1)
+    bench = Testbench(
+        device={"model": model, "preset": preset},
+        crossbar={"state": [[0.1, 0.3, 0.5, 0.7]]},
+        drive={"kind": "sine", "amplitude": amplitude, "frequency": frequency},
+    )
+    device, drive = bench.device.build(), bench.drive
+    start = device.state_from_x(bench.crossbar.state[0])
     time = np.linspace(0, 1 / frequency, 41)
-    start = device.state_from_x(initial)
-    exact = device.x_from_state(integrated_states(device, drive, start[None], time)[:, 0])
+    exact = Course(bench, tolerance=1e-13).x(time)[:, 0]
     cell, errors = DeviceCell(device), []
-    voltages = cell_voltages(drive, np.zeros(len(initial), dtype=int), cell.voltage_breaks(), 1 / frequency)
+    voltages = cell_voltages(drive, np.zeros(len(start), dtype=int), cell.voltage_breaks(), 1 / frequency)
     tolerances = (1e-7, 1e-10)
     for tolerance in tolerances:
         run = integrate(cell, voltages, start[:, None], time, tolerance=tolerance, name=str)
