@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 OUT := out/demo
 PYTEST_FLAGS :=
 LOCK_FLAGS :=
+COUNT := 300
 
-.PHONY: help setup demo test bench lint lock clean
+.PHONY: help setup demo test bench judge lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
+	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (half an hour; out/judge)'
 	@echo 'make lint    ruff check, ruff format --check and mypy'
 	@echo 'make setup   only the set-up: $(VENV) with the locked packages, and ngspice with its shared library'
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
@@ -40,6 +42,10 @@ bench: setup
 	$(BIN)/python benchmarks/native.py out/bench
 	$(BIN)/python benchmarks/reference.py out/bench
 	$(BIN)/python benchmarks/sizes.py out/bench
+
+judge: setup
+	$(BIN)/python benchmarks/random_testbenches.py out/judge --count $(COUNT) --keep out/judge/integrations
+	$(BIN)/python benchmarks/random_testbenches.py out/judge --count 60 --modules --keep out/judge/integrations
 
 lint: setup
 	$(LINT)
