@@ -167,7 +167,8 @@ def table(records: list[dict[str, Any]]) -> str:
         "",
         "| engine | ran | raised | hung | crashed | warned | pointwise off by > 1e-3 | "
         "off by > 1e-3, edges by their shift | of these without a warning | "
-        "mean, power or end state off by > 1e-3 | means missed between instants by > 1e-3 | current > 3 x stated | x > 3 x stated | worst current | worst x |",
+        "mean, power or end state off by > 1e-3 | means missed between instants by > 1e-3 | "
+        "current > 3 x stated | x > 3 x stated | worst current | worst x |",
         "|" + " --- |" * 15,
     ]
     for engine in ENGINES:
