@@ -51,7 +51,8 @@ def crossbar(
         device={"model": "yakopcic", "preset": "oblea"},
         crossbar={"state": states[:, :columns], "wire_row": wire, "wire_column": wire},
         drive={"kind": "sine", "amplitude": 0.45, "frequency": "100Hz", "phase": np.linspace(0.0, 1.0, size)},
-        analysis={"points_per_period": points, "tolerance": tolerance},
+        # no bound of the steps but these, so that the number of steps is known
+        analysis={"points_per_period": points, "tolerance": tolerance, "accuracy": 0.1},
     )
 
 

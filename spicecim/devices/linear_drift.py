@@ -33,7 +33,8 @@ class LinearDrift(SeparableDevice):
         equation.
     ``biolek``
         ``f = 1 - (x - step(-i))^(2p)``, Biolek, Biolek and Biolkova, Radioengineering 18(2), 210-214 (2009).
-        s = x. f jumps with the sign of i, where dx/dt is zero, so the rate is continuous.
+        s = x. f jumps with the sign of i, where dx/dt is zero, so the rate is continuous. Beyond its bounds, where a
+        time step may end, the device is as at them: else R would change its sign there, and x run away.
     """
 
     name: ClassVar[str] = "linear_drift"
@@ -84,6 +85,9 @@ class LinearDrift(SeparableDevice):
             resistance = self.Roff * np.sqrt(s)
             return np.asarray((self.Roff - resistance) / (self.Roff - self.Ron))
         return np.asarray(expit(s)) if self.window == "joglekar" else s
+
+    def _inside(self, s: ArrayLike) -> FloatArray:
+        return np.asarray(np.clip(s, 0.0, 1.0)) if self.window == "biolek" else super()._inside(s)
 
     def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
         return np.asarray(v, dtype=float) / self._resistance(self.x_from_state(s))

@@ -15,8 +15,9 @@ from spicecim.fields import FloatArray
 from spicecim.netlist.environment import plain_text
 from spicecim.netlist.foreign import read_subcircuit
 from spicecim.netlist.models import behavioral_context, native_context, native_module
+from spicecim.netlist.steps import Steps, steps, unknown_steps
 from spicecim.testbench import Testbench
-from spicecim.veriloga.c_source import INITIAL_STATE
+from spicecim.veriloga.c_source import INITIAL_STATE, STATE_ERROR
 from spicecim.veriloga.device import ModuleDevice
 
 Backend = Literal["behavioral", "osdi", "subcircuit"]
@@ -49,6 +50,8 @@ class CrossbarDevice:
     initial_at_node, initial_parameter
         Whether the initial state is set as the voltage of the state node, or else the name of the parameter that it is
         set by. Where neither is, the subcircuit starts as it will.
+    steps
+        How finely ngspice must step.
     current_tolerance
         Absolute tolerance of currents (A), far below those of the device.
     compatibility
@@ -62,6 +65,7 @@ class CrossbarDevice:
     ports: list[str]
     states: FloatArray
     parameters: dict[str, float]
+    steps: Steps
     current_tolerance: float
     initial_at_node: bool = True
     initial_parameter: str | None = None
@@ -93,22 +97,25 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         return _foreign_device(testbench, choice)
     device = choice.build()
     states = device.state_from_x(testbench.crossbar.state)
-    tolerance = _current_tolerance(testbench, device)
+    needed = steps(testbench, device, bounds_itself=native)
+    tolerance = _current_tolerance(testbench, device, needed.reltol)
     if isinstance(device, Device) and not native:
         return CrossbarDevice(
-            "behavioral", behavioral_context(device), ["row", "column", "state"], states, {}, tolerance
+            "behavioral", behavioral_context(device), ["row", "column", "state"], states, {}, needed, tolerance
         )
     if isinstance(device, Device):
         module, title = native_module(device), device.title
     else:
         module, title = device, plain_text(f"module {device.name} of {device.path.name}")
     library, context = native_context(module, title)
+    context["native_parameters"].append((STATE_ERROR, needed.state_error))
     return CrossbarDevice(
         "osdi",
         context,
         module.ports(),
         states,
         {},
+        needed,
         tolerance,
         initial_at_node=False,
         initial_parameter=INITIAL_STATE,
@@ -116,7 +123,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     )
 
 
-def _current_tolerance(testbench: Testbench, device: Device | ModuleDevice) -> float:
+def _current_tolerance(testbench: Testbench, device: Device | ModuleDevice, reltol: float) -> float:
     largest_voltage = testbench.drive.largest_voltage()
     with np.errstate(all="ignore"):
         extremes = device.current([[-largest_voltage], [largest_voltage]], device.state_from_x([0.0, 1.0]))
@@ -124,7 +131,7 @@ def _current_tolerance(testbench: Testbench, device: Device | ModuleDevice) -> f
     if not np.isfinite(largest_current):
         raise InputError(f"drive: at {largest_voltage:g} V the device's current is beyond the range of a float")
     # Far below the signal, whose scale differs by orders of magnitude between devices.
-    return max(TOLERANCE_SHARE * testbench.analysis.tolerance * largest_current, 1e-24)
+    return max(TOLERANCE_SHARE * reltol * largest_current, 1e-24)
 
 
 def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarDevice:
@@ -150,6 +157,7 @@ def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarD
         ports=list(choice.ports),
         states=choice.state_from_x(states),
         parameters=choice.parameters,
+        steps=unknown_steps(testbench),
         initial_at_node=at_node,
         initial_parameter=choice.initial_parameter,
         current_tolerance=_FOREIGN_CURRENT_TOLERANCE,

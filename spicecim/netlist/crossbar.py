@@ -127,9 +127,11 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "phase_degrees": np.degrees(testbench.drive.phase) if testbench.drive.kind == "sine" else (),
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
-        "reltol": testbench.analysis.tolerance,
+        "print_step": device.steps.print_step,
+        "reltol": device.steps.reltol,
+        "trtol": device.steps.trtol,
         "abstol": device.current_tolerance,
-        "vntol": TOLERANCE_SHARE * testbench.analysis.tolerance,
+        "vntol": TOLERANCE_SHARE * device.steps.reltol,
         "saved_lines": [saved[i : i + _VECTORS_A_LINE] for i in range(0, len(saved), _VECTORS_A_LINE)],
     }
     template = "single_device.cir.j2" if single else "crossbar.cir.j2"

@@ -30,6 +30,9 @@ _FLAGS = {"SetRetFlag(Abort)": 2, "SetRetFlag(Finish)": 4, "SetRetFlag(Stop)": 8
 INITIAL_STATE = "initial_state"
 """Instance parameter in ngspice that holds the state in the operating point, from which a transient starts."""
 
+STATE_ERROR = "state_error"
+"""Parameter of the model in ngspice that holds the largest error of the state in one step, in the state's own unit."""
+
 _PARAMETER_TYPES = {"real": ("double", 0), "integer": ("int32_t", 1), "string": ("char *", 2)}
 
 
@@ -98,6 +101,10 @@ def c_source(
         instance_parameters=2 + sum(parameter.instance for parameter in module.parameters),
         cached=list(module.cache.items()),
         held=held,
+        capacitance=next(
+            (i for i, entry in enumerate(module.jacobian) if entry.row == entry.column == held and entry.reactive), None
+        ),
+        state_error=_text(STATE_ERROR),
         held_factor=_constant(state_factor) if state_factor != 1.0 else None,
         initial_state=_text(INITIAL_STATE),
         kinds=module.evaluate.kinds,
