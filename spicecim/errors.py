@@ -79,6 +79,10 @@ class MeasurementError(InputError):
     """A measurement cannot be taken from these waveforms."""
 
 
+class ResultsError(InputError, OSError):
+    """A file or a folder of results cannot be written; what was there before is unchanged."""
+
+
 class MissingPackageError(InputError, ImportError):
     """A package of an extra is not installed; the message names the extra."""
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
 
 from spicecim.drives import SineDrive
-from spicecim.errors import MeasurementError
+from spicecim.errors import AccuracyWarning, MeasurementError
 from spicecim.measure import (
     average_power,
     cell_power,
     column_power,
     compare,
     energy_balance,
-    in_phase_current,
     mean_current,
     rectified_mean_current,
     row_power,
+    tone_current,
     worst_case_power,
 )
 from spicecim.waveforms import testbench_of
@@ -38,18 +39,30 @@ def summarize(runs: Mapping[str, xr.Dataset], tolerance: float = 1e-4) -> dict[s
     Returns
     -------
     dict
-        Plain numbers and texts. Powers are those of the first run.
+        Plain numbers and texts. Powers are those of the first run; ``grid_error`` is the largest of all measurements:
+        how well the instants resolve them.
     """
     first = next(iter(runs.values()))
     total = row_power(first).sum("row")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)  # the summary says it
+        average = average_power(total)
+        columns = {engine: _columns(run) for engine, run in runs.items()}
     summary: dict[str, Any] = {
         "spicecim_version": first.attrs["spicecim_version"],
         "ngspice_version": runs["ngspice"].attrs["engine_version"] if "ngspice" in runs else None,
         "device_backend": first.attrs["device_backend"],
         "netlist_sha256": first.attrs.get("netlist_sha256"),
-        "average_power_w": float(average_power(total)),
+        "average_power_w": float(average),
         "worst_case_power_w": float(worst_case_power(total)),
-        "columns": {engine: _columns(run) for engine, run in runs.items()},
+        "columns": {
+            engine: {name: values.values.tolist() for name, values in found.items()}
+            for engine, found in columns.items()
+        },
+        "grid_error": max(
+            values.attrs.get("grid_error", 0.0)
+            for values in (average, *(values for found in columns.values() for values in found.values()))
+        ),
     }
     if "reference" in runs:
         summary["reference_state_error"] = float(runs["reference"].attrs["state_error"])
@@ -64,18 +77,16 @@ def summarize(runs: Mapping[str, xr.Dataset], tolerance: float = 1e-4) -> dict[s
     return summary
 
 
-def _columns(run: xr.Dataset) -> dict[str, list[float]]:
+def _columns(run: xr.Dataset) -> dict[str, xr.DataArray]:
     """Currents (A) of every column, and the power (W) of its cells where they were kept."""
-    measured = {
-        "mean_current_a": mean_current(run).values.tolist(),
-        "rectified_mean_current_a": rectified_mean_current(run).values.tolist(),
-    }
+    measured = {"mean_current_a": mean_current(run), "rectified_mean_current_a": rectified_mean_current(run)}
     bench = testbench_of(run)
     if isinstance(bench.drive, SineDrive):
-        # A run that does not hold whole cycles of every row has no in-phase currents to report.
+        # A run that does not hold whole cycles of every row, or has a tone in several phases, has none to report.
         with contextlib.suppress(MeasurementError):
-            measured["in_phase_current_a"] = in_phase_current(run).sum("row").values.tolist()
+            tones = tone_current(run)
+            measured["in_phase_current_a"] = tones.sum("tone").assign_attrs(grid_error=tones.attrs["grid_error"])
     if bench.analysis.probe == "cells":
-        measured["average_power_w"] = average_power(column_power(run)).values.tolist()
-        measured["largest_cell_power_w"] = worst_case_power(cell_power(run)).max("row").values.tolist()
+        measured["average_power_w"] = average_power(column_power(run))
+        measured["largest_cell_power_w"] = worst_case_power(cell_power(run)).max("row")
     return measured

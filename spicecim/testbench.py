@@ -15,6 +15,7 @@ from spicecim.device_choice import DeviceChoice
 from spicecim.drives import Drive
 from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
+from spicecim.files import write_text
 from spicecim.outside import read_text
 from spicecim.problems import FieldError, problems_from
 from spicecim.yaml_text import parse_yaml
@@ -34,6 +35,9 @@ PositiveNumber = Annotated[float, Quantity("", 0.0, 1e18, exclusive=True)]
 
 _ROUNDING = 1e-9
 """Slack for durations that should equal a whole number of periods but are off by rounding."""
+
+DEFAULT_ACCURACY = 1e-3
+"""Largest error that is asked for unless a testbench says another, relative to a column's peak, and of x."""
 
 _MOST_STEPS = 1e8
 """More time steps than that are a mistake: their waveforms would not fit in memory."""
@@ -80,7 +84,7 @@ class Analysis(Section):
         description="least number of instants in a period of the fastest row, or in the run if that is shorter",
     )
     accuracy: PositiveNumber = Field(
-        default=1e-3,
+        default=DEFAULT_ACCURACY,
         description="largest error of a column's current that is asked for, relative to the column's peak, and of x",
     )
     tolerance: PositiveNumber = Field(
@@ -189,7 +193,7 @@ class Testbench(Section):
         """Return the testbench as YAML, and write it to `path` if one is given."""
         text = yaml.safe_dump(self.to_dict(), sort_keys=False, default_flow_style=None, width=120)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write_text(path, text)
         return text
 
     @classmethod

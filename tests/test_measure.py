@@ -1,17 +1,21 @@
 """Measurements on waveforms whose answers are known in closed form."""
 
+import contextlib
+import itertools
+
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spicecim import measure
 from spicecim.engines import simulate
-from spicecim.errors import MeasurementError, WaveformError
+from spicecim.errors import AccuracyWarning, MeasurementError, WaveformError
 from spicecim.measure.windows import in_window
+from spicecim.summary import summarize
 from spicecim.testbench import Testbench
-from spicecim.waveforms import make_waveforms
+from spicecim.waveforms import make_waveforms, testbench_of
 
 TIME = np.linspace(0, 0.01, 4001)
 
@@ -76,12 +80,79 @@ class TestCurrents:
         with pytest.raises(MeasurementError, match="sine drive"):
             measure.in_phase_current(simulate(bench, "reference"))
 
+    def test_a_tone_that_rows_share_counts_once(self):
+        """Two rows of 100 Hz drive a column of 20 uA: its current in phase is 20 uA, not 40."""
+        shared = synthetic([sine(100, 20e-6)], frequency=(100.0, 100.0))
+        np.testing.assert_allclose(measure.in_phase_current(shared), [[20e-6], [20e-6]], rtol=1e-9)
+        tones = measure.tone_current(shared)
+        np.testing.assert_allclose(tones, [[20e-6]], rtol=1e-9)
+        assert tones["frequency"].values.tolist() == [100.0]
+        apart = measure.tone_current(synthetic([sine(100, 0.7) + sine(300, 0.2)]))
+        np.testing.assert_allclose(apart, [[0.7], [0.2]], atol=1e-12)
+
+    def test_a_tone_in_several_phases_has_no_phase(self):
+        bench = Testbench(
+            device={"model": "yakopcic"},
+            crossbar={"state": [[0.5], [0.5]]},
+            drive={"kind": "sine", "amplitude": 0.1, "frequency": 100, "phase": [0, 1]},
+        )
+        with pytest.raises(MeasurementError, match="100 Hz in several phases"):
+            measure.tone_current(simulate(bench, "reference"))
+
+    def test_the_summary_holds_the_columns_own_current_in_phase(self):
+        """Two 10 kohm cells at 0.1 V: 20 uA in each way of measuring."""
+        bench = Testbench(
+            device={"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 10e3}},
+            crossbar={"state": [[0.0], [0.0]]},
+            drive={"kind": "sine", "amplitude": 0.1, "frequency": 100},
+        )
+        run = simulate(bench, "reference")
+        columns = summarize({"reference": run})["columns"]["reference"]
+        assert columns["in_phase_current_a"] == pytest.approx([20e-6], rel=1e-9)
+
+    def test_instants_too_far_apart_have_no_tones(self):
+        coarse = synthetic([sine(100)]).isel(time=slice(None, None, 400))  # 4 in a period of 100 Hz, 1.3 of 300 Hz
+        with pytest.raises(MeasurementError, match=r"0\.001 s apart, too far to measure 300 Hz: it needs 4"):
+            measure.in_phase_current(coarse)
+        with pytest.raises(MeasurementError, match="too far to measure 500 Hz"):
+            measure.harmonics(coarse, 100.0, count=5)
+
+    def test_a_rectified_mean_knows_where_the_current_crosses_zero(self):
+        """A triangle wave given by its corners alone: the mean magnitude is half its peak."""
+        bench = Testbench(
+            device={"model": "yakopcic"},
+            crossbar={"state": [[0.5]]},
+            drive={"kind": "samples", "time": [0, 1, 3, 4], "voltages": [[0, 1, -1, 0]]},
+        )
+        time, v = np.array([0.0, 1.0, 3.0, 4.0]), np.array([[0.0], [1.0], [-1.0], [0.0]])
+        run = make_waveforms(bench, time, {"v_row": v, "i_row": 2 * v, "i_column": 2 * v}, {})
+        assert float(measure.rectified_mean_current(run)[0]) == pytest.approx(1.0, rel=1e-12)
+
+    def test_how_well_the_instants_resolve_a_mean_is_said(self):
+        """A current that jumps between two of 100 instants: its mean is known to half a step."""
+        time = np.linspace(0, 0.01, 101)
+        bench = testbench_of(synthetic([sine(100)]))
+        v = bench.drive.voltage(time)
+        for accuracy, jump in itertools.product((1e-3, 0.1), (0.00501, 0.00499)):
+            analysis = bench.analysis.model_copy(update={"accuracy": accuracy})
+            i = np.where(time > jump, 1.0, 0.0)[:, None]
+            run = make_waveforms(
+                bench.model_copy(update={"analysis": analysis}), time, {"v_row": v, "i_row": v, "i_column": i}, {}
+            )
+            warned = pytest.warns(AccuracyWarning, match="mean column current to .* only, and 0.001 is asked for")
+            with warned if accuracy < 0.01 else contextlib.nullcontext():
+                mean = measure.mean_current(run)
+            assert abs(float(mean[0]) - (0.01 - jump) / 0.01) < mean.attrs["grid_error"] < 0.011
+        fine = measure.mean_current(synthetic([1.5 + sine(100)]))
+        assert fine.attrs["grid_error"] < 1e-12
+
     def test_harmonics_are_the_fourier_coefficients(self):
         run = synthetic([1.5 + sine(100, 2.0) + sine(300, 0.5, 0.3)])
         found = measure.harmonics(run, 100.0, count=4)[:, 0].values
         expected = [1.5, -2j, 0, 0.5 * np.exp(1j * (0.3 - np.pi / 2)), 0]
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
+    @settings(deadline=None)
     @given(shift=st.floats(-1, 1), scale=st.floats(-1e3, 1e3))
     def test_averages_are_linear(self, shift, scale):
         one = measure.mean_current(synthetic([sine(100, phase=0.7)]), (0.001, 0.0063))
@@ -100,6 +171,54 @@ class TestPower:
         for length in (1e-3, 5e-3, 1e-2):
             expected = 1 + np.sinc(100 * length)
             assert float(measure.worst_case_power(power, length)) == pytest.approx(expected, rel=1e-5)
+
+    @pytest.mark.parametrize("engine", ["ngspice", "reference"])
+    @pytest.mark.parametrize("rise", [1e-3, 5e-3])
+    def test_power_on_the_edges_of_a_pulse(self, engine, rise):
+        """A triangular pulse of 1 V on a conductance G takes G 2 rise / 3."""
+        bench = Testbench(
+            device={"model": "resistor", "preset": "ideal"},
+            crossbar={"state": [[0.5]]},
+            drive={
+                "kind": "pulse", "high": 1.0, "rise": rise, "fall": rise, "width": 0.0, "period": 1.0, "delay": 0.1
+            },
+            analysis={"probe": "cells"},
+        )  # fmt: skip
+        run = simulate(bench, engine)
+        conductance = 1e-6 + 0.5 * (1e-4 - 1e-6)
+        energy = conductance * 2 * rise / 3
+        power = measure.row_power(run).sum("row")
+        average = measure.average_power(power)
+        assert float(average) == pytest.approx(energy, rel=1e-6)
+        assert average.attrs["grid_error"] < 1e-6
+        assert float(measure.average_power(measure.column_power(run))[0]) == pytest.approx(energy, rel=1e-6)
+        assert float(measure.delivered_energy(run)[0]) == pytest.approx(energy, rel=1e-6)
+        # the rising edge up to half its height: 1/8 of the cube
+        assert float(measure.average_power(power, (0.1, 0.1 + rise / 2))) == pytest.approx(conductance / 12, rel=1e-6)
+        # the largest window as long as an edge lies around the peak: 2 (1 - 1/8) / 3 of it
+        assert float(measure.worst_case_power(power, rise)) == pytest.approx(conductance * 7 / 12, rel=1e-6)
+        assert float(measure.worst_case_power(power)) == pytest.approx(conductance, rel=1e-6)
+        assert summarize({engine: run})["average_power_w"] == pytest.approx(energy, rel=1e-6)
+        assert measure.energy_balance(run).error < 1e-9
+
+    def test_the_average_power_of_a_sine_is_exact_on_few_instants(self):
+        bench = Testbench(
+            device={"model": "resistor", "preset": "ideal"},
+            crossbar={"state": [[1.0]]},
+            drive={"kind": "sine", "amplitude": 2.0, "frequency": 50},
+            analysis={"points_per_period": 40},
+        )
+        average = measure.average_power(measure.row_power(simulate(bench, "reference")))
+        assert float(average[0]) == pytest.approx(2e-4, rel=1e-12)
+
+    def test_how_well_the_instants_resolve_a_power_is_said(self):
+        time = np.linspace(0, 1, 101)
+        for jump in (0.501, 0.499):
+            power = xr.DataArray(np.where(time > jump, 1.0, 0.0), dims="time", coords={"time": time})
+            with pytest.warns(AccuracyWarning, match="average power to .* only, and 0.001 is asked for"):
+                average = measure.average_power(power)
+            assert abs(float(average) - (1 - jump)) < average.attrs["grid_error"] < 0.011
+            assert measure.average_power(power, accuracy=0.1).identical(average)
 
     def test_a_window_longer_than_the_run_is_refused(self):
         power = xr.DataArray(sine(100), dims="time", coords={"time": TIME})
@@ -226,7 +345,14 @@ class TestComparison:
     def test_a_silent_column_must_be_silent_in_both(self):
         silent = synthetic([0 * TIME])
         assert measure.compare(silent, silent).worst == 0.0
-        assert measure.compare(synthetic([sine(100, 1e-12)]), silent).worst == np.inf
+        assert not measure.compare(synthetic([sine(100, 1e-12)]), silent).passed
+
+    def test_what_rounding_leaves_in_a_column_is_no_difference(self):
+        busy, silent = sine(100, 1e-5), 0 * TIME
+        one, other = synthetic([busy, sine(100, 3e-22)]), synthetic([busy, silent])
+        assert measure.compare(one, other).passed
+        assert measure.compare(synthetic([sine(100, 3e-22)]), synthetic([silent])).passed
+        assert not measure.compare(synthetic([busy, sine(100, 1e-12)]), other).passed
 
     def test_other_instants_or_columns_are_refused(self):
         run = synthetic([sine(100)])

@@ -88,7 +88,7 @@ def test_power_of_any_shape(shape, amplitude):
         device={"model": "yakopcic"},
         crossbar={"state": np.full(shape, 0.5)},
         drive={"kind": "sine", "amplitude": amplitude, "frequency": 100},
-        analysis={"probe": "cells", "points_per_period": 20},
+        analysis={"probe": "cells", "points_per_period": 20, "accuracy": 0.1},
     )
     figure = plot_power(simulate(bench, "reference"))
     assert_legible(figure)

@@ -1,7 +1,14 @@
 """What is measured of waveforms: currents, charge, power, energy balance, hysteresis; and two runs compared."""
 
 from spicecim.measure.comparison import Comparison, compare
-from spicecim.measure.currents import charge, harmonics, in_phase_current, mean_current, rectified_mean_current
+from spicecim.measure.currents import (
+    charge,
+    harmonics,
+    in_phase_current,
+    mean_current,
+    rectified_mean_current,
+    tone_current,
+)
 from spicecim.measure.loops import (
     effective_conductance,
     in_phase_conductance,
@@ -42,5 +49,6 @@ __all__ = [
     "pinch_offset",
     "rectified_mean_current",
     "row_power",
+    "tone_current",
     "worst_case_power",
 ]

@@ -1,31 +1,48 @@
-"""Currents of the columns: what a column's readout would see."""
+"""Currents of the columns: what a column's readout would see.
+
+Every measurement has the attribute ``grid_error``: how well the instants resolve it, relative to the mean magnitude of
+the column's current. Above the testbench's ``analysis.accuracy`` that is an `AccuracyWarning`.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 
 from spicecim.drives import SineDrive
 from spicecim.errors import MeasurementError
-from spicecim.measure.windows import Window, average, check_whole_cycles, in_window, integrate
+from spicecim.fields import FloatArray
+from spicecim.measure.grid import corners_among, every_second, relative_error, warn_of_grid
+from spicecim.measure.windows import (
+    Window,
+    average,
+    check_sampling,
+    check_whole_cycles,
+    in_window,
+    integrate,
+    rectified_average,
+)
+from spicecim.testbench import DEFAULT_ACCURACY
 from spicecim.waveforms import check_waveforms, testbench_of
 
 
 def mean_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
     """Mean of each column's current (A) over a window: what the hysteresis rectifies by itself."""
-    return _labelled(average(_column_current(waveforms, window)), "A", "mean column current")
+    return _measured(waveforms, window, average, "A", "mean column current")
 
 
 def rectified_mean_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
     """Mean of the magnitude of each column's current (A) over a window."""
-    return _labelled(average(abs(_column_current(waveforms, window))), "A", "rectified mean column current")
+    return _measured(waveforms, window, rectified_average, "A", "rectified mean column current")
 
 
 def charge(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
     """Charge (C) that each column's sense node takes in a window."""
-    return _labelled(integrate(_column_current(waveforms, window)), "C", "charge of the column")
+    return _measured(waveforms, window, integrate, "C", "charge of the column")
 
 
 def in_phase_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
@@ -50,19 +67,40 @@ def in_phase_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.
     Raises
     ------
     MeasurementError
-        If the drive is no sine or the window does not hold whole cycles.
+        If the drive is no sine, the window does not hold whole cycles, or the instants are too far apart.
     """
-    current = _column_current(waveforms, window)
-    drive = testbench_of(waveforms).drive
-    if not isinstance(drive, SineDrive):
-        raise MeasurementError(f"an in-phase current needs a sine drive, not {drive.kind}")
-    time = current["time"].values
-    rows = waveforms["row"].values  # a dataset may hold some of the rows only
-    check_whole_cycles(time[-1] - time[0], drive.frequency[rows])
-    angle = 2.0 * math.pi * drive.frequency[rows] * time[:, None] + drive.phase[rows]
-    tones = xr.DataArray(np.sin(angle), dims=("time", "row"), coords={"time": time, "row": waveforms["row"]})
-    product = xr.concat([average(current * tones.isel(row=row)) for row in range(tones.sizes["row"])], dim="row")
-    return _labelled(2.0 * product, "A", "in-phase column current").transpose("row", "column")
+    drive = _sine_of(waveforms)
+    rows = waveforms["row"]  # a dataset may hold some of the rows only
+    tones = [(float(drive.frequency[row]), float(drive.phase[row])) for row in rows.values]
+    demodulated = _demodulated(waveforms, window, tones).rename(tone="row")
+    return demodulated.drop_vars(["frequency", "phase"]).assign_coords(row=rows)
+
+
+def tone_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
+    """Part of each column's current that is in phase with each tone that the rows are driven with.
+
+    As `in_phase_current`, but a tone that several rows share stands once: the sum over the tones is the column's own
+    current in phase.
+
+    Returns
+    -------
+    xarray.DataArray
+        Amplitudes (tone, column) in ampere, with the coordinates ``frequency`` (Hz) and ``phase`` (rad) over the tones.
+
+    Raises
+    ------
+    MeasurementError
+        As `in_phase_current`, and if rows have the same frequency and other phases: which one is in phase is not told.
+    """
+    drive = _sine_of(waveforms)
+    rows = [row for row in waveforms["row"].values if drive.amplitude[row] != 0.0] or list(waveforms["row"].values)
+    tones = list(dict.fromkeys((float(drive.frequency[row]), float(drive.phase[row])) for row in rows))
+    shared = [frequency for frequency, count in Counter(frequency for frequency, _ in tones).items() if count > 1]
+    if shared:
+        raise MeasurementError(
+            f"rows have the frequency {shared[0]:g} Hz in several phases; none of them is the column's"
+        )
+    return _demodulated(waveforms, window, tones)
 
 
 def harmonics(waveforms: xr.Dataset, frequency: float, count: int = 5, window: Window | None = None) -> xr.DataArray:
@@ -85,18 +123,17 @@ def harmonics(waveforms: xr.Dataset, frequency: float, count: int = 5, window: W
         Complex amplitudes (harmonic, column) in ampere, harmonic 0 being the mean: the current is
         ``Re(sum of amplitude exp(2 pi j harmonic frequency t))``.
     """
-    current = _column_current(waveforms, window)
-    time = current["time"].values
-    check_whole_cycles(time[-1] - time[0], np.array([frequency]))
-    coefficients = []
-    for harmonic in range(count + 1):
-        phasor = xr.DataArray(
-            np.exp(-2j * math.pi * harmonic * frequency * time), dims="time", coords={"time": current["time"]}
-        )
-        coefficients.append((1.0 if harmonic == 0 else 2.0) * average(current * phasor))
-    return _labelled(xr.concat(coefficients, dim="harmonic"), "A", "harmonic of the column current").assign_coords(
-        harmonic=np.arange(count + 1)
-    )
+    _check_tones(waveforms, window, np.array([frequency]), highest=count * frequency)
+
+    def coefficients(current: xr.DataArray) -> xr.DataArray:
+        turns = frequency * current["time"]
+        parts = [
+            (1.0 if harmonic == 0 else 2.0) * average(current * np.exp(-2j * math.pi * harmonic * turns))
+            for harmonic in range(count + 1)
+        ]
+        return xr.concat(parts, dim="harmonic").assign_coords(harmonic=np.arange(count + 1))
+
+    return _measured(waveforms, window, coefficients, "A", "harmonic of the column current")
 
 
 def _column_current(waveforms: xr.Dataset, window: Window | None) -> xr.DataArray:
@@ -104,5 +141,45 @@ def _column_current(waveforms: xr.Dataset, window: Window | None) -> xr.DataArra
     return in_window(waveforms["i_column"], window)
 
 
-def _labelled(values: xr.DataArray, units: str, long_name: str) -> xr.DataArray:
-    return values.assign_attrs(units=units, long_name=long_name)
+def _sine_of(waveforms: xr.Dataset) -> SineDrive:
+    drive = testbench_of(waveforms).drive
+    if not isinstance(drive, SineDrive):
+        raise MeasurementError(f"an in-phase current needs a sine drive, not {drive.kind}")
+    return drive
+
+
+def _demodulated(waveforms: xr.Dataset, window: Window | None, tones: list[tuple[float, float]]) -> xr.DataArray:
+    """Amplitudes (tone, column) of the columns' currents in phase with sinusoids of frequencies (Hz) and phases."""
+    frequency, phase = np.array(tones).T
+    _check_tones(waveforms, window, frequency, highest=float(frequency.max()))
+
+    def amplitudes(current: xr.DataArray) -> xr.DataArray:
+        turns = current["time"]
+        parts = [2.0 * average(current * np.sin(2.0 * math.pi * f * turns + start)) for f, start in tones]
+        return xr.concat(parts, dim="tone")
+
+    measured = _measured(waveforms, window, amplitudes, "A", "in-phase column current").transpose("tone", "column")
+    return measured.assign_coords(frequency=("tone", frequency), phase=("tone", phase))
+
+
+def _check_tones(waveforms: xr.Dataset, window: Window | None, frequencies: FloatArray, highest: float) -> None:
+    time = _column_current(waveforms, window)["time"].values
+    check_whole_cycles(time[-1] - time[0], frequencies)
+    check_sampling(time, highest)
+
+
+def _measured(
+    waveforms: xr.Dataset, window: Window | None, of: Callable[[xr.DataArray], xr.DataArray], units: str, long_name: str
+) -> xr.DataArray:
+    """Measure the column currents, and how well their instants resolve that: relative to the mean magnitude."""
+    current = _column_current(waveforms, window)
+    value, time = of(current), current["time"].values
+    accuracy, corners = DEFAULT_ACCURACY, np.empty(0)
+    if "testbench" in waveforms.attrs:
+        bench = testbench_of(waveforms)
+        accuracy, corners = bench.analysis.accuracy, bench.drive.corners(bench.duration)
+    coarse = of(current.isel(time=every_second(time, corners_among(time, corners))))
+    scale = rectified_average(current) * (float(time[-1] - time[0]) if units == "C" else 1.0)
+    error = relative_error(value, coarse, scale)
+    warn_of_grid(error, accuracy, f"the {long_name}", stacklevel=4)
+    return value.assign_attrs(units=units, long_name=long_name, grid_error=error)

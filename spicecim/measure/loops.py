@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.errors import MeasurementError
 from spicecim.fields import FloatArray
+from spicecim.measure.windows import mean_magnitude
 
 
 class LobeAreas(NamedTuple):
@@ -60,7 +61,8 @@ def effective_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:
     """Mean |i| over mean |v| (S): what a rectifying readout sees of a device."""
     v, i = _loop(v, i)
     instants = np.asarray(time, dtype=float)
-    return float(np.trapezoid(np.abs(i), instants) / np.trapezoid(np.abs(v), instants))
+    steps = np.diff(instants)
+    return float(steps @ mean_magnitude(i[:-1], i[1:]) / (steps @ mean_magnitude(v[:-1], v[1:])))
 
 
 def in_phase_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:

@@ -2,6 +2,9 @@
 
 By Tellegen's theorem the power that the drivers deliver is, at every instant, what cells and resistances dissipate and
 capacitances take up. `energy_balance` checks that.
+
+A power is given at the instants of the run and halfway between them: see `spicecim.measure.course` for what it is in
+between. All energies and averages are integrals of that.
 """
 
 from __future__ import annotations
@@ -12,34 +15,29 @@ import numpy as np
 import xarray as xr
 
 from spicecim.errors import MeasurementError
-from spicecim.measure.windows import Window, average, in_window, integrate
+from spicecim.fields import FloatArray
+from spicecim.measure.course import Course, course_of, product
+from spicecim.measure.grid import relative_error, warn_of_grid
+from spicecim.measure.windows import Window, checked_window
+from spicecim.testbench import DEFAULT_ACCURACY
 from spicecim.waveforms import check_waveforms, testbench_of
 
 
 def row_power(waveforms: xr.Dataset) -> xr.DataArray:
     """Power (W) that each row driver delivers, over time (time, row)."""
     check_waveforms(waveforms, "v_row", "i_row")
-    return _watts(waveforms["v_row"] * waveforms["i_row"], "power of the row driver")
+    return _watts(product(waveforms, waveforms["v_row"], waveforms["i_row"]), "power of the row driver")
 
 
 def delivered_energy(waveforms: xr.Dataset) -> xr.DataArray:
-    """Energy (J) that each row driver delivers over a run (row,).
-
-    Voltages and currents are taken as straight lines between the instants, whose product is integrated exactly: on the
-    edges of a pulse the power is a parabola.
-    """
-    check_waveforms(waveforms, "v_row", "i_row")
-    v, i = (waveforms[name].transpose("time", "row").values for name in ("v_row", "i_row"))
-    steps = np.diff(waveforms["time"].values)
-    ends = 2.0 * (v[:-1] * i[:-1] + v[1:] * i[1:]) + v[:-1] * i[1:] + v[1:] * i[:-1]
-    attributes = {"units": "J", "long_name": "energy delivered by the row driver"}
-    return xr.DataArray(steps @ ends / 6.0, dims="row", coords={"row": waveforms["row"]}, attrs=attributes)
+    """Energy (J) that each row driver delivers over a run (row,)."""
+    return _energy(row_power(waveforms)).assign_attrs(units="J", long_name="energy delivered by the row driver")
 
 
 def cell_power(waveforms: xr.Dataset) -> xr.DataArray:
     """Power (W) that each cell dissipates, over time (time, row, column); needs ``probe: cells``."""
     check_waveforms(waveforms, "v_cell", "i_cell")
-    return _watts(waveforms["v_cell"] * waveforms["i_cell"], "power of the cell")
+    return _watts(product(waveforms, waveforms["v_cell"], waveforms["i_cell"]), "power of the cell")
 
 
 def column_power(waveforms: xr.Dataset) -> xr.DataArray:
@@ -47,9 +45,44 @@ def column_power(waveforms: xr.Dataset) -> xr.DataArray:
     return _watts(cell_power(waveforms).sum("row"), "power of the column's cells")
 
 
-def average_power(power: xr.DataArray, window: Window | None = None) -> xr.DataArray:
-    """Average (W) of a power over a window."""
-    return _watts(average(in_window(power, window)), f"average {power.attrs.get('long_name', 'power')}")
+def average_power(
+    power: xr.DataArray, window: Window | None = None, *, accuracy: float = DEFAULT_ACCURACY
+) -> xr.DataArray:
+    """Average a power (W) over a window.
+
+    Parameters
+    ----------
+    power
+        Power over time, such as `row_power` gives. A power of one's own goes in straight lines between its instants.
+    window
+        Start and stop (s); all of it by default.
+    accuracy
+        Error, relative to the mean magnitude of the power, above which there is a warning.
+
+    Returns
+    -------
+    xarray.DataArray
+        Averages (W); the attribute ``grid_error`` says how well the instants resolve them.
+
+    Warns
+    -----
+    AccuracyWarning
+        If the instants are too few for the accuracy.
+    """
+    course, corners = course_of(power)
+    ends = np.array(checked_window(course.time, window))
+
+    def average(of: Course) -> FloatArray:
+        start, stop = of.integral(ends)
+        return np.asarray((stop - start) / (ends[1] - ends[0]))
+
+    like = power.isel(time=0, drop=True)
+    mean = like.copy(data=average(course))
+    magnitude = like.copy(data=average(Course(course.time, np.abs(course.ends), np.abs(course.middle))))
+    error = 3.0 * relative_error(mean, like.copy(data=average(course.coarser(corners))), magnitude)
+    name = f"average {power.attrs.get('long_name', 'power')}"
+    warn_of_grid(error, accuracy, f"the {name}", stacklevel=3)
+    return _watts(mean, name).assign_attrs(grid_error=error)
 
 
 def worst_case_power(power: xr.DataArray, length: float = 0.0) -> xr.DataArray:
@@ -60,25 +93,37 @@ def worst_case_power(power: xr.DataArray, length: float = 0.0) -> xr.DataArray:
     power
         Power over time, of any other dimensions.
     length
-        Length of the window (s); 0 gives the largest instantaneous power. Between instants the power is taken as a
-        straight line.
+        Length of the window (s); 0 gives the largest instantaneous power.
     """
-    time = power["time"].values
+    course, _ = course_of(power)
+    time = course.time
     span = float(time[-1] - time[0])
     if not 0.0 <= length <= span * (1 + 1e-9):
         raise MeasurementError(f"length must be between 0 and the {span:g} s of the waveform; it is {length:g} s")
     if length == 0.0:
         return _watts(power.max("time"), "worst-case power")
-    energy = power.cumulative_integrate("time")
-    # The average is largest for a window that starts or ends at an instant of the waveform, nearly: between instants
-    # the energy is a parabola, whose extremes differ from these by the square of a time step.
-    starts = np.unique(np.clip(np.concatenate([time, time - length]), time[0], max(time[0], time[-1] - length)))
-    before = energy.interp(time=starts).values
-    after = energy.interp(time=np.minimum(starts + length, time[-1])).values
-    axis = energy.get_axis_num("time")
-    return _watts(
-        power.isel(time=0, drop=True).copy(data=((after - before) / length).max(axis=axis)), "worst-case power"
+    ends, middle = course.ends.reshape(len(time), -1), course.middle.reshape(len(time) - 1, -1)
+    energies = [_most_energy(Course(time, *one), length) for one in zip(ends.T, middle.T, strict=True)]
+    like = power.transpose("time", ...).isel(time=0, drop=True)
+    return _watts(like.copy(data=np.reshape(energies, like.shape) / length), "worst-case power")
+
+
+def _most_energy(course: Course, length: float) -> float:
+    """Largest integral of a course over any window of a length (s)."""
+    first, last = course.time[0], max(course.time[0], course.time[-1] - length)
+    starts = np.unique(np.clip(np.concatenate([course.time, course.time - length]), first, last))
+    # Between two of these the energy is a cubic of the window's start; it turns where the powers at both ends of the
+    # window are equal. Their difference is a parabola.
+    begin, steps = starts[:-1], np.diff(starts)
+    at_start, at_middle, at_end = (
+        course.value(begin + part * steps + length) - course.value(begin + part * steps) for part in (0.0, 0.5, 1.0)
     )
+    linear, square = 4.0 * at_middle - 3.0 * at_start - at_end, 2.0 * (at_start + at_end) - 4.0 * at_middle
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = np.sqrt(linear**2 - 4.0 * square * at_start)
+        turns = np.concatenate([begin + steps * 2.0 * at_start / (-linear + sign * root) for sign in (1.0, -1.0)])
+    starts = np.concatenate([starts, turns[(turns > first) & (turns < last)]])
+    return float((course.integral(starts + length) - course.integral(starts)).max())
 
 
 @dataclass(frozen=True)
@@ -109,9 +154,9 @@ def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
     """Account for the energy of a run; needs ``probe: cells``."""
     bench = testbench_of(waveforms)
     crossbar = bench.crossbar
+    check_waveforms(waveforms, "v_row", "i_row", "i_column", "v_cell", "i_cell")
     if (waveforms.sizes["row"], waveforms.sizes["column"]) != bench.shape:
         raise MeasurementError("an energy balance needs all rows and columns of the crossbar")
-    check_waveforms(waveforms, "v_row", "i_row", "i_column", "v_cell", "i_cell")
     wires = stored = 0.0
     if not crossbar.ideal:
         check_waveforms(waveforms, "v_row_node", "v_column_node")
@@ -121,20 +166,31 @@ def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
         if crossbar.wire_row:
             # With capacitances the current of a segment is no sum of cell currents, but its voltage drop is exact.
             before = row_node.shift(column=1).fillna(feed)
-            wires += float(integrate(((before - row_node) ** 2).sum(["row", "column"]))) / crossbar.wire_row
+            wires += _squares(waveforms, before - row_node) / crossbar.wire_row
         if crossbar.wire_column:
             after = column_node.shift(row=-1).fillna(out)
-            wires += float(integrate(((column_node - after) ** 2).sum(["row", "column"]))) / crossbar.wire_column
+            wires += _squares(waveforms, column_node - after) / crossbar.wire_column
         squares = (row_node**2 + column_node**2).sum(["row", "column"])
         stored = 0.5 * crossbar.wire_capacitance * float(squares.isel(time=-1) - squares.isel(time=0))
     return EnergyBalance(
-        delivered=float(integrate(row_power(waveforms)).sum()),
-        cells=float(integrate(cell_power(waveforms)).sum()),
+        delivered=float(delivered_energy(waveforms).sum()),
+        cells=float(_energy(cell_power(waveforms)).sum()),
         wires=wires,
-        source=float(integrate(waveforms["i_row"] ** 2).sum()) * crossbar.source_resistance,
-        sense=float(integrate(waveforms["i_column"] ** 2).sum()) * crossbar.sense_resistance,
+        source=_squares(waveforms, waveforms["i_row"]) * crossbar.source_resistance,
+        sense=_squares(waveforms, waveforms["i_column"]) * crossbar.sense_resistance,
         stored=stored,
     )
+
+
+def _energy(power: xr.DataArray) -> xr.DataArray:
+    """Integral of a power over all of its time."""
+    course, _ = course_of(power)
+    return power.transpose("time", ...).isel(time=0, drop=True).copy(data=course.integral(course.time[-1:])[0])
+
+
+def _squares(waveforms: xr.Dataset, values: xr.DataArray) -> float:
+    """Integral of the square of a waveform, summed over all else."""
+    return float(_energy(product(waveforms, values, values)).sum())
 
 
 def _watts(values: xr.DataArray, long_name: str) -> xr.DataArray:

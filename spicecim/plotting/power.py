@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from spicecim.measure import average_power, cell_power, row_power, worst_case_power
 from spicecim.plotting.style import COLORS, label_axis, new_figure, si_prefix, styled
 from spicecim.quantities import format_quantity
+from spicecim.waveforms import testbench_of
 
 _MOST_NUMBERS = 128
 
@@ -26,8 +27,9 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
         Names of the columns.
     """
     total = row_power(waveforms).sum("row")
-    average, worst = float(average_power(total)), float(worst_case_power(total))
-    cells = average_power(cell_power(waveforms)).transpose("row", "column").values
+    accuracy = testbench_of(waveforms).analysis.accuracy
+    average, worst = float(average_power(total, accuracy=accuracy)), float(worst_case_power(total))
+    cells = average_power(cell_power(waveforms), accuracy=accuracy).transpose("row", "column").values
     figure, grid = new_figure(1, 2, size=(7.0, 3.4), width_ratios=[1.25, 1])
     left, right = grid[0]
     left.plot(total["time"], total, color=COLORS[0], linewidth=0.8)

@@ -29,7 +29,7 @@ def column(states, cycles, amplitudes, model="linear_drift", preset="biolek", po
         device={"model": model, "preset": preset},
         crossbar={"state": np.reshape(states, (-1, 1)), **crossbar},
         drive={"kind": "sine", "amplitude": amplitudes, "frequency": np.array(cycles) / WINDOW},
-        analysis={"duration": WINDOW, "points_per_period": points, "probe": "cells"},
+        analysis={"duration": WINDOW, "points_per_period": points, "probe": "cells", "accuracy": 0.1},
     )
 
 

@@ -16,7 +16,7 @@ from spicecim.drives import SineDrive
 from spicecim.errors import InputError, MeasurementError
 from spicecim.fields import FloatArray
 from spicecim.measure import in_phase_current, mean_current
-from spicecim.measure.windows import average, in_window
+from spicecim.measure.windows import average, in_window, rectified_average
 from spicecim.waveforms import check_waveforms, testbench_of
 
 _SAME = 1e-9
@@ -59,7 +59,7 @@ def _sequential(waveforms: xr.Dataset, rectified: bool) -> xr.DataArray:
     for row in waveforms["row"].values:
         current = in_window(waveforms["i_cell"].sel(row=row, drop=True), (0.0, 1.0 / float(drive.frequency[row])))
         sign = 1.0 if rectified else float(np.sign(drive.amplitude[row]))
-        rows.append(sign * average(abs(current) if rectified else current))
+        rows.append(sign * (rectified_average(current) if rectified else average(current)))
     total = xr.concat(rows, dim="row").sum("row")
     return total.assign_attrs(units="A", long_name="sum of the rows' mean currents")
 
