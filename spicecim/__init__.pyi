@@ -15,6 +15,8 @@ from .errors import SimulationError as SimulationError
 from .errors import SpiceCimError as SpiceCimError
 from .hysteresis_sweep import HysteresisSweep as HysteresisSweep
 from .hysteresis_sweep import hysteresis as hysteresis
+from .hysteresis_sweep import load_sweep as load_sweep
+from .hysteresis_sweep import save_sweep as save_sweep
 from .measure import Comparison as Comparison
 from .measure import compare as compare
 from .measure import energy_balance as energy_balance

@@ -14,10 +14,12 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from spicecim.engines import Engine, simulate
+from spicecim.files import result_folder, write_text
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
-from spicecim.json_text import write_json
+from spicecim.json_text import write_summary
 from spicecim.ngspice.engine import render_netlist
 from spicecim.plotting import (
+    FORMATS,
     new_figure,
     plot_column_currents,
     plot_hysteresis,
@@ -26,7 +28,7 @@ from spicecim.plotting import (
     save_figure,
     styled,
 )
-from spicecim.runs import clear_results
+from spicecim.runs import least_sizes
 from spicecim.summary import summarize
 from spicecim.testbench import Testbench
 from spicecim.waveforms import save_waveforms
@@ -50,6 +52,8 @@ KERNELS: dict[str, NDArray[np.float64]] = {
     "centre cross": np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=float),
 }
 """Binary kernels, one a column: 1 is a device in the low, 0 in the high resistance state."""
+
+ENGINES: tuple[Engine, ...] = ("ngspice", "reference")
 
 LOOP_FREQUENCIES = (100.0, 1000.0, 10_000.0)
 
@@ -85,58 +89,60 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
     Parameters
     ----------
     folder
-        An existing folder for the artifacts.
+        Folder for the artifacts; see `spicecim.files.result_folder`.
     progress
         Called with what is being done and the fraction of it that is.
     """
     from skimage import data
 
-    clear_results(folder, "summary.json")
     image: NDArray[np.uint8] = data.camera()  # type: ignore[no-untyped-call]
     bench = demo_testbench(image)
-    artifacts = [folder / "used_testbench.yaml", folder / "netlist.cir"]
-    bench.to_yaml(artifacts[0])
-    artifacts[1].write_text(render_netlist(bench), encoding="utf-8")
+    figures = [f"{name}.{suffix}" for name in ("image_patch", "hysteresis") for suffix in FORMATS]
+    with result_folder(folder, {**dict.fromkeys(figures, 0), **least_sizes(bench, ENGINES)}) as scratch:
+        bench.to_yaml(scratch / "used_testbench.yaml")
+        write_text(scratch / "netlist.cir", render_netlist(bench))
+        spice = simulate(bench, "ngspice", progress=lambda fraction: progress("crossbar in ngspice", fraction))
+        save_waveforms(spice, scratch / "ngspice.nc")
+        progress("crossbar in the reference engine", 0.0)
+        reference = simulate(bench, "reference", time=spice["time"].values)
+        save_waveforms(reference, scratch / "reference.nc")
+        runs = {"ngspice": spice, "reference": reference}
+        frequencies = np.geomspace(10.0, 100_000.0, 17)
+        sweeps: dict[str, HysteresisSweep] = {engine: _sweep(engine, frequencies, progress) for engine in ENGINES}
+        progress("figures", 0.0)
+        _save_figures(scratch, image, runs, sweeps, progress)
+        summary = {
+            **summarize(runs),
+            "column_names": list(KERNELS),
+            "hysteresis": {
+                engine: {
+                    "peak_frequency_hz": float(sweep.measures["peak_frequency"]),
+                    "log_log_slope": float(sweep.measures["slope"]),
+                }
+                for engine, sweep in sweeps.items()
+            },
+        }
+        return Demo(bench, runs, sweeps, write_summary(scratch / "summary.json", summary))
 
-    spice = simulate(bench, "ngspice", progress=lambda fraction: progress("crossbar in ngspice", fraction))
-    artifacts.append(save_waveforms(spice, folder / "ngspice.nc"))
-    progress("crossbar in the reference core", 0.0)
-    reference = simulate(bench, "reference", time=spice["time"].values)
-    artifacts.append(save_waveforms(reference, folder / "reference.nc"))
-    runs = {"ngspice": spice, "reference": reference}
 
-    frequencies = np.geomspace(10.0, 100_000.0, 17)
-    sweeps = {
-        "ngspice": _sweep("ngspice", frequencies, progress),
-        "reference": _sweep("reference", frequencies, progress),
-    }
-    progress("figures", 0.0)
+def _save_figures(
+    folder: Path,
+    image: NDArray[np.uint8],
+    runs: dict[str, xr.Dataset],
+    sweeps: dict[str, HysteresisSweep],
+    progress: Callable[[str, float], None],
+) -> None:
     names = list(KERNELS)
     figures = {
         "image_patch": _plot_patch(image),
-        "row_drives": plot_row_drives(spice),
+        "row_drives": plot_row_drives(runs["ngspice"]),
         "column_currents": plot_column_currents(runs, names),
-        "power": plot_power(spice, names),
+        "power": plot_power(runs["ngspice"], names),
         "hysteresis": plot_hysteresis(sweeps, LOOP_FREQUENCIES),
     }
     for index, (name, figure) in enumerate(figures.items()):
-        artifacts += save_figure(figure, folder / name)
+        save_figure(figure, folder / name)
         progress("figures", (index + 1) / len(figures))
-
-    summary = {
-        **summarize(runs),
-        "column_names": names,
-        "hysteresis": {
-            engine: {
-                "peak_frequency_hz": float(sweep.measures.attrs["peak_frequency"]),
-                "log_log_slope": float(sweep.measures.attrs["slope"]),
-            }
-            for engine, sweep in sweeps.items()
-        },
-        "artifacts": [path.name for path in artifacts] + ["summary.json"],
-    }
-    write_json(folder / "summary.json", summary)
-    return Demo(bench, runs, sweeps, summary)
 
 
 def _sweep(engine: Engine, frequencies: ArrayLike, progress: Callable[[str, float], None]) -> HysteresisSweep:

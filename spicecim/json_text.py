@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from spicecim.files import write_text
 
 
 def json_text(values: Any) -> str:
@@ -14,9 +17,20 @@ def json_text(values: Any) -> str:
     return json.dumps(_jsonable(values), indent=2)
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Write plain values and dataclasses to a file as readable JSON."""
-    path.write_text(json_text(values) + "\n", encoding="utf-8")
+def write_summary(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the summary of a set of results, and return its values with the names of all files under ``artifacts``.
+
+    Parameters
+    ----------
+    path
+        The file, in the folder that holds the other results.
+    values
+        Plain values and dataclasses by name.
+    """
+    artifacts = sorted({file.name for file in path.parent.iterdir()} - {path.name})
+    summary = {**values, "artifacts": [*artifacts, path.name]}
+    write_text(path, json_text(summary) + "\n")
+    return summary
 
 
 def _jsonable(values: Any) -> Any:

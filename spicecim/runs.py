@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from spicecim.device_choice import SubcircuitDevice, filled_in
+from spicecim.device_choice import LibraryDevice, SubcircuitDevice, filled_in
 from spicecim.engines import Engine, simulate
-from spicecim.errors import InputError
-from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
-from spicecim.json_text import write_json
+from spicecim.errors import AccuracyWarning, InputError
+from spicecim.files import result_folder, write_text
+from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis, save_sweep, sweep_difference
+from spicecim.json_text import write_summary
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.ngspice.engine import render_netlist
-from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
+from spicecim.plotting import (
+    FORMATS,
+    plot_column_currents,
+    plot_hysteresis,
+    plot_power,
+    plot_row_drives,
+    save_figure,
+)
 from spicecim.reference.engine import NO_EQUATIONS, check_covered
 from spicecim.summary import summarize
-from spicecim.testbench import Testbench
+from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.version import __version__
-from spicecim.waveforms import save_waveforms
+from spicecim.waveforms import CELL_VARIABLES, NODE_VARIABLES, save_waveforms, testbench_of
 
 Report = Callable[[str, float], None]
 
@@ -38,18 +46,16 @@ def chosen_engines(engine: str) -> tuple[Engine, ...]:
     return choices[engine]
 
 
-def clear_results(folder: Path, summary: str) -> None:
-    """Remove what an earlier run listed as artifacts in its summary, so that results of two never stand side by side.
-
-    A file of that name which spicecim did not write is left alone, as is all that it names.
-    """
-    try:
-        earlier = json.loads((folder / summary).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    if isinstance(earlier, dict) and "spicecim_version" in earlier:
-        for name in earlier["artifacts"]:
-            (folder / Path(name).name).unlink(missing_ok=True)
+def least_sizes(testbench: Testbench, engines: Sequence[str]) -> dict[str, int]:
+    """Every file that a run of a testbench may write, and how many bytes it has at least."""
+    rows, columns = testbench.shape
+    values = 2 * rows + columns
+    if testbench.analysis.probe == "cells":
+        values += (len(CELL_VARIABLES) + (0 if testbench.crossbar.ideal else len(NODE_VARIABLES))) * rows * columns
+    waveforms = 8 * values * int(testbench.duration / testbench.largest_step)
+    names = ["used_testbench.yaml", "netlist.cir", "ngspice.nc", "reference.nc"]
+    names += [f"{figure}.{suffix}" for figure in ("row_drives", "column_currents", "power") for suffix in FORMATS]
+    return {name: waveforms if name.removesuffix(".nc") in engines else 0 for name in (*names, "summary.json")}
 
 
 def run_testbench(
@@ -61,15 +67,15 @@ def run_testbench(
     tolerance: float = 1e-4,
     progress: Report = lambda task, fraction: None,
 ) -> dict[str, Any]:
-    """Simulate a testbench, write everything into a folder as it is computed, and return the summary.
+    """Simulate a testbench, write everything into a folder when all of it is there, and return the summary.
 
     Parameters
     ----------
     testbench
         What to simulate.
     folder
-        An existing folder for ``used_testbench.yaml``, ``netlist.cir``, ``ngspice.nc``, ``reference.nc``, figures and
-        ``summary.json``.
+        Folder for ``used_testbench.yaml``, ``netlist.cir``, ``ngspice.nc``, ``reference.nc``, figures and
+        ``summary.json``; see `spicecim.files.result_folder`.
     engine
         ``"ngspice"``, ``"reference"`` or ``"both"``: then the reference runs at the instants of ngspice. A SPICE
         subcircuit runs in ngspice alone then, and the summary says so.
@@ -87,36 +93,28 @@ def run_testbench(
         left_out = {"reference_left_out": NO_EQUATIONS}
     if "reference" in engines:
         check_covered(testbench)
-    artifacts: list[Path] = []
     runs: dict[str, xr.Dataset] = {}
     time = None
-    for name in engines:
-        progress(name, 0.0)
-        runs[name] = simulate(
-            testbench, name, time=time, time_limit=time_limit,
-            progress=lambda fraction, name=name: progress(name, fraction),  # type: ignore[misc]
-        )  # fmt: skip
-        if not artifacts:
-            # Only now: a run that fails leaves an earlier one's results as they were.
-            clear_results(folder, "summary.json")
-            artifacts.append(folder / "used_testbench.yaml")
-            used = testbench.model_copy(update={"device": filled_in(testbench.device)})
-            used.to_yaml(artifacts[-1])
-        if name == "ngspice":
-            artifacts.append(folder / "netlist.cir")
-            artifacts[-1].write_text(render_netlist(testbench), encoding="utf-8")
-            time = runs[name]["time"].values
-        artifacts.append(save_waveforms(runs[name], folder / f"{name}.nc"))
-    progress("figures", 0.0)
-    first = next(iter(runs.values()))
-    artifacts += save_figure(plot_row_drives(first), folder / "row_drives")
-    artifacts += save_figure(plot_column_currents(runs), folder / "column_currents")
-    if testbench.analysis.probe == "cells":
-        artifacts += save_figure(plot_power(first), folder / "power")
-    names = [path.name for path in artifacts] + ["summary.json"]
-    summary = {**summarize(runs, tolerance), **left_out, "artifacts": names}
-    write_json(folder / "summary.json", summary)
-    return summary
+    with result_folder(folder, least_sizes(testbench, engines)) as scratch:
+        for name in engines:
+            progress(name, 0.0)
+            runs[name] = simulate(
+                testbench, name, time=time, time_limit=time_limit,
+                progress=lambda fraction, name=name: progress(name, fraction),  # type: ignore[misc]
+            )  # fmt: skip
+            if name == "ngspice":
+                write_text(scratch / "netlist.cir", render_netlist(testbench))
+                time = runs[name]["time"].values
+            save_waveforms(runs[name], scratch / f"{name}.nc")
+        testbench.model_copy(update={"device": filled_in(testbench.device)}).to_yaml(scratch / "used_testbench.yaml")
+        progress("figures", 0.0)
+        first = next(iter(runs.values()))
+        save_figure(plot_row_drives(first), scratch / "row_drives")
+        save_figure(plot_column_currents(runs), scratch / "column_currents")
+        if testbench.analysis.probe == "cells":
+            save_figure(plot_power(first), scratch / "power")
+        summary = {**summarize(runs, tolerance), **left_out}
+        return write_summary(scratch / "summary.json", summary)
 
 
 def run_hysteresis(
@@ -124,44 +122,77 @@ def run_hysteresis(
     device: str,
     *,
     frequency: list[str],
+    amplitude: list[str] | None = None,
     preset: str | None = None,
-    amplitude: str | None = None,
     x0: float | None = None,
     engine: str = "both",
     cycle: int = 1,
+    accuracy: float = DEFAULT_ACCURACY,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Report = lambda task, fraction: None,
 ) -> dict[str, Any]:
     """Measure a device's loops, write datasets, figure and ``hysteresis.json``, and return what was measured.
 
-    `device` is the name of a model, or of a Verilog-A file with one module, which ends in ``.va``.
+    `device` is the name of a model, or of a Verilog-A file with one module, which ends in ``.va``. One amplitude alone
+    gives values over the frequencies, several a list of them for each amplitude. The other parameters are those of
+    `spicecim.hysteresis_sweep.hysteresis`.
     """
+    engines = chosen_engines(engine)
+    names = [f"hysteresis{suffix}" for suffix in ("_ngspice.nc", "_reference.nc", ".png", ".pdf", ".json")]
     sweeps: dict[str, HysteresisSweep] = {}
-    artifacts: list[Path] = []
-    for name in chosen_engines(engine):
-        sweeps[name] = hysteresis(
-            {"verilog_a": device} if device.endswith(".va") else device,
-            preset=preset, amplitude=amplitude, x0=x0, frequency=frequency, engine=name, cycle=cycle,
-            progress=lambda fraction, name=name: progress(f"hysteresis in {name}", fraction),  # type: ignore[misc]
-        )  # fmt: skip
-        if not artifacts:
-            clear_results(folder, "hysteresis.json")
-        artifacts.append(folder / f"hysteresis_{name}.nc")
-        sweeps[name].measures.to_netcdf(artifacts[-1], engine="h5netcdf")
-    artifacts += save_figure(plot_hysteresis(sweeps), folder / "hysteresis")
-    measured = {
+    with result_folder(folder, dict.fromkeys(names, 0)) as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)  # what is returned says it
+        for name in engines:
+            sweeps[name] = hysteresis(
+                {"verilog_a": device} if device.endswith(".va") else device,
+                preset=preset, amplitude=amplitude[0] if amplitude and len(amplitude) == 1 else amplitude, x0=x0,
+                frequency=frequency, engine=name, cycle=cycle, accuracy=accuracy, time_limit=time_limit,
+                progress=lambda fraction, name=name: progress(f"hysteresis in {name}", fraction),  # type: ignore[misc]
+            )  # fmt: skip
+            save_sweep(sweeps[name], scratch / f"hysteresis_{name}.nc")
+        save_figure(plot_hysteresis(sweeps), scratch / "hysteresis")
+        return write_summary(scratch / "hysteresis.json", _measured(device, sweeps, cycle, accuracy))
+
+
+def _measured(device: str, sweeps: Mapping[str, HysteresisSweep], cycle: int, accuracy: float) -> dict[str, Any]:
+    """What a file of the sweeps says: the device, its drives, and the measures by engine."""
+    first, *others = sweeps.values()
+    bench = testbench_of(first.loops[0])
+    section = bench.device
+    if isinstance(section, LibraryDevice):
+        parameters = section.build().model_dump(mode="json")
+    else:
+        parameters = dict(section.parameters)
+    measured: dict[str, Any] = {
         "spicecim_version": __version__,
         "device": device,
-        "preset": preset,
-        "frequency_hz": next(iter(sweeps.values())).measures["frequency"].values.tolist(),
+        "preset": getattr(section, "preset", None),
+        "parameters": parameters,
+        "x0": float(bench.crossbar.state[0, 0]),
+        "cycle": cycle,
+        "amplitude_v": first.measures["amplitude"].values.tolist(),
+        "frequency_hz": first.measures["frequency"].values.tolist(),
+        "accuracy": accuracy,
         "engines": {
-            name: {
-                **{str(key): sweep.measures[key].values.tolist() for key in sweep.measures.data_vars},
-                "peak_frequency_hz": sweep.measures.attrs["peak_frequency"],
-                "log_log_slope": sweep.measures.attrs["slope"],
-            }
+            name: {_UNITS.get(str(key), str(key)): values.values.tolist() for key, values in sweep.measures.items()}
             for name, sweep in sweeps.items()
         },
-        "artifacts": [path.name for path in artifacts] + ["hysteresis.json"],
+        "errors": {name: _error(sweep) for name, sweep in sweeps.items()},
     }
-    write_json(folder / "hysteresis.json", measured)
+    measured["passed"] = all(error <= accuracy for error in measured["errors"].values())
+    if others:
+        differences = sweep_difference(first, others[0])
+        measured["relative_difference"] = differences.values.tolist()
+        measured["max_relative_difference"] = float(differences.max())
+        measured["passed"] &= measured["max_relative_difference"] <= accuracy
     return measured
+
+
+def _error(sweep: HysteresisSweep) -> float:
+    """Largest error of a sweep's loops that is known: of the grid, and of the currents where the engine says it."""
+    currents = [float(loop.attrs.get("current_error", 0.0)) for loop in sweep.loops]
+    return max(float(sweep.measures["grid_error"].max()), *currents)
+
+
+_UNITS = {"peak_frequency": "peak_frequency_hz", "slope": "log_log_slope"}
+"""Names in the file of measures that have another one there."""

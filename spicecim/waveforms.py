@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from spicecim.errors import WaveformError
+from spicecim.errors import InputError, WaveformError
 from spicecim.fields import FloatArray
+from spicecim.netcdf import read_netcdf, write_netcdf
+from spicecim.outside import parse_json
 from spicecim.testbench import Testbench
 
 VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
@@ -24,6 +28,12 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "v_column_node": (("time", "row", "column"), "V", "voltage of the column wire at the cell"),
 }
 """Dimensions, unit and long name of every variable that a dataset may have."""
+
+_ROUNDING = 1e-9
+"""Error of instants relative to the duration that is rounding."""
+
+_VOLTAGE_SLACK = 1e-6
+"""Error of a row's voltage, relative to the drive's largest, that is rounding or ngspice's own."""
 
 CELL_VARIABLES = ("v_cell", "i_cell", "x")
 NODE_VARIABLES = ("v_row_node", "v_column_node")
@@ -76,49 +86,115 @@ def check_waveforms(dataset: xr.Dataset, *names: str) -> None:
             f"the dataset has no {', '.join(missing)}{hint}; it has {', '.join(map(str, dataset.data_vars))}"
         )
     for name in names:
-        if set(dataset[name].dims) != set(VARIABLES[name][0]):
-            raise WaveformError(f"{name} has dimensions {dataset[name].dims}, not {VARIABLES[name][0]}")
-        if not np.isfinite(dataset[name].values).all():
-            raise WaveformError(f"{name} has values that are not finite")
-    if dataset.sizes.get("time", 0) < 2 or np.any(np.diff(dataset["time"].values) <= 0):
+        _check_variable(dataset, name)
+    if "time" not in dataset.coords:
+        raise WaveformError("the dataset has no coordinate time")
+    _check_numbers("time", dataset["time"].values, dataset["time"].attrs, "s")
+    if dataset.sizes["time"] < 2 or np.any(np.diff(dataset["time"].values) <= 0):
         raise WaveformError("time must hold at least two instants and increase strictly")
+    if "testbench" in dataset.attrs:
+        _check_places(dataset, testbench_of(dataset))
+
+
+def _check_variable(dataset: xr.Dataset, name: str) -> None:
+    dimensions, units, _ = VARIABLES[name]
+    variable = dataset[name]
+    if set(variable.dims) != set(dimensions):
+        raise WaveformError(f"{name} has dimensions {variable.dims}, not {dimensions}")
+    _check_numbers(name, variable.values, variable.attrs, units)
+
+
+def _check_numbers(name: str, values: NDArray[Any], attributes: Mapping[Any, Any], units: str) -> None:
+    if values.dtype.kind != "f":
+        raise WaveformError(f"{name} holds {values.dtype}; its values must be real numbers in floating point")
+    if not np.isfinite(values).all():
+        raise WaveformError(f"{name} has values that are not finite")
+    # Arithmetic drops the attributes of a variable; where they say something, it must be right.
+    if str(attributes.get("units", units)) != units:
+        raise WaveformError(f"{name} is in {attributes['units']!r}; its unit must be {units!r}")
+
+
+def _check_places(dataset: xr.Dataset, testbench: Testbench) -> None:
+    """Raise `WaveformError` where rows or columns are none of the testbench's; a dataset may hold some of them."""
+    for name, count in zip(("row", "column"), testbench.shape, strict=True):
+        if name not in dataset.dims:
+            continue
+        places = dataset[name].values if name in dataset.coords else np.arange(dataset.sizes[name])
+        distinct = places.dtype.kind in "iu" and len(np.unique(places)) == len(places)
+        if not distinct or places.min() < 0 or places.max() >= count:
+            shown = ", ".join(map(str, places[:8])) + ", ..." * (len(places) > 8)
+            raise WaveformError(f"{name} holds {shown}; its testbench has the {name}s 0 to {count - 1}")
 
 
 def testbench_of(dataset: xr.Dataset) -> Testbench:
     """Return the testbench that a dataset was made with."""
-    if "testbench" not in dataset.attrs:
+    text = dataset.attrs.get("testbench")
+    if not isinstance(text, str):
         raise WaveformError("the dataset's attributes hold no testbench")
-    return Testbench.from_dict(json.loads(dataset.attrs["testbench"]), source="the dataset's testbench")
+    return _read_testbench(text)
+
+
+@functools.lru_cache(maxsize=16)
+def _read_testbench(text: str) -> Testbench:
+    return Testbench.from_dict(parse_json(text), source="the dataset's testbench")
 
 
 testbench_of.__test__ = False  # type: ignore[attr-defined]  # not for pytest to collect
 
 
 def save_waveforms(dataset: xr.Dataset, path: str | Path) -> Path:
-    """Write a dataset to a netCDF file and return its path."""
-    check_waveforms(dataset, *_known(dataset))
-    testbench_of(dataset)
+    """Write a dataset to a netCDF file and return its path.
+
+    The file is whole or not there; an earlier one of that name stays until then.
+
+    Raises
+    ------
+    WaveformError
+        If the dataset is none that an engine makes: see `load_waveforms`.
+    ResultsError
+        If the file cannot be written.
+    """
+    check_run(dataset)
     # As a variable, because HDF5 limits an attribute to 64 kB, which a large crossbar's states exceed.
     stored = dataset.assign(testbench=((), dataset.attrs["testbench"])).drop_attrs(deep=False)
     stored.attrs = {name: value for name, value in dataset.attrs.items() if name != "testbench"}
-    path = Path(path)
-    stored.to_netcdf(path, engine="h5netcdf")
-    return path
+    return write_netcdf(stored, path)
 
 
 def load_waveforms(path: str | Path) -> xr.Dataset:
-    """Read a dataset that `save_waveforms` wrote; raises `WaveformError` if the file is none."""
+    """Read a dataset that `save_waveforms` wrote.
+
+    Raises
+    ------
+    WaveformError
+        If the file is none, or is damaged; if a variable is no array of real, finite numbers in its own unit, which
+        stand in the file as they are (not scaled, not in another file); if the rows, columns, instants or row voltages
+        are not those of the testbench in the file.
+    """
     try:
-        with xr.open_dataset(Path(path), engine="h5netcdf") as stored:
-            dataset = stored.load()
+        dataset = read_netcdf(path, (*VARIABLES, "time"))
         text = str(dataset["testbench"].item())
-    except (OSError, ValueError, KeyError) as error:
+        dataset = dataset.drop_vars("testbench").assign_attrs(testbench=text)
+        check_run(dataset)
+    except (InputError, ValueError, KeyError) as error:
         raise WaveformError(f"cannot read waveforms from {path}: {error}") from None
-    dataset = dataset.drop_vars("testbench").assign_attrs(testbench=text)
-    check_waveforms(dataset, *_known(dataset))
     return dataset
 
 
-def _known(dataset: xr.Dataset) -> list[str]:
-    """Names of the dataset's variables that are waveforms; others may stand beside them."""
-    return [str(name) for name in dataset.data_vars if name in VARIABLES]
+def check_run(dataset: xr.Dataset) -> None:
+    """Raise `WaveformError` unless a dataset is a run of its testbench: rows and columns, instants, row voltages."""
+    testbench = testbench_of(dataset)
+    check_waveforms(dataset, *(str(name) for name in dataset.data_vars if name in VARIABLES))
+    for name, count in zip(("row", "column"), testbench.shape, strict=True):
+        if dataset.sizes.get(name, count) != count:
+            raise WaveformError(f"there are {dataset.sizes[name]} {name}s; its testbench has {count}")
+    time, duration = dataset["time"].values, testbench.duration
+    if time[0] < 0.0 or time[-1] > duration * (1.0 + _ROUNDING):
+        raise WaveformError(f"time goes from {time[0]:g} to {time[-1]:g} s; its testbench lasts {duration:g} s")
+    if "v_row" in dataset:
+        # Instants are rounded, and a drive may be steep: its voltage at an instant nearby will do.
+        nearby = [testbench.drive.voltage(time + shift) for shift in (0.0, -_ROUNDING * duration, _ROUNDING * duration)]
+        slack = _VOLTAGE_SLACK * testbench.drive.largest_voltage()
+        v_row = dataset["v_row"].transpose("time", "row").sortby("row").values
+        if np.any(v_row < np.min(nearby, axis=0) - slack) or np.any(v_row > np.max(nearby, axis=0) + slack):
+            raise WaveformError("v_row is not what the drive of its testbench puts out")

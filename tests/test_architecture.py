@@ -28,7 +28,8 @@ LAYERS = [
     {"devices"},
     {"children"},
     {"deadline", "private_files"},
-    {"quantities", "problems", "resources", "version", "json_text", "outside", "yaml_text", "array_files"},
+    {"problems", "resources", "json_text", "yaml_text", "array_files", "netcdf"},
+    {"quantities", "version", "files", "outside"},
     {"errors", "limits"},
 ]
 """From the top down: a room imports its own and lower layers only."""

@@ -7,7 +7,7 @@ import xarray as xr
 
 from spicecim.plotting import new_figure
 from spicecim.validation.claims import Claim, Measurement, claims_markdown
-from spicecim.validation.report import ValidationReport
+from spicecim.validation.report import validation_report
 
 CLAIM = Claim(
     "power falls | by 16",
@@ -41,14 +41,16 @@ def test_a_report_keeps_what_it_has_and_removes_what_an_earlier_one_left(tmp_pat
     figure, axes = new_figure()
     axes[0, 0].plot([0, 1])
     data = xr.Dataset({"y": ("x", np.arange(2.0))})
-    report = ValidationReport(tmp_path)
-    report.add_figure("line", figure, data)
-    report.add_claim(CLAIM)
+    with validation_report(tmp_path, ["line"]) as report:
+        report.add_figure("line", figure, data)
+        report.add_claim(CLAIM)
+        report.write(seed=1)
     written = json.loads((tmp_path / "claims.json").read_text())
     assert written["claims"][0]["measurements"][0]["ngspice"] == 1.1e-3
     assert {"line.png", "line.pdf", "line.nc", "claims.md", "claims.json"} == set(written["artifacts"])
     with xr.open_dataset(tmp_path / "line.nc", engine="h5netcdf") as stored:
         np.testing.assert_array_equal(stored["y"], [0.0, 1.0])
     (tmp_path / "mine.txt").write_text("kept")
-    ValidationReport(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    with validation_report(tmp_path, ["other"]) as report:
+        report.write()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["claims.json", "claims.md", "mine.txt"]

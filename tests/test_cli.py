@@ -5,11 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from conftest import bench_dict
 
+from spicecim.cli.lists import spread
 from spicecim.devices import MODELS
+from spicecim.hysteresis_sweep import load_sweep
+from spicecim.waveforms import testbench_of
 
 SPICECIM = Path(sys.executable).with_name("spicecim")
 
@@ -86,6 +90,12 @@ def test_the_schema_is_json():
     assert "crossbar" in json.loads(spicecim("schema").stdout)["properties"]
 
 
+def test_a_netlist_goes_into_a_pipe_too(bench_file):
+    result = spicecim("netlist", bench_file(), "-o", "/dev/stdout")
+    assert result.returncode == 0
+    assert result.stdout.endswith(".end\n")
+
+
 def test_a_netlist_goes_to_a_file_or_to_the_terminal(bench_file, tmp_path):
     printed = spicecim("netlist", bench_file())
     spicecim("netlist", bench_file(), "-o", tmp_path / "out.cir")
@@ -115,16 +125,43 @@ def test_one_engine_alone(bench_file, tmp_path, engine):
 
 def test_frequencies_may_follow_each_other(tmp_path):
     result = spicecim(
-        "hysteresis", "yakopcic", "--preset", "oblea", "--amplitude", "450mV", "--frequency", "100", "1k", "10k",
-        "-o", tmp_path, "--json",
+        "hysteresis", "yakopcic", "--amplitude", "300mV", "450mV", "--frequency", "1k", "10k", "-o", tmp_path, "--json",
+        "--cycle", "2",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     measured = json.loads(result.stdout)
-    assert measured["frequency_hz"] == [100, 1000, 10000]
-    assert set(measured["engines"]) == {"ngspice", "reference"}
+    assert measured["amplitude_v"] == [0.3, 0.45]
+    assert measured["frequency_hz"] == [1000, 10000]
+    assert np.shape(measured["engines"]["ngspice"]["lobe_area"]) == (2, 2)
+    assert (measured["preset"], measured["x0"], measured["cycle"]) == ("oblea", 0.11, 2)
+    assert measured["parameters"]["Ap"] == 4000
+    assert measured["passed"]
+    assert measured["max_relative_difference"] == np.max(measured["relative_difference"]) < 1e-3
     assert {path.name for path in tmp_path.iterdir()} == set(measured["artifacts"])
-    table = spicecim("hysteresis", "yakopcic", "--frequency", "100", "-o", tmp_path, "--engine", "reference")
+    for engine in ("ngspice", "reference"):
+        loops = load_sweep(tmp_path / f"hysteresis_{engine}.nc").loops
+        assert [float(testbench_of(loop).drive.amplitude[0]) for loop in loops] == [0.3, 0.3, 0.45, 0.45]
+    table = spicecim(
+        "hysteresis", "yakopcic", "--frequency", "100", "-o", tmp_path, "--engine", "reference", "--accuracy", "1e-7"
+    )  # fmt: skip
+    assert table.returncode == 1
     assert "lobe area" in table.stdout
+    assert "the loops are not periodic yet" in table.stdout
+    assert "reference: areas and conductances are known to" in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "spread_out"),
+    [
+        ("m --a 1 2 --f 3 -o out", "m --a 1 --a 2 --f 3 -o out"),
+        ("m --a -1 -.5 --f=3 4 --json x", "m --a -1 --a -.5 --f=3 --f 4 --json x"),
+        ("--f 1 2 -- --f 3 4", "--f 1 --f 2 -- --f 3 4"),
+        ("m -o out", "m -o out"),
+        ("m --f", "m --f"),
+    ],
+)
+def test_an_option_of_several_values_ends_where_the_next_begins(given, spread_out):
+    assert spread(given.split(), {"--a", "--f"}) == spread_out.split()
 
 
 @pytest.mark.parametrize(

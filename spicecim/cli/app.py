@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from spicecim.cli.lists import ListsCommand
 from spicecim.errors import InputError, SimulationError, SpiceCimError
 from spicecim.limits import DEFAULT_TIME_LIMIT
 
@@ -185,6 +186,7 @@ def netlist(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
 ) -> None:
     """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too."""
+    from spicecim.files import write_text
     from spicecim.ngspice.engine import render_netlist
     from spicecim.testbench import Testbench
 
@@ -192,7 +194,7 @@ def netlist(
     if output is None:
         typer.echo(text, nl=False)
     else:
-        output.write_text(text, encoding="utf-8")
+        write_text(output, text)
 
 
 @app.command()
@@ -219,7 +221,7 @@ def run(
     with progress_bar(quiet=as_json) as progress:
         summary = run_testbench(
             testbench,
-            _made(output),
+            output,
             engine=engine,
             time_limit=_limit(time_limit),
             tolerance=tolerance,
@@ -233,35 +235,48 @@ def run(
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
 
 
-@app.command()
+@app.command(cls=ListsCommand)
 def hysteresis(
     device: Annotated[str, typer.Argument(help="A device model, or a Verilog-A file that ends in .va.")],
     output: Folder,
     frequency: Annotated[
         list[str], typer.Option("--frequency", metavar="F...", help="Frequencies, such as: --frequency 30 100 1k")
     ],
-    more: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
+    amplitude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--amplitude", metavar="A...", help="Amplitudes, each run at every frequency; the preset's if left out."
+        ),
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="Published parameter set.")] = None,
-    amplitude: Annotated[str | None, typer.Option(metavar="A", help="Amplitude; the preset's if left out.")] = None,
     x0: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Initial state; the preset's if left out.")] = None,
     engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
     cycle: Annotated[int, typer.Option(min=1, help="Which cycle to measure.")] = 1,
+    accuracy: Annotated[
+        float, typer.Option(help="Largest relative error of lobe areas and conductances that is asked for.")
+    ] = 1e-3,
+    time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
     as_json: JsonFlag = False,
 ) -> None:
-    """Drive one device by sinusoids, measure its pinched loops and plot them."""
+    """Drive one device by sinusoids, measure its pinched loops and plot them.
+
+    The exit status is 1 if the engines differ by more than the accuracy, or one of them did not reach it.
+    """
     from spicecim.cli import tables
     from spicecim.cli.progress import progress_bar
     from spicecim.runs import run_hysteresis
 
     with progress_bar(quiet=as_json) as progress:
         measures = run_hysteresis(
-            _made(output), device, preset=preset, amplitude=amplitude, x0=x0, frequency=[*frequency, *(more or [])],
-            engine=engine, cycle=cycle, progress=progress,
+            output, device, preset=preset, amplitude=amplitude, x0=x0, frequency=frequency, engine=engine, cycle=cycle,
+            accuracy=accuracy, time_limit=_limit(time_limit), progress=progress,
         )  # fmt: skip
     if as_json:
         tables.print_json(measures)
     else:
         tables.print_hysteresis(measures, output)
+    if not measures["passed"]:
+        raise typer.Exit(EXIT_ENGINES_DISAGREE)
 
 
 @app.command()
@@ -272,7 +287,7 @@ def demo(output: Folder, as_json: JsonFlag = False) -> None:
     from spicecim.demo import run_demo
 
     with progress_bar(quiet=as_json) as progress:
-        summary = run_demo(_made(output), progress).summary
+        summary = run_demo(output, progress).summary
     if as_json:
         tables.print_json(summary)
     else:
@@ -300,7 +315,7 @@ def _validate(validate: Callable[..., Any], output: Path, quick: bool, as_json: 
     from spicecim.cli.progress import progress_bar
 
     with progress_bar(quiet=as_json) as progress:
-        claims = validate(_made(output), quick, progress)
+        claims = validate(output, quick, progress)
     if as_json:
         tables.print_json(claims)
     else:
@@ -309,11 +324,3 @@ def _validate(validate: Callable[..., Any], output: Path, quick: bool, as_json: 
 
 def _limit(time_limit: str) -> str | None:
     return None if time_limit == "none" else time_limit
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error}") from None
-    return folder

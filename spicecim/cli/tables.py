@@ -172,26 +172,79 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
 
 
 def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
-    """Print the loops' measures, a line a frequency."""
+    """Print the loops' measures, a line for each amplitude and frequency."""
     engines = measured["engines"]
-    table = _numbers("frequency")
-    for title in ("lobe area", "mean |i|\n/ mean |v|", "pinch\noffset"):
-        for engine in engines:
-            table.add_column(f"{title}\n{engine}", justify="right", no_wrap=True)
-    for index, frequency in enumerate(measured["frequency_hz"]):
-        table.add_row(
-            format_quantity(frequency, "Hz"),
-            *[format_quantity(values["lobe_area"][index], "VA") for values in engines.values()],
-            *[format_quantity(values["effective_conductance"][index], "S") for values in engines.values()],
-            *[f"{values['pinch_offset'][index]:.1e}" for values in engines.values()],
-        )
     console = Console(highlight=False)
-    console.print(table)
-    for engine, values in engines.items():
-        slope = values["log_log_slope"]
-        slope = "" if math.isnan(slope) else f"; slope of log(area) above it {slope:.4f}"
-        console.print(Text(f"{engine}: largest lobe at {format_quantity(values['peak_frequency_hz'], 'Hz')}{slope}"))
+    for volts in dict.fromkeys(volts for _, volts, _ in _drives(measured)):
+        table = _numbers("frequency")
+        table.title, table.title_justify = f"amplitude {format_quantity(volts, 'V')}", "left"
+        for title in ("lobe area", "mean |i|\n/ mean |v|", "pinch\noffset"):
+            for engine in engines:
+                table.add_column(f"{title}\n{engine}", justify="right", no_wrap=True)
+        for place, _, hertz in [drive for drive in _drives(measured) if drive[1] == volts]:
+            table.add_row(
+                format_quantity(hertz, "Hz"),
+                *[format_quantity(_at(values["lobe_area"], place), "VA") for values in engines.values()],
+                *[format_quantity(_at(values["effective_conductance"], place), "S") for values in engines.values()],
+                *[f"{_at(values['pinch_offset'], place):.1e}" for values in engines.values()],
+            )
+        console.print(table)
+    for line in _loop_facts(measured):
+        console.print(Text(line))
     console.print(Text(f"results in {folder}: {', '.join(measured['artifacts'])}"))
+
+
+def _loop_facts(measured: dict[str, Any]) -> list[str]:
+    accuracy, cycle = measured["accuracy"], measured["cycle"]
+    amplitudes = measured["amplitude_v"]
+    preset = f", preset {measured['preset']}" if measured["preset"] else ""
+    lines = [f"{measured['device']}{preset}, x0 {measured['x0']:g}, cycle {cycle}"]
+    for engine, values in measured["engines"].items() if len(measured["frequency_hz"]) > 1 else ():
+        for index, amplitude in enumerate(amplitudes) if isinstance(amplitudes, list) else [(None, amplitudes)]:
+            peak, slope = (
+                values[key] if index is None else values[key][index] for key in ("peak_frequency_hz", "log_log_slope")
+            )
+            name = engine if index is None else f"{engine}, {format_quantity(amplitude, 'V')}"
+            found = "" if math.isnan(slope) else f"; slope of log(area) above it {slope:.4f}"
+            lines.append(f"{name}: largest lobe at {format_quantity(peak, 'Hz')}{found}")
+    first = next(iter(measured["engines"].values()))
+    change, volts, hertz = max((_at(first["cycle_change"], place), v, f) for place, v, f in _drives(measured))
+    if change > accuracy:
+        drive = f"{format_quantity(volts, 'V')}, {format_quantity(hertz, 'Hz')}"
+        lines.append(
+            f"the loops are not periodic yet: at {drive} the lobe area of cycle {cycle + 1} differs by {change:.1%} "
+            f"from that of cycle {cycle} (--cycle measures a later one)"
+        )
+    else:
+        lines.append(f"the lobe areas of cycle {cycle + 1} are those of cycle {cycle} within {change:.1e}")
+    for engine, error in measured["errors"].items():
+        if error > accuracy:
+            lines.append(
+                f"{engine}: areas and conductances are known to {error:.1e} only, {accuracy:g} is asked for; "
+                "give another --accuracy, or more instants in Python (points_per_period)"
+            )
+    if "max_relative_difference" in measured:
+        difference = measured["max_relative_difference"]
+        lines.append(
+            f"engines: lobe areas and conductances agree to {difference:.1e}, "
+            f"{'within' if difference <= accuracy else 'NOT within'} the accuracy of {accuracy:g}"
+        )
+    return lines
+
+
+def _drives(measured: dict[str, Any]) -> list[tuple[tuple[int, ...], float, float]]:
+    """Place in the measures, amplitude (V) and frequency (Hz) of every loop."""
+    volts = measured["amplitude_v"]
+    frequencies = list(enumerate(measured["frequency_hz"]))
+    if not isinstance(volts, list):
+        return [((index,), volts, hertz) for index, hertz in frequencies]
+    return [((row, index), value, hertz) for row, value in enumerate(volts) for index, hertz in frequencies]
+
+
+def _at(values: Any, place: tuple[int, ...]) -> Any:
+    for index in place:
+        values = values[index]
+    return values
 
 
 def _numbers(first: str) -> Table:
@@ -206,6 +259,8 @@ def _facts(summary: dict[str, Any]) -> list[str]:
         f"power of all drivers: average {format_quantity(summary['average_power_w'], 'W')}, "
         f"worst case {format_quantity(summary['worst_case_power_w'], 'W')}"
     ]
+    if summary["grid_error"] > 1e-4:
+        lines.append(f"means and powers: known to {summary['grid_error']:.1e} with these instants")
     if "energy_balance_error" in summary:
         lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of its largest part")
     if "reference_left_out" in summary:

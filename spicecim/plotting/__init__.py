@@ -2,10 +2,11 @@
 
 from spicecim.plotting.hysteresis import plot_hysteresis
 from spicecim.plotting.power import plot_power
-from spicecim.plotting.style import new_figure, save_figure, styled
+from spicecim.plotting.style import FORMATS, new_figure, save_figure, styled
 from spicecim.plotting.waveforms import plot_column_currents, plot_row_drives
 
 __all__ = [
+    "FORMATS",
     "new_figure",
     "plot_column_currents",
     "plot_hysteresis",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,15 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
+from spicecim.files import write_bytes
+
 Parameters = ParamSpec("Parameters")
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette, which readers with any colour vision tell apart."""
+
+FORMATS = ("png", "pdf")
+"""Suffixes of the files of a figure."""
 
 ENGINE_STYLE: dict[str, dict[str, Any]] = {
     "ngspice": {"color": COLORS[0], "linestyle": "-", "linewidth": 1.8, "alpha": 0.55},
@@ -93,11 +99,14 @@ def si_prefix(largest: float) -> tuple[float, str]:
     return 10.0**exponent, _PREFIXES[exponent]
 
 
-def save_figure(figure: Figure, path: Path, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
+def save_figure(figure: Figure, path: Path, formats: tuple[str, ...] = FORMATS) -> list[Path]:
     """Write a figure to `path` with the suffix of each format, and return the files."""
     files = [path.with_suffix(f".{suffix}") for suffix in formats]
     with mpl.rc_context(_STYLE):
-        for file in files:
+        for file, kind in zip(files, formats, strict=True):
+            drawn = io.BytesIO()
             # Without a date, the same figure is the same file.
-            figure.savefig(file, dpi=200, metadata={"CreationDate": None} if file.suffix == ".pdf" else None)
+            metadata = {"CreationDate": None} if kind == "pdf" else None
+            figure.savefig(drawn, format=kind, dpi=200, metadata=metadata)
+            write_bytes(file, drawn.getbuffer())
     return files

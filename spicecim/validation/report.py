@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 from matplotlib.figure import Figure
 
-from spicecim.errors import InputError
-from spicecim.json_text import write_json
-from spicecim.plotting import save_figure
-from spicecim.runs import clear_results
+from spicecim.files import result_folder, write_text
+from spicecim.json_text import write_summary
+from spicecim.netcdf import write_netcdf
+from spicecim.plotting import FORMATS, save_figure
 from spicecim.validation.claims import Claim, claims_markdown
 from spicecim.version import __version__
-
-
-def existing_folder(folder: Path | str) -> Path:
-    """Return the folder of a report, before anything is measured for it.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise InputError(f"folder: must be an existing folder (given: {folder})")
-    return path
 
 
 class ValidationReport:
@@ -36,37 +24,43 @@ class ValidationReport:
     Parameters
     ----------
     folder
-        An existing folder. What an earlier validation listed as its artifacts there is removed.
+        The folder to write into: see `validation_report`.
     """
 
     def __init__(self, folder: Path) -> None:
-        clear_results(folder, "claims.json")
         self.folder = folder
         self.claims: list[Claim] = []
-        self._artifacts: list[str] = []
 
     def add_claim(self, claim: Claim) -> None:
-        """Add a claim; the files are written anew at once, so that nothing measured is lost."""
+        """Add a claim."""
         self.claims.append(claim)
-        self.write()
 
     def add_figure(self, name: str, figure: Figure, data: xr.Dataset) -> None:
         """Save a figure, and the data behind it as netCDF, under a name."""
-        self._artifacts += [path.name for path in save_figure(figure, self.folder / name)]
+        save_figure(figure, self.folder / name)
         self.add_data(name, data)
 
     def add_data(self, name: str, data: xr.Dataset) -> None:
         """Save data as netCDF under a name."""
-        data.to_netcdf(self.folder / f"{name}.nc", engine="h5netcdf")
-        self._artifacts.append(f"{name}.nc")
+        write_netcdf(data, self.folder / f"{name}.nc")
 
     def write(self, **settings: Any) -> None:
         """Write ``claims.json`` and ``claims.md``, with settings of the run."""
-        (self.folder / "claims.md").write_text(claims_markdown(self.claims), encoding="utf-8")
-        values = {
-            "spicecim_version": __version__,
-            **settings,
-            "claims": self.claims,
-            "artifacts": [*self._artifacts, "claims.md", "claims.json"],
-        }
-        write_json(self.folder / "claims.json", values)
+        write_text(self.folder / "claims.md", claims_markdown(self.claims))
+        write_summary(self.folder / "claims.json", {"spicecim_version": __version__, **settings, "claims": self.claims})
+
+
+@contextmanager
+def validation_report(folder: Path | str, names: Sequence[str]) -> Iterator[ValidationReport]:
+    """Make the report whose files become the results in a folder when the context ends without an error.
+
+    Parameters
+    ----------
+    folder
+        Folder for the results; see `spicecim.files.result_folder`.
+    names
+        Names of figures and data.
+    """
+    files = [f"{name}.{suffix}" for name in names for suffix in (*FORMATS, "nc")]
+    with result_folder(folder, dict.fromkeys([*files, "claims.md", "claims.json"], 0)) as scratch:
+        yield ValidationReport(scratch)

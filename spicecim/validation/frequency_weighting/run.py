@@ -38,12 +38,16 @@ from spicecim.validation.frequency_weighting.subjects import (
     calibrated,
     rms,
 )
-from spicecim.validation.report import ValidationReport, existing_folder
+from spicecim.validation.report import ValidationReport, validation_report
 
 if TYPE_CHECKING:
     from spicecim.validation.frequency_weighting.accuracy import PixelScheme
 
 SEED = 1904
+
+_FIGURES = (
+    "calibration", "loops", "products", "linearity", "pictures", "psnr", "agreement", "power", "accuracy",
+)  # fmt: skip
 
 Report = Callable[[str, float], None]
 
@@ -86,7 +90,7 @@ def validate_frequency_weighting(
     Parameters
     ----------
     folder
-        An existing folder for ``claims.json``, ``claims.md``, and each figure as PNG, PDF and the netCDF behind it.
+        Folder for ``claims.json``, ``claims.md``, and each figure as PNG, PDF and the netCDF behind it.
     quick
         Whether to take fewer devices, levels, patches and seeds, and end within a minute.
     progress
@@ -94,17 +98,23 @@ def validate_frequency_weighting(
 
     Raises
     ------
-    InputError
-        If the folder does not exist; before anything is measured, as is the next.
+    ResultsError
+        If the folder cannot take the results; before anything is measured, as is the next.
     MissingPackageError
         If PyTorch, the extra ``training``, is not installed.
     """
-    target = existing_folder(folder)
     from spicecim.validation.frequency_weighting.accuracy import digits_accuracy
 
+    with validation_report(folder, _FIGURES) as report:
+        _measure(report, quick, digits_accuracy, progress)
+        return report.claims
+
+
+def _measure(
+    report: ValidationReport, quick: bool, digits_accuracy: Callable[..., xr.Dataset], progress: Report
+) -> None:
     extent = QUICK if quick else Extent()
     image = _camera()
-    report = ValidationReport(target)
     drift_and_threshold = (DRIFT, OBLEA)
 
     progress("calibration", 0.0)
@@ -166,7 +176,6 @@ def validate_frequency_weighting(
         power_levels=extent.power_levels,
         network_seeds=list(range(extent.seeds)),
     )
-    return report.claims
 
 
 def _pictures(extent: Extent, image: IntArray, report: ValidationReport, progress: Report) -> xr.Dataset:

@@ -18,7 +18,12 @@ from spicecim.validation.polarized_columns.networks import train_networks
 from spicecim.validation.polarized_columns.power import measure_power, power_claim
 from spicecim.validation.polarized_columns.resources import resources_claim
 from spicecim.validation.polarized_columns.throughput import throughput_claim
-from spicecim.validation.report import ValidationReport, existing_folder
+from spicecim.validation.report import ValidationReport, validation_report
+
+_FIGURES = (
+    "accuracy", "polarization", "residuals", "input_cycles", "bit_currents", "power", "converters", "faults",
+    "fragment_sizes",
+)  # fmt: skip
 
 _SWEEPS = {
     "sigma": ("scattered cells", robustness.sweep_scatter),
@@ -35,7 +40,7 @@ def validate_polarized_columns(
     Parameters
     ----------
     folder
-        An existing folder for ``claims.json``, ``claims.md``, figures and the data behind each.
+        Folder for ``claims.json``, ``claims.md``, figures and the data behind each.
     quick
         A smaller network, fewer seeds and fewer runs: within a minute instead of ten.
     progress
@@ -48,12 +53,17 @@ def validate_polarized_columns(
 
     Raises
     ------
-    InputError
-        If the folder does not exist.
+    ResultsError
+        If the folder cannot take the results; before anything is measured.
     MissingPackageError
         Without PyTorch, the extra ``training``.
     """
-    target = existing_folder(folder)
+    with validation_report(folder, _FIGURES) as report:
+        _measure(report, quick, progress)
+        return report.claims
+
+
+def _measure(report: ValidationReport, quick: bool, progress: Callable[[str, float], None]) -> None:
     extent = QUICK if quick else FULL
 
     def step(name: str) -> Callable[[float], None]:
@@ -61,7 +71,6 @@ def validate_polarized_columns(
         return lambda fraction: progress(name, fraction)
 
     trained = train_networks(extent, step("training"))
-    report = ValidationReport(target)
     report.add_claim(resources_claim(trained))
     report.add_claim(sign_claim(trained))
     report.add_claim(accuracy_claim(trained))
@@ -95,7 +104,6 @@ def validate_polarized_columns(
     report.add_figure("fragment_sizes", figures.plot_fragment_sizes(faults), together)
     report.add_claim(throughput_claim())
     report.write(quick=quick)
-    return report.claims
 
 
 def _named(dimension: str, found: xr.Dataset) -> xr.Dataset:
