@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ def c_source(
         collapses=list(module.collapses.values()),
         parameters=parameters,
         instance_parameters=2 + sum(parameter.instance for parameter in module.parameters),
-        cached=list(module.cache.items()),
+        cached=list(dict.fromkeys(target for targets in module.cache.values() for target in targets)),
         held=held,
         capacitance=next(
             (i for i, entry in enumerate(module.jacobian) if entry.row == entry.column == held and entry.reactive), None
@@ -110,9 +110,7 @@ def c_source(
         kinds=module.evaluate.kinds,
         text=_text,
         value=lambda name: _constant(constants[name]) if name in constants else name,
-        setup=list(
-            function.lines(module.setup, {source: f"inst->{target}" for source, target in module.cache.items()})
-        ),
+        setup=list(function.lines(module.setup, module.cache)),
         evaluate=list(function.lines(module.evaluate, {})),
         types=_TYPES,
         bounds_step=any(BOUND_STEP in str(text) for text in _constants(module)),
@@ -145,11 +143,11 @@ class _Writer:
         self._instance = instance
         self._function = module.evaluate
 
-    def lines(self, function: Function, stores: Mapping[str, str]) -> Iterator[str]:
-        """Statements of a function; `stores` says where to keep values at its end."""
+    def lines(self, function: Function, stores: Mapping[str, Sequence[str]]) -> Iterator[str]:
+        """Statements of a function; `stores` says under which names of the instance to keep values."""
         self._function = function
-        results = [item for block in function.blocks.values() for item in block if item.result]
-        for value in dict.fromkeys([argument.value for argument in function.arguments] + [r.result for r in results]):
+        results = [item.result for block in function.blocks.values() for item in block if item.result]
+        for value in dict.fromkeys([argument.value for argument in function.arguments] + results):
             kind = function.kinds[value]
             yield f"{_TYPES[kind]} {value} = {'0' if kind != 'string' else 'NULL'};"
         for argument in function.arguments:
@@ -158,15 +156,17 @@ class _Writer:
             yield f"{name}: ;"
             ended = False
             for instruction in block:
-                if instruction.opcode == "phi":
-                    continue
-                yield from self._statement(name, instruction)
+                if instruction.opcode != "phi":
+                    yield from self._statement(name, instruction)
+                for target in stores.get(instruction.result, ()):
+                    yield f"inst->{target} = {instruction.result};"
                 ended = instruction.opcode in ("br", "jmp", "exit")
             if not ended:
                 yield "goto finish;"
         yield "finish: ;"
-        for value, target in stores.items():
-            yield f"{target} = {self._operand(value)};"
+        for value, targets in stores.items():
+            if value not in results:
+                yield from (f"inst->{target} = {self._operand(value)};" for target in targets)
 
     def _argument(self, argument: Argument) -> str:
         """Where an argument's value comes from."""

@@ -70,8 +70,11 @@ class Evaluation:
             raise ModelError(f"parameters: {where} ends with $fatal, $finish or $stop for these values")
         self.collapsed = [module.collapses[hint] for hint in dict.fromkeys(self._hints) if hint in module.collapses]
         self._arguments = self._fixed(module.evaluate)
-        # a value of a branch that these parameters do not take is not used either
-        self._arguments |= {target: values.get(source, 0.0) for source, target in module.cache.items()}
+        # a value that these parameters work out nowhere is not used either
+        self._arguments |= {target: 0.0 for targets in module.cache.values() for target in targets}
+        for source, targets in module.cache.items():
+            if source in values:
+                self._arguments |= dict.fromkeys(targets, values[source])
 
     def residuals(self, potentials: ArrayLike, *, time: ArrayLike = 0.0, integrate: bool = True) -> Residuals:
         """Evaluate the module.

@@ -72,7 +72,7 @@ def parse_module(raw: Mapping[str, Any], source: Source, declaration: ModuleDecl
         ),
         evaluate,
         setup,
-        {f"v{raw_value}": evaluate.arguments[index].value for raw_value, index in raw["cache"]},
+        _cache(raw, where),
         tuple(residuals),
         tuple(jacobian),
         _collapses(raw, setup, declaration, where),
@@ -117,6 +117,25 @@ def _collapses(
         for hint, (one, other) in zip(hints, own, strict=True)
         if hint in called and {nodes[i]["name"] for i in (one, other) if i is not None} not in carried
     }
+
+
+def _cache(raw: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
+    """Names in `evaluate` of each value of setup that it takes, by the name there.
+
+    Where a module works out the same in several places, these are one argument of `evaluate` with as many names. Its
+    names follow those of the other arguments, in the order of the arguments.
+    """
+    sources: dict[int, list[str]] = {}
+    for value, index in raw["cache"]:
+        sources.setdefault(index, []).append(f"v{value}")
+    targets = raw["evaluate"]["params"][len(raw["arguments"]) :]
+    if len(targets) != len(raw["cache"]):
+        raise VerilogAError(f"{where}: the values that depend on parameters alone could not be told apart")
+    found: dict[str, tuple[str, ...]] = {}
+    for index in sorted(sources):
+        names, targets = tuple(targets[: len(sources[index])]), targets[len(sources[index]) :]
+        found |= dict.fromkeys(sources[index], names)
+    return found
 
 
 def _refuse_missing_branches(module: Module, where: str) -> None:

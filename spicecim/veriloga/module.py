@@ -109,7 +109,8 @@ class Module:
     """A module.
 
     ``evaluate`` takes potentials and parameters to residuals and their derivatives; ``setup`` is run before it, once
-    for each set of parameters, and gives the values of ``cache`` (from the name in `setup` to that in `evaluate`).
+    for each set of parameters, and gives the values of ``cache`` (from the name in `setup` to those in `evaluate`). Of
+    values of setup that have the same names in `evaluate`, any that is worked out will do: they are equal.
 
     Attributes
     ----------
@@ -126,7 +127,7 @@ class Module:
     parameters: tuple[Parameter, ...]
     evaluate: Function
     setup: Function
-    cache: Mapping[str, str]
+    cache: Mapping[str, tuple[str, ...]]
     residuals: tuple[Entry, ...]
     jacobian: tuple[Entry, ...]
     collapses: Mapping[str, tuple[int, int | None]]

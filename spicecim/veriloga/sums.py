@@ -47,7 +47,7 @@ class Sums:
         self._set_by = {item.result: item for block in blocks for item in block if item.result}
         self._evaluate = _straight(self.module.evaluate)
         self._setup = _straight(self.module.setup)
-        self._cached = {target: source for source, target in self.module.cache.items()}
+        self._cached = {target: source for source, targets in self.module.cache.items() for target in targets}
         arguments = self.module.evaluate.arguments
         self._factor = {argument.value for argument in arguments if argument.kind == "sysfun"}
         self._setup_factor = {argument.value for argument in self.module.setup.arguments if argument.kind == "sysfun"}
