@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, ValidationInfo, field_validator
 
 from spicecim.devices import MODELS, Device, get_model, make_device
 from spicecim.devices.library import get_preset
@@ -194,6 +194,9 @@ class VerilogADevice(Section):
         default_factory=dict, description="parameters by name that differ from the module's defaults"
     )
 
+    _voltage: float | None = PrivateAttr(None)
+    """Largest voltage (V) of the drive, if it is known (see `driven`)."""
+
     _resolve = field_validator("verilog_a")(_resolved)
     _check_initial = field_validator("initial")(_two_values)
 
@@ -219,18 +222,32 @@ class VerilogADevice(Section):
         ModelError
             If the module, its state or a parameter is missing or wrong.
         """
-        from spicecim.veriloga.device import module_device
+        from spicecim.veriloga.device import LARGEST_VOLTAGE, module_device
 
         if not Path(self.verilog_a).is_file():
             raise VerilogAError(f"device.verilog_a: {self.verilog_a} is not there, or no file")
         try:
             return module_device(
-                self.verilog_a, self.module, state=self.state, initial=self.initial, parameters=self.parameters
+                self.verilog_a,
+                self.module,
+                state=self.state,
+                initial=self.initial,
+                parameters=self.parameters,
+                voltage=self._voltage or LARGEST_VOLTAGE,
             )
         except ModelError as error:
             # what is wrong with a parameter starts with its name
             own = str(error).partition(":")[0] in type(self).model_fields
             raise ModelError(f"device.{'' if own else 'parameters.'}{error}") from None
+
+
+def driven(choice: Any, voltage: float) -> Any:
+    """Return the section of a device that is driven up to a voltage (V): the bounds of its state are found with it."""
+    if not isinstance(choice, VerilogADevice):
+        return choice
+    own = choice.model_copy()
+    own._voltage = voltage
+    return own
 
 
 def filled_in(choice: LibraryDevice | SubcircuitDevice | VerilogADevice) -> Any:

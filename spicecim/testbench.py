@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from spicecim.device_choice import DeviceChoice
+from spicecim.device_choice import DeviceChoice, driven
 from spicecim.drives import Drive
 from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
@@ -155,6 +155,12 @@ class Testbench(Section):
                 "points_per_period", f"{duration:g} s at {points} in the fastest period are over {_MOST_STEPS:g} steps"
             )
         return value
+
+    @model_validator(mode="after")
+    def _drive_device(self) -> Testbench:
+        # a section of its own: the one that was given may belong to other testbenches, with other drives
+        object.__setattr__(self, "device", driven(self.device, self.drive.largest_voltage()))
+        return self
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -172,7 +172,7 @@ class _Writer:
         """Where an argument's value comes from."""
         if argument.kind in ("param", "param_given"):
             where = "inst" if argument.name in self._instance else "mod"
-            return f"{where}->{'given_' if argument.kind == 'param_given' else 'parameter_'}{argument.name}"
+            return f"{where}->{'given_' if argument.kind == 'param_given' else ''}parameter_{argument.name}"
         if argument.kind == "cached":
             return f"inst->{argument.value}"
         simple = {

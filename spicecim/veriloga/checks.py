@@ -85,15 +85,16 @@ def check_model(
         if parameters:
             raise
         findings.append(_default_out_of_bounds(declaration, error))
-    findings += source_findings(declaration, compilation.unset[found.name], values)
+    unset = compilation.unset(found.name, values)
+    findings += source_findings(declaration, unset, values)
     device = None
-    if compilation.unset[found.name]:
+    if unset:
         message = "the equations were not probed: without the memory that they count on they mean nothing"
         findings.append(Finding("note", "not-probed", message, None, "Cure the hidden state, then check again"))
     elif values or not declaration.parameters:
 
         def make(scale: tuple[float, float] | None) -> ModuleDevice:
-            return ModuleDevice(path, found.name, state=state, initial=scale, parameters=parameters)
+            return ModuleDevice(path, found.name, state=state, initial=scale, parameters=parameters, voltage=limit)
 
         device, shown = _probed(make, ends, limit)
         findings += shown

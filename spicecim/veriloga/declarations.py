@@ -230,6 +230,7 @@ class _Reader:
         if tokens and tokens[0].text in _TYPES:
             kind, tokens = tokens[0].text, tokens[1:]
         for part in _split(tokens):
+            self._refuse_array(part, "a parameter")
             if len(part) < 3 or part[1].text != "=":
                 raise VerilogAError(f"{self._place(part[0])}: the parameter {part[0].text} is not understood")
             words = [token.text for token in part]
@@ -244,11 +245,18 @@ class _Reader:
                 words[0], kind or guessed, default, ranges, choices, local, self._place(part[0])
             )
 
+    def _refuse_array(self, declared: Sequence[Token], what: str) -> None:
+        if len(declared) > 1 and declared[1].text == "[":
+            raise VerilogAError(
+                f"{self._place(declared[0])}: {declared[0].text} is an array, which OpenVAF does not take; declare "
+                f"{what} of its own for each element, such as {declared[0].text}_0"
+            )
+
     @staticmethod
     def _branches(module: ModuleDeclaration, tokens: Sequence[Token]) -> None:
-        closing = _closing(tokens, 0)
-        nodes = tuple(token.text for token in tokens[1:closing] if token.text != ",")
-        module.branches.update({token.text: nodes for token in tokens[closing + 1 :] if token.text != ","})
+        end = closing(tokens, 0)
+        nodes = tuple(token.text for token in tokens[1:end] if token.text != ",")
+        module.branches.update({token.text: nodes for token in tokens[end + 1 :] if token.text != ","})
 
     def _ranges(self, tokens: Sequence[Token]) -> tuple[tuple[Range, ...], tuple[Expression, ...]]:
         ranges: list[Range] = []
@@ -257,7 +265,7 @@ class _Reader:
         while position < len(tokens):
             excluded, first = tokens[position].text == "exclude", tokens[position + 1]
             if first.text in _OPENING:
-                end = _closing(tokens, position + 1)
+                end = closing(tokens, position + 1)
                 inside = tokens[position + 2 : end]
                 middle = next((i for i, token in enumerate(inside) if token.text == ":"), None)
                 if first.text == "'{":
@@ -281,6 +289,7 @@ class _Reader:
 
     def _variables(self, module: ModuleDeclaration, tokens: Sequence[Token]) -> None:
         for part in _split(tokens[1:]):
+            self._refuse_array(part, "a variable")
             name = part[0]
             module.variables.append(
                 VariableDeclaration(
@@ -295,10 +304,10 @@ class _Reader:
         for index, token in enumerate(body):
             following = body[index + 1].text if index + 1 < len(body) else ""
             if token.text == "@" and following == "(" and body[index + 2].text == "initial_step":
-                closing = _closing(body, index + 1)
-                module.initial_steps.append((token.start, body[closing].end))
-                event_end = _statement_end(body, closing + 1)
-                module.initial_statements.append(body[closing + 1 : event_end + 1])
+                end = closing(body, index + 1)
+                module.initial_steps.append((token.start, body[end].end))
+                event_end = _statement_end(body, end + 1)
+                module.initial_statements.append(body[end + 1 : event_end + 1])
             if token.text in names:
                 if following == "=":
                     (module.initialised if index <= event_end else module.assigned).add(token.text)
@@ -310,13 +319,13 @@ class _Reader:
         for index, token in enumerate(tokens):
             following = tokens[index + 1].text if index + 1 < len(tokens) else ""
             if token.text == "@" and following == "(":
-                for event in tokens[index + 2 : _closing(tokens, index + 1)]:
+                for event in tokens[index + 2 : closing(tokens, index + 1)]:
                     if event.text in _EVENTS:
                         module.events.setdefault(event.text, []).append(self._place(event))
             elif token.text.startswith("$") or (token.text[0].isalpha() and following == "("):
                 module.calls.setdefault(token.text, []).append(self._place(token))
                 if token.text == "$bound_step":
-                    module.bound_steps.append(_expression(tokens[index + 2 : _closing(tokens, index + 1)]))
+                    module.bound_steps.append(_expression(tokens[index + 2 : closing(tokens, index + 1)]))
 
     def _assignment(self, body: Sequence[Token], index: int) -> Assignment:
         value = _until_closed(body[index + 2 :])
@@ -335,7 +344,7 @@ def _find(tokens: Sequence[Token], start: int, word: str) -> int:
     return len(tokens) - 1
 
 
-def _closing(tokens: Sequence[Token], start: int) -> int:
+def closing(tokens: Sequence[Token], start: int) -> int:
     """Position of the bracket that closes the one at `start`; a range may close with the other kind."""
     depth = 0
     for position in range(start, len(tokens)):
@@ -363,7 +372,7 @@ def _statement_end(tokens: Sequence[Token], start: int) -> int:
     """Position of the last token of a statement: its semicolon, or the `end` of its block."""
     word = tokens[start].text
     if word in ("if", "for", "while"):
-        end = _statement_end(tokens, _closing(tokens, start + 1) + 1)
+        end = _statement_end(tokens, closing(tokens, start + 1) + 1)
         if word == "if" and end + 2 < len(tokens) and tokens[end + 1].text == "else":
             return _statement_end(tokens, end + 2)
         return end

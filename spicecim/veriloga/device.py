@@ -25,8 +25,11 @@ from spicecim.veriloga.separation import separated
 from spicecim.veriloga.state_range import state_range
 
 _MOST_ITERATIONS = 100
-_LARGEST_VOLTAGE = 10.0
-"""Of those (V) that the bounds of the state are probed with."""
+_LEAST_AGAINST = 1e-9
+"""Current of the other sign that counts, relative to the largest at the same voltage."""
+LARGEST_VOLTAGE = 10.0
+"""Of those (V) that the bounds of the state are probed with where no drive is known, or where that does not find them.
+"""
 
 
 class ModuleDevice:
@@ -49,6 +52,9 @@ class ModuleDevice:
         rates keep the state between; x = 1 is the one with the lower resistance.
     parameters
         Parameters that differ from their defaults.
+    voltage
+        Largest voltage (V) of the drive, with which the bounds are looked for: a soft stop holds a state the further
+        on, the larger the voltage is.
 
     Raises
     ------
@@ -66,15 +72,17 @@ class ModuleDevice:
         state: str | None = None,
         initial: tuple[float, float] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        voltage: float = LARGEST_VOLTAGE,
     ) -> None:
         self.path = Path(path)
         self.compilation = compile_verilog_a(path)
         found = pick_module(self.compilation, module)
-        problems = hidden_state_problems(self.compilation, found)
+        self.declaration = self.compilation.declarations[found.name]
+        self.parameters = parameter_values(found, self.declaration, parameters)
+        problems = hidden_state_problems(self.compilation, found, self.parameters)
         if problems:
             raise VerilogAError("\n".join(problems))
         self.state_node = pick_state(self.compilation, found, state)
-        self.declaration = self.compilation.declarations[found.name]
         self.module = found.exposed(self.state_node)
         terminals = [name for name in self.module.terminals if name != self.state_node]
         if len(terminals) < 2:
@@ -85,7 +93,6 @@ class ModuleDevice:
             )
         self.roles = {terminals[0]: "row", terminals[1]: "column", self.state_node: "state"}
         self.module = separated(self.module, self.state_node, terminals[:2])
-        self.parameters = parameter_values(found, self.declaration, parameters)
         self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
         own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
         self._given = own
@@ -98,7 +105,7 @@ class ModuleDevice:
         self.scale: FloatArray = np.ones(self.unknowns)
         self.scale[self._state] = abs(self.initial[1] - self.initial[0])
         if initial is None:
-            self.initial = self._find_scale()
+            self.initial = self._find_scale(voltage)
         self.scale = self._find_magnitudes()
 
     @property
@@ -318,16 +325,15 @@ class ModuleDevice:
             np.einsum("nij,ia,jb->nab", residuals.charge_jacobian, sums, sums, optimize=True),
         )
 
-    def _find_scale(self) -> tuple[float, float]:
+    def _find_scale(self, voltage: float) -> tuple[float, float]:
         """Return the bounds that the state's own equation keeps it between, in the order of falling resistance.
 
         Raises
         ------
         ModelError
-            If there are none to be found.
+            If there are none to be found, or if the current changes its sign between them.
         """
-        voltages = np.geomspace(_LARGEST_VOLTAGE / 100.0, _LARGEST_VOLTAGE, 5)
-        found = state_range(self.rate, np.concatenate([-voltages, voltages]))
+        found = state_range(self.rate, voltage, LARGEST_VOLTAGE)
         if found is None:
             raise ModelError(
                 f"initial: the values of {self.state_node} at x = 0 (high resistance) and x = 1 (low) cannot be found, "
@@ -335,7 +341,27 @@ class ModuleDevice:
             )
         low, high = found
         small = np.abs(self.current(np.full(2, 1e-2), np.array([low, high])))
-        return (low, high) if small[1] >= small[0] else (high, low)
+        ends = (low, high) if small[1] >= small[0] else (high, low)
+        place = self._change_of_sign(ends, voltage)
+        if place is not None:
+            raise ModelError(
+                f"initial: the rates keep {self.state_node} between {ends[0]:.6g} and {ends[1]:.6g} up to "
+                f"{voltage:g} V, and between these the current changes its sign, at {place:.3g} V; give the values at "
+                "x = 0 (high resistance) and x = 1 (low), such as [1.7, 0.2]"
+            )
+        return ends
+
+    def _change_of_sign(self, ends: tuple[float, float], voltage: float) -> float | None:
+        """A voltage (V) at which the current changes its sign with the state, beyond rounding."""
+        voltages = np.array([-1.0, -0.1, -0.01, 0.01, 0.1, 1.0]) * voltage
+        v, s = np.meshgrid(voltages, np.linspace(*ends, 101), indexing="ij")
+        with np.errstate(all="ignore"):
+            current = self.current(v, s)
+        current = np.where(np.isfinite(current), current, 0.0)
+        against = np.minimum(np.abs(current.min(axis=1)), np.abs(current.max(axis=1)))
+        changes = (current.min(axis=1) < 0.0) & (current.max(axis=1) > 0.0)
+        changes &= against > _LEAST_AGAINST * np.abs(current).max(axis=1)
+        return float(voltages[changes][0]) if changes.any() else None
 
     def _find_magnitudes(self) -> FloatArray:
         """Magnitude of each unknown, over voltages up to 1 V and all states."""
@@ -364,10 +390,13 @@ def module_device(
     state: str | None = None,
     initial: tuple[float, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    voltage: float = LARGEST_VOLTAGE,
 ) -> ModuleDevice:
     """Return a `ModuleDevice`: the same one for the same arguments, while its file and what that includes are."""
     given = tuple(sorted((parameters or {}).items()))
-    return _module_device(compile_verilog_a(path), str(path), module, state, initial, given)
+    # with its bounds given, a device does not depend on the voltage
+    voltage = voltage if initial is None else LARGEST_VOLTAGE
+    return _module_device(compile_verilog_a(path), str(path), module, state, initial, given, voltage)
 
 
 @functools.lru_cache(maxsize=64)
@@ -378,5 +407,6 @@ def _module_device(
     state: str | None,
     initial: tuple[float, float] | None,
     parameters: tuple[tuple[str, Any], ...],
+    voltage: float,
 ) -> ModuleDevice:
-    return ModuleDevice(path, module, state=state, initial=initial, parameters=dict(parameters))
+    return ModuleDevice(path, module, state=state, initial=initial, parameters=dict(parameters), voltage=voltage)

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from spicecim.children import child_environment, python_command, run_program
 from spicecim.deadline import compile_step
@@ -20,6 +22,7 @@ from spicecim.veriloga.openvaf import EXIT_REFUSED
 from spicecim.veriloga.refusals import refuse_unsupported
 from spicecim.veriloga.rewriting import instrument, prepare
 from spicecim.veriloga.source import Source
+from spicecim.veriloga.unassigned import Raw, taken_parameters
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -30,14 +33,22 @@ class Compilation:
 
     Attributes
     ----------
-    unset
-        For each module, the variables whose value before they are assigned matters.
+    outlines
+        For each module, what tells which variables it reads before they are assigned.
+    starts
+        Variable of each parameter that stands for a variable's value before it is assigned.
     """
 
     source: Source
     modules: dict[str, Module]
     declarations: dict[str, ModuleDeclaration]
-    unset: dict[str, tuple[str, ...]]
+    outlines: dict[str, Raw]
+    starts: dict[str, str]
+
+    def unset(self, module: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+        """Variables of a module whose value before they are assigned matters, with these values of its parameters."""
+        taken = taken_parameters(self.outlines[module], parameters)
+        return tuple(dict.fromkeys(self.starts[name] for name in self.starts if name in taken))
 
 
 def run_openvaf(source: Source) -> str:
@@ -85,12 +96,9 @@ def parse_compilation(source: Source, text: str) -> Compilation:
     _, names = instrument(source, declarations)
     if not answer["modules"]:
         raise VerilogAError(f"{source.path}: no module in the file")
-    unset = {
-        module: tuple(dict.fromkeys(names[parameter] for parameter in names if parameter in used))
-        for module, used in answer["instrumented"]
-    }
+    outlines = {outline["name"]: outline for outline in answer["instrumented"]}
     modules = {raw["name"]: parse_module(raw, source, declarations[raw["name"]]) for raw in answer["modules"]}
-    return Compilation(source, modules, declarations, unset)
+    return Compilation(source, modules, declarations, outlines, names)
 
 
 def _messages(said: str) -> str:

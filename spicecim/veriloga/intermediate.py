@@ -184,11 +184,7 @@ def _function(
         if argument.kind == "sysfun" and argument.name != "mfactor":
             raise VerilogAError(f"{where}: {argument.name} is not supported")
     declared = callbacks or {key: item["name"] for key, item in raw.get("function_decls", {}).items()}
-    blocks: dict[str, list[Instruction]] = {}
-    for item in raw["instructions"]:
-        blocks.setdefault(item["block"], []).append(_instruction(item, declared))
-    for block in raw["blocks"]:
-        blocks.setdefault(block, [])
+    blocks = read_blocks(raw, declared)
     constants = {**raw["constants"], **raw["int_constants"], **raw["bool_constants"], **(texts or {})}
     kinds: dict[str, Kind] = {}
     for names, kind in (("constants", "real"), ("int_constants", "int"), ("bool_constants", "bool")):
@@ -202,9 +198,17 @@ def _function(
             f"{where}: OpenVAF's code takes a value that it does not set, as it does for ddt of ddt; give the inner "
             "derivative a node of its own"
         )
-    return Function(
-        tuple(named), {name: tuple(items) for name, items in blocks.items()}, constants, _infer(blocks, named, kinds)
-    )
+    return Function(tuple(named), blocks, constants, _infer(blocks, named, kinds))
+
+
+def read_blocks(raw: Mapping[str, Any], callbacks: Mapping[str, str]) -> dict[str, tuple[Instruction, ...]]:
+    """Return the instructions of each block of a function, the entry first; `callbacks` names what is called."""
+    blocks: dict[str, list[Instruction]] = {}
+    for item in raw["instructions"]:
+        blocks.setdefault(item["block"], []).append(_instruction(item, callbacks))
+    for block in raw["blocks"]:
+        blocks.setdefault(block, [])
+    return {name: tuple(items) for name, items in blocks.items()}
 
 
 def _instruction(item: Mapping[str, Any], callbacks: Mapping[str, str]) -> Instruction:

@@ -13,18 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim import limits
+from spicecim.deadline import check_deadline
 from spicecim.errors import VerilogAError
+from spicecim.outside import exceeds
 from spicecim.veriloga.module import Function, Instruction
+
+_BETWEEN_CHECKS = 1000
+"""Blocks that are run between two looks at the time."""
 
 Value = Any
 """A number, a truth value, a text, or an array of one of them."""
 
 Caller = Callable[[Instruction, list[Value], Any], Value]
 """Called for every call with the instruction, its operands and the mask of the points that reach it."""
-
-_MOST_ROUNDS = 10_000
-"""Times that a block is entered after which a loop is taken to be endless."""
-
 
 _INTEGERS = np.iinfo(np.int32)
 
@@ -58,7 +60,7 @@ def _shiftable(places: Value) -> Value:
     return np.logical_and(np.greater_equal(places, 0), np.less(places, 32))
 
 
-_OPERATIONS: dict[str, Callable[..., Value]] = {
+OPERATIONS: dict[str, Callable[..., Value]] = {
     "fneg": np.negative,
     "ineg": np.negative,
     "inot": np.invert,
@@ -87,8 +89,8 @@ _OPERATIONS: dict[str, Callable[..., Value]] = {
     "sne": lambda a, b: a != b,
 }
 for _kind in "fi":
-    _OPERATIONS |= {f"{_kind}add": np.add, f"{_kind}sub": np.subtract, f"{_kind}mul": np.multiply}
-_OPERATIONS["fdiv"] = np.true_divide
+    OPERATIONS |= {f"{_kind}add": np.add, f"{_kind}sub": np.subtract, f"{_kind}mul": np.multiply}
+OPERATIONS["fdiv"] = np.true_divide
 for _name, _function in {
     "lt": np.less,
     "le": np.less_equal,
@@ -98,11 +100,11 @@ for _name, _function in {
     "ne": np.not_equal,
 }.items():
     for _kind in "fib":
-        _OPERATIONS[f"{_kind}{_name}"] = _function
+        OPERATIONS[f"{_kind}{_name}"] = _function
 for _name in ("sqrt", "exp", "floor", "ceil", "sin", "cos", "tan", "sinh", "cosh", "tanh"):
-    _OPERATIONS[_name] = getattr(np, _name)
+    OPERATIONS[_name] = getattr(np, _name)
 for _name in ("asin", "acos", "atan", "asinh", "acosh", "atanh"):
-    _OPERATIONS[_name] = getattr(np, _name.replace("a", "arc", 1))
+    OPERATIONS[_name] = getattr(np, _name.replace("a", "arc", 1))
 
 
 class Program:
@@ -125,7 +127,7 @@ class Program:
         self._where = where
         self._blocks = function.blocks
         for instruction in (item for block in function.blocks.values() for item in block):
-            if instruction.opcode not in (*_OPERATIONS, "phi", "br", "jmp", "exit", "call"):
+            if instruction.opcode not in (*OPERATIONS, "phi", "br", "jmp", "exit", "call"):
                 raise VerilogAError(f"{where}: the operation {instruction.opcode} is not supported")
         self._entry = next(iter(function.blocks))
         self._order, self._looping = block_order(function)
@@ -156,8 +158,12 @@ class Program:
                 edges = arriving.pop(name)
                 mask = np.logical_or.reduce(list(edges.values())) if len(edges) == 1 else _any(edges.values())
                 rounds += 1
-                if rounds > _MOST_ROUNDS:
-                    raise VerilogAError(f"{self._where}: a loop does not end")
+                if rounds > limits.VERILOG_A_BLOCKS:
+                    raise VerilogAError(
+                        f"{self._where}: a loop does not end: an evaluation {exceeds('VERILOG_A_BLOCKS', 'blocks')}"
+                    )
+                if not rounds % _BETWEEN_CHECKS:
+                    check_deadline()
                 for target, taken in self._run_block(name, mask, edges, values, call):
                     if not np.any(taken):
                         continue
@@ -193,7 +199,7 @@ class Program:
             operands = [values[operand] for operand in instruction.operands]
             if opcode in ("idiv", "irem") and np.any(np.logical_and(mask, np.equal(operands[1], 0))):
                 raise VerilogAError(f"{self._where}: an integer is divided by zero")
-            answer = call(instruction, operands, mask) if opcode == "call" else _OPERATIONS[opcode](*operands)
+            answer = call(instruction, operands, mask) if opcode == "call" else OPERATIONS[opcode](*operands)
             if instruction.result:
                 self._store(name, instruction.result, answer, mask, values)
         return []

@@ -34,6 +34,15 @@ def describe(module: Any) -> dict[str, Any]:
     }
 
 
+def outline(module: Any) -> dict[str, Any]:
+    """Return of a module's compilation what tells which parameters it takes (see `unassigned`)."""
+    wanted = ("name", "evaluate", "arguments", "setup", "setup_arguments", "cache")
+    whole = describe(module)
+    residuals = whole["system"]["residuals"]
+    results = [item[key].replace("mir_", "v", 1) for item in residuals for key in ("resist_var", "react_var")]
+    return {**{key: whole[key] for key in wanted}, "results": results}
+
+
 def main() -> None:
     """Compile the second argument for its messages, and the third and fourth into the fifth.
 
@@ -51,25 +60,6 @@ def main() -> None:
         sys.exit(EXIT_REFUSED)
     answer = {
         "modules": [describe(module) for module in compiled[0]],
-        "instrumented": [[module.name, list(_used(describe(module)))] for module in compiled[1]],
+        "instrumented": [outline(module) for module in compiled[1]],
     }
     Path(target).write_text(json.dumps(answer), encoding="utf-8")
-
-
-def _used(module: dict[str, Any]) -> set[str]:
-    """Names of the parameters whose value some instruction takes, in either function."""
-    used: set[str] = set()
-    for function, arguments in (("evaluate", "arguments"), ("setup", "setup_arguments")):
-        taken = {
-            operand
-            for instruction in module[function]["instructions"]
-            for operand in (
-                *(instruction.get("operands") or ()),
-                *(item["value"] for item in instruction.get("phi_operands") or ()),
-                instruction.get("condition"),
-            )
-        }
-        used |= {name for value, kind, name in module[arguments] if kind == "param" and f"v{value}" in taken}
-    results = {item[key] for item in module["system"]["residuals"] for key in ("resist_var", "react_var")}
-    used |= {name for value, kind, name in module["arguments"] if kind == "param" and f"mir_{value}" in results}
-    return used

@@ -21,7 +21,10 @@ LEAST_LEAK = 1e-6
 """Rate out of the bounds that counts, relative to the largest rate at the same voltage."""
 
 LEAST_RETURN = 1e-9
-"""Rate back from a bound that counts as none, relative to the largest rate at the same voltage."""
+"""Rate back from a bound that counts as none, relative to the rate a thousandth of the range beside it."""
+
+_LITTLE = 1e-2
+"""How far beyond a bound, relative to the range, a soft stop may hold the state."""
 
 LEAST_POWER = 1e-9
 """Current against the voltage that counts, relative to the largest current at the same voltage."""
@@ -196,37 +199,56 @@ def _motion(probe: Probe) -> Iterator[Finding]:
 def _bounds(probe: Probe) -> Iterator[Finding]:
     """Rates at x = 0 and x = 1, relative to the largest at the same voltage."""
     largest = np.abs(probe.rate).max(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = _finite(probe.rate / largest[:, None])
-    for end, bound, sign in ((0, 0, -1.0), (-1, 1, 1.0)):
-        outward = sign * shares[:, end]
+    for end, beside, bound, sign in ((0, 1, 0, -1.0), (-1, -2, 1, 1.0)):
+        outward = _shares(sign * probe.rate[:, end], largest)
         # of all voltages that drive it out, the one that does so fastest
         row = int(np.argmax(np.where(outward > LEAST_LEAK, sign * probe.rate[:, end], 0.0)))
         value = f"{probe.device.state_from_x(bound):.6g}"
         where = f"x = {bound} ({probe.device.state_node} = {value})"
         if outward[row] > LEAST_LEAK:
-            yield Finding(
-                "error",
-                "leaves-bounds",
-                f"the state leaves {where}: at v = {probe.v[row]:.6g} V it goes on outwards with dx/dt = "
-                f"{probe.rate[row, end]:.3g}/s, {100 * outward[row]:.3g} % of the largest rate at this voltage "
-                f"(tolerance {100 * LEAST_LEAK:g} %)",
-                None,
-                "Make the rate zero at a bound that the state moves towards, by a window or a ramp in the rate itself "
-                "(a clip of the state alone winds up); or give the state's real bounds as initial",
-            )
-        inward = -outward
-        moves = (sign * probe.rate[:, 1:-1] < 0).any()
-        if moves and inward.max() <= LEAST_RETURN and outward[row] <= LEAST_LEAK:
+            yield _leaving(probe, where, row, bound, sign, largest)
+        # a stop ahead that stops the way back too does so at the bound, not beside it
+        back, free = (-sign * probe.rate[:, place] for place in (end, beside))
+        if (free > 0.0).any() and outward[row] <= LEAST_LEAK and (back <= LEAST_RETURN * np.abs(free)).all():
             yield Finding(
                 "warning",
                 "locks-at-bound",
                 f"the state locks at {where}: no voltage up to {probe.voltage:g} V moves it away faster than "
-                f"{LEAST_RETURN:g} of the largest rate at the same voltage",
+                f"{LEAST_RETURN:g} of the rate at x = {probe.x[beside]:g}",
                 None,
                 "Let the window depend on the direction, so that it stops the motion towards the bound alone "
                 "(such as Biolek's)",
             )
+
+
+def _shares(rates: FloatArray, largest: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _finite(rates / largest)
+
+
+def _leaving(probe: Probe, where: str, row: int, bound: int, sign: float, largest: FloatArray) -> Finding:
+    """The finding of a state that goes on outwards: only a note if it is held, and conducts alike, a little beyond."""
+    v, share = probe.v[row], abs(probe.rate[row, -bound]) / largest[row]
+    for distance in np.geomspace(LEAST_LEAK, _LITTLE, 25):
+        current, rate = probe.evaluate(probe.v, np.full_like(probe.v, bound + sign * distance))
+        held = _shares(sign * _finite(rate), largest).max() <= LEAST_LEAK
+        if held and (current * probe.current[:, -bound] >= 0.0).all():
+            return Finding(
+                "note",
+                "soft-stop",
+                f"the state passes {where} by up to {distance:.2g} of its range, where its rate holds it at {v:.6g} V",
+                None,
+                "Nothing needs doing: x may be that far outside 0 and 1",
+            )
+    return Finding(
+        "error",
+        "leaves-bounds",
+        f"the state leaves {where}: at v = {v:.6g} V it goes on outwards with dx/dt = {probe.rate[row, -bound]:.3g}/s, "
+        f"{100 * share:.3g} % of the largest rate at this voltage (tolerance {100 * LEAST_LEAK:g} %)",
+        None,
+        "Make the rate zero at a bound that the state moves towards, by a window or a ramp in the rate itself "
+        "(a clip of the state alone winds up); or give the state's real bounds as initial",
+    )
 
 
 def _jumps(probe: Probe) -> Iterator[Finding]:

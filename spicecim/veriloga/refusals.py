@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from spicecim.errors import VerilogAError
-from spicecim.veriloga.declarations import ModuleDeclaration, Token, tokenize
+from spicecim.veriloga.declarations import ModuleDeclaration, Token, closing, tokenize
 from spicecim.veriloga.source import Source
 
 _CALLS = {
@@ -20,6 +20,8 @@ _CALLS = {
     "$clog2": "OpenVAF asks for a second argument; use ceil(ln(n)/ln(2))",
     "$simparam$str": "the simulator has no parameters that are texts",
 }
+_TRANSIENT = {"tran", "static", "dc", "ic"}
+"""Analyses that a transient has a part of."""
 _KEYWORDS = {
     "analog",
     "begin",
@@ -80,8 +82,10 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
             yield token, "~ is not supported: OpenVAF takes it for a minus sign; write -k - 1 for ~k"
         elif word[0].isdigit() and "_" in word:
             yield token, f"{word}: OpenVAF does not read numbers with underscores"
-        elif word == "@" and "final_step" in following:
-            yield token, "@(final_step) is not supported: OpenVAF obeys it at every evaluation"
+        elif word == "@":
+            problem = _event_problem([item.text for item in tokens[index + 1 : closing(tokens, index + 1)]])
+            if problem:
+                yield token, problem
         elif word == "(" and following[0] == "<" and following[2] == ">":
             yield (
                 token,
@@ -91,8 +95,24 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
     yield from _unsteady(module)
 
 
-def _instances(body: Sequence[Token]) -> Iterator[tuple[Token, str]]:
-    for token, second, third in zip(body, body[1:], body[2:], strict=False):
+def _event_problem(event: Sequence[str]) -> str:
+    """What is wrong with the event of an @(...); empty if nothing is."""
+    if "final_step" in event:
+        return "@(final_step) is not supported: OpenVAF obeys it at every evaluation"
+    if "or" in event or "," in event[: event.index("(", 1) if "(" in event[1:] else len(event)]:
+        return "events joined by or are not supported: OpenVAF takes initial_step alone; write @(initial_step)"
+    if event[1:2] != ["initial_step"]:
+        return f"@({' '.join(event[1:2])}) is not supported: OpenVAF takes initial_step alone"
+    phases = [word.strip('"') for word in event if word.startswith('"')]
+    if phases and not _TRANSIENT & set(phases):
+        return f"@(initial_step) of {', '.join(phases)} alone is not supported: OpenVAF obeys it in every analysis"
+    return ""
+
+
+def _instances(body: list[Token]) -> Iterator[tuple[Token, str]]:
+    for before, token, second, third in zip(body[:1] + body, body, body[1:], body[2:], strict=False):
+        if before.text == ":":  # the name of a block
+            continue
         if _is_name(token.text) and (
             (second.text == "#" and third.text == "(") or (_is_name(second.text) and third.text == "(")
         ):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from spicecim.errors import ModelError
 from spicecim.problems import did_you_mean
 from spicecim.veriloga.frontend import Compilation
@@ -53,12 +56,12 @@ def pick_state(compilation: Compilation, module: Module, name: str | None) -> st
     )
 
 
-def hidden_state_problems(compilation: Compilation, module: Module) -> list[str]:
-    """Return a message for every variable whose value before it is assigned matters."""
+def hidden_state_problems(compilation: Compilation, module: Module, parameters: Mapping[str, Any]) -> list[str]:
+    """Return a message for every variable whose value before it is assigned matters with these parameters."""
     declaration = compilation.declarations[module.name]
     places = {variable.name: variable.place for variable in declaration.variables}
     problems = []
-    for name in compilation.unset[module.name]:
+    for name in compilation.unset(module.name, parameters):
         read = declaration.reads.get(name, places[name])
         problems.append(
             f"{read}: {name} (declared in {places[name]}) is read before it is assigned: memory outside a node, which "

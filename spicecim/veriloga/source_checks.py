@@ -10,6 +10,7 @@ from spicecim.veriloga.expressions import ExpressionError
 from spicecim.veriloga.findings import Finding
 
 _NODE_CURE = "Let a node hold it, I(x) <+ ddt(V(x)) - rate"
+_INTEGRALS = ("idt", "idtmod")
 _NOISE = ("white_noise", "flicker_noise", "noise_table")
 _EXPONENTIALS = ("exp", "limexp")
 
@@ -43,13 +44,18 @@ def _hidden_states(declaration: ModuleDeclaration, unset: Sequence[str]) -> Iter
     for name in unset:
         message = f"{name} is read before it is assigned: memory outside a node, which is lost at every evaluation"
         cure = f"{_NODE_CURE}; or, if it is no state, assign it on every path before it is read"
-        step = _own_step(declaration, name)
-        if step and "$abstime" in _sources(declaration, name):
+        sources = _sources(declaration, name)
+        # what is assigned from an integral is clipped from its own value, not integrated
+        step = None if sources & set(_INTEGRALS) else _own_step(declaration, name)
+        if step and "$abstime" in sources:
             message += f". It is integrated by differences of $abstime ({step}), unseen by the simulator's step control"
             cure = f"{_NODE_CURE}, and leave time to the simulator"
         elif step:
             message += f". It is integrated by fixed steps (from its own value at {step}), whatever step is simulated"
             cure = f"{_NODE_CURE}, and leave time to the simulator"
+        elif sources & set(_INTEGRALS):
+            message += ". It is assigned from an integral further down"
+            cure = f"Read it after it is assigned; or {_NODE_CURE[0].lower()}{_NODE_CURE[1:]}"
         yield Finding("error", "hidden-state", message, str(declaration.reads.get(name, declared[name])), cure)
 
 
@@ -92,7 +98,7 @@ def _explicit_time(declaration: ModuleDeclaration, hidden: bool) -> Iterator[Fin
 
 
 def _integrals(declaration: ModuleDeclaration) -> Iterator[Finding]:
-    for name in ("idt", "idtmod"):
+    for name in _INTEGRALS:
         for place in declaration.calls.get(name, []):
             yield Finding(
                 "warning",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 from pydantic import Field, model_validator
 
-from spicecim.device_choice import DeviceChoice, SubcircuitDevice
+from spicecim.device_choice import DeviceChoice, SubcircuitDevice, driven
 from spicecim.devices import Device
 from spicecim.encodings.base import IntArray
 from spicecim.errors import InputError
@@ -159,7 +159,7 @@ def cell_levels(choice: DeviceChoice, states: CellRange, voltage: float, bits: i
     """
     if isinstance(choice, SubcircuitDevice):
         raise InputError("device: the levels of a SPICE subcircuit are not known; take a model or a Verilog-A module")
-    device = choice.build()
+    device = driven(choice, voltage).build()
     lowest, highest = _conductances(device, voltage, np.array([states.low, states.high]))
     if not (np.isfinite(highest) and 0.0 <= lowest < highest):
         raise InputError(
