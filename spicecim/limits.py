@@ -52,9 +52,9 @@ SUBCIRCUIT_CHARACTERS = 100_000
 VERILOG_A_FILE_BYTES = 4_000_000
 """Bytes of a Verilog-A file; published models take some ten thousand."""
 
-VERILOG_A_BLOCKS = 200_000
+VERILOG_A_BLOCKS = 100_000
 """Blocks of instructions that one evaluation of a Verilog-A module enters: a loop has two or three, so that this is a
-loop of 70,000 rounds, which takes seconds. The compiled model has no such limit but the time of a run."""
+loop of 30,000 rounds, which takes seconds. The compiled model has no such limit but the time of a run."""
 
 DATASET_BYTES = 16_000_000_000
 """Bytes of a dataset of waveforms: more does not fit into the memory of a common machine."""
