@@ -331,7 +331,7 @@ class ModuleDevice:
         Raises
         ------
         ModelError
-            If there are none to be found, or if the current changes its sign between them.
+            If there are none to be found.
         """
         found = state_range(self.rate, voltage, LARGEST_VOLTAGE)
         if found is None:
@@ -341,27 +341,25 @@ class ModuleDevice:
             )
         low, high = found
         small = np.abs(self.current(np.full(2, 1e-2), np.array([low, high])))
-        ends = (low, high) if small[1] >= small[0] else (high, low)
-        place = self._change_of_sign(ends, voltage)
-        if place is not None:
-            raise ModelError(
-                f"initial: the rates keep {self.state_node} between {ends[0]:.6g} and {ends[1]:.6g} up to "
-                f"{voltage:g} V, and between these the current changes its sign, at {place:.3g} V; give the values at "
-                "x = 0 (high resistance) and x = 1 (low), such as [1.7, 0.2]"
-            )
-        return ends
+        return (low, high) if small[1] >= small[0] else (high, low)
 
-    def _change_of_sign(self, ends: tuple[float, float], voltage: float) -> float | None:
-        """A voltage (V) at which the current changes its sign with the state, beyond rounding."""
+    def refuse_changing_sign(self, voltage: float) -> None:
+        """Raise `ModelError` if, up to a voltage (V), the current changes its sign between x = 0 and x = 1."""
         voltages = np.array([-1.0, -0.1, -0.01, 0.01, 0.1, 1.0]) * voltage
-        v, s = np.meshgrid(voltages, np.linspace(*ends, 101), indexing="ij")
+        v, s = np.meshgrid(voltages, np.linspace(*self.initial, 101), indexing="ij")
         with np.errstate(all="ignore"):
             current = self.current(v, s)
         current = np.where(np.isfinite(current), current, 0.0)
-        against = np.minimum(np.abs(current.min(axis=1)), np.abs(current.max(axis=1)))
-        changes = (current.min(axis=1) < 0.0) & (current.max(axis=1) > 0.0)
-        changes &= against > _LEAST_AGAINST * np.abs(current).max(axis=1)
-        return float(voltages[changes][0]) if changes.any() else None
+        least, most = current.min(axis=1), current.max(axis=1)
+        against = np.minimum(np.abs(least), np.abs(most))
+        changes = (least < 0.0) & (most > 0.0) & (against > _LEAST_AGAINST * np.abs(current).max(axis=1))
+        if changes.any():
+            low, high = self.initial
+            raise ModelError(
+                f"initial: the rates keep {self.state_node} between {low:.6g} and {high:.6g} up to {voltage:g} V, and "
+                f"between these the current changes its sign, at {voltages[changes][0]:.3g} V; give the values at "
+                "x = 0 (high resistance) and x = 1 (low), such as [1.7, 0.2]"
+            )
 
     def _find_magnitudes(self) -> FloatArray:
         """Magnitude of each unknown, over voltages up to 1 V and all states."""
@@ -392,7 +390,10 @@ def module_device(
     parameters: Mapping[str, Any] | None = None,
     voltage: float = LARGEST_VOLTAGE,
 ) -> ModuleDevice:
-    """Return a `ModuleDevice`: the same one for the same arguments, while its file and what that includes are."""
+    """Return a `ModuleDevice`: the same one for the same arguments, while its file and what that includes are.
+
+    One whose current changes its sign between bounds that were found is refused: they are not its own.
+    """
     given = tuple(sorted((parameters or {}).items()))
     # with its bounds given, a device does not depend on the voltage
     voltage = voltage if initial is None else LARGEST_VOLTAGE
@@ -409,4 +410,7 @@ def _module_device(
     parameters: tuple[tuple[str, Any], ...],
     voltage: float,
 ) -> ModuleDevice:
-    return ModuleDevice(path, module, state=state, initial=initial, parameters=dict(parameters), voltage=voltage)
+    device = ModuleDevice(path, module, state=state, initial=initial, parameters=dict(parameters), voltage=voltage)
+    if initial is None:
+        device.refuse_changing_sign(voltage)
+    return device
