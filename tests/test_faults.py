@@ -111,6 +111,32 @@ def test_a_missing_vector_is_no_result(make_bench, worker, monkeypatch):
         simulate_ngspice(bench, worker=worker)
 
 
+DIVIDES = """* ngspice takes 1/0 for 1e32
+V1 1 0 1
+B1 1 0 I = 1/(v(1) - 1)
+.tran 1u 1m
+.end
+"""
+TOO_SMALL = """* ngspice takes no resistance below 1e-12 ohm
+I1 0 1 1
+R1 1 0 {r}
+.tran 1u 1m
+.end
+"""
+
+
+def test_a_division_by_zero_is_no_result(worker):
+    with pytest.raises(errors.IncompleteResultError, match=r"values beyond 1e\+30 in i\(v1\): .* divides by zero"):
+        run_netlist(DIVIDES, ["time", "i(v1)"], time_limit=60, worker=worker)
+
+
+@pytest.mark.parametrize("r", ["0", "1e-13"])
+def test_a_resistance_that_ngspice_replaces_is_an_error(worker, r):
+    with pytest.raises(errors.NetlistError, match=r"ngspice replaces a value .* resistor r1 is too small"):
+        run_netlist(TOO_SMALL.format(r=r), ["time"], time_limit=60, worker=worker)
+    assert run_netlist(TOO_SMALL.format(r="1e-12"), ["time"], time_limit=60, worker=worker)
+
+
 def test_a_run_that_would_take_hours_ends_at_its_time_limit(worker, make_bench):
     worker.capabilities()
     started = time.monotonic()

@@ -270,3 +270,19 @@ def test_out_of_memory_is_said(tmp_path):
     )
     said, complaints = start(code, tmp_path).communicate(timeout=90)
     assert said == "ngspice ran out of memory\n", complaints
+
+
+def test_a_command_that_is_ended_leaves_nothing(tmp_path):
+    (tmp_path / "bench.yaml").write_text(
+        "device: {model: yakopcic, backend: behavioral}\ncrossbar: {state: [[0.5]]}\n"
+        "drive: {kind: sine, amplitude: 0.3, frequency: 100}\nanalysis: {points_per_period: 1000000, periods: 100}\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spicecim", "run", "--engine", "ngspice", "bench.yaml", "-o", "out", "--json"],
+        cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert becomes(lambda: list(tmp_path.glob("spicecim-*/run-*/ngspice.log")))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("spicecim-*")) == []

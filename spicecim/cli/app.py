@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ EXIT_MODEL_HAS_ERRORS = 1
 EXIT_BAD_INPUT = 2
 EXIT_SIMULATION_FAILED = 3
 EXIT_UNEXPECTED = 4
+_EXIT_BY_SIGNAL = 128
 
 app = typer.Typer(
     name="spicecim",
@@ -48,6 +50,7 @@ Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Fol
 
 def main() -> None:
     """Run the command line; the entry point of ``spicecim``."""
+    signal.signal(signal.SIGTERM, _end)  # so that temporary files go
     try:
         app()
     except (SpiceCimError, OSError, MemoryError) as error:
@@ -60,6 +63,10 @@ def main() -> None:
             raise
         what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         _fail(f"{what}; this is a fault of spicecim: please report it with what --debug shows", EXIT_UNEXPECTED)
+
+
+def _end(signal_number: int, _: object) -> NoReturn:
+    sys.exit(_EXIT_BY_SIGNAL + signal_number)
 
 
 def _fail(message: str, status: int) -> NoReturn:

@@ -44,7 +44,14 @@ class Answer:
     """How a request ended, and what it brought: a vector that was asked for and does not exist is None."""
 
     outcome: Literal[
-        "done", "no library", "library rejected", "netlist rejected", "nothing simulated", "quit", "out of memory"
+        "done",
+        "no library",
+        "library rejected",
+        "netlist rejected",
+        "value replaced",
+        "nothing simulated",
+        "quit",
+        "out of memory",
     ]
     message: str = ""
     capabilities: Capabilities | None = None

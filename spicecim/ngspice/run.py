@@ -28,10 +28,14 @@ from spicecim.private_files import temporary_folder
 _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
     "library rejected": (NetlistError, "ngspice could not load a compiled model"),
     "netlist rejected": (NetlistError, "ngspice could not read the netlist"),
+    "value replaced": (NetlistError, "ngspice replaces a value (it takes no resistance below 1e-12 ohm)"),
     "nothing simulated": (ConvergenceError, "ngspice found no solution at the start"),
     "quit": (WorkerCrashError, "ngspice was told to quit"),
     "out of memory": (WorkerCrashError, "ngspice ran out of memory"),
 }
+
+_LARGEST = 1e30
+"""A larger voltage or current is no result: ngspice takes 1/0 in a behavioral source for 1e32."""
 
 _STOP_TOLERANCE = 1e-9
 """Relative distance from the stop time at which a transient counts as complete: ngspice's own rounding of steps."""
@@ -90,7 +94,7 @@ def run_netlist(
             answer = worker.run(folder, vectors, progress, compatibility, libraries)
             if answer.outcome in _FAILURES:
                 failure, message = _FAILURES[answer.outcome]
-                raise failure(message)
+                raise failure(f"{message}: {answer.message}" if answer.message else message)
             complete = _complete(answer.vectors, stop)
         except NgspiceNotFoundError:
             raise
@@ -127,4 +131,9 @@ def _complete(vectors: dict[str, NDArray[np.float64] | None], stop: float | None
     bad = [name for name, values in found.items() if not np.isfinite(values).all()]
     if bad:
         raise IncompleteResultError(f"values that are not finite in {', '.join(bad[:5])}")
+    huge = [name for name, values in found.items() if np.abs(values).max() > _LARGEST]
+    if huge:
+        raise IncompleteResultError(
+            f"values beyond {_LARGEST:g} in {', '.join(huge[:5])}: the device divides by zero or overflows"
+        )
     return found

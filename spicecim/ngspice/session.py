@@ -26,6 +26,7 @@ logging.getLogger("PySpice").setLevel(logging.CRITICAL + 1)
 
 _BRANCH = re.compile(r"i\((.+)\)")
 _MEMORY = ("can't allocate", "ut of memory", "memory exhausted", "insufficient memory")
+_REPLACED = "is too small, set to"
 _PERCENTAGE = re.compile(r"([\d.]+)\s*%")
 
 
@@ -38,6 +39,7 @@ class Session(NgSpiceShared):  # type: ignore[misc]
         self._muted = True
         self.has_quit = False
         self.out_of_memory = False
+        self.replaced = ""
         self._libraries: set[str] = set()
         type(self).LIBRARY_PATH = library.replace("{", "{{").replace("}", "}}")  # PySpice formats it
         super().__init__()
@@ -50,6 +52,8 @@ class Session(NgSpiceShared):  # type: ignore[misc]
         """Receive a line that ngspice writes to stdout or stderr."""
         if any(word in message for word in _MEMORY):
             self.out_of_memory = True
+        if _REPLACED in message:
+            self.replaced = self.replaced or message.partition("Warning: ")[2].strip()
         if not self._muted:
             self._write_log(message.removeprefix("stdout ").removeprefix("stderr "))
         return 0
@@ -95,6 +99,7 @@ class Session(NgSpiceShared):  # type: ignore[misc]
 
     def load(self, netlist: str, compatibility: str = "") -> bool:
         """Read a netlist in a compatibility mode, or in none; return whether ngspice took it as a circuit."""
+        self.replaced = ""
         if compatibility:
             self._try(f"set ngbehavior={compatibility}")
         try:

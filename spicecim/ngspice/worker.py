@@ -89,6 +89,8 @@ def _answer(session: Session, request: Request) -> Answer:
         return Answer("out of memory", capabilities=capabilities)
     if session.has_quit:
         return Answer("quit", capabilities=capabilities)
+    if session.replaced:
+        return Answer("value replaced", session.replaced, capabilities=capabilities)
     if not loaded:
         return Answer("netlist rejected", capabilities=capabilities)
     session.clear()
