@@ -13,8 +13,9 @@ from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, Va
 
 from spicecim.devices import MODELS, Device, get_model, make_device
 from spicecim.devices.library import get_preset
-from spicecim.errors import ModelError, VerilogAError
+from spicecim.errors import InputError, ModelError, VerilogAError
 from spicecim.fields import FloatArray, Quantity, Section
+from spicecim.outside import check_file
 from spicecim.problems import did_you_mean
 from spicecim.quantities import parse_quantity
 
@@ -79,7 +80,10 @@ def _resolved(value: str, info: ValidationInfo) -> str:
     """Absolute path of a file named relative to the testbench's folder."""
     if not value.strip() or not value.isprintable():
         raise ValueError("must be the name of a file")
-    return str(Path((info.context or {}).get("folder", "."), value).resolve())
+    try:
+        return str(Path((info.context or {}).get("folder", "."), value).resolve())
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        raise ValueError(f"cannot be found: {error}") from None
 
 
 def _two_values(value: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -224,8 +228,10 @@ class VerilogADevice(Section):
         """
         from spicecim.veriloga.device import LARGEST_VOLTAGE, module_device
 
-        if not Path(self.verilog_a).is_file():
-            raise VerilogAError(f"device.verilog_a: {self.verilog_a} is not there, or no file")
+        try:
+            check_file(self.verilog_a, "VERILOG_A_FILE_BYTES")
+        except InputError as error:
+            raise VerilogAError(f"device.verilog_a: {error}") from None
         try:
             return module_device(
                 self.verilog_a,

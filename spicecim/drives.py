@@ -20,6 +20,9 @@ PositiveSeconds = Annotated[FloatArray, Quantities("s", (0, 1), 1e-18, 1e18)]
 Instants = Annotated[FloatArray, Quantities("s", (1,), 0.0, 1e18)]
 RowSamples = Annotated[FloatArray, Quantities("V", (2,), -1e6, 1e6)]
 
+_SHORTEST = 1e-18
+"""Least distance of instants (s), as of every time that must be above zero."""
+
 _ZERO: Any = 0.0  # parsed like any other value
 _ROUNDING = 4.0 * np.finfo(float).eps
 """Of an instant that is a sum of a few times, relative to it or to the period, if that is longer."""
@@ -150,8 +153,10 @@ class SampledDrive(Section):
 
     @model_validator(mode="after")
     def _check_samples(self) -> SampledDrive:
-        if self.time[0] != 0 or len(self.time) < 2 or np.any(np.diff(self.time) <= 0):
-            raise FieldError("time", "must start at 0 and increase strictly, with 2 instants at least")
+        if self.time[0] != 0 or len(self.time) < 2 or np.any(np.diff(self.time) < _SHORTEST):
+            raise FieldError(
+                "time", f"must start at 0 and increase by {_SHORTEST:g} s at least, with 2 instants or more"
+            )
         if self.voltages.shape[1] != len(self.time):
             raise FieldError("voltages", f"has {self.voltages.shape[1]} samples a row for {len(self.time)} instants")
         return self

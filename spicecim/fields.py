@@ -111,6 +111,8 @@ class Quantities:
     def _parse(self, value: Any, info: core_schema.ValidationInfo) -> FloatArray:
         if isinstance(value, str) and value.strip().lower().partition(":")[0].endswith((".npy", ".npz")):
             value = _load_array(value.strip(), Path((info.context or {}).get("folder", ".")))
+        if np.ma.is_masked(value):
+            raise QuantityError("is an array with masked entries; fill them, such as by its method filled")
         if self.slack and isinstance(value, np.ndarray) and value.dtype.kind == "f":
             value = np.where(is_denormal(value), 0.0, value)  # what a state decayed to
         array = _to_floats(value, self.unit)
@@ -128,8 +130,6 @@ class Quantities:
 
 def _to_floats(value: Any, unit: str) -> FloatArray:
     """Copy numbers, texts and nested lists of them into an array, naming the place of one that is no quantity."""
-    if np.ma.is_masked(value):
-        raise QuantityError("is an array with masked entries; fill them, such as by its method filled")
     if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
         array = np.array(value, dtype=float)
         for bad, wanted in ((~np.isfinite(array), "finite"), (is_denormal(array), "0 or a normal number")):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 # Sizes and depths of files, checked before they are read.
 
-TESTBENCH_BYTES = 16_000_000
-"""Bytes of a testbench in YAML: ten times what `YAML_NODES` take as they are commonly written."""
+TESTBENCH_BYTES = 50_000_000
+"""Bytes of a testbench in YAML: what `YAML_NODES` numbers take when they are written in full."""
 
-YAML_NODES = 500_000
+YAML_NODES = 2_000_000
 """Numbers, texts, lists and dictionaries in a YAML file, with aliases counted as what they stand for: a crossbar of
-700 x 700 states. It takes seconds to read that; more belongs into a .npy file."""
+1400 x 1400 states. Reading that takes half a minute; more belongs into a .npy file."""
 
 YAML_DEPTH = 32
 """Lists and dictionaries within each other in a YAML file; a testbench has 4."""

@@ -84,6 +84,11 @@ def parse_json(text: str | bytes) -> Any:
         raise InputError(f"the text is no JSON: {error}") from None
 
 
+def shortened(text: str, longest: int = 300) -> str:
+    """Return a text with its end left out where a message could not take it."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def exceeds(limit: str, what: str) -> str:
     """Say that something has more than a limit allows, and which limit that is."""
     return f"has more than {getattr(limits, limit):,} {what} (spicecim.limits.{limit})"
@@ -101,7 +106,7 @@ def _checked(path: str | Path, status: os.stat_result, limit: str) -> int:
 def _named(path: str | Path) -> str:
     """A path as one line of text, whatever its name holds."""
     text = os.fsdecode(path)
-    return text if text.isprintable() else ascii(text)
+    return shortened(text if text.isprintable() else ascii(text))
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spicecim.errors import Problem
+from spicecim.outside import shortened
 from spicecim.quantities import shown
+
+_LONGEST_WORD = 100
+"""Characters of a word that are compared with known ones: the time that takes grows with their number."""
 
 
 class FieldError(ValueError):
@@ -28,7 +32,7 @@ def problems_from(error: ValidationError, model: type[BaseModel], prefix: str = 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean x?"`` for the known word closest to `word`, or an empty text."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    close = difflib.get_close_matches(word[:_LONGEST_WORD], list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -37,14 +41,14 @@ def _problem(details: dict[str, Any], model: type[BaseModel], prefix: str) -> Pr
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, FieldError):
         path.append(cause.field)
-    field = ".".join(part for part in (prefix, *path) if part)
+    field = shortened(".".join(part for part in (prefix, *path) if part))
     if details["type"] == "extra_forbidden":
         known = list(parent.model_fields) if parent else []
         hint = did_you_mean(str(details["loc"][-1]), known)
         return Problem(field, "", f"unknown key; known are {', '.join(known)}{hint}")
     if details["type"] == "missing":
         return Problem(field, "", "is required")
-    reason = str(details["msg"]).removeprefix("Value error, ")
+    reason = shortened(str(details["msg"]).removeprefix("Value error, "))
     if reason.startswith("Input"):
         reason = "i" + reason[1:]
     return Problem(field, _shorten(details["input"]), reason)

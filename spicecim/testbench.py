@@ -11,12 +11,13 @@ import numpy as np
 import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from spicecim import limits
 from spicecim.device_choice import DeviceChoice, driven
 from spicecim.drives import Drive
 from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
 from spicecim.files import write_text
-from spicecim.outside import read_text
+from spicecim.outside import exceeds, read_text
 from spicecim.problems import FieldError, problems_from
 from spicecim.yaml_text import parse_yaml
 
@@ -59,6 +60,13 @@ class Crossbar(Section):
     )
     source_resistance: Resistance = Field(default=0.0, description="resistance of each row driver (ohm)")
     sense_resistance: Resistance = Field(default=0.0, description="resistance to each column's sense node (ohm)")
+
+    @field_validator("state")
+    @classmethod
+    def _check_size(cls, value: FloatArray) -> FloatArray:
+        if value.size > limits.CELLS:
+            raise ValueError(exceeds("CELLS", "cells"))
+        return value
 
     @property
     def ideal(self) -> bool:

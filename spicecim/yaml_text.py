@@ -33,7 +33,8 @@ def parse_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark: Any = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"is no valid YAML: {place}{error.problem or error.context}") from None
+        what = ", ".join(filter(None, (error.context, error.problem)))
+        raise InputError(f"is no valid YAML: {place}{what}") from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise InputError(f"is no valid YAML: {' '.join(str(error).split())}") from None
 
@@ -63,18 +64,16 @@ def _check_size(text: str) -> None:
             continue
         if not isinstance(event, yaml.NodeEvent):
             continue
-        place: Any = event.start_mark
-        line = f"line {place.line + 1}: "
         anchor: Any = event.anchor
         tag = getattr(event, "tag", None)
         size, levels = 1, 0
         if isinstance(event, yaml.AliasEvent):
             named = known.get(anchor, (1, 0))  # an unknown one is the loader's to refuse
             if named is None:
-                raise InputError(f"{line}*{anchor} stands within what it names")
+                raise InputError(f"{_line(event)}*{anchor} stands within what it names")
             size, levels = named
         elif tag not in _PLAIN_TAGS:
-            raise InputError(f"{line}the tag {tag} is refused; write the value without it")
+            raise InputError(f"{_line(event)}the tag {tag} is refused; write the value without it")
         elif isinstance(event, yaml.CollectionStartEvent):
             open_nodes.append(_Node(anchor, count, len(open_nodes) + 1))
             known[anchor] = None
@@ -84,12 +83,16 @@ def _check_size(text: str) -> None:
         if open_nodes:
             open_nodes[-1].deepest = max(open_nodes[-1].deepest, len(open_nodes) + levels)
             if open_nodes[-1].deepest > limits.YAML_DEPTH:
-                raise InputError(f"{line}{exceeds('YAML_DEPTH', 'levels of lists and dictionaries')}")
+                raise InputError(f"{_line(event)}{exceeds('YAML_DEPTH', 'levels of lists and dictionaries')}")
         if count > limits.YAML_NODES:
             raise InputError(
-                f"{line}the text {exceeds('YAML_NODES', 'values')}, with aliases counted as what they stand for; "
-                "write large arrays to a .npy file"
+                f"{_line(event)}the text {exceeds('YAML_NODES', 'values')}, with aliases counted as what they stand "
+                "for; write large arrays to a .npy file"
             )
+
+
+def _line(event: Any) -> str:
+    return f"line {event.start_mark.line + 1}: "
 
 
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

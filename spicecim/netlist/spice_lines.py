@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 
 from spicecim import limits
 from spicecim.errors import InputError, SubcircuitError
-from spicecim.outside import check_file, exceeds, read_bytes
+from spicecim.outside import check_file, exceeds, read_bytes, shortened
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _SPACES = re.compile(r"[ \t\v\f\xa0]+")
@@ -44,7 +44,7 @@ class Line(NamedTuple):
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise `SubcircuitError` with the place of the line."""
-        raise SubcircuitError(f"{self.file}, line {self.number}: {reason}")
+        raise SubcircuitError(f"{self.file}, line {self.number}: {shortened(reason)}")
 
     def check_characters(self) -> None:
         """Raise `SubcircuitError` for a character that is not ASCII, or that ngspice may act upon."""

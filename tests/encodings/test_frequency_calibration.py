@@ -234,7 +234,7 @@ def test_a_device_may_be_given_as_in_a_testbench():
     for choice in ({"model": "yakopcic", "preset": "oblea"}, LibraryDevice(model="yakopcic", preset="oblea")):
         assert sweep_frequency(choice, 0.45, 0.11).range == wanted.range
     for wrong, message in (
-        ({"verilog_a": "absent.va"}, "absent.va is not there"),
+        ({"verilog_a": "absent.va"}, "absent.va cannot be read"),
         ({"model": "yakopic"}, "device.model: .*did you mean 'yakopcic'"),
         ({"subcircuit": "a.sub", "ports": ["row", "column"]}, "needs equations"),
         ("yakopcic", "device: must be a dictionary"),
