@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 
@@ -27,18 +26,7 @@ from spicecim.yaml_text import parse_yaml
 SECONDS = 10
 
 
-@pytest.fixture(autouse=True)
-def answered_in_time():
-    """End a case that does not answer."""
-
-    def give_up(*_):
-        pytest.fail(f"no answer within {SECONDS} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+pytestmark = pytest.mark.timeout(SECONDS, func_only=True)
 
 
 @pytest.fixture
@@ -134,11 +122,12 @@ def test_commands(folder, monkeypatch, capsys, arguments, status, message):
     [row[1:] for row in cases.ENVIRONMENTS],
     ids=[row[0] for row in cases.ENVIRONMENTS],
 )
+@pytest.mark.timeout(60)
 def test_environments(folder, variables, status, message):
     (folder / "bench.yaml").write_text(cases.BENCH)
     ended = subprocess.run(
         [sys.executable, "-m", "spicecim", "netlist", "bench.yaml"],
-        cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=SECONDS,
+        cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=50,
     )  # fmt: skip
     assert ended.returncode == status, ended.stderr
     assert message in ended.stderr
@@ -184,6 +173,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=60, deadline=None)
 @drawn(st.fixed_dictionaries(dict.fromkeys(("device", "crossbar", "drive", "analysis"), VALUES)) | VALUES)
 def test_whatever_values_a_testbench_has(values):
@@ -191,6 +181,7 @@ def test_whatever_values_a_testbench_has(values):
         Testbench.from_dict(values)
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=100, deadline=None)
 @drawn(st.text(alphabet="ab:{}[]&*<>-?!|#%@`'\",\n \t01.~", max_size=60) | st.text(max_size=30))
 def test_whatever_text_is_read_as_yaml(text):
@@ -198,6 +189,7 @@ def test_whatever_text_is_read_as_yaml(text):
         parse_yaml(text)
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=60, deadline=None)
 @drawn(
     source=st.sampled_from([row[1] for row in cases.ARRAYS if len(row[1]) < 5000]),
@@ -212,6 +204,7 @@ def test_whatever_bytes_an_array_file_has(tmp_path_factory, source, place, new):
         Testbench.from_dict(bench_dict(crossbar={"state": str(path)}))
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=60, deadline=None)
 @drawn(st.text(alphabet="RCBXVrcx pnm01.={}()'\"+-*/^;$\n\t.kqsubcktendparmfi,", max_size=120))
 def test_whatever_lines_a_subcircuit_has(tmp_path_factory, lines):

@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spicecim.errors import VerilogAError
+from spicecim.errors import InputError, VerilogAError
+from spicecim.outside import read_bytes
 from spicecim.veriloga.expressions import CONSTANTS
 
 STANDARD_HEADERS = {"disciplines.vams", "constants.vams", "discipline.h", "constants.h"}
@@ -136,15 +137,16 @@ class _Reader:
         if self.depth > _DEEPEST:
             raise VerilogAError(f"{where}includes are nested deeper than {_DEEPEST}; does a file include itself?")
         try:
-            content = path.read_text(encoding="utf-8-sig")
+            written = read_bytes(path, "VERILOG_A_FILE_BYTES")
+            content = written.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
-            place = Place(path, path.read_bytes()[: error.start].count(b"\n") + 1)
+            place = Place(path, written[: error.start].count(b"\n") + 1)
             raise VerilogAError(
                 f"{where}{place} is not in UTF-8, which OpenVAF reads; convert the file, such as by "
                 "iconv -f latin1 -t utf-8"
             ) from None
-        except OSError as error:
-            raise VerilogAError(f"{where}cannot read {path}: {error}") from None
+        except InputError as error:
+            raise VerilogAError(f"{where}{error}") from None
         self.source.files[path] = content
         self.depth += 1
         lines = _without_comments(content).split("\n")

@@ -297,7 +297,7 @@ ARRAYS: list[Row] = [
     ("rows-2-70.npy", npy(header(f"({2**70}, 1)")), TestbenchError, "more than 50,000,000 values (spicecim.limits.ARRAY_VALUES)"),
     ("values-1e10.npy", npy(header("(100000, 100000)")), TestbenchError, "more than 50,000,000 values"),
     ("nothing-times-2-70.npy", npy(header(f"(0, {2**70})")), TestbenchError, "more than 50,000,000 values"),
-    ("dimensions.npy", npy(header("(1,) * 99".replace(" * 99", ""))[:-1].replace("(1,)", str((1,) * 99)) + "}"), TestbenchError, "two dimensions at most"),
+    ("dimensions.npy", npy(header("(1,) * 99".replace(" * 99", ""))[:-1].replace("(1,)", str((1,) * 99)) + "}"), TestbenchError, "has the shape (1, 1, 1"),
     ("cut.npy", saved(np.full((9, 9), 0.5))[:-1], TestbenchError, "holds less than its header says"),
     ("more.npy", saved(np.full((9, 9), 0.5)) + b"\0", TestbenchError, "holds more than its header says"),
     ("objects.npy", saved(np.array([[None]], dtype=object), allow_pickle=True), TestbenchError, "holds Python objects"),
@@ -419,16 +419,13 @@ def module(body: str = "", default: str = "1", before: str = "") -> str:
 VERILOG_A: list[Row] = [
     ("empty file", "", VerilogAError, "module"),
     ("no module", "`define a 1\n", VerilogAError, "module"),
-    ("zero bytes", "\0" * 100, VerilogAError, "m.va"),
     ("a macro of itself", module(before="`define A `A\nreal `A;\n"), VerilogAError, "m.va"),
     ("an include of itself", module(before='`include "m.va"\n'), VerilogAError, "include"),
+    ("an include of a FIFO", module(before='`include "fifo"\n'), VerilogAError, "fifo is a FIFO"),
     ("an include of a device", module(before='`include "/dev/urandom"\n'), VerilogAError, "/dev/urandom"),
     ("an include of a folder", module(before='`include "folder"\n'), VerilogAError, "folder"),
     ("an include that is missing", module(before='`include "absent.vams"\n'), VerilogAError, "absent.vams"),
-    ("2000 minus signs", module(default="-" * 2000 + "1"), VerilogAError, "m.va"),
-    ("2000 directives in a line", "`ifdef A `endif " * 2000 + "\n" + module(), VerilogAError, "m.va"),
     ("a condition without end", "`ifdef A\n" + module(), VerilogAError, "m.va"),
-    ("parentheses without end", module(default="(" * 5000), VerilogAError, "m.va"),
     ("cut off", module()[:150], VerilogAError, "m.va"),
 ]  # fmt: skip
 
@@ -451,9 +448,9 @@ COMMANDS: list[tuple[str, list[str], int, str]] = [
     ("results into a FIFO", ["run", "BENCH", "-o", "fifo"], 2, "fifo"),
     ("a time limit of NaN", ["run", "BENCH", "-o", "FOLDER", "--time-limit", "nan"], 2, "nan"),
     ("a time limit below zero", ["run", "BENCH", "-o", "FOLDER", "--time-limit", "-1"], 2, "-1"),
-    ("a tolerance of NaN", ["run", "BENCH", "-o", "FOLDER", "--tolerance", "nan"], 2, "nan"),
-    ("a tolerance of a text", ["run", "BENCH", "-o", "FOLDER", "--tolerance", "much"], 2, "much"),
-    ("a state of NaN", ["hysteresis", "resistor", "-o", "FOLDER", "--frequency", "1k", "--x0", "nan"], 2, "nan"),
+    ("a tolerance of NaN", ["run", "BENCH", "-o", "FOLDER", "--tolerance", "nan"], 2, "--tolerance"),
+    ("a tolerance of a text", ["run", "BENCH", "-o", "FOLDER", "--tolerance", "much"], 2, "--tolerance"),
+    ("a state of NaN", ["hysteresis", "resistor", "-o", "FOLDER", "--frequency", "1k", "--x0", "nan"], 2, "--x0"),
     ("an unknown model", ["hysteresis", "resister", "-o", "FOLDER", "--frequency", "1k"], 2, "did you mean 'resistor'"),
     ("a frequency of a text", ["hysteresis", "resistor", "-o", "FOLDER", "--frequency", "fast"], 2, "'fast'"),
     ("a frequency in Arabic", ["hysteresis", "resistor", "-o", "FOLDER", "--frequency", "\u0661"], 2, "is not a quantity in Hz"),
@@ -472,8 +469,8 @@ COMMANDS: list[tuple[str, list[str], int, str]] = [
 # Environment variables of a process that makes a testbench into a netlist, its exit status, and a piece of what it says.
 ENVIRONMENTS: list[tuple[str, dict[str, str], int, str]] = [
     ("an unknown backend", {"SPICECIM_BACKEND": "spectre"}, 2, "SPICECIM_BACKEND"),
-    ("a cache in a file", {"SPICECIM_CACHE": "/etc/passwd/cache", "SPICECIM_BACKEND": "osdi"}, 2, "passwd"),
-    ("a compiler with a quote", {"CC": 'gcc "', "SPICECIM_BACKEND": "osdi"}, 2, "CC"),
+    ("a cache in a file", {"SPICECIM_CACHE": "/etc/passwd/cache", "SPICECIM_BACKEND": "osdi"}, 0, "cannot be written"),
+    ("a compiler with a quote", {"CC": 'gcc "', "SPICECIM_BACKEND": "osdi"}, 2, "CC: is no command line"),
 ]  # fmt: skip
 
 # A file, from which waveforms are loaded.
