@@ -101,7 +101,7 @@ def test_one_value_serves_all_rows(make_bench):
             "between 1e-18 and 1e+18",
         ),
         ({"drive": {"kind": "samples", "time": [0, 1], "voltages": [[0, 1]]}}, "drive.voltages", "3 rows"),
-        ({"drive": {"kind": "samples", "time": [0, 1, 1], "voltages": [[0, 1, 2]] * 3}}, "drive.time", "strictly"),
+        ({"drive": {"kind": "samples", "time": [0, 1, 1], "voltages": [[0, 1, 2]] * 3}}, "drive.time", "increase by"),
         ({"drive": {"kind": "samples", "time": [1, 2], "voltages": [[0, 1]] * 3}}, "drive.time", "start at 0"),
         ({"drive": {"kind": "samples", "time": [0, 1], "voltages": [[0, 1, 2]] * 3}}, "drive.voltages", "3 samples"),
         ({"analysis": {"duration": 1, "periods": 2}}, "analysis.periods", "not both"),
