@@ -16,15 +16,17 @@ from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.clock import check_time
-from spicecim.reference.course import RULE, STAGES, Course, NoConvergence, State
+from spicecim.reference.course import RULE, STAGES, Allowed, Course, NoConvergence, State
 from spicecim.reference.crossings import first_crossing
 from spicecim.reference.displacement import CURRENT_SHARE, Ends, Layer, current_error, layer
 from spicecim.reference.following import Follower
+from spicecim.reference.motion import Interpolation
 from spicecim.reference.overflow import JUST_BEYOND, check_finite
 from spicecim.reference.radau import basis
 from spicecim.reference.readout import Readout, Sink
 from spicecim.reference.rest import rest
 from spicecim.reference.row_voltages import RowVoltages
+from spicecim.reference.stages import defects
 from spicecim.reference.step import Linearised, correct, solve_step
 from spicecim.reference.threads import one_thread
 from spicecim.reference.wiring import Wiring
@@ -149,6 +151,7 @@ class _Run:
         self._most = _STEPS_A_LONGEST * (self.duration / self._longest + len(self.breaks))
         self._longest_time = self.wiring.longest_time()
         self._linear: Linearised | None = None
+        self._interpolation = Interpolation(np.append(0.0, RULE.nodes))
         self.readout = Readout(
             self.cells, self.wiring, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
         )
@@ -251,6 +254,7 @@ class _Run:
         errors = [
             (np.abs(found.y) / allowed.y[:, None]).max(),
             (np.abs(off) / allowed.y[:, None]).max(initial=0.0),
+            self._missed_at_peaks(segment, since, course, allowed),
             off_nodes / allowed.potential,
             left * off_nodes / allowed.left,
         ]
@@ -262,6 +266,19 @@ class _Run:
             raise NoConvergence
         self.largest = max(self.largest, *(float(np.abs(part).max()) for part in wiring.ends(found.currents)))
         return course, linear, max(error, 1e-10)
+
+    def _missed_at_peaks(self, segment: int, since: float, course: Course, allowed: Allowed) -> float:
+        """Error of the unknowns where the voltages peak, between stages and checks, relative to the allowed."""
+        if self.cells.immediate:
+            return 0.0  # their levels are known, and met at the peaks too
+        which, place = self._interpolation.peaks(course.v[:, :, 0] - course.v[:, :, 1])
+        v = np.einsum("ms,sma->ma", RULE.values(place), course.v[:, which])
+        time = self.breaks[segment] + since + place * course.length
+        missed = defects(
+            self.cells.cell, RULE, place, time, v, course.length, course.y[which], course.flow[which],
+            course.charge[which],
+        )  # fmt: skip
+        return float((missed / allowed.y[which]).max(initial=0.0))
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
         """Unknowns (cell, stage, k) and potentials (stage, node) at the stages by the last polynomial, or held."""

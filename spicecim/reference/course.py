@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
-import numpy as np
-
 from spicecim.fields import FloatArray
-from spicecim.reference.radau import basis, radau
+from spicecim.reference.radau import radau
 
 STAGES = 5
 RULE = radau(STAGES)
@@ -60,12 +57,7 @@ class Places(NamedTuple):
 
 def places(at: FloatArray, time: FloatArray, drive: FloatArray) -> Places:
     """Return places `at` in a step, by their instants and what the drivers do there."""
-    return Places(at, basis(at, STAGES) @ RULE.fit, basis(at, STAGES - 1) @ _slope_fit(), time, drive)
-
-
-@cache
-def _slope_fit() -> FloatArray:
-    return np.asarray(np.linalg.inv(basis(RULE.nodes, STAGES - 1)))
+    return Places(at, RULE.values(at), RULE.slopes(at), time, drive)
 
 
 class NoConvergence(Exception):

@@ -82,6 +82,15 @@ def _sine_crossings(
     return row, (angles - phase[row, 0]) / (2.0 * math.pi * frequency[row, 0])
 
 
+def _sine_peaks(drive: SineDrive, duration: float) -> tuple[NDArray[np.int_], FloatArray]:
+    """Rows and instants (peak,) at which rows are highest and lowest, within the duration."""
+    first = np.ceil(drive.phase / math.pi - 0.5)
+    counts = (np.floor(drive.phase / math.pi + 2.0 * drive.frequency * duration - 0.5) - first + 1.0).astype(int)
+    row = np.repeat(np.arange(len(counts)), counts)
+    half_turns = first[row] + ramps(counts) + 0.5
+    return row, (math.pi * half_turns - drive.phase[row]) / (2.0 * math.pi * drive.frequency[row])
+
+
 def _padded(row: NDArray[np.int_], instants: FloatArray, duration: float) -> FloatArray:
     """Instants of each row from 0 to the duration in order (row, instant), infinite where a row has fewer.
 
@@ -191,11 +200,19 @@ def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray)
     return slopes
 
 
-def cell_voltages(drive: Drive, rows: NDArray[np.int_], levels: Iterable[float], duration: float) -> CellVoltages:
-    """Return the voltages of cells on `rows` (cell,), with breaks where their row's drive crosses levels (V)."""
+def cell_voltages(
+    drive: Drive, rows: NDArray[np.int_], levels: Iterable[float], duration: float, *, peaks: bool = False
+) -> CellVoltages:
+    """Return the voltages of cells on `rows` (cell,), with breaks where their row's drive crosses levels (V).
+
+    And at its peaks, for steps to end there: they would pass over a level unknown that a peak just reaches.
+    """
     levels = tuple(levels)
     if isinstance(drive, SineDrive):
         row, instants = _sine_crossings(drive, levels, duration)
+        if peaks:
+            at_peaks = _sine_peaks(drive, duration)
+            row, instants = np.concatenate([row, at_peaks[0]]), np.concatenate([instants, at_peaks[1]])
         ends = np.tile([0.0, duration], len(drive.frequency))
         row = np.concatenate([row, np.repeat(np.arange(len(drive.frequency)), 2)])
         return CellVoltages(drive, rows, _padded(row, np.concatenate([instants, ends]), duration))

@@ -74,7 +74,7 @@ def cell_waveforms(
     ConvergenceError
         If a cell has no solution.
     """
-    voltages = cell_voltages(drive, rows, cell.voltage_breaks(), duration)
+    voltages = cell_voltages(drive, rows, cell.voltage_breaks(), duration, peaks=True)
     start = cell.start(voltages.start(), initial)
     fine, coarse = (
         integrate(cell, voltages, start, instants, tolerance=tolerance, name=name)

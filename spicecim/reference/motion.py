@@ -14,15 +14,22 @@ from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.fields import FloatArray
 from spicecim.reference.flow import flows
-from spicecim.reference.radau import basis, radau
-from spicecim.reference.stages import solve_stages
+from spicecim.reference.levels import (
+    GAUSS_NODES,
+    GAUSS_WEIGHTS,
+    Peaks,
+    evaluate,
+    find_peaks,
+    integrals_across,
+    peaks_across,
+)
+from spicecim.reference.radau import Radau, basis, radau
+from spicecim.reference.stages import defects, solve_stages
 
-_GAUSS_NODES, _GAUSS_WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(4))
-_GAUSS_NODES = _GAUSS_NODES + 0.5
 _SETTLED = 1e-11
 """Last correction of a collocated state relative to its scale."""
-_REFINEMENTS = 2
-"""Newton's steps to the instant of a crossing. The rate is continuous there: an error counts by its square."""
+_FARTHEST_PEAK = 0.5
+"""Largest way of a peak beyond all samples of a polynomial, relative to the distance of these."""
 _MOST_KNOWN = 64
 """Matrices that an `Interpolation` keeps."""
 
@@ -66,6 +73,13 @@ class Interpolation:
         """Matrix (place, node) from values at the nodes to the integrals from 0 to places."""
         return self._matrix(places, integrated=True)
 
+    def peaks(self, v: FloatArray) -> Peaks:
+        """Find the peaks of polynomials by their values (node, device); the interval of each is its device."""
+        count = v.shape[1]
+        begin, end = (np.repeat(part, count) for part in (self.nodes[:-1], self.nodes[1:]))
+        peaks = find_peaks(np.tile(self.powers @ v, len(self.nodes) - 1), begin, end)
+        return Peaks(peaks.interval % count, peaks.place)
+
     def _matrix(self, places: FloatArray, *, integrated: bool) -> FloatArray:
         """The same few places come again in every round of every step."""
         key = integrated, places.tobytes()
@@ -90,6 +104,33 @@ class CollocatedMotion:
         self, rule: Interpolation, v: FloatArray, length: float, start: FloatArray, places: FloatArray
     ) -> FloatArray:
         """Follow devices over a step, as `Motion.states`; not a number where there is no solution."""
+        stages, values, _, converged = self._solve(rule, v, length, start)
+        states = stages.values(places) @ values
+        return np.where(converged, states, np.nan)
+
+    def missed_at_peaks(self, rule: Interpolation, v: FloatArray, length: float, start: FloatArray) -> float:
+        """Estimate by how much x is off for what voltages do at their peaks, between all stages.
+
+        A voltage may just reach there what sets the state in motion, a level that may depend on the state.
+        """
+        peaks = rule.peaks(v)
+        some, which = np.unique(peaks.interval, return_inverse=True)
+        if not len(some):
+            return 0.0
+        stages, values, voltages, _ = self._solve(rule, v[:, some], length, start[some])
+        y = values.T[:, :, None]
+        nodes = y[:, 1:].reshape(-1, 1)
+        flow = self._cell.terms(np.zeros(len(nodes)), voltages.ravel(), nodes).flow.reshape(y[:, 1:].shape)
+        at_peaks = evaluate(rule.powers @ v[:, peaks.interval], peaks.place)
+        missed = defects(
+            self._cell, stages, peaks.place, np.zeros_like(at_peaks), at_peaks, length, y[which], flow[which], y[which]
+        )
+        return float((missed / self._cell.scale).max())
+
+    def _solve(
+        self, rule: Interpolation, v: FloatArray, length: float, start: FloatArray
+    ) -> tuple[Radau, FloatArray, FloatArray, NDArray[np.bool_]]:
+        """Stages, states (stage + 1, device) with those at the start, voltages (device, stage), and where they hold."""
         stages = radau(len(rule.nodes))
         voltages = (rule.values(stages.nodes) @ v).T
         held = np.repeat(start[:, None, None], len(stages.nodes), axis=1)
@@ -98,9 +139,7 @@ class CollocatedMotion:
             self._cell, stages, np.zeros_like(voltages), np.full(len(start), length), voltages, start[:, None], held,
             allowed,
         )  # fmt: skip
-        values = np.vstack([start, nodes[:, :, 0].T])
-        states = basis(places, len(stages.nodes)) @ stages.fit @ values
-        return np.where(converged, states, np.nan)
+        return stages, np.vstack([start, nodes[:, :, 0].T]), voltages, converged
 
 
 class Motion:
@@ -133,13 +172,30 @@ class Motion:
         numpy.ndarray
             States at the places (place, device).
         """
-        samples = rule.values(rule.samples) @ v
-        lowest, highest = (np.searchsorted(self._levels, end) for end in (samples.min(axis=0), samples.max(axis=0)))
-        crosses = np.flatnonzero(lowest != highest)
+        crosses = self._crosses(rule, v)
         states = self._advance(start, length * (rule.integrals(places) @ self._device.voltage_factor(v)))
         if len(crosses):
             states[:, crosses] = self._across(rule, v[:, crosses], length, start[crosses], places)
         return states
+
+    def missed_at_peaks(self, rule: Interpolation, v: FloatArray, length: float, start: FloatArray) -> float:
+        """Nothing: all levels are known, and met at the peaks too."""
+        return 0.0
+
+    def _crosses(self, rule: Interpolation, v: FloatArray) -> NDArray[np.int_]:
+        """Devices whose voltages pass a level, be it by a peak between the samples."""
+        samples = rule.values(rule.samples) @ v
+        low, high = samples.min(axis=0), samples.max(axis=0)
+        crosses = np.searchsorted(self._levels, low) != np.searchsorted(self._levels, high)
+        reach = _FARTHEST_PEAK * (high - low)
+        near = np.searchsorted(self._levels, low - reach) != np.searchsorted(self._levels, high + reach)
+        near = np.flatnonzero(near & ~crosses)
+        if len(near):
+            count = len(rule.samples) - 1
+            begin, end = (np.repeat(part, len(near)) for part in (rule.samples[:-1], rule.samples[1:]))
+            peaks, _ = peaks_across(self._levels, np.tile(rule.powers @ v[:, near], count), begin, end)
+            crosses[near[peaks.interval % len(near)]] = True
+        return np.flatnonzero(crosses)
 
     def _advance(self, start: FloatArray, theta: FloatArray) -> FloatArray:
         """States (place, device) after integrals `theta` (place, device) of the voltage factor of one sign each."""
@@ -160,61 +216,39 @@ class Motion:
         edges = np.union1d(np.append(places, 0.0), rule.samples)
         edges = edges[edges <= places[-1]]
         width = np.diff(edges)
-        inside = (edges[:-1, None] + width[:, None] * _GAUSS_NODES).ravel()
+        inside = (edges[:-1, None] + width[:, None] * GAUSS_NODES).ravel()
         factor = self._device.voltage_factor(rule.values(inside) @ v).reshape(len(width), -1, len(start))
-        parts = length * width[:, None] * (_GAUSS_WEIGHTS @ factor)
+        parts = length * width[:, None] * (GAUSS_WEIGHTS @ factor)
         ends = rule.values(edges) @ v
         sides = np.searchsorted(self._levels, ends, side="right")
         interval, device = np.nonzero(sides[1:] != sides[:-1])
         turned = np.zeros(parts.shape)  # after a change of sign
+        polynomial = rule.powers @ v
+        across = self._device.voltage_factor, self._levels
         if len(interval):
-            crossed = self._crossed(
-                rule.powers @ v[:, device], edges[interval], edges[interval + 1], sides[interval, device],
-                sides[interval + 1, device],
+            crossed = integrals_across(
+                *across, polynomial[:, device], edges[interval], edges[interval + 1],
+                (sides[interval, device], sides[interval + 1, device]),
             )  # fmt: skip
             parts[interval, device], turned[interval, device] = length * crossed
+        begin, end = (np.repeat(part, len(start)) for part in (edges[:-1], edges[1:]))
+        peaks, side = peaks_across(self._levels, np.tile(polynomial, len(width)), begin, end)
+        if len(peaks.interval):
+            interval, device = np.divmod(peaks.interval, len(start))
+            shape, place = polynomial[:, device], peaks.place
+            rise = integrals_across(*across, shape, edges[interval], place, (sides[interval, device], side), "end")
+            fall = integrals_across(
+                *across, shape, place, edges[interval + 1], (side, sides[interval + 1, device]), "begin"
+            )  # fmt: skip
+            # where the sign changes twice, what lies beyond the first is nearly nothing
+            before = np.where(rise[1] != 0.0, rise[0], rise[0] + fall[0])
+            parts[interval, device] = length * before
+            turned[interval, device] = length * (rise.sum(axis=0) + fall.sum(axis=0) - before)
         if not turned.any():
             moved = self._by_turns(start, parts)
         else:
             moved = self._by_turns(start, np.stack([parts, turned], axis=1).reshape(-1, len(start)))[1::2]
         return np.asarray(moved[np.searchsorted(edges[1:], places)])
-
-    def _crossed(
-        self,
-        polynomial: FloatArray,
-        begin: FloatArray,
-        end: FloatArray,
-        first: NDArray[np.int_],
-        last: NDArray[np.int_],
-    ) -> FloatArray:
-        """Integrals (2, interval) of the voltage factor over intervals in which polynomials pass levels.
-
-        Before and after the change of sign, if there is one. `polynomial` is as for `_evaluate`; `first` and
-        `last` count the levels below it at the ends (interval,).
-        """
-        most = int(np.abs(last - first).max())
-        # from level to level in the order that they are passed; an interval that passes fewer has its last ones twice
-        passed = np.minimum(np.arange(most)[:, None], np.abs(last - first) - 1)
-        numbers = np.where(last > first, first + passed, first - 1 - passed)
-        levels = self._levels[numbers]
-        low, high = _evaluate(polynomial, begin), _evaluate(polynomial, end)
-        slope = 2.0 * np.arange(1, len(polynomial))[:, None] * polynomial[1:]
-        # an interval may seem to pass a level by the rounding of its ends alone
-        rise = np.where(high == low, np.inf, high - low)
-        root = np.asarray(np.clip(begin + (end - begin) * (levels - low) / rise, begin, end))
-        for _ in range(_REFINEMENTS):
-            steepness = _evaluate(slope, root)
-            usable = steepness * (high - low) > 0
-            step = (_evaluate(polynomial, root) - levels) / np.where(usable, steepness, 1.0)
-            root = np.asarray(np.clip(np.where(usable, root - step, root), begin, end))
-        cuts = np.concatenate([begin[None], np.maximum.accumulate(root, axis=0), end[None]])
-        pieces = np.diff(cuts, axis=0)
-        where = cuts[:-1, None] + pieces[:, None] * _GAUSS_NODES[:, None]
-        factor = self._device.voltage_factor(_evaluate(polynomial, where))
-        integrals = pieces * (_GAUSS_WEIGHTS @ factor)
-        after = np.zeros(integrals.shape, dtype=bool)
-        after[1:] = np.logical_or.accumulate(levels == 0.0, axis=0)
-        return np.stack([np.where(after, 0.0, integrals).sum(axis=0), np.where(after, integrals, 0.0).sum(axis=0)])
 
     def _by_turns(self, start: FloatArray, parts: FloatArray) -> FloatArray:
         """States (part, device) after successive integrals (part, device) of either sign."""
@@ -232,12 +266,3 @@ class Motion:
             states[present] = moved[present]
             start = moved[-1]
         return states
-
-
-def _evaluate(polynomial: FloatArray, places: FloatArray) -> FloatArray:
-    """Values (..., interval) of polynomials (power of ``2 place - 1``, interval) at places (..., interval)."""
-    centred = 2.0 * places - 1.0
-    values = np.broadcast_to(polynomial[-1], places.shape)
-    for coefficient in polynomial[-2::-1]:
-        values = values * centred + coefficient
-    return values

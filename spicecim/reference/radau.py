@@ -42,6 +42,16 @@ class Radau:
     """Legendre coefficients (s + 1, s + 1) by the values at 0 and the nodes."""
     fine_fit: FloatArray
     """Legendre coefficients (2 s + 1, c + s) by values at checks, then nodes; not by those near the ends."""
+    slope_fit: FloatArray
+    """Legendre coefficients (s, s) of a derivative by its values at the nodes."""
+
+    def values(self, places: FloatArray) -> FloatArray:
+        """Matrix (place, s + 1) from values at 0 and the nodes to those at places."""
+        return np.asarray(basis(places, len(self.nodes)) @ self.fit)
+
+    def slopes(self, places: FloatArray) -> FloatArray:
+        """Matrix (place, s) from derivatives at the nodes to those at places."""
+        return np.asarray(basis(places, len(self.nodes) - 1) @ self.slope_fit)
 
 
 @cache
@@ -55,14 +65,16 @@ def radau(stages: int) -> Radau:
     checks = np.concatenate([[_NEAR, 1.0 - _NEAR], apart])
     fine = np.linalg.inv(basis(np.concatenate([apart, nodes]), 2 * stages))
     fit = np.asarray(np.linalg.inv(basis(ends, stages)), dtype=float)
+    slope_fit = np.asarray(np.linalg.inv(basis(nodes, stages - 1)), dtype=float)
     return Radau(
         nodes=nodes,
         slope=(basis_slope(nodes, stages) @ fit)[:, 1:],
         checks=checks,
         value_at_checks=basis(checks, stages) @ fit,
-        slope_at_checks=basis(checks, stages - 1) @ np.linalg.inv(basis(nodes, stages - 1)),
+        slope_at_checks=basis(checks, stages - 1) @ slope_fit,
         fit=fit,
         fine_fit=np.hstack([np.zeros((len(fine), 2)), fine]).astype(float),
+        slope_fit=slope_fit,
     )
 
 

@@ -174,6 +174,42 @@ def _errors(rule: Radau, terms: CellTerms, length: FloatArray, start_charge: Flo
     return np.asarray(np.abs(solve(matrix, defect)).max(axis=1))
 
 
+def defects(
+    cell: Cell,
+    rule: Radau,
+    place: FloatArray,
+    time: FloatArray,
+    v: FloatArray,
+    length: float,
+    y: FloatArray,
+    flow: FloatArray,
+    charge: FloatArray,
+) -> FloatArray:
+    """Estimate the error of unknowns (n, k) at a place in each cell's step, as `_errors` does at the checks.
+
+    Parameters
+    ----------
+    cell, rule
+        The equations and the collocation.
+    place
+        Places from 0 to 1 (n,).
+    time, v
+        Instants (n,) and voltages (n, ...) there.
+    length
+        Length of the step (s).
+    y, charge
+        Unknowns and their charges (n, s + 1, k) at the start and the nodes.
+    flow
+        Flows (n, s, k) at the nodes.
+    """
+    values, slopes = rule.values(place), rule.slopes(place)
+    terms = cell.terms(time, v, np.einsum("ns,nsk->nk", values, y))
+    settling = _SETTLING * length
+    defect = terms.flow - np.einsum("ns,nsk->nk", slopes, flow)
+    defect += (terms.charge - np.einsum("ns,nsk->nk", values, charge)) / settling
+    return np.abs(solve(terms.flow_jacobian + terms.charge_jacobian / settling, defect))
+
+
 def _current(
     rule: Radau, terms: CellTerms, charge_polynomial: FloatArray, length: FloatArray, resolution: FloatArray
 ) -> tuple[FloatArray, FloatArray]:

@@ -293,20 +293,21 @@ class _Run:
         else:
             v[1:] = self._v
         finer, coarse_states, defect = self._settle(drive, v, length)
-        # at the nodes too: a stop that is met hides at the end what was off before
-        places, found = np.unique(np.concatenate([wanted, rule.nodes[1:]]), return_inverse=True)
+        # inside the step too: a stop that is met hides at the end what was off before
+        places, found = np.unique(np.concatenate([wanted, fine.nodes[1:]]), return_inverse=True)
         states = self._states(fine, finer, length, self._state, places)[found]
-        at_nodes = states[len(wanted) :]
-        error = np.abs(self.device.x_from_state(at_nodes) - self.device.x_from_state(coarse_states)).max(axis=0)
-        excess = max(float(error.max()) / self.tolerance, defect / self._allowed, 1e-10)
+        inside = states[len(wanted) :]
+        error = np.abs(self.device.x_from_state(inside) - self.device.x_from_state(coarse_states)).max(axis=0)
+        missed = self._motion.missed_at_peaks(fine, finer.reshape(len(finer), -1), length, self._state.ravel())
+        excess = max(max(float(error.max()), missed) / self.tolerance, defect / self._allowed, 1e-10)
         if not np.isfinite(excess):
             raise _NoConvergence
-        return _Step(v, finer, states[: len(wanted)], coarse_states[-1], at_nodes[-1], error, excess)
+        return _Step(v, finer, states[: len(wanted)], coarse_states[-1], inside[-1], error, excess)
 
     def _settle(self, drive: FloatArray, v: FloatArray, length: float) -> tuple[FloatArray, FloatArray, float]:
         """Repeat the round of states, currents and voltages until the voltages `v` at the nodes stand still.
 
-        Returns the voltages at the nodes and between, the states at the nodes by the voltages there alone, and how far
+        Returns the voltages at the nodes and between, the states there by the voltages at the nodes alone, and how far
         these are off between.
         """
         rule, fine, balance = self._rule, self._fine_rule, self.balance
@@ -332,7 +333,7 @@ class _Run:
             if everywhere and rate * largest <= allowed:
                 finer = np.concatenate([tried[:1], tried[1:] - change])
                 between = (rule.values(fine.nodes[1::2]) @ v.reshape(len(v), -1)).reshape(-1, *self._v.shape)
-                return finer, states[1::2], _largest(between - finer[1::2])
+                return finer, states, _largest(between - finer[1::2])
             if np.isfinite(before):
                 self._rate = rate
             before = largest
