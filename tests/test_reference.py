@@ -98,6 +98,7 @@ def test_yakopcic_decays_towards_its_lower_bound_and_comes_back():
 def test_the_error_reached_is_stated_and_small(make_bench):
     waveforms = simulate(make_bench(), "reference")
     assert 0 < waveforms.attrs["state_error"] < 1e-8
+    assert 0 < waveforms.attrs["current_error"] < 1e-8
 
 
 def test_instants_do_not_change_the_answer(make_bench):

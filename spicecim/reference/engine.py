@@ -17,6 +17,7 @@ from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
 from spicecim.reference.coupled import follow_coupled
+from spicecim.reference.errors import Compared, Errors, relative_to_peaks
 from spicecim.reference.excitation import drive_slopes
 from spicecim.reference.following import Collocated, Flowing, Follower
 from spicecim.reference.ideal import follow_flowing
@@ -36,14 +37,14 @@ from spicecim.waveforms import make_waveforms
 NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
 _COARSE = 30.0
-"""Ratio of the tolerances of two runs that are compared."""
+"""Ratio of the tolerances of two runs that are compared, and of a run that misses the accuracy to the next."""
+_FINEST = 1e-2
+"""Tolerance relative to the first one below which no further run is made."""
 _LEAST_AT_STOPS = 20.0
 """Estimated error of x behind wires, relative to the tolerance of a step, below which it is not told of devices with
 hard stops: single steps of Pershin and Di Ventra's device were off by up to 11 tolerances unseen."""
 _ROUNDING = 1e-9
 """Part of the duration that an instant may lie beyond it."""
-_COMPARED = 50
-"""Most instants at which they are."""
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
@@ -64,9 +65,11 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     Returns
     -------
     xarray.Dataset
-        Waveforms. Attribute ``state_error`` is an estimate of the error of x, measured against tables half as dense
-        or, where a device's rate does not separate, a run at a coarser tolerance; with resistive wires, what the
-        estimated errors of all steps come to. There, attribute ``convergence`` says how the network was solved.
+        Waveforms. Attributes ``state_error`` (of x) and ``current_error`` (of a column's current relative to its peak,
+        the largest) are estimates, as `spicecim.accuracy` measures errors: against tables half as dense or, where a
+        device's rate does not separate, a run at a coarser tolerance; with resistive wires, what the estimated errors
+        of all steps come to. There, attribute ``convergence`` says how the network was solved, and runs that miss the
+        accuracy of the testbench's analysis are made again at tighter tolerances.
 
     Raises
     ------
@@ -78,6 +81,8 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         If the instants are not increasing or not between 0 and the duration, or if a current or rate overflows.
     ConvergenceError
         If a device whose rate does not separate, or a crossbar with resistive wires, has no solution.
+    TimeLimitError
+        If the run takes longer than its time limit (see `spicecim.deadline`).
     """
     check_covered(testbench)
     labels = testbench.time_grid() if time is None else _checked_instants(time, testbench.duration)
@@ -93,7 +98,8 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         "engine_version": __version__,
         "device_backend": "numpy",
         "spicecim_version": __version__,
-        "state_error": float(run.error),
+        "state_error": float(run.errors.state),
+        "current_error": float(run.errors.current),
         **run.attributes,
         **provenance(testbench.device),
     }
@@ -106,9 +112,9 @@ def check_covered(testbench: Testbench) -> None:
 
 
 class _Run(NamedTuple):
-    """An estimate of the error of x, and what else there is to say of a run."""
+    """Estimated errors, and what else there is to say of a run."""
 
-    error: float
+    errors: Errors
     attributes: Mapping[str, str] = MappingProxyType({})
 
 
@@ -154,18 +160,20 @@ def _follow_coupled(
     else:
         cells = Collocated(BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device)
     given = (cells, Wiring(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
-    compared = _Compared(device, len(record.instants), initial.shape)
+    compared, tolerance = Compared(device, record.instants, initial.shape), COUPLED_TOLERANCE
 
     def keep(chosen: slice, block: Block) -> None:
         record.write_wires(chosen, block)
-        compared.measure(chosen, block.states)
+        compared.keep(chosen, block.states, block.i_column)
 
-    coarse = follow_coupled(
-        *given, record.instants, lambda chosen, block: compared.keep(chosen, block.states),
-        tolerance=_COARSE * COUPLED_TOLERANCE,
-    )  # fmt: skip
-    run = follow_coupled(*given, record.instants, keep, peaks=coarse.peaks)
-    return _Run(compared.error, {"convergence": run.report})
+    outcome = follow_coupled(*given, record.instants, keep, tolerance=_COARSE * tolerance)
+    while True:
+        compared.start_another()
+        outcome = follow_coupled(*given, record.instants, keep, tolerance=tolerance, peaks=outcome.peaks)
+        errors = compared.errors(testbench.drive.cycle())
+        if max(errors) <= testbench.analysis.accuracy or tolerance < _FINEST * COUPLED_TOLERANCE:
+            return _Run(errors, {"convergence": outcome.report})
+        tolerance /= _COARSE
 
 
 def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
@@ -175,46 +183,28 @@ def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, rec
     are carried on tell too little: a run at a coarser tolerance shows more.
     """
     given = (device, Network(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
-    compared = _Compared(device, len(record.instants), initial.shape) if device.stops() else None
-    if compared:
-        follow_wired(
-            *given, record.instants, lambda chosen, states, *_: compared.keep(chosen, states),
-            tolerance=_COARSE * WIRED_TOLERANCE,
-        )  # fmt: skip
+    compared, tolerance = Compared(device, record.instants, initial.shape) if device.stops() else None, WIRED_TOLERANCE
 
     def keep(chosen: slice, states: FloatArray, _: FloatArray, i_cell: FloatArray) -> None:
         record.write_cells(chosen, slice(None), slice(None), states, i_cell)
         if compared:
-            compared.measure(chosen, states)
+            compared.keep(chosen, states, i_cell.sum(axis=1))
 
-    course = follow_wired(*given, record.instants, keep)
-    error = max(course.error, compared.error, _LEAST_AT_STOPS * WIRED_TOLERANCE) if compared else course.error
-    return _Run(error, {"convergence": course.report})
-
-
-class _Compared:
-    """Two runs at some of the instants: x of the first, and how far the second is from it."""
-
-    def __init__(self, device: Device | ModuleDevice, instants: int, shape: tuple[int, ...]) -> None:
-        self._device, self._apart = device, 1 + (instants - 1) // _COMPARED
-        self._x = np.empty((1 + (instants - 1) // self._apart, *shape))
-        self.error = 0.0
-
-    def keep(self, chosen: slice, states: FloatArray) -> None:
-        """Take a block of the first run's states (time, row, column)."""
-        some, x = self._some(chosen, states)
-        self._x[some] = x
-
-    def measure(self, chosen: slice, states: FloatArray) -> None:
-        """Compare a block of the second run's."""
-        some, x = self._some(chosen, states)
-        self.error = max(self.error, float(np.abs(x - self._x[some]).max(initial=0.0)))
-
-    def _some(self, chosen: slice, states: FloatArray) -> tuple[slice, FloatArray]:
-        """Range of the instants compared that a block holds, and x there."""
-        first = -(-chosen.start // self._apart)
-        x = self._device.x_from_state(states[first * self._apart - chosen.start :: self._apart])
-        return slice(first, first + len(x)), x
+    if compared:
+        follow_wired(*given, record.instants, keep, tolerance=_COARSE * tolerance)
+    while True:
+        record.clear()
+        if compared:
+            compared.start_another()
+        course = follow_wired(*given, record.instants, keep, tolerance=tolerance)
+        errors = Errors(course.error, relative_to_peaks(course.current_error, record.i_column))
+        if compared:
+            found = compared.errors(testbench.drive.cycle())
+            least = _LEAST_AT_STOPS * tolerance
+            errors = Errors(max(errors.state, found.state, least), max(errors.current, found.current))
+        if max(errors) <= testbench.analysis.accuracy or tolerance < _FINEST * WIRED_TOLERANCE:
+            return _Run(errors, {"convergence": course.report})
+        tolerance /= _COARSE
 
 
 def _checked_instants(time: ArrayLike, duration: float) -> FloatArray:

@@ -14,19 +14,22 @@ from spicecim.devices import SeparableDevice
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
 from spicecim.reference.clock import check_time
+from spicecim.reference.errors import Errors, relative_to_peaks
 from spicecim.reference.excitation import cell_voltages
 from spicecim.reference.flux import row_flux
 from spicecim.reference.record import Record
 from spicecim.reference.states import row_states
 
+_X = np.linspace(0.0, 1.0, 101)
+"""States at which it is looked how much the current depends on them."""
 _BLOCK = 250_000
 """Cells and instants that are evaluated at once: what a processor's cache holds."""
 
 
 def follow_flowing(
     device: SeparableDevice, drive: Drive, duration: float, initial: FloatArray, record: Record
-) -> float:
-    """Follow the cells of a device whose rate separates, write them to a record, and return the estimated error of x.
+) -> Errors:
+    """Follow the cells of a device whose rate separates, write them to a record, and return the estimated errors.
 
     Parameters
     ----------
@@ -63,7 +66,15 @@ def follow_flowing(
             record.add_currents(some_rows, i_row, np.tensordot(current, cells, axes=((0, 1), (0, 1))))
         else:
             record.write_cells(slice(None), some_rows, some, states.T, current.T)
-    return error
+    # the error of x at the largest voltage of each row, where the current depends on it most
+    steepest = np.abs(np.diff(device.current(_peaks(record.v_row), device.state_from_x(_X)), axis=-1)).max(axis=(0, 2))
+    current = np.full(columns, error * float(steepest.sum()) * (len(_X) - 1))
+    return Errors(error, relative_to_peaks(current, record.i_column))
+
+
+def _peaks(v_row: FloatArray) -> FloatArray:
+    """Lowest and highest voltage of each row (end, row, 1)."""
+    return np.stack([v_row.min(axis=0), v_row.max(axis=0)])[:, :, None]
 
 
 def _distinct(initial: FloatArray) -> tuple[FloatArray, NDArray[np.int_]]:

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import BarycentricInterpolator
 
+from spicecim.accuracy import current_errors
 from spicecim.devices import Device
 from spicecim.devices.cell import Cell, DeviceCell
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
+from spicecim.reference.errors import Errors
 from spicecim.reference.excitation import cell_voltages
 from spicecim.reference.integrator import TOLERANCE, integrate
 from spicecim.reference.record import Record
@@ -44,6 +46,8 @@ class CellWaveforms(NamedTuple):
     """Currents from row to column (A)."""
     coarse_states: FloatArray
     """State variables of a run at `_COARSE` times the tolerance."""
+    current_error: FloatArray
+    """How far the current of that run is off (A)."""
 
 
 def cell_waveforms(
@@ -80,13 +84,14 @@ def cell_waveforms(
         integrate(cell, voltages, start, instants, tolerance=tolerance, name=name)
         for tolerance in (TOLERANCE, _COARSE * TOLERANCE)
     )
-    return CellWaveforms(cell.state(fine.unknowns), fine.current, cell.state(coarse.unknowns))
+    current_error = fine.current - coarse.current
+    return CellWaveforms(cell.state(fine.unknowns), fine.current, cell.state(coarse.unknowns), current_error)
 
 
 def follow_integrated(
     device: Device | ModuleDevice, drive: Drive, duration: float, initial: FloatArray, record: Record
-) -> float:
-    """Follow the cells of a device, write them to a record, and return the estimated error of x.
+) -> Errors:
+    """Follow the cells of a device, write them to a record, and return the estimated errors.
 
     Parameters
     ----------
@@ -113,7 +118,9 @@ def follow_integrated(
     for row in range(0, rows, some_rows):
         for first in range(0, columns, some):
             run.follow(np.arange(row, min(row + some_rows, rows)), slice(first, min(first + some, columns)))
-    return run.error
+    coarse = record.i_column - run.current_error
+    current = current_errors(record.instants, record.i_column, coarse, drive.cycle())
+    return Errors(run.error, float(current.max()))
 
 
 class _Run:
@@ -125,6 +132,7 @@ class _Run:
         self.device, self.drive, self.duration, self.initial, self.record = device, drive, duration, initial, record
         self.cell: Cell = DeviceCell(device) if isinstance(device, Device) else device
         self.error = 0.0
+        self.current_error = np.zeros_like(record.i_column)
 
     def follow(self, rows: NDArray[np.int_], columns: slice) -> None:
         """Follow the cells of some rows and columns."""
@@ -139,6 +147,7 @@ class _Run:
         for number, part in zip(left, parts, strict=True):
             which = np.searchsorted(starts[number], self.initial[rows[number], columns])
             self._write(int(rows[number]), columns, part[0][:, which], part[1][:, which])
+            self.current_error[:, columns] += part[3][:, which]
         self._keep_error(cells)
 
     def _interpolate(self, rows: NDArray[np.int_], starts: list[FloatArray], columns: slice) -> set[int]:
@@ -168,6 +177,7 @@ class _Run:
                 weights = _weights(_chebyshev(count), at)
                 row = CellWaveforms(*(part[:, place] for part in known))
                 self._write(int(rows[number]), columns, row.states @ weights.T, row.current @ weights.T)
+                self.current_error[:, columns] += row.current_error @ weights.T
                 self._keep_error(row)
                 self.error = max(self.error, float(error[place]))
                 done.add(number)

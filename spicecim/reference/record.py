@@ -30,21 +30,25 @@ class Record:
         self._testbench, self._device, self.instants = testbench, device, instants
         rows, columns = testbench.shape
         self.v_row = testbench.drive.voltage(instants)
-        self._i_row, self._i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
+        self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
         self._nodes: tuple[FloatArray, FloatArray] | None = None
         self.keeps_cells = testbench.analysis.probe == "cells"
         if self.keeps_cells:
             self._x, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
 
+    def clear(self) -> None:
+        """Forget a run, for another one."""
+        self._i_row[:], self.i_column[:] = 0.0, 0.0
+
     def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray) -> None:
         """Add to the currents of some rows (time, row) and of all columns (time, column), ampere."""
         self._i_row[:, rows] += i_row
-        self._i_column += i_column
+        self.i_column += i_column
 
     def write_cells(self, instants: slice, rows: slice, columns: slice, states: FloatArray, i_cell: FloatArray) -> None:
         """Take the state variables and currents (A) of some cells at some instants (time, row, column)."""
         self._i_row[instants, rows] += i_cell.sum(axis=2)
-        self._i_column[instants, columns] += i_cell.sum(axis=1)
+        self.i_column[instants, columns] += i_cell.sum(axis=1)
         if self.keeps_cells:
             self._x[instants, rows, columns] = self._device.x_from_state(states)
             self._i_cell[instants, rows, columns] = i_cell
@@ -55,7 +59,7 @@ class Record:
 
     def write_wires(self, instants: slice, block: Block) -> None:
         """Take everything where the currents of the cells do not tell those of the wires and their voltages."""
-        self._i_row[instants], self._i_column[instants] = block.i_row, block.i_column
+        self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
         if self.keeps_cells:
             self._x[instants], self._i_cell[instants] = self._device.x_from_state(block.states), block.i_cell
             if self._nodes is None:
@@ -71,8 +75,8 @@ class Record:
         InputError
             If a current is not finite.
         """
-        check_finite(self._i_row, self._i_column)
-        variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self._i_column}
+        check_finite(self._i_row, self.i_column)
+        variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self.i_column}
         if self.keeps_cells:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
             variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": self._x}

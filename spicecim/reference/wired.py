@@ -50,6 +50,9 @@ _TOGETHER = 16
 """Instants asked for that are solved at once, if there is no reason not to."""
 _BLOCK = 1 << 20
 """Most cells times instants that are handed on at once, to bound the memory."""
+_ONE_STEP = 0.1
+"""Most that one of Newton's steps changes the second crossbar's voltages by, relative to the drive's largest: where a
+device switches, the slopes of the first crossbar do not serve it."""
 _MOST_MISSED = 1e-3
 """Voltage that a cell may be off by, relative to the drive's largest, before it counts as no solution: where the
 network multiplies a change of its voltage a billion times, more than rounding is left."""
@@ -76,6 +79,8 @@ class Course(NamedTuple):
     error: float
     """Estimate of the largest error of x of any cell at any time: the estimates of all steps, summed or, if that is
     more, carried on by the equations."""
+    current_error: FloatArray
+    """What becomes of it in the currents of the columns, at most at any end of a step (column,), ampere."""
     report: str
     """How the solution was found."""
 
@@ -126,7 +131,7 @@ def wired_waveforms(
         states[chosen], v_cell[chosen], i_cell[chosen] = some_states, some_v, some_i
 
     course = follow_wired(device, network, drive, duration, initial, instants, keep, tolerance=tolerance)
-    return WiredWaveforms(states, v_cell, i_cell, *course)
+    return WiredWaveforms(states, v_cell, i_cell, course.error, course.report)
 
 
 @one_thread
@@ -175,7 +180,7 @@ def follow_wired(
         f"{run.steps} steps, {run.rejected} more rejected, {balance.factorisations} factorisations, "
         f"{balance.solutions} network solutions, residual {run.largest_residual:.2g} V at most"
     )
-    return Course(max(float(run.error.max()), run.largest_distance), report)
+    return Course(max(float(run.error.max()), run.largest_distance), run.current_error, report)
 
 
 @dataclass
@@ -214,6 +219,7 @@ class _Run:
         self._rate = SLOW
         self._state = self.initial.copy()
         self.error = np.zeros(self.initial.shape)
+        self.current_error = np.zeros(self.initial.shape[1])
         self._second_state = self._state.copy()
         self._v = self._rest()
         self._second_v = self._v.copy()
@@ -355,15 +361,22 @@ class _Run:
         after = self._second_v_near(drive, step.v[-1] + before, step.coarse_state + state_before) - step.v[-1]
         v = step.v + before + self._rule.nodes[:, None, None] * (after - before)
         moved = self._states(self._rule, v, length, self._second_state, np.ones(1))[0]
+        # where there is no solution, the distance is as before
+        moved = np.where(np.isfinite(moved), moved, step.coarse_state + state_before)
         added = step.end_state - step.coarse_state
         self._second_state = moved + 2.0 * added
         self._second_v = self._second_v_near(drive, v[-1], self._second_state)
         distance = self.device.x_from_state(self._second_state) - self.device.x_from_state(step.end_state)
         self.largest_distance = max(self.largest_distance, float(np.abs(distance).max()))
+        current = self.device.current(self._second_v, self._second_state) - self.device.current(
+            step.v[-1], step.end_state
+        )
+        self.current_error = np.maximum(self.current_error, np.abs(current.sum(axis=0)))
 
     def _second_v_near(self, drive: FloatArray, v: FloatArray, state: FloatArray) -> FloatArray:
         """Voltages of the second crossbar at the end of a step, by its states and a guess."""
-        return np.asarray(v - self.balance.correction(drive, v[None], state[None])[0])
+        change = self.balance.correction(drive, v[None], state[None])[0]
+        return np.asarray(v - np.nan_to_num(np.clip(change, -_ONE_STEP * self._scale, _ONE_STEP * self._scale)))
 
     def _rest(self) -> FloatArray:
         """Solve for the voltages at time 0, from cells without current on."""
