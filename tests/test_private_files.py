@@ -173,7 +173,7 @@ def test_a_planted_library_does_not_run(make_bench, tmp_path, monkeypatch):
     from spicecim.engines import simulate
 
     cache, mark = tmp_path / "cache", tmp_path / "ran"
-    monkeypatch.setenv("SPICECIM_CACHE", str(own_cache))
+    monkeypatch.setenv("SPICECIM_CACHE", str(cache))
     bench = make_bench(device={"model": "yakopcic", "preset": "oblea", "backend": "osdi"})
     simulate(bench)
     source = tmp_path / "planted.c"
