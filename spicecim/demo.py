@@ -55,6 +55,9 @@ KERNELS: dict[str, NDArray[np.float64]] = {
 
 ENGINES: tuple[Engine, ...] = ("ngspice", "reference")
 
+LOOP_ACCURACY = 0.01
+"""The slope over decades of lobe areas needs no more of each."""
+
 LOOP_FREQUENCIES = (100.0, 1000.0, 10_000.0)
 
 
@@ -148,6 +151,7 @@ def _save_figures(
 def _sweep(engine: Engine, frequencies: ArrayLike, progress: Callable[[str, float], None]) -> HysteresisSweep:
     return hysteresis(
         "yakopcic", preset="oblea", amplitude=AMPLITUDE, frequency=frequencies, engine=engine, points_per_period=400,
+        accuracy=LOOP_ACCURACY,
         progress=lambda fraction: progress(f"hysteresis in {engine}", fraction),
     )  # fmt: skip
 

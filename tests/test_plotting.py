@@ -88,10 +88,11 @@ def test_power_of_any_shape(shape, amplitude):
         device={"model": "yakopcic"},
         crossbar={"state": np.full(shape, 0.5)},
         drive={"kind": "sine", "amplitude": amplitude, "frequency": 100},
-        analysis={"probe": "cells", "points_per_period": 20, "accuracy": 0.1},
+        analysis={"probe": "cells", "points_per_period": 20},
     )
     figure = plot_power(simulate(bench, "reference"))
     assert_legible(figure)
+    assert ("known to" in figure.axes[0].get_legend().get_texts()[0].get_text()) == (amplitude > 0)
     assert all(float(tick).is_integer() for tick in figure.axes[1].get_yticks())
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from spicecim.errors import AccuracyWarning
 from spicecim.measure import average_power, cell_power, row_power, worst_case_power
 from spicecim.plotting.style import COLORS, label_axis, new_figure, si_prefix, styled
 from spicecim.quantities import format_quantity
@@ -28,12 +31,16 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
     """
     total = row_power(waveforms).sum("row")
     accuracy = testbench_of(waveforms).analysis.accuracy
-    average, worst = float(average_power(total, accuracy=accuracy)), float(worst_case_power(total))
-    cells = average_power(cell_power(waveforms), accuracy=accuracy).transpose("row", "column").values
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AccuracyWarning)  # the legend says it
+        mean = average_power(total)
+        cells = average_power(cell_power(waveforms)).transpose("row", "column").values
+    average, worst, error = float(mean), float(worst_case_power(total)), mean.attrs["grid_error"]
+    known = f" (known to {100 * error:.1g} %)" if error > accuracy else ""
     figure, grid = new_figure(1, 2, size=(7.0, 3.4), width_ratios=[1.25, 1])
     left, right = grid[0]
     left.plot(total["time"], total, color=COLORS[0], linewidth=0.8)
-    left.axhline(average, color=COLORS[1], linestyle="--", label=f"average {format_quantity(average, 'W', 3)}")
+    left.axhline(average, color=COLORS[1], linestyle="--", label=f"average {format_quantity(average, 'W', 3)}{known}")
     left.axhline(worst, color=COLORS[3], linestyle=":", label=f"worst case {format_quantity(worst, 'W', 3)}")
     label_axis(left.xaxis, "time", "s")
     label_axis(left.yaxis, "power of all row drivers", "W")
