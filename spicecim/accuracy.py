@@ -29,8 +29,6 @@ LEAST_CURRENT = 1e-15
 _HALVINGS = 30
 _FINE = 4.0
 """Instants within an edge that is resolved, for each accuracy that it may shift by."""
-_MOST_INSTANTS = 20_000
-"""Most instants that are added to resolve edges."""
 
 
 def current_scales(current: FloatArray) -> FloatArray:
@@ -87,10 +85,11 @@ def curve_errors(time: FloatArray, found: FloatArray, right: FloatArray, cycle: 
     return errors
 
 
-def edge_instants(time: FloatArray, curves: FloatArray, cycle: float, accuracy: float) -> FloatArray:
+def edge_instants(time: FloatArray, curves: FloatArray, cycle: float, accuracy: float, most: int) -> FloatArray:
     """Return instants (s) to add to `time` for edges of curves (time, curve) to be known to a fraction of the accuracy.
 
-    The curves are in units of their scale. Nothing is to be added where each edge has instants enough.
+    The curves are in units of their scale. Nothing is to be added where each edge has instants enough, and no more than
+    about `most`.
     """
     apart = np.diff(time)
     rise = np.abs(np.diff(curves, axis=0)).max(axis=1)
@@ -98,7 +97,7 @@ def edge_instants(time: FloatArray, curves: FloatArray, cycle: float, accuracy: 
     if not coarse.any():
         return np.empty(0)
     pieces = np.ceil(_FINE * apart[coarse] / (accuracy * cycle))
-    pieces = np.maximum(2, pieces * min(1.0, _MOST_INSTANTS / float(pieces.sum()))).astype(int)
+    pieces = np.maximum(2, pieces * min(1.0, most / float(pieces.sum()))).astype(int)
     starts = time[:-1][coarse]
     return np.concatenate(
         [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal
 
 from numpy.typing import ArrayLike
 
 from spicecim.deadline import run_within
-from spicecim.errors import InputError
+from spicecim.errors import AccuracyWarning, InputError
 from spicecim.fixed_points import warn_of_fixed_points
 from spicecim.limits import DEFAULT_TIME_LIMIT
+from spicecim.reached import missed_accuracy
 from spicecim.testbench import Testbench
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ def simulate(
     time: ArrayLike | None = None,
     time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Callable[[float], None] | None = None,
+    estimate: bool = True,
 ) -> xr.Dataset:
     """Run a testbench and return its waveforms.
 
@@ -43,11 +46,16 @@ def simulate(
         counts from the call on: waiting for another thread's run and compiling a model are part of it.
     progress
         Called now and then by ngspice with the fraction that is done.
+    estimate
+        Whether an ngspice run is compared with a second one that tells its error (see `spicecim.estimates`). The
+        reference engine knows its error without.
 
     Returns
     -------
     xarray.Dataset
-        Variables as in `spicecim.waveforms.VARIABLES`.
+        Variables as in `spicecim.waveforms.VARIABLES`. Attributes ``current_error`` (largest over columns, relative to
+        the column's peak) and ``state_error`` (of x) are estimated errors, measured as `spicecim.accuracy` says;
+        ``error_estimate`` says by what. NaN stands for an error that is not known.
 
     Raises
     ------
@@ -55,6 +63,11 @@ def simulate(
         If the engine does not cover what is asked for.
     SimulationError
         If the simulation did not succeed.
+
+    Warns
+    -----
+    AccuracyWarning
+        If an estimated error is above `analysis.accuracy`, or not known.
 
     Examples
     --------
@@ -68,11 +81,10 @@ def simulate(
     2
     """
     if engine == "ngspice":
-        from spicecim.ngspice.engine import simulate_ngspice
-
         if time is not None:
             raise InputError("time: ngspice chooses its own instants; only the reference engine takes them")
-        waveforms = simulate_ngspice(testbench, time_limit=time_limit, progress=progress)
+        with run_within(time_limit):
+            waveforms = _ngspice(testbench, progress, estimate)
     elif engine == "reference":
         from spicecim.reference.engine import simulate_reference
 
@@ -81,4 +93,18 @@ def simulate(
     else:
         raise InputError(f"unknown engine {engine!r}; known are ngspice and reference")
     warn_of_fixed_points(testbench)
+    missed = missed_accuracy(waveforms)
+    if missed:
+        warnings.warn(missed, AccuracyWarning, stacklevel=2)
     return waveforms
+
+
+def _ngspice(testbench: Testbench, progress: Callable[[float], None] | None, estimate: bool) -> xr.Dataset:
+    from spicecim.ngspice.engine import run_ngspice
+
+    run = run_ngspice(testbench, time_limit=None, progress=progress)
+    if not estimate:
+        return run.waveforms
+    from spicecim.estimates import estimate_error
+
+    return run.waveforms.assign_attrs(estimate_error(testbench, run)._asdict())

@@ -8,7 +8,7 @@ succeed; the command line exits with 3).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class SpiceCimError(Exception):
@@ -120,7 +120,11 @@ class SimulationError(SpiceCimError):
             parts.append(f"{self._kept} kept in {folder}")
         super().__init__("\n".join(parts))
 
-    def __reduce__(self) -> tuple[type[SimulationError], tuple[str, Path | None, str]]:
+    def kept_in(self, folder: Path | None, log: str) -> SimulationError:
+        """Return the same error with the folder that keeps its files, and what the simulator said."""
+        return type(self)(self.message, folder, log)
+
+    def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
         return type(self), (self.message, self.folder, self.log)
 
 
@@ -153,3 +157,32 @@ class CompilerError(SimulationError):
 
 class WorkerCrashError(SimulationError):
     """The process that ngspice runs in died."""
+
+
+class PhysicsError(SimulationError):
+    """A result breaks a law: a state out of its range, a current that no equation gives, charge or energy missing.
+
+    Attributes
+    ----------
+    reason
+        What is wrong.
+    place
+        Where: a cell, a column, the columns, the crossbar.
+    instant
+        When it is first so (s).
+    value
+        By how much, in the unit that `reason` names.
+    """
+
+    def __init__(
+        self, reason: str, place: str, instant: float, value: float, folder: Path | None = None, log: str = ""
+    ) -> None:
+        self.reason, self.place, self.instant, self.value = reason, place, instant, value
+        super().__init__(f"the result is not physical: {place} at {instant:g} s: {reason}", folder, log)
+
+    def kept_in(self, folder: Path | None, log: str) -> PhysicsError:
+        """Return the same error with the folder that keeps its files, and what the simulator said."""
+        return PhysicsError(self.reason, self.place, self.instant, self.value, folder, log)
+
+    def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
+        return type(self), (self.reason, self.place, self.instant, self.value, self.folder, self.log)

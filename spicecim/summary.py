@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from spicecim.measure import (
     tone_current,
     worst_case_power,
 )
+from spicecim.reached import ERRORS, errors_of, missed_accuracy
 from spicecim.waveforms import testbench_of
 
 
@@ -64,8 +66,22 @@ def summarize(runs: Mapping[str, xr.Dataset], tolerance: float = 1e-4) -> dict[s
             for values in (average, *(values for found in columns.values() for values in found.values()))
         ),
     }
-    if "reference" in runs:
-        summary["reference_state_error"] = float(runs["reference"].attrs["state_error"])
+    for name in ERRORS:
+        # NaN, an error that is not known, is no JSON
+        summary[name] = {
+            engine: None if math.isnan(error) else error
+            for engine, run in runs.items()
+            if (error := errors_of(run).get(name)) is not None
+        }
+    missed = {engine: line for engine, run in runs.items() if (line := missed_accuracy(run))}
+    summary["accuracy"] = accuracy = testbench_of(first).analysis.accuracy
+    if summary["grid_error"] > accuracy:
+        missed["measures"] = (
+            f"means and powers are known to {summary['grid_error']:.1e} with these instants, above analysis.accuracy = "
+            f"{accuracy:g}; raise analysis.points_per_period or accept it by a larger analysis.accuracy"
+        )
+    summary["accurate"] = not missed
+    summary["accuracy_missed"] = missed
     if testbench_of(first).analysis.probe == "cells":
         summary["energy_balance_error"] = max(energy_balance(run).error for run in runs.values())
     if {"ngspice", "reference"} <= set(runs):

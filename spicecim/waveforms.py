@@ -54,7 +54,7 @@ def make_waveforms(
     variables
         Arrays by the names and with the dimensions of `VARIABLES`.
     attributes
-        What the engine says of itself: engine, version, device backend...
+        What the engine says of itself: engine, version, device backend, estimated errors...
     """
     rows, columns = testbench.shape
     dataset = xr.Dataset(

@@ -76,13 +76,14 @@ def test_a_column_without_current_has_no_error_by_rounding():
 def test_instants_are_added_to_coarse_edges_alone():
     time = np.linspace(0, 2, 201)
     curves = np.stack([np.sin(np.pi * time), (time > 0.605).astype(float)], axis=1)
-    added = edge_instants(time, curves, 2.0, 1e-3)
+    added = edge_instants(time, curves, 2.0, 1e-3, 1000)
     assert added.min() > 0.6
     assert added.max() < 0.61
     assert np.diff(np.union1d(time, added)).min() <= 0.25e-3 * 2.0
     finer = np.union1d(time, added)
-    assert edge_instants(finer, (finer > 0.605)[:, None].astype(float), 2.0, 1e-3).size == 0
-    assert edge_instants(time, curves[:, :1], 2.0, 1e-3).size == 0
+    assert edge_instants(finer, (finer > 0.605)[:, None].astype(float), 2.0, 1e-3, 1000).size == 0
+    assert edge_instants(time, curves[:, :1], 2.0, 1e-3, 1000).size == 0
+    assert len(edge_instants(time, curves, 2.0, 1e-6, 1000)) <= 1000
 
 
 def test_the_cycle_of_a_drive():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -20,6 +21,7 @@ EXIT_MODEL_HAS_ERRORS = 1
 EXIT_BAD_INPUT = 2
 EXIT_SIMULATION_FAILED = 3
 EXIT_UNEXPECTED = 4
+EXIT_NOT_ACCURATE = 5
 _EXIT_BY_SIGNAL = 128
 
 app = typer.Typer(
@@ -51,6 +53,7 @@ Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Fol
 def main() -> None:
     """Run the command line; the entry point of ``spicecim``."""
     signal.signal(signal.SIGTERM, _end)  # so that temporary files go
+    warnings.showwarning = lambda message, *where: _say("[bold yellow]warning:[/]", str(message))
     try:
         app()
     except (SpiceCimError, OSError, MemoryError) as error:
@@ -69,10 +72,14 @@ def _end(signal_number: int, _: object) -> NoReturn:
     sys.exit(_EXIT_BY_SIGNAL + signal_number)
 
 
-def _fail(message: str, status: int) -> NoReturn:
+def _say(mark: str, text: str) -> None:
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", _plain(message))
+    Console(stderr=True, highlight=False, soft_wrap=True).print(mark, _plain(text))
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    _say("[bold red]error:[/]", message)
     sys.exit(status)
 
 
@@ -217,7 +224,8 @@ def run(
 ) -> None:
     """Simulate a testbench and write netlist, datasets, figures and summary.json.
 
-    The exit status is 1 if both engines ran and their column currents differ by more than the tolerance.
+    The exit status is 5 if a run did not reach the accuracy that the testbench asks for (analysis.accuracy), by its
+    estimated error; otherwise 1 if both engines ran and their column currents differ by more than the tolerance.
     """
     from spicecim.cli import tables
     from spicecim.cli.progress import progress_bar
@@ -238,6 +246,8 @@ def run(
         tables.print_json(summary)
     else:
         tables.print_summary(summary, output)
+    if not summary["accurate"]:
+        raise typer.Exit(EXIT_NOT_ACCURATE)
     if not summary.get("passed", True):
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
 

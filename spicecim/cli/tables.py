@@ -261,6 +261,11 @@ def _facts(summary: dict[str, Any]) -> list[str]:
     ]
     if summary["grid_error"] > 1e-4:
         lines.append(f"means and powers: known to {summary['grid_error']:.1e} with these instants")
+    errors = [
+        f"{engine} {error:.1e}" for engine, error in summary["current_error"].items() if error is not None
+    ]  # fmt: skip
+    if errors:
+        lines.append(f"estimated error of the column currents, of their peaks: {', '.join(errors)}")
     if "energy_balance_error" in summary:
         lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of its largest part")
     if "reference_left_out" in summary:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spicecim.deadline import run_within
 from spicecim.device_choice import SubcircuitDevice, provenance
@@ -18,6 +19,7 @@ from spicecim.netlist import CrossbarNetlist, crossbar_netlist, equation_netlist
 from spicecim.ngspice.backend import is_native
 from spicecim.ngspice.client import Progress, Worker
 from spicecim.ngspice.run import run_netlist
+from spicecim.physics import States, check_physics
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
@@ -27,13 +29,31 @@ _START_TOLERANCES = (1e-6, 1e-2)
 no state leaves it at once; with a tolerance of 1e-7, no step of ngspice is long enough for a state to get so far."""
 
 
-def simulate_ngspice(
+class NgspiceRun(NamedTuple):
+    """Waveforms of a run, and the states of its cells whether they were asked for or not.
+
+    Attributes
+    ----------
+    waveforms
+        The waveforms that the testbench asks for.
+    x
+        Normalised states (time, cell); no cell where the device has no port for its state.
+    watched
+        Number of each of these cells (cell,), counted row by row.
+    """
+
+    waveforms: xr.Dataset
+    x: FloatArray
+    watched: NDArray[np.int_]
+
+
+def run_ngspice(
     testbench: Testbench,
     *,
     time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Progress | None = None,
     worker: Worker | None = None,
-) -> xr.Dataset:
+) -> NgspiceRun:
     """Run a testbench in ngspice.
 
     Parameters
@@ -49,8 +69,8 @@ def simulate_ngspice(
 
     Returns
     -------
-    xarray.Dataset
-        Waveforms at the instants that ngspice chose.
+    NgspiceRun
+        Waveforms and states at the instants that ngspice chose.
 
     Raises
     ------
@@ -62,10 +82,17 @@ def simulate_ngspice(
     with run_within(time_limit):
         netlist = crossbar_netlist(testbench, native=is_native(testbench, worker))
         names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
+
+        gathered: list[tuple[dict[str, FloatArray], States | None]] = []
+
+        def check(vectors: dict[str, FloatArray]) -> None:
+            gathered.append(_gathered(netlist, vectors))
+            check_physics(testbench, vectors["time"], *gathered[0], testbench.analysis.tolerance)
+
         try:
             run = run_netlist(
                 netlist.text, names, stop=testbench.duration, time_limit=None, progress=progress, worker=worker,
-                compatibility=netlist.compatibility, libraries=netlist.libraries,
+                compatibility=netlist.compatibility, libraries=netlist.libraries, check=check,
             )  # fmt: skip
         except NetlistError as error:
             if not isinstance(testbench.device, SubcircuitDevice):
@@ -81,7 +108,23 @@ def simulate_ngspice(
         "spicecim_version": __version__,
         **provenance(testbench.device),
     }
-    return make_waveforms(testbench, run.vectors["time"], _variables(netlist, run.vectors), attributes)
+    ((variables, states),) = gathered
+    x = np.empty((len(run.vectors["time"]), 0)) if states is None else _normalised(testbench, states.s)
+    if testbench.analysis.probe == "cells" and states is not None:
+        variables["x"] = x.reshape(len(x), *testbench.shape)
+    waveforms = make_waveforms(testbench, run.vectors["time"], variables, attributes)
+    return NgspiceRun(waveforms, x, netlist.watched[: x.shape[1]])
+
+
+def simulate_ngspice(
+    testbench: Testbench,
+    *,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
+    progress: Progress | None = None,
+    worker: Worker | None = None,
+) -> xr.Dataset:
+    """Return the waveforms of `run_ngspice` alone."""
+    return run_ngspice(testbench, time_limit=time_limit, progress=progress, worker=worker).waveforms
 
 
 def render_netlist(testbench: Testbench) -> str:
@@ -116,40 +159,41 @@ def evaluate_equations(device: Device, v: ArrayLike, s: ArrayLike, *, native: bo
     return current, np.concatenate([vectors[name] for name in netlist.rates])
 
 
-def _variables(netlist: CrossbarNetlist, vectors: dict[str, FloatArray]) -> dict[str, FloatArray]:
-    """Gather vectors into the variables of the waveforms."""
+def _gathered(netlist: CrossbarNetlist, vectors: dict[str, FloatArray]) -> tuple[dict[str, FloatArray], States | None]:
+    """Gather vectors into the variables of the waveforms, without x, and the states of cells."""
     testbench = netlist.testbench
-    if isinstance(testbench.device, SubcircuitDevice) and "s" in netlist.vectors:
-        _check_start(testbench, np.array([vectors[name][:2] for name in netlist.vectors["s"]]).T)
-    gathered = {name: np.stack([vectors[v] for v in group], axis=1) for name, group in netlist.vectors.items()}
+    groups = {name: np.stack([vectors[v] for v in group], axis=1) for name, group in netlist.vectors.items()}
     variables = {
-        "v_row": gathered["v_row"],
-        "i_row": -gathered["i_row"],  # a source's current counts from its positive node through the source
-        "i_column": gathered["i_column"],
+        "v_row": groups["v_row"],
+        "i_row": -groups["i_row"],  # a source's current counts from its positive node through the source
+        "i_column": groups["i_column"],
     }
+    states = States(groups["s"], netlist.watched) if "s" in groups else None
+    if states is not None and isinstance(testbench.device, SubcircuitDevice):
+        _check_start(testbench, testbench.device.x_from_state(states.s[:2]))
     if testbench.analysis.probe == "cells":
         shape = (len(vectors["time"]), *testbench.shape)
-        v_row_node, v_column_node = gathered["v_row_node"].reshape(shape), gathered["v_column_node"].reshape(shape)
+        v_row_node, v_column_node = groups["v_row_node"].reshape(shape), groups["v_column_node"].reshape(shape)
         variables["v_cell"] = v_row_node - v_column_node
-        variables["i_cell"] = gathered["i_cell"].reshape(shape)
-        if "s" in gathered:
-            variables["x"] = _normalised_states(testbench, gathered["s"])
+        variables["i_cell"] = groups["i_cell"].reshape(shape)
         if not testbench.crossbar.ideal:
             variables["v_row_node"], variables["v_column_node"] = v_row_node, v_column_node
-    return variables
+    return variables, states
 
 
-def _normalised_states(testbench: Testbench, states: FloatArray) -> FloatArray:
-    """Normalised states (time, row, column) of state variables (time, cell)."""
-    device = testbench.device
-    model = device if isinstance(device, SubcircuitDevice) else device.build()
-    return model.x_from_state(states).reshape(len(states), *testbench.shape)
+def _normalised(testbench: Testbench, s: FloatArray) -> FloatArray:
+    """Return x of state variables; where a step ended a little beyond a hard stop, the device is as at the stop."""
+    if isinstance(testbench.device, SubcircuitDevice):
+        return testbench.device.x_from_state(s)
+    device = testbench.device.build()
+    x = device.x_from_state(s)
+    return np.clip(x, 0.0, 1.0) if isinstance(device, Device) and device.stops() else x
 
 
 def _check_start(testbench: Testbench, states: FloatArray) -> None:
-    """Raise `SubcircuitError` unless the cells' states (instant, cell) start where `crossbar.state` says."""
+    """Raise `SubcircuitError` unless the cells' states x (instant, cell) start where `crossbar.state` says."""
     wanted = testbench.crossbar.state
-    for found, tolerance in zip(_normalised_states(testbench, states), _START_TOLERANCES, strict=True):
+    for found, tolerance in zip(states.reshape(-1, *wanted.shape), _START_TOLERANCES, strict=True):
         error = np.abs(found - wanted)
         row, column = np.unravel_index(np.argmax(error), wanted.shape)
         if not error.max() <= tolerance:

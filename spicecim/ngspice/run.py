@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def run_netlist(
     worker: Worker | None = None,
     compatibility: str = "",
     libraries: tuple[Path, ...] = (),
+    check: Callable[[dict[str, FloatArray]], None] | None = None,
 ) -> NetlistRun:
     """Run a netlist with one analysis.
 
@@ -80,6 +82,8 @@ def run_netlist(
         Mode that ngspice reads the netlist in, such as ``"psa"``; empty for none.
     libraries
         Shared libraries of compiled models that the netlist needs.
+    check
+        Called with the vectors; it may raise `PhysicsError`, to which folder and log are then added.
 
     Raises
     ------
@@ -96,10 +100,12 @@ def run_netlist(
                 failure, message = _FAILURES[answer.outcome]
                 raise failure(f"{message}: {answer.message}" if answer.message else message)
             complete = _complete(answer.vectors, stop)
+            if check is not None:
+                check(complete)
         except NgspiceNotFoundError:
             raise
         except SimulationError as error:
-            raise type(error)(error.message, _kept(folder), log_tail(folder)) from None
+            raise error.kept_in(_kept(folder), log_tail(folder)) from None
     assert answer.capabilities is not None
     return NetlistRun(complete, answer.capabilities)
 

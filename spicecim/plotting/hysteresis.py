@@ -9,8 +9,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spicecim.hysteresis_sweep import HysteresisSweep, cell_loop
-from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
+from spicecim.plotting.style import COLORS, label_axis, mark_missed_accuracy, new_figure, styled
 from spicecim.quantities import format_quantity
+from spicecim.reached import errors_of
 
 _MARKERS = ("o", "x", "+", "s")
 _MOST_LOOPS = 6
@@ -63,6 +64,8 @@ def plot_hysteresis(sweeps: Mapping[str, HysteresisSweep], frequencies: Sequence
     label_axis(right.yaxis, "lobe area", "VA")
     right.grid(which="minor", visible=False)
     right.legend(loc="lower left")
+    worst = [max(sweep.loops, key=lambda loop: max(errors_of(loop).values(), default=0.0)) for sweep in sweeps.values()]
+    mark_missed_accuracy(figure, worst)
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from spicecim.errors import AccuracyWarning
 from spicecim.measure import average_power, cell_power, row_power, worst_case_power
-from spicecim.plotting.style import COLORS, label_axis, new_figure, si_prefix, styled
+from spicecim.plotting.style import COLORS, label_axis, mark_missed_accuracy, new_figure, si_prefix, styled
 from spicecim.quantities import format_quantity
 from spicecim.waveforms import testbench_of
 
@@ -60,5 +60,6 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
         for (row, column), value in np.ndenumerate(cells / scale):
             color = "black" if bright[row, column] else "white"
             right.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=7, color=color)
+    mark_missed_accuracy(figure, [waveforms])
     figure.colorbar(image, ax=right, label=f"average power of the cell ({prefix}W)")
     return figure

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import xarray as xr
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
 from spicecim.files import write_bytes
+from spicecim.reached import errors_of, missed_accuracy
+from spicecim.waveforms import testbench_of
 
 Parameters = ParamSpec("Parameters")
 
@@ -89,6 +92,19 @@ def label_axis(axis: Axis, name: str, unit: str) -> None:
     factor, prefix = si_prefix(max(map(abs, axis.get_data_interval())))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:g}".replace("-", "\N{MINUS SIGN}")))
     axis.set_label_text(f"{name} ({prefix}{unit})")
+
+
+def mark_missed_accuracy(figure: Figure, runs: Iterable[xr.Dataset]) -> None:
+    """Write above a figure which of the runs it is of did not reach the accuracy asked for, if any did not."""
+    lines = []
+    for run in runs:
+        if missed_accuracy(run):
+            errors = errors_of(run)
+            error = max(errors.values()) if all(map(math.isfinite, errors.values())) else math.nan
+            accuracy = testbench_of(run).analysis.accuracy
+            lines.append(f"{run.attrs['engine']}: error {error:.0e}, {accuracy:.0e} was asked for")
+    if lines:
+        figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=8, color=COLORS[1])
 
 
 def si_prefix(largest: float) -> tuple[float, str]:

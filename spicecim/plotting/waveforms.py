@@ -9,7 +9,15 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spicecim.drives import SineDrive
-from spicecim.plotting.style import COLORS, ENGINE_STYLE, label_axis, new_figure, si_prefix, styled
+from spicecim.plotting.style import (
+    COLORS,
+    ENGINE_STYLE,
+    label_axis,
+    mark_missed_accuracy,
+    new_figure,
+    si_prefix,
+    styled,
+)
 from spicecim.quantities import format_quantity
 from spicecim.waveforms import testbench_of
 
@@ -77,6 +85,7 @@ def plot_column_currents(runs: Mapping[str, xr.Dataset], names: list[str] | None
     for axes in grid[-1]:
         label_axis(axes.xaxis, "time", "s")
         axes.set_xlim(0, float(current["time"][-1]))
+    mark_missed_accuracy(figure, runs.values())
     more = current.sizes["column"] - shown
     figure.supylabel(
         f"current ({prefix}A)" + (f", first {shown} of {shown + more} columns" if more else ""), fontsize=9

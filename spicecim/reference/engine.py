@@ -15,6 +15,7 @@ from spicecim.devices import Device, SeparableDevice
 from spicecim.devices.cell import DeviceCell
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
+from spicecim.physics import States, check_physics
 from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
 from spicecim.reference.coupled import follow_coupled
 from spicecim.reference.errors import Compared, Errors, relative_to_peaks
@@ -93,6 +94,11 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     with np.errstate(over="ignore", invalid="ignore"):
         run = _follow(testbench, device, record)
         variables = record.variables()
+    states = None
+    if "x" in variables:
+        cells = device.state_from_x(variables["x"].reshape(len(instants), -1))
+        states = States(cells, np.arange(cells.shape[1]))
+    check_physics(testbench, instants, variables, states)
     attributes: dict[str, str | float] = {
         "engine": "reference",
         "engine_version": __version__,
@@ -111,6 +117,11 @@ def check_covered(testbench: Testbench) -> None:
     _device(testbench)
 
 
+def takes_long(testbench: Testbench) -> bool:
+    """Whether a run takes many times as long as one of a small crossbar in ngspice: where all is one system."""
+    return _is_coupled(testbench, _device(testbench))
+
+
 class _Run(NamedTuple):
     """Estimated errors, and what else there is to say of a run."""
 
@@ -124,15 +135,29 @@ def _device(testbench: Testbench) -> Device | ModuleDevice:
     return testbench.device.build()
 
 
+def _is_resistive(testbench: Testbench) -> bool:
+    crossbar = testbench.crossbar
+    return bool(
+        crossbar.wire_row or crossbar.wire_column or crossbar.source_resistance or crossbar.sense_resistance
+    )  # fmt: skip
+
+
+def _is_coupled(testbench: Testbench, device: Device | ModuleDevice) -> bool:
+    """Whether cells and wires have to be solved as one system of differential and algebraic equations."""
+    if isinstance(device, Device):
+        return _is_resistive(testbench) and bool(testbench.crossbar.wire_capacitance)
+    # A module may conduct to the ground: then the column does not take what the row gives.
+    return _is_resistive(testbench) or not device.is_balanced()
+
+
 def _follow(testbench: Testbench, device: Device | ModuleDevice, record: Record) -> _Run:
     """Follow the cells and write them to the record."""
     crossbar, initial = testbench.crossbar, device.state_from_x(testbench.crossbar.state)
-    resistive = crossbar.wire_row or crossbar.wire_column or crossbar.source_resistance or crossbar.sense_resistance
-    # A module may conduct to the ground: then the column does not take what the row gives.
-    if resistive or not (isinstance(device, Device) or device.is_balanced()):
-        if isinstance(device, Device) and not crossbar.wire_capacitance:
-            return _follow_wired(testbench, device, initial, record)
+    if _is_coupled(testbench, device):
         return _follow_coupled(testbench, device, initial, record)
+    if _is_resistive(testbench):
+        assert isinstance(device, Device)
+        return _follow_wired(testbench, device, initial, record)
     if crossbar.wire_capacitance:
         record.add_row_currents(_into_ideal_rows(testbench, record.instants))
     if isinstance(device, SeparableDevice):

@@ -1,0 +1,230 @@
+"""What no result may break, whatever computed it: states within their range, device equations, charge and energy.
+
+These checks see what two runs that agree do not: a model that left its range in both, a current of the state's equation
+in a column, a device that gives energy. They cost a few percent of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicecim.device_choice import SubcircuitDevice, VerilogADevice
+from spicecim.devices import Device
+from spicecim.errors import PhysicsError
+from spicecim.fields import FloatArray
+from spicecim.testbench import Testbench
+from spicecim.veriloga.device import ModuleDevice
+
+ROUNDING = 1e-6
+"""What currents, charges and powers may miss, relative to their peak: both engines keep them to 1e-9 and better."""
+_LOOSE = 100.0
+"""The same relative to ngspice's tolerance, where that is looser: the currents of its last iteration are linearised."""
+_OVERSHOOT = 1e-3
+"""Distance of x from its range, where the accuracy asked for is no looser: a step of ngspice may end beyond a stop, at
+its default tolerance by up to 6e-4."""
+_GIVEN = 0.01
+"""Power that a Verilog-A module may give, relative to its largest: some hold a small electromotive force."""
+_LEAST = 1e-3
+"""Peak of a cell's or column's current, relative to the largest, below which it may miss as much as one of that."""
+_SOLVED = 1e-12
+"""Rounding of a current relative to the largest of a driver."""
+_NOTHING = 1e-21
+"""Ampere and watt that are none: absolute tolerances of the engines."""
+_MOST_VALUES = 1_000_000
+"""Most cells and instants whose equations are evaluated; of more, some instants are chosen."""
+
+
+class States(NamedTuple):
+    """State variables s (time, cell) of the cells with the numbers `watched` (cell,), counted row by row."""
+
+    s: FloatArray
+    watched: NDArray[np.int_]
+
+
+def check_physics(
+    testbench: Testbench,
+    time: FloatArray,
+    variables: Mapping[str, FloatArray],
+    states: States | None,
+    tolerance: float = 0.0,
+) -> None:
+    """Raise `PhysicsError` where the waveforms of an engine break a law.
+
+    Parameters
+    ----------
+    testbench
+        What was run.
+    time
+        Instants (time,), s.
+    variables
+        Arrays by the names and with the dimensions of `spicecim.waveforms.VARIABLES`.
+    states
+        States of cells; None where they cannot be seen.
+    tolerance
+        Relative tolerance that the engine solved its equations to.
+    """
+    if isinstance(testbench.device, SubcircuitDevice):
+        return  # its equations are not known, nor what it conducts to the ground
+    device = testbench.device.build()
+    allowed = min(max(ROUNDING, _LOOSE * tolerance), 0.1)
+    if states is not None:
+        _check_range(testbench, device, time, states)
+    conserved = not testbench.crossbar.wire_capacitance and (isinstance(device, Device) or device.is_balanced())
+    if conserved:
+        _check_charge(time, variables, allowed)
+    if "i_cell" in variables:
+        if conserved:
+            _check_energy(testbench, time, variables, allowed)
+        _check_cells(device, time, variables, states, allowed)
+    elif states is not None and testbench.crossbar.ideal and states.watched.size == testbench.crossbar.state.size:
+        _check_columns(device, time, variables, states, allowed)
+
+
+def _check_range(testbench: Testbench, device: Device | ModuleDevice, time: FloatArray, states: States) -> None:
+    """Check that no state leaves its range; that of a module is known where it was found, not given."""
+    if isinstance(testbench.device, VerilogADevice) and testbench.device.initial is not None:
+        return
+    stops = device.stops() if isinstance(device, Device) else None
+    # where a device has stops, its x is cut off there
+    x = device.x_from_state(states.s) if stops is None else (states.s - stops[0]) / (stops[1] - stops[0])
+    outside = np.maximum(np.maximum(x - 1.0, -x), 0.0)
+    _raise_beyond(
+        outside, max(_OVERSHOOT, testbench.analysis.accuracy), time,
+        lambda cell: f"cell ({', '.join(map(str, np.unravel_index(states.watched[cell[0]], testbench.shape)))})",
+        "x is outside of its range from 0 to 1 by {:.3g} (a lower analysis.tolerance makes ngspice's steps shorter)",
+    )  # fmt: skip
+
+
+def _check_charge(time: FloatArray, variables: Mapping[str, FloatArray], allowed: float) -> None:
+    """Check that what enters by the rows leaves by the columns."""
+    missed = variables["i_row"].sum(axis=1) - variables["i_column"].sum(axis=1)
+    scale = max(_largest_sum(variables["i_row"]), _largest_sum(variables["i_column"]))
+    _raise_beyond(missed, allowed * scale, time, lambda _: "the columns", "they take less than the rows give by {:g} A")
+
+
+def _check_energy(
+    testbench: Testbench, time: FloatArray, variables: Mapping[str, FloatArray], allowed: float
+) -> None:  # fmt: skip
+    """Check at every instant that the drivers' power is what cells and resistances take (Tellegen's theorem)."""
+    crossbar, i_cell = testbench.crossbar, variables["i_cell"]
+    parts = [
+        variables["v_row"] * variables["i_row"],
+        -(variables["v_cell"] * i_cell).reshape(len(time), -1),
+        -crossbar.source_resistance * variables["i_row"] ** 2,
+        -crossbar.sense_resistance * variables["i_column"] ** 2,
+    ]
+    # a segment carries the currents of the cells beyond it
+    if crossbar.wire_row:
+        parts.append(-crossbar.wire_row * (i_cell[:, :, ::-1].cumsum(axis=2) ** 2).reshape(len(time), -1))
+    if crossbar.wire_column:
+        parts.append(-crossbar.wire_column * (i_cell.cumsum(axis=1) ** 2).reshape(len(time), -1))
+    missed = np.sum([part.sum(axis=1) for part in parts], axis=0)
+    scale = max(map(_largest_sum, parts))
+    _raise_beyond(
+        missed, allowed * scale, time, lambda _: "the crossbar",
+        "the power that the drivers give and nothing takes is {:g} W",
+    )  # fmt: skip
+
+
+def _check_cells(
+    device: Device | ModuleDevice,
+    time: FloatArray,
+    variables: Mapping[str, FloatArray],
+    states: States | None,
+    allowed: float,
+) -> None:
+    """Check that the cells' currents are those of their equations, and that no cell gives energy."""
+    v, i = variables["v_cell"], variables["i_cell"]
+    if isinstance(device, ModuleDevice) and not _is_static(device):
+        return  # what it stores flows back
+    given = allowed if isinstance(device, Device) else max(allowed, _GIVEN)
+    power = v * i
+    _raise_beyond(
+        np.maximum(-power, 0.0), given * float(np.abs(power).max(initial=0.0)), time, _named("cell"),
+        "the current flows against the voltage, which gives {:g} W",
+    )  # fmt: skip
+    if states is None:
+        return
+    chosen = _chosen(len(time), i[0].size)
+    right = device.current(v[chosen], states.s[chosen].reshape(v[chosen].shape))
+    _raise_beyond(
+        i[chosen] - right, allowed * _scales(i) + _solved_to(variables), time[chosen], _named("cell"),
+        "the current is above that of the cell's equation by {:g} A",
+    )  # fmt: skip
+
+
+def _check_columns(
+    device: Device | ModuleDevice,
+    time: FloatArray,
+    variables: Mapping[str, FloatArray],
+    states: States,
+    allowed: float,
+) -> None:
+    """Check that the columns' currents are the sums of what the cells' equations give, with ideal wires."""
+    if isinstance(device, ModuleDevice) and not _is_static(device):
+        return
+    v_row, i_column = variables["v_row"], variables["i_column"]
+    chosen = _chosen(len(time), states.watched.size)
+    cells = states.s[chosen].reshape(len(chosen), v_row.shape[1], i_column.shape[1])
+    current = device.current(v_row[chosen][:, :, None], cells)
+    scales = np.abs(current).sum(axis=1).max(axis=0)
+    _raise_beyond(
+        i_column[chosen] - current.sum(axis=1),
+        allowed * np.maximum(scales, _LEAST * scales.max()) + _solved_to(variables), time[chosen],
+        _named("column"), "the current is above that of the cells' equations by {:g} A",
+    )  # fmt: skip
+
+
+def _is_static(device: ModuleDevice) -> bool:
+    """Whether the current of a module follows from its voltage and its state alone."""
+    if device.unknowns > 1:
+        return False
+    still = np.zeros(1)
+    terms = device.terms(still, np.ones(1), device.start(np.ones(1), device.state_from_x(np.full(1, 0.5))))
+    return not terms.current_charge.any()
+
+
+def _chosen(instants: int, cells: int) -> NDArray[np.int_]:
+    """Instants to evaluate: all, or some from the first to the last."""
+    return np.unique(np.linspace(0, instants - 1, max(2, min(instants, _MOST_VALUES // cells))).astype(int))
+
+
+def _largest_sum(values: FloatArray) -> float:
+    return float(np.abs(values).sum(axis=1).max(initial=0.0))
+
+
+def _solved_to(variables: Mapping[str, FloatArray]) -> float:
+    """Current (A) that rounding in the solution of the whole circuit may leave in any of its branches."""
+    return _SOLVED * float(np.abs(variables["i_row"]).max(initial=0.0))
+
+
+def _scales(values: FloatArray) -> FloatArray:
+    """Peaks over time of values (time, ...), those far below the largest raised to a share of it."""
+    peaks: FloatArray = np.abs(values).max(axis=0)
+    return np.maximum(peaks, _LEAST * float(peaks.max(initial=0.0)))
+
+
+def _named(what: str) -> Callable[[tuple[int, ...]], str]:
+    return lambda place: f"{what} {place[0] if len(place) == 1 else place}"
+
+
+def _raise_beyond(
+    missed: FloatArray,
+    limit: FloatArray | float,
+    time: FloatArray,
+    place: Callable[[tuple[int, ...]], str],
+    reason: str,
+) -> None:
+    """Raise for the worst of the values (time, ...) at the first instant at which one is beyond its limit."""
+    beyond = ~(np.abs(missed) <= limit + _NOTHING)
+    if not beyond.any():
+        return
+    instant = int(np.argmax(beyond.reshape(len(time), -1).any(axis=1)))
+    then = np.where(beyond[instant], np.abs(missed[instant]), -1.0)
+    worst = tuple(int(index) for index in np.unravel_index(int(np.argmax(then)), then.shape))
+    value = float(missed[instant][worst])
+    raise PhysicsError(reason.format(value), place(worst), float(time[instant]), value)

@@ -1,0 +1,48 @@
+"""Whether a run reached the accuracy that its testbench asks for."""
+
+from __future__ import annotations
+
+import math
+
+import xarray as xr
+
+from spicecim.device_choice import SubcircuitDevice
+from spicecim.waveforms import testbench_of
+
+ERRORS = {"current_error": "the column currents, relative to a column's peak,", "state_error": "x"}
+"""Attributes of waveforms that hold estimated errors, and what they are errors of."""
+
+
+def errors_of(waveforms: xr.Dataset) -> dict[str, float]:
+    """Estimated errors of a run by the names of its attributes; none of a run that was not compared with a second."""
+    return {name: float(waveforms.attrs[name]) for name in ERRORS if name in waveforms.attrs}
+
+
+def missed_accuracy(waveforms: xr.Dataset) -> str | None:
+    """Say in one line that a run did not reach the accuracy asked for, and what to do; None if it did.
+
+    The currents must have a known error. That of x may be unknown: a device need not show its state.
+    """
+    errors, bench = errors_of(waveforms), testbench_of(waveforms)
+    accuracy = bench.analysis.accuracy
+    missed = [
+        f"that of {ERRORS[name]} is {error:.1e}" for name, error in errors.items() if error > accuracy
+    ]  # fmt: skip
+    engine = "ngspice" if waveforms.attrs["engine"] == "ngspice" else "the reference engine"
+    if math.isnan(errors.get("current_error", 0.0)):
+        return f"{engine}: the error is not known, because it was compared with {waveforms.attrs['error_estimate']}"
+    if not missed:
+        return None
+    cures = ["accept it by a larger analysis.accuracy"]
+    if engine == "ngspice":
+        analysis = bench.analysis
+        cures.insert(0, f"lower analysis.tolerance ({analysis.tolerance:g})")
+        cures.insert(1, f"raise analysis.points_per_period ({analysis.points_per_period})")
+        if not isinstance(bench.device, SubcircuitDevice):
+            cures.insert(2, "take the reference engine")
+    else:
+        cures.insert(0, "take ngspice with a lower analysis.tolerance")
+    return (
+        f"{engine} did not reach the accuracy of {accuracy:g} (analysis.accuracy): of the estimated errors, "
+        f"{' and '.join(missed)}; {', '.join(cures[:-1])} or {cures[-1]}"
+    )
