@@ -170,12 +170,13 @@ def test_temporary_files_are_not_put_where_others_can_replace_them(tmp_path, mon
 
 def test_a_planted_library_does_not_run(make_bench, tmp_path, monkeypatch):
     """The same, with what it is about: the constructor of a shared library."""
-    from spicecim.engines import simulate
+    from spicecim.ngspice.client import Worker
+    from spicecim.ngspice.engine import simulate_ngspice
 
     cache, mark = tmp_path / "cache", tmp_path / "ran"
     monkeypatch.setenv("SPICECIM_CACHE", str(cache))
     bench = make_bench(device={"model": "yakopcic", "preset": "oblea", "backend": "osdi"})
-    simulate(bench)
+    simulate_ngspice(bench)
     source = tmp_path / "planted.c"
     source.write_text(
         f'#include <stdio.h>\n__attribute__((constructor)) static void f(void) {{ fclose(fopen("{mark}", "w")); }}\n'
@@ -190,5 +191,7 @@ def test_a_planted_library_does_not_run(make_bench, tmp_path, monkeypatch):
         digest = hashlib.sha256(library.read_bytes()).hexdigest()
         Path(f"{library}.json").write_text(json.dumps({"sha256": digest}))
         library.chmod(0o777)
-    simulate(make_bench(device={"model": "yakopcic", "preset": "oblea", "backend": "osdi"}))
+    worker = Worker()  # which has loaded nothing
+    simulate_ngspice(bench, worker=worker)
+    worker.close()
     assert not mark.exists()
