@@ -414,3 +414,10 @@ def test_blocks_do_not_change_the_answer(monkeypatch, device):
         np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-9, atol=1e-12 * np.abs(whole[name]).max())
     for name in ("i_column", "i_row"):
         np.testing.assert_allclose(columns[name], whole[name], rtol=1e-9, atol=1e-12 * np.abs(whole[name]).max())
+
+
+def test_one_singular_matrix_for_several_right_sides_leaves_the_others():
+    matrix = np.stack([np.zeros((2, 2)), 2.0 * np.eye(2)])[:, None]
+    solved = solve(matrix, np.ones((2, 3, 2)))
+    assert np.isnan(solved[0]).all()
+    np.testing.assert_array_equal(solved[1], 0.5)

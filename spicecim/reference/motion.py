@@ -23,7 +23,7 @@ from spicecim.reference.levels import (
     integrals_across,
     peaks_across,
 )
-from spicecim.reference.radau import Radau, basis, radau
+from spicecim.reference.radau import Radau, basis, basis_slope, radau
 from spicecim.reference.stages import defects, solve_stages
 
 _SETTLED = 1e-11
@@ -75,10 +75,21 @@ class Interpolation:
 
     def peaks(self, v: FloatArray) -> Peaks:
         """Find the peaks of polynomials by their values (node, device); the interval of each is its device."""
-        count = v.shape[1]
-        begin, end = (np.repeat(part, count) for part in (self.nodes[:-1], self.nodes[1:]))
-        peaks = find_peaks(np.tile(self.powers @ v, len(self.nodes) - 1), begin, end)
-        return Peaks(peaks.interval % count, peaks.place)
+        interval, device, _ = self.turns(v, self.nodes)
+        peaks = find_peaks(self.powers @ v[:, device], self.nodes[interval], self.nodes[interval + 1])
+        return Peaks(device[peaks.interval], peaks.place)
+
+    def turns(
+        self, v: FloatArray, places: FloatArray
+    ) -> tuple[NDArray[np.int_], NDArray[np.int_], FloatArray]:  # fmt: skip
+        """Intervals between places, and devices, in which slopes of polynomials (node, device) change their sign.
+
+        And how far beyond both ends of an interval the peak may be, with a slope that falls all the way.
+        """
+        slopes = basis_slope(places, self._degree) @ self._fit @ v
+        interval, device = np.nonzero(slopes[1:] * slopes[:-1] < 0)
+        flatter = np.minimum(np.abs(slopes[interval, device]), np.abs(slopes[interval + 1, device]))
+        return interval, device, (places[interval + 1] - places[interval]) * flatter
 
     def _matrix(self, places: FloatArray, *, integrated: bool) -> FloatArray:
         """The same few places come again in every round of every step."""
@@ -191,11 +202,21 @@ class Motion:
         near = np.searchsorted(self._levels, low - reach) != np.searchsorted(self._levels, high + reach)
         near = np.flatnonzero(near & ~crosses)
         if len(near):
-            count = len(rule.samples) - 1
-            begin, end = (np.repeat(part, len(near)) for part in (rule.samples[:-1], rule.samples[1:]))
-            peaks, _ = peaks_across(self._levels, np.tile(rule.powers @ v[:, near], count), begin, end)
-            crosses[near[peaks.interval % len(near)]] = True
+            interval, device = self._turns_at_levels(rule, v[:, near], rule.samples, samples[:, near])
+            begin, end = rule.samples[interval], rule.samples[interval + 1]
+            peaks, _ = peaks_across(self._levels, rule.powers @ v[:, near[device]], begin, end)
+            crosses[near[device[peaks.interval]]] = True
         return np.flatnonzero(crosses)
+
+    def _turns_at_levels(
+        self, rule: Interpolation, v: FloatArray, places: FloatArray, values: FloatArray
+    ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+        """Intervals between places, and devices, whose peak may pass a level, by the values (place, device) there."""
+        interval, device, reach = rule.turns(v, places)
+        one, other = values[interval, device], values[interval + 1, device]
+        lowest, highest = np.minimum(one, other) - reach, np.maximum(one, other) + reach
+        passes = np.searchsorted(self._levels, lowest) != np.searchsorted(self._levels, highest)
+        return interval[passes], device[passes]
 
     def _advance(self, start: FloatArray, theta: FloatArray) -> FloatArray:
         """States (place, device) after integrals `theta` (place, device) of the voltage factor of one sign each."""
@@ -231,10 +252,10 @@ class Motion:
                 (sides[interval, device], sides[interval + 1, device]),
             )  # fmt: skip
             parts[interval, device], turned[interval, device] = length * crossed
-        begin, end = (np.repeat(part, len(start)) for part in (edges[:-1], edges[1:]))
-        peaks, side = peaks_across(self._levels, np.tile(polynomial, len(width)), begin, end)
+        interval, device = self._turns_at_levels(rule, v, edges, ends)
+        peaks, side = peaks_across(self._levels, polynomial[:, device], edges[interval], edges[interval + 1])
         if len(peaks.interval):
-            interval, device = np.divmod(peaks.interval, len(start))
+            interval, device = interval[peaks.interval], device[peaks.interval]
             shape, place = polynomial[:, device], peaks.place
             rise = integrals_across(*across, shape, edges[interval], place, (sides[interval, device], side), "end")
             fall = integrals_across(

@@ -234,6 +234,7 @@ def solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
     try:
         return np.asarray(np.linalg.solve(matrix, right[..., None])[..., 0])
     except np.linalg.LinAlgError:
+        matrix = np.broadcast_to(matrix, (*right.shape, right.shape[-1]))
         regular = np.linalg.slogdet(matrix).sign != 0
         solution = np.full_like(right, np.nan)
         solution[regular] = np.linalg.solve(matrix[regular], right[regular][..., None])[..., 0]
