@@ -52,6 +52,22 @@ SUBCIRCUIT_CHARACTERS = 100_000
 VERILOG_A_FILE_BYTES = 4_000_000
 """Bytes of a Verilog-A file; published models take some ten thousand."""
 
+VERILOG_A_DEPTH = 64
+"""Verilog-A files that include each other in a chain, or macros that expand to each other."""
+
+VERILOG_A_EXPANSION = 8_000_000
+"""Characters that are looked at to expand the macros of a Verilog-A file, each as often as it is: the macros of
+published models take some hundred thousand."""
+
+VERILOG_A_CALL_LINES = 500
+"""Lines of the arguments of a macro in Verilog-A."""
+
+VERILOG_A_NESTING = 200
+"""Brackets within each other, signs in a row, choices (``?``) in a statement of Verilog-A, or powers in one."""
+
+VERILOG_A_MESSAGE = 2000
+"""Characters of what OpenVAF says of a file that are passed on."""
+
 VERILOG_A_BLOCKS = 100_000
 """Blocks of instructions that one evaluation of a Verilog-A module enters: a loop has two or three, so that this is a
 loop of 30,000 rounds, which takes seconds. The compiled model has no such limit but the time of a run."""

@@ -233,3 +233,33 @@ def test_a_state_that_leaves_its_bound_slowly_is_not_locked(tmp_path):
     """Far from the voltage's whole current, it is 1e13 times slower at one end than at the other."""
     (tmp_path / "team.va").write_text(TEAM)
     assert "locks-at-bound" not in {finding.code for finding in sc.check_model(tmp_path / "team.va").findings}
+
+
+MIXED = """`include "disciplines.vams"
+module mixed(p, n);
+  inout p, n; electrical p, n, w, y;
+  branch (w, n) held;
+  real v, x, rate;
+  analog begin
+    v = V(p, n);
+    x = (V(held) - (1.986500850303178))/(2.5);
+    rate = 9.520735279173838*(max(v - 0.2641208377588351, 0) - max(-v - 0.35070410953220527, 0))/0.7859937221667652;
+    rate = rate*(v > 0 ? 1 - x : x);
+    rate = rate*(1 + V(y));
+    I(y) <+ 737092.126537631*(ddt(V(y)) - (0.8960837177410239*v*v - V(y))/0.018768752940447286);
+    I(p, n) <+ (3.914770113535977e-05 + 0.0002428525060314944*x)*v*(1 + (v/1.737958529064658)*(v/1.737958529064658));
+    I(held) <+ 29.251675924969867*(ddt(V(held)) - (2.5)*rate);
+  end
+endmodule
+"""
+"""OpenVAF takes the derivative of V(y) for that of V(held)."""
+
+
+def test_derivatives_that_openvaf_mixes_up_are_refused_with_a_cure(tmp_path):
+    path = tmp_path / "mixed.va"
+    path.write_text(MIXED)
+    with pytest.raises(VerilogAError, match=r"OpenVAF mixes up derivatives by time: .* a variable of its own"):
+        ModuleDevice(path, state="w", initial=(1.9865, 4.4865))
+    cured = MIXED.replace("real v,", "real q, u, v,").replace("v = V(p, n);", "v = V(p, n); q = V(held); u = V(y);")
+    path.write_text(cured.replace("ddt(V(held))", "ddt(q)").replace("ddt(V(y))", "ddt(u)"))
+    assert ModuleDevice(path, state="w", initial=(1.9865, 4.4865)).rate(1.0, 3.0) > 0

@@ -370,15 +370,27 @@ def _until_closed(tokens: Sequence[Token]) -> list[Token]:
 
 def _statement_end(tokens: Sequence[Token], start: int) -> int:
     """Position of the last token of a statement: its semicolon, or the `end` of its block."""
-    word = tokens[start].text
-    if word in ("if", "for", "while"):
-        end = _statement_end(tokens, closing(tokens, start + 1) + 1)
-        if word == "if" and end + 2 < len(tokens) and tokens[end + 1].text == "else":
-            return _statement_end(tokens, end + 2)
-        return end
-    if word == "case":
+    heads: list[str] = []
+    while True:
+        word = tokens[start].text
+        if word in ("if", "for", "while"):
+            heads.append(word)
+            start = min(closing(tokens, start + 1) + 1, len(tokens) - 1)
+            continue
+        end = _plain_end(tokens, start)
+        while heads:
+            if heads.pop() == "if" and end + 2 < len(tokens) and tokens[end + 1].text == "else":
+                start = end + 2
+                break
+        else:
+            return end
+
+
+def _plain_end(tokens: Sequence[Token], start: int) -> int:
+    """The same of a statement that does not start with `if`, `for` or `while`."""
+    if tokens[start].text == "case":
         return _find(tokens, start, "endcase")
-    if word != "begin":
+    if tokens[start].text != "begin":
         return _find(tokens, start, ";")
     depth = 0
     for position in range(start, len(tokens)):

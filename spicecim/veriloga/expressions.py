@@ -17,6 +17,9 @@ TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_LONGEST = 200
+"""Characters of an expression that are shown."""
+
 _SCALES = {"T": 12, "G": 9, "M": 6, "K": 3, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18}
 """Powers of ten."""
 
@@ -127,7 +130,8 @@ class Expression:
     tokens: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "".join(self.tokens)
+        text = "".join(self.tokens)
+        return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
     def evaluate(self, names: Mapping[str, Any]) -> Any:
         """Return the value, a number or a text, where `names` holds the values of parameters.

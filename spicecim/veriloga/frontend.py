@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spicecim import limits
 from spicecim.children import child_environment, python_command, run_program
 from spicecim.deadline import compile_step
 from spicecim.errors import VerilogAError
 from spicecim.private_files import temporary_folder
+from spicecim.veriloga.charges import refuse_mixed
 from spicecim.veriloga.declarations import ModuleDeclaration, read_declarations
 from spicecim.veriloga.evaluation import SIMULATOR_PARAMETERS
 from spicecim.veriloga.intermediate import parse_module
@@ -24,6 +26,8 @@ from spicecim.veriloga.rewriting import instrument, prepare
 from spicecim.veriloga.source import Source
 from spicecim.veriloga.unassigned import Raw, taken_parameters
 
+_LONGEST_LINE = 300
+"""Characters of a line of OpenVAF's messages that are passed on."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -97,6 +101,8 @@ def parse_compilation(source: Source, text: str) -> Compilation:
     if not answer["modules"]:
         raise VerilogAError(f"{source.path}: no module in the file")
     outlines = {outline["name"]: outline for outline in answer["instrumented"]}
+    for raw in answer["modules"]:
+        refuse_mixed(raw, outlines[raw["name"]], f"{source.path}: module {raw['name']}")
     modules = {raw["name"]: parse_module(raw, source, declarations[raw["name"]]) for raw in answer["modules"]}
     return Compilation(source, modules, declarations, outlines, names)
 
@@ -104,10 +110,17 @@ def parse_compilation(source: Source, text: str) -> Compilation:
 def _messages(said: str) -> str:
     """OpenVAF's errors without the traceback of the child and without warnings of what is no error."""
     kept = [part for part in re.split(r"\n\s*\n", said) if part.lstrip().startswith("error")]
-    return "\n".join(kept) or _last(said)
+    return _shortened("\n".join(kept) or _last(said))
 
 
 def _last(said: str) -> str:
     lines = [line for line in said.splitlines() if line.strip()]
     found = next((line for line in lines if "panicked" in line or "PanicException" in line), "")
-    return "\n".join([found, *lines[-1:]]).strip()
+    return _shortened("\n".join([found, *lines[-1:]]).strip())
+
+
+def _shortened(said: str) -> str:
+    """As much of a message as is passed on: a line of the file stands in it as long as it is."""
+    lines = [line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}..." for line in said.splitlines()]
+    text = "\n".join(lines)
+    return text if len(text) <= limits.VERILOG_A_MESSAGE else f"{text[: limits.VERILOG_A_MESSAGE]}..."

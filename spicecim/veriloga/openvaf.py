@@ -35,8 +35,8 @@ def describe(module: Any) -> dict[str, Any]:
 
 
 def outline(module: Any) -> dict[str, Any]:
-    """Return of a module's compilation what tells which parameters it takes (see `unassigned`)."""
-    wanted = ("name", "evaluate", "arguments", "setup", "setup_arguments", "cache")
+    """Return of a module's compilation what tells which parameters it takes, and where its charges come from."""
+    wanted = ("name", "evaluate", "arguments", "setup", "setup_arguments", "cache", "system")
     whole = describe(module)
     residuals = whole["system"]["residuals"]
     results = [item[key].replace("mir_", "v", 1) for item in residuals for key in ("resist_var", "react_var")]

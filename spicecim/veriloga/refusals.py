@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from spicecim import limits
 from spicecim.errors import VerilogAError
+from spicecim.outside import exceeds
 from spicecim.veriloga.declarations import ModuleDeclaration, Token, closing, tokenize
 from spicecim.veriloga.source import Source
 
@@ -50,6 +52,7 @@ def refuse_unsupported(
     simulator_parameters
         Names that `$simparam` knows.
     """
+    _refuse_deep(source)
     escape = next((token for token in tokenize(source) if token.text == "\\"), None)
     if escape:
         raise VerilogAError(
@@ -64,6 +67,21 @@ def refuse_unsupported(
                 )
         for token, problem in _problems(module, simulator_parameters):
             raise VerilogAError(f"{source.place(token.line)}: {problem}")
+
+
+def _refuse_deep(source: Source) -> None:
+    """Raise `VerilogAError` for what is nested deeper, or goes on longer, than expressions of a model do."""
+    depth = signs = choices = 0
+    for token in tokenize(source):
+        word = token.text
+        depth = max(depth + (word in "([{'{") - (word in ")]}"), 0)
+        signs = signs + 1 if word in "+-!~" else 0
+        choices = 0 if word == ";" else choices + (word in ("?", "**"))
+        if word == "`":
+            raise VerilogAError(f"{source.place(token.line)}: ` stands alone; the name of a macro has to follow it")
+        for count, what in ((depth, "brackets"), (signs, "signs"), (choices, "choices and powers")):
+            if count > limits.VERILOG_A_NESTING:
+                raise VerilogAError(f"{source.place(token.line)}: an expression {exceeds('VERILOG_A_NESTING', what)}")
 
 
 def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) -> Iterator[tuple[Token, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from spicecim.veriloga.declarations import ModuleDeclaration, tokenize
+from spicecim.veriloga.declarations import ModuleDeclaration, closing, tokenize
 from spicecim.veriloga.source import Source
 
 _FIRST_STEP = "spicecim_first_step"
@@ -16,7 +16,8 @@ def instrument(source: Source, modules: dict[str, ModuleDeclaration]) -> tuple[s
     OpenVAF lets every variable start at its initial value at every evaluation. Here that value becomes a parameter, so
     a variable whose initial value matters shows as a parameter that is used. Variables that are set once, by their
     declaration or in `@(initial_step)`, are constants and left alone; of others, what `@(initial_step)` sets is taken
-    away, because OpenVAF obeys it at every evaluation.
+    away, because OpenVAF obeys it at every evaluation. The argument of every derivative by time gets a factor of its
+    own, a parameter, so that none can be taken for another (see `charges`).
 
     Returns
     -------
@@ -40,6 +41,12 @@ def instrument(source: Source, modules: dict[str, ModuleDeclaration]) -> tuple[s
         if module.initialised & module.assigned:
             declared.append(f" parameter integer {_FIRST_STEP} = 0;")
             edits += [(start, end, f"if ({_FIRST_STEP} != 0)") for start, end in module.initial_steps]
+        for index, token in enumerate(module.tokens[:-1]):
+            if token.text == "ddt" and module.tokens[index + 1].text == "(":
+                factor, end = f"spicecim_ddt_{index}", module.tokens[closing(module.tokens, index + 1)]
+                declared.append(f" parameter real {factor} = 1;")
+                start = module.tokens[index + 1].end
+                edits += [(start, start, f"{factor}*("), (end.start, end.start, ")")]
         edits.append((module.header_end, module.header_end, "".join(declared)))
     return _edited(source.text, edits), names
 

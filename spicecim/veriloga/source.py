@@ -12,8 +12,10 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from spicecim import limits
+from spicecim.deadline import check_deadline
 from spicecim.errors import InputError, VerilogAError
-from spicecim.outside import read_bytes
+from spicecim.outside import exceeds, read_bytes
 from spicecim.veriloga.expressions import CONSTANTS
 
 STANDARD_HEADERS = {"disciplines.vams", "constants.vams", "discipline.h", "constants.h"}
@@ -27,7 +29,10 @@ _PIECE = re.compile(r'"(?:\\.|[^"\\\n])*"|[^"]')
 _WORD = re.compile(r"\s*([A-Za-z_]\w*)")
 _FILE = re.compile(r'\s*"([^"\n]+)"')
 _DEFINITION = re.compile(r"\s*([A-Za-z_]\w*)(\(([^)]*)\))?(.*)", re.DOTALL)
-_DEEPEST = 64
+_ARGUMENTS_COST = 10
+"""How much longer it takes to look at a character for arguments."""
+_LEAST_COST = 50
+"""Characters that an expansion takes as long as, whatever there is to expand."""
 
 _PREDEFINED = {"__OPENVAF__", "__VAMS__", "__VAMS_COMPACT_MODELING__"}
 """Macros that OpenVAF defines."""
@@ -113,8 +118,10 @@ class _Macro:
 @dataclass
 class _Condition:
     place: Place
+    around: bool
+    """Whether the lines around it count."""
     active: bool
-    """Whether the lines of the present branch count."""
+    """Whether those of the present branch count, if they do."""
     taken: bool
     """Whether some branch so far counted."""
 
@@ -127,6 +134,8 @@ class _Reader:
     defined: set[str] = field(default_factory=lambda: set(_PREDEFINED))
     """Names of macros that OpenVAF expands."""
     depth: int = 0
+    expanded: int = 0
+    """Characters that were looked at for macros."""
 
     def __post_init__(self) -> None:
         self.source = Source(self.path, {}, [], [])
@@ -134,8 +143,10 @@ class _Reader:
     def read(self, path: Path, included_at: Place | None) -> None:
         """Append a file's lines to the preprocessed text."""
         where = f"{included_at}: " if included_at else ""
-        if self.depth > _DEEPEST:
-            raise VerilogAError(f"{where}includes are nested deeper than {_DEEPEST}; does a file include itself?")
+        if self.depth > limits.VERILOG_A_DEPTH:
+            raise VerilogAError(
+                f"{where}a chain of includes {exceeds('VERILOG_A_DEPTH', 'files')}; does a file include itself?"
+            )
         try:
             written = read_bytes(path, "VERILOG_A_FILE_BYTES")
             content = written.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
@@ -147,21 +158,27 @@ class _Reader:
             ) from None
         except InputError as error:
             raise VerilogAError(f"{where}{error}") from None
+        if "\0" in content:
+            place = Place(path, content[: content.index("\0")].count("\n") + 1)
+            raise VerilogAError(f"{where}{place} holds a zero byte: the file is no text")
         self.source.files[path] = content
         self.depth += 1
         lines = _without_comments(content).split("\n")
         number = 0
         while number < len(lines):
-            place = Place(path, number + 1)
-            line = lines[number]
-            number += 1
-            while line.endswith("\\") and number < len(lines):
-                line = line[:-1] + "\n" + lines[number]
+            place, first = Place(path, number + 1), number
+            while lines[number].endswith("\\") and number + 1 < len(lines):
+                lines[number] = lines[number][:-1]
                 number += 1
+            number += 1
+            line = "\n".join(lines[first:number])
             # the arguments of a macro may go on over several lines
             while self._active and not _directive(line) and self._expand(line, place) is None:
                 if number == len(lines) or _directive(lines[number]):
                     raise VerilogAError(f"{place}: the arguments of a macro do not end")
+                if number - first > limits.VERILOG_A_CALL_LINES:
+                    long = exceeds("VERILOG_A_CALL_LINES", "lines")
+                    raise VerilogAError(f"{place}: the arguments of a macro do not end: its call {long}")
                 line += "\n" + lines[number]
                 number += 1
             self._read_line(line, place)
@@ -170,53 +187,61 @@ class _Reader:
     @property
     def _active(self) -> bool:
         """Whether the lines that are read count."""
-        return all(condition.active for condition in self.conditions)
+        return not self.conditions or (self.conditions[-1].around and self.conditions[-1].active)
 
     def _read_line(self, line: str, place: Place) -> None:
         """Append a line, and obey the directives in it."""
-        found = _directive(line)
-        text = line[: found.start()] if found else line
-        if self._active and (text.strip() or not found):
-            expanded = self._expand(text, place)
-            if expanded is None:
-                raise VerilogAError(f"{place}: the arguments of a macro do not end")
-            self._emit(expanded, place)
-        if found:
-            rest = self._obey(found.group(1), line[found.end() :], place)
-            if rest.strip():
-                self._read_line(rest, place)
+        start, found = 0, _directive(line)
+        while True:
+            text = line[start : found.start()] if found else line[start:]
+            if self._active and (text.strip() or (not found and not start)):
+                expanded = self._expand(text, place)
+                if expanded is None:
+                    raise VerilogAError(f"{place}: the arguments of a macro do not end")
+                self._emit(expanded, place)
+            if not found:
+                return
+            start = self._obey(found.group(1), line, found.end(), place)
+            found = _directive(line, start)
+
+    def _spend(self, characters: int, place: Place) -> None:
+        """Count characters that are looked at."""
+        self.expanded += characters
+        if self.expanded > limits.VERILOG_A_EXPANSION:
+            raise VerilogAError(f"{place}: the expansion of macros {exceeds('VERILOG_A_EXPANSION', 'characters')}")
+        check_deadline()
 
     def _emit(self, text: str, place: Place) -> None:
         for line in text.split("\n"):
             self.source.lines.append(line)
             self.source.places.append(place)
 
-    def _obey(self, directive: str, rest: str, place: Place) -> str:
-        """Obey a directive, and return what stands behind it on its line."""
+    def _obey(self, directive: str, line: str, start: int, place: Place) -> int:
+        """Obey a directive, and return where on its line what stands behind it begins."""
         if directive == "define":
             if self._active:
-                self._define(rest, place)
-            return ""
+                self._define(line[start:], place)
+            return len(line)
         if directive == "include":
-            quoted = _FILE.match(rest)
+            quoted = _FILE.match(line, start)
             if not self._active:
-                return rest[quoted.end() :] if quoted else ""
+                return quoted.end() if quoted else start
             if not quoted:
                 raise VerilogAError(
                     f'{place}: `include needs a file name in quotes, such as `include "disciplines.vams"'
                 )
             self._include(quoted.group(1), place)
-            return rest[quoted.end() :]
+            return quoted.end()
         name = ""
         if directive in ("ifdef", "ifndef", "elsif", "undef"):
-            word = _WORD.match(rest)
+            word = _WORD.match(line, start)
             if not word:
                 raise VerilogAError(f"{place}: `{directive} needs the name of a macro")
-            name, rest = word.group(1), rest[word.end() :]
+            name, start = word.group(1), word.end()
         known = name in self.macros or name in self.defined
         if directive in ("ifdef", "ifndef"):
             active = known == (directive == "ifdef")
-            self.conditions.append(_Condition(place, active, active))
+            self.conditions.append(_Condition(place, self._active, active, active))
         elif directive == "undef":
             if self._active:
                 self.macros.pop(name, None)
@@ -229,7 +254,7 @@ class _Reader:
             condition = self.conditions[-1]
             condition.active = not condition.taken and (directive == "else" or known)
             condition.taken = condition.taken or condition.active
-        return rest
+        return start
 
     def _include(self, name: str, place: Place) -> None:
         path = place.file.parent / name
@@ -253,8 +278,11 @@ class _Reader:
 
     def _expand(self, text: str, place: Place, depth: int = 0) -> str | None:
         """Expand the macros in a text; None if the arguments of one do not end in it."""
-        if depth > _DEEPEST:
-            raise VerilogAError(f"{place}: macros are nested deeper than {_DEEPEST}; does one expand to itself?")
+        if depth > limits.VERILOG_A_DEPTH:
+            raise VerilogAError(
+                f"{place}: a chain of macros {exceeds('VERILOG_A_DEPTH', 'macros')}; does one expand to itself?"
+            )
+        self._spend(_LEAST_COST + len(text), place)
         parts, position = [], 0
         for found in _MACRO.finditer(text):
             if found.start() < position or found.group(1) not in self.macros:
@@ -263,6 +291,7 @@ class _Reader:
             body = macro.body
             if macro.arguments is not None:
                 taken = _arguments(text, end)
+                self._spend(_ARGUMENTS_COST * ((taken[1] if taken else len(text)) - end), place)
                 if taken is None:
                     if text[end:].strip() and not text[end:].lstrip().startswith("("):
                         raise VerilogAError(f"{place}: the macro {found.group()} needs arguments in parentheses")
@@ -290,9 +319,9 @@ def _without_comments(text: str) -> str:
     return _COMMENT_OR_STRING.sub(blank, text.replace("\r\n", "\n"))
 
 
-def _directive(text: str) -> re.Match[str] | None:
-    """The first directive in a text."""
-    return next((found for found in _DIRECTIVE.finditer(text) if found.group(1)), None)
+def _directive(text: str, start: int = 0) -> re.Match[str] | None:
+    """The first directive in a text from a place on."""
+    return next((found for found in _DIRECTIVE.finditer(text, start) if found.group(1)), None)
 
 
 def _arguments(text: str, start: int) -> tuple[list[str], int] | None:

@@ -427,6 +427,18 @@ VERILOG_A: list[Row] = [
     ("an include that is missing", module(before='`include "absent.vams"\n'), VerilogAError, "absent.vams"),
     ("a condition without end", "`ifdef A\n" + module(), VerilogAError, "m.va"),
     ("cut off", module()[:150], VerilogAError, "m.va"),
+    ("zero bytes", "\0" * 100, VerilogAError, "m.va:1 holds a zero byte"),
+    ("2000 minus signs", module(default="-" * 2000 + "1"), VerilogAError, "VERILOG_A_NESTING"),
+    ("3000 choices", module(default="1 ? 2 : " * 3000 + "1"), VerilogAError, "VERILOG_A_NESTING"),
+    ("3000 powers", module(default="9**" * 3000 + "9"), VerilogAError, "VERILOG_A_NESTING"),
+    ("5000 digits", module(default="9" * 5000), VerilogAError, "m.va"),
+    ("parentheses without end", module(default="(" * 5000), VerilogAError, "VERILOG_A_NESTING"),
+    ("parentheses", module(default="(" * 3000 + "1" + ")" * 3000), VerilogAError, "VERILOG_A_NESTING"),
+    ("macros that multiply", module(before="".join(f"`define A{i} `A{i - 1}`A{i - 1}\n" for i in range(30, 0, -1)) + "`define A0 x\nreal `A30;\n"), VerilogAError, "VERILOG_A_EXPANSION"),
+    ("arguments that multiply", module(before="`define D(x) x x\n`define E(x) `D(`D(`D(`D(x))))\n`define F(x) `E(`E(`E(`E(x))))\nreal `F(`F(y));\n"), VerilogAError, "VERILOG_A_EXPANSION"),
+    ("a macro call in itself", module(before="`define D(x) x\n" + "`D(" * 2000 + "x" + ")" * 2000 + "\n"), VerilogAError, "VERILOG_A_DEPTH"),
+    ("a macro call without end", module(before="`define D(x) x\n`D(\n" + "a\n" * 20_000), VerilogAError, "the arguments of a macro do not end"),
+    ("200,000 backticks", "`" * 200_000 + "\n" + module(), VerilogAError, "stands alone"),
 ]  # fmt: skip
 
 BENCH = yaml_text()
