@@ -117,10 +117,27 @@ def test_a_run_leaves_everything_in_its_folder(bench_file, tmp_path):
 
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 def test_one_engine_alone(bench_file, tmp_path, engine):
-    result = spicecim("run", bench_file(), "-o", tmp_path / "out", "--engine", engine)
+    bench = bench_file(analysis={"points_per_period": 200})
+    result = spicecim("run", bench, "-o", tmp_path / "out", "--engine", engine)
     assert result.returncode == 0, result.stderr
     assert "average" in result.stdout
     assert (tmp_path / "out" / f"{engine}.nc").exists()
+
+
+def test_a_run_that_misses_the_accuracy_is_status_5_and_says_so(bench_file, tmp_path):
+    steep = {
+        "device": {"model": "linear_drift", "preset": "biolek"},
+        "drive": {"kind": "sine", "amplitude": 1.0, "frequency": 1.0},
+        "analysis": {"points_per_period": 16, "accuracy": 1e-4},
+    }
+    result = spicecim("run", bench_file(**steep), "-o", tmp_path / "out", "--engine", "reference")
+    assert result.returncode == 5
+    assert "warning: means and powers are known to" in result.stdout
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert not summary["accurate"]
+    assert summary["accuracy"] == 1e-4
+    assert "points_per_period" in summary["accuracy_missed"]["measures"]
+    assert summary["current_error"]["reference"] < 1e-4
 
 
 def test_frequencies_may_follow_each_other(tmp_path):

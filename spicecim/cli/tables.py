@@ -168,6 +168,8 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
     console.print(table)
     for line in _facts(summary):
         console.print(Text(line))
+    if "measures" in summary["accuracy_missed"]:  # what the engines miss, they say themselves
+        console.print(Text(f"warning: {summary['accuracy_missed']['measures']}"))
     console.print(Text(f"results in {folder}: {', '.join(summary['artifacts'])}"))
 
 
