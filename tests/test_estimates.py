@@ -107,7 +107,8 @@ def test_what_the_reference_engine_does_not_cover_is_compared_with_a_coarser_run
     assert 0 < run.attrs["state_error"] < 1e-3
 
 
-def test_a_coarse_run_of_a_subcircuit_warns(subcircuit_bench):
+def test_a_run_of_a_subcircuit_warns_too(subcircuit_bench, monkeypatch):
+    monkeypatch.setattr(estimates, "_SHARE", 100.0)
     with pytest.warns(AccuracyWarning, match="ngspice did not reach"):
         sc.simulate(subcircuit_bench(tolerance=1e-3, points_per_period=16))
 
