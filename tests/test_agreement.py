@@ -119,7 +119,7 @@ def test_loops_are_pinched_and_shrink_with_frequency_alike(model, preset, freque
         assert len(above) >= 4
         assert np.all(np.diff(above) < 0)
         assert -1.5 < sweep.measures["slope"] < -0.5
-    slopes = [sweep.measures["slope"] for sweep in sweeps]
+    slopes = [float(sweep.measures["slope"]) for sweep in sweeps]
     assert slopes[0] == pytest.approx(slopes[1], rel=1e-3)
 
 

@@ -108,7 +108,17 @@ def test_with_s_stages_the_order_is_2s_minus_1(cell, stages, fewest):
             guess = np.repeat(y[:, None], stages, axis=1)
             instants = np.zeros((1, len(rule.checks) + stages))
             y = attempt_step(
-                cell, rule, instants, length, instants, (y, charge), guess, np.zeros(1), np.zeros(1), 1e-13
+                cell,
+                rule,
+                instants,
+                length,
+                instants,
+                (y, charge),
+                np.array([False]),
+                guess,
+                np.zeros(1),
+                np.zeros(1),
+                1e-13,
             ).end
             course.append(y[0, -1])
         errors.append(np.abs(course - 1 / (1 + 9 * np.exp(-time))).max())
@@ -122,7 +132,9 @@ def test_a_step_much_longer_than_a_time_constant_forgets_the_start(stages):
     rule, one = radau(stages), np.ones((1, 1))
     zeros = np.zeros((1, len(rule.checks) + stages))
     guess = np.ones((1, stages, 1))
-    step = attempt_step(decay, rule, zeros, np.ones(1), zeros, (one, one), guess, np.zeros(1), np.zeros(1), 1e-13)
+    step = attempt_step(
+        decay, rule, zeros, np.ones(1), zeros, (one, one), np.array([False]), guess, np.zeros(1), np.zeros(1), 1e-13
+    )
     assert abs(step.end[0, 0]) < 2 * stages**2 / 1e9
 
 

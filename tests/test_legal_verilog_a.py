@@ -263,3 +263,32 @@ def test_derivatives_that_openvaf_mixes_up_are_refused_with_a_cure(tmp_path):
     cured = MIXED.replace("real v,", "real q, u, v,").replace("v = V(p, n);", "v = V(p, n); q = V(held); u = V(y);")
     path.write_text(cured.replace("ddt(V(held))", "ddt(q)").replace("ddt(V(y))", "ddt(u)"))
     assert ModuleDevice(path, state="w", initial=(1.9865, 4.4865)).rate(1.0, 3.0) > 0
+
+
+def test_a_node_may_follow_the_slope_of_the_voltage(tmp_path):
+    """It jumps at every corner of the drive, which holds up no step of the reference engine."""
+    path = tmp_path / "slope.va"
+    path.write_text(
+        '`include "disciplines.vams"\n'
+        "module slope(p, n, out); inout p, n, out; electrical p, n, out, x;\n"
+        "  analog begin\n"
+        "    I(p, n) <+ 1e-3*(0.1 + V(x))*V(p, n);\n"
+        "    I(x) <+ ddt(V(x)) - 10*V(p, n)*V(x)*(1 - V(x));\n"
+        "    V(out) <+ 1e-3*ddt(V(p, n));\n"
+        "  end\n"
+        "endmodule\n"
+    )
+    period = 0.01
+    bench = sc.Testbench(
+        device={"verilog_a": str(path)},
+        crossbar={"state": [[0.3]]},
+        drive={"kind": "pulse", "high": 0.9, "rise": 1e-3, "fall": 2e-3, "width": 3e-3, "period": period},
+        analysis={"probe": "cells"},
+    )
+    for engine in ("ngspice", "reference"):
+        run = sc.simulate(bench, engine)
+        time, v = run.time.values, run.v_row.values[:, 0]
+        flux = np.concatenate([[0.0], np.cumsum(0.5 * (v[1:] + v[:-1]) * np.diff(time))])
+        x = 1 / (1 + (1 - 0.3) / 0.3 * np.exp(-10 * flux))
+        np.testing.assert_allclose(run.x.values[:, 0, 0], x, atol=1e-5)
+        np.testing.assert_allclose(run.i_column.values[:, 0], 1e-3 * (0.1 + x) * v, atol=1e-5 * 1e-3)

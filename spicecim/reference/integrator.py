@@ -159,6 +159,7 @@ class _Run:
             length,
             self.voltages.voltage(active, segment, instants),
             (self.y[active], self.charge[active]),
+            since == 0.0,
             self._guess(active, since, length),
             self.peak[active],
             np.finfo(float).eps * (since + self.voltages.periods[active]),

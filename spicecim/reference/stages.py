@@ -65,6 +65,7 @@ def attempt_step(
     length: FloatArray,
     v: FloatArray,
     start: tuple[FloatArray, FloatArray],
+    corner: NDArray[np.bool_],
     guess: FloatArray,
     peak: FloatArray,
     resolution: FloatArray,
@@ -86,6 +87,8 @@ def attempt_step(
         Voltages at the instants (n, c + s).
     start
         Unknowns and charges (n, k) at the start.
+    corner
+        Whether the drive may have a corner there (n,).
     guess
         Unknowns at the nodes (n, s, k) to start Newton's method from.
     peak
@@ -108,6 +111,15 @@ def attempt_step(
     )
     values = np.concatenate([begin[:, None], nodes], axis=1)
     terms = evaluate(cell, instants, v, np.concatenate([rule.value_at_checks @ values, nodes], axis=1))
+    algebraic = ~terms.charge_jacobian.any(axis=(0, 1, 2))
+    of_voltage = terms.charge.any(axis=(0, 1)) & ~terms.charge_jacobian.any(axis=(0, 1, 3))
+    anew = corner | of_voltage.any()
+    if algebraic.any() and anew.any():
+        # One that follows the slope of the voltage is known to a lower order at the end of a step, and jumps at a
+        # corner: what it was before says little of the step.
+        from_nodes = np.einsum("s,nsk->nk", rule.slopes(np.zeros(1))[0], nodes)
+        values[:, 0] = np.where(anew[:, None] & algebraic, from_nodes, values[:, 0])
+        terms = evaluate(cell, instants, v, np.concatenate([rule.value_at_checks @ values, nodes], axis=1))
     charge_polynomial = terms.current_charge @ rule.fine_fit.T
     current, current_error = _current(rule, terms, charge_polynomial, length, resolution)
     error = _errors(rule, terms, length, charge) / allowed
