@@ -17,6 +17,7 @@ import numpy as np
 from scipy.interpolate import Akima1DInterpolator
 
 from spicecim.accuracy import current_scales, curve_errors, edge_instants
+from spicecim.deadline import run_within
 from spicecim.device_choice import SubcircuitDevice
 from spicecim.errors import SpiceCimError
 from spicecim.fields import FloatArray
@@ -29,6 +30,8 @@ _COARSER_TOLERANCE, _COARSER_ACCURACY, _COARSER_STEPS = 10.0, 4.0, 2
 times that of the first."""
 _SHARE = 0.5
 """Of their difference, what is stated: a third is the error of the finer run if the other's is four times as large."""
+_PATIENCE, _LEAST_PATIENCE = 5.0, 5.0
+"""Time for a second opinion, relative to that of the run, and least (s), where there is another way to have one."""
 _LOOSEST_TOLERANCE, _LOOSEST_ACCURACY, _FEWEST_POINTS = 1e-2, 0.1, 8
 _MOST_VALUES = 20_000_000
 """Most states, of all cells at all instants, that are compared; of more, those at the end alone."""
@@ -57,7 +60,8 @@ class Estimate(NamedTuple):
 def estimate_error(testbench: Testbench, run: NgspiceRun) -> Estimate:
     """Estimate the error of a run of a testbench in ngspice, by another run.
 
-    The reference engine comes second where it takes many times as long as ngspice. Where it agrees with ngspice to the
+    The reference engine comes second where it takes many times as long as ngspice, and is given up after a few times
+    as long as ngspice took: a loop of a module is slow in it. Where it agrees with ngspice to the
     accuracy asked for, but does not know its own error to that, the coarser run of ngspice is taken too.
     """
     covered = not isinstance(testbench.device, SubcircuitDevice)
@@ -66,8 +70,10 @@ def estimate_error(testbench: Testbench, run: NgspiceRun) -> Estimate:
         ways.reverse()
     failures = []
     for way in ways:
+        patience = max(_LEAST_PATIENCE, _PATIENCE * run.seconds) if way is not ways[-1] else None
         try:
-            return way(testbench, run)
+            with run_within(patience):
+                return way(testbench, run)
         except (SpiceCimError, MemoryError) as error:  # what a second run cannot do is no fault of the first
             failures.append(str(error).partition("\n")[0] or "out of memory")
     return Estimate(math.nan, math.nan, f"nothing: the second run failed ({'; '.join(failures)})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -40,11 +41,14 @@ class NgspiceRun(NamedTuple):
         Normalised states (time, cell); no cell where the device has no port for its state.
     watched
         Number of each of these cells (cell,), counted row by row.
+    seconds
+        How long it took, from the netlist to the last check.
     """
 
     waveforms: xr.Dataset
     x: FloatArray
     watched: NDArray[np.int_]
+    seconds: float
 
 
 def run_ngspice(
@@ -79,6 +83,7 @@ def run_ngspice(
     SubcircuitError
         If the device is a SPICE subcircuit that cannot be used as it stands, or does not start at the states given.
     """
+    begin = perf_counter()
     with run_within(time_limit):
         netlist = crossbar_netlist(testbench, native=is_native(testbench, worker))
         names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
@@ -113,7 +118,7 @@ def run_ngspice(
     if testbench.analysis.probe == "cells" and states is not None:
         variables["x"] = x.reshape(len(x), *testbench.shape)
     waveforms = make_waveforms(testbench, run.vectors["time"], variables, attributes)
-    return NgspiceRun(waveforms, x, netlist.watched[: x.shape[1]])
+    return NgspiceRun(waveforms, x, netlist.watched[: x.shape[1]], perf_counter() - begin)
 
 
 def simulate_ngspice(
