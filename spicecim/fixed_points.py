@@ -1,4 +1,4 @@
-"""Cells that start where their equation stands still, from where they never return."""
+"""Cells that start saturated where their equation stands still, from where they never return."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from spicecim.testbench import Testbench
 
 _MOVED = 1e-12
 """Change of x over a run that counts as one: what rounding leaves."""
+_SATURATED = 1e-9
+"""Distance of x from 0 or 1: elsewhere a cell that no voltage moves is merely below its threshold."""
 
 
 def warn_of_fixed_points(testbench: Testbench) -> None:
-    """Warn of cells that no voltage up to the drive's largest moves, of either polarity, while it moves other states.
+    """Warn of saturated cells that no voltage up to the drive's largest moves, while it moves other states.
 
     x of a saturated cell may be rounded to 0 or 1 where the state variable itself was not yet there: a run that starts
     from the last x of another then holds the cell for ever. Of a SPICE subcircuit nothing is known.
@@ -32,7 +34,8 @@ def warn_of_fixed_points(testbench: Testbench) -> None:
     still = (np.abs(moved) <= _MOVED).all(axis=0)
     if np.any(still & (starts == 0.5)):
         return  # such a drive moves no state
-    cells = np.argwhere(np.isin(testbench.crossbar.state, starts[still]))
+    saturated = (starts <= _SATURATED) | (starts >= 1.0 - _SATURATED)
+    cells = np.argwhere(np.isin(testbench.crossbar.state, starts[still & saturated]))
     if len(cells):
         row, column = (int(index) for index in cells[0])
         x = float(testbench.crossbar.state[row, column])

@@ -13,6 +13,9 @@ from scipy.integrate import solve_ivp
 from spicecim.engines import simulate
 from spicecim.testbench import Testbench
 
+# Close above a threshold the estimated error may be far above the true one, which these tests look at.
+pytestmark = pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
+
 WIRES = {
     "ideal": {},
     "resistive": {"wire_row": 1e-7},
@@ -41,7 +44,7 @@ def after_the_first_peak(device, wires, amplitude, frequency, states):
             "analysis": {"probe": "cells"},
         }
     )
-    run = simulate(bench, "reference", time=[0, 0.5 / frequency])
+    run = simulate(bench, "reference", time=[0, 0.25 / frequency, 0.5 / frequency])
     return run["x"].values[-1, 0], run.attrs["state_error"]
 
 

@@ -251,6 +251,8 @@ class WithoutBreaks(DeviceCell):
         return ()
 
 
+# a Joglekar cell that starts at exactly 0 or 1 stays there
+@pytest.mark.filterwarnings("ignore::spicecim.errors.StateWarning")
 @pytest.mark.parametrize("cell", [DeviceCell, WithoutBreaks])
 @pytest.mark.parametrize("kind", ["sine", "pulse", "samples"])
 @pytest.mark.parametrize("preset", PRESETS, ids="-".join)
@@ -298,7 +300,8 @@ def test_separable_devices_move_as_by_their_flow(preset, kind, cell, rng):
 
 @settings(deadline=None, max_examples=15)
 @given(
-    Vp=st.floats(0, 0.4), Vn=st.floats(0, 0.4), xp=st.floats(0.01, 0.95), xn=st.floats(0.01, 0.95),
+    Vp=st.just(0.0) | st.floats(1e-9, 0.4), Vn=st.just(0.0) | st.floats(1e-9, 0.4),
+    xp=st.floats(0.01, 0.95), xn=st.floats(0.01, 0.95),
     Ap=st.floats(10, 1e5), eta=st.sampled_from([-1, 1]), phase=st.floats(-4, 4), x0=st.floats(0, 1),
 )  # fmt: skip
 def test_no_kink_is_missed_by_chance(Vp, Vn, xp, xn, Ap, eta, phase, x0):

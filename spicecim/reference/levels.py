@@ -82,16 +82,17 @@ def integrals_across(
     begin, end
         Ends of the intervals (interval,).
     sides
-        Number of levels below the polynomial at either end (interval,), not the same.
+        Number of levels below the polynomial at either end (interval,). Where rounding makes them the same, the
+        interval is split at a level that it touches, which changes nothing.
     peak
         Which end is a peak, ``"begin"`` or ``"end"``, if one is.
     """
     first, last = sides
-    most = int(np.abs(last - first).max())
+    most = max(1, int(np.abs(last - first).max()))
     # from level to level in the order that they are passed; an interval that passes fewer has its last ones twice
-    passed = np.minimum(np.arange(most)[:, None], np.abs(last - first) - 1)
+    passed = np.minimum(np.arange(most)[:, None], np.maximum(np.abs(last - first) - 1, 0))
     numbers = np.where(last > first, first + passed, first - 1 - passed)
-    heights = levels[numbers]
+    heights = levels[np.clip(numbers, 0, len(levels) - 1)]
     low, high = evaluate(polynomial, begin), evaluate(polynomial, end)
     # an interval may seem to pass a level by the rounding of its ends alone
     share = np.clip((heights - low) / np.where(high == low, np.inf, high - low), 0.0, 1.0)
