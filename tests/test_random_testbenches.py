@@ -34,7 +34,7 @@ def drive_of(draw, kind, rows, amplitude, frequency):
     period = 1 / frequency
     if kind == "sine":
         faster = draw(st.lists(st.sampled_from([1.0, 1.5, 2.0]), min_size=rows, max_size=rows))
-        phase = draw(st.lists(st.floats(0, 6), min_size=rows, max_size=rows))
+        phase = draw(st.lists(st.floats(0, 6, allow_subnormal=False), min_size=rows, max_size=rows))
         return {"kind": kind, "amplitude": high, "frequency": frequency * np.array(faster), "phase": phase}
     if kind == "pulse":
         high = high * draw(st.sampled_from([-1.0, 1.0]))

@@ -30,6 +30,8 @@ def run_cell(model, preset, x0, amplitude, frequency, periods=1.0, parameters=No
     return waveforms["time"].values, waveforms["x"].values[:, 0, 0], waveforms
 
 
+# a cell that starts at exactly 0 or 1 stays there
+@pytest.mark.filterwarnings("ignore::spicecim.errors.StateWarning")
 @pytest.mark.parametrize("frequency", [0.1, 0.14, 0.18, 0.2, 1.0])
 @pytest.mark.parametrize("x0", [0.0, 1e-9, 0.02, 0.5, 1 - 1e-12, 1.0])
 def test_joglekar_follows_its_closed_form(frequency, x0):
@@ -128,10 +130,14 @@ def test_unusable_instants_are_refused(make_bench, time):
         simulate(make_bench(), "reference", time=time)
 
 
+def plain(largest):
+    """Numbers up to a magnitude, without those that a testbench refuses as too small."""
+    return st.floats(-largest, largest, allow_subnormal=False)
+
+
 @settings(deadline=None)
 @given(
-    amplitude=st.floats(-2, 2), frequency=st.floats(1, 100), phase=st.floats(-20, 20), offset=st.floats(-1, 1),
-    level=st.floats(-2, 2),
+    amplitude=plain(2), frequency=st.floats(1, 100), phase=plain(20), offset=plain(1), level=plain(2),
 )  # fmt: skip
 def test_no_level_is_crossed_between_two_breaks(amplitude, frequency, phase, offset, level):
     drive = SineDrive(amplitude=amplitude, frequency=frequency, phase=phase, offset=offset).for_rows(1)

@@ -81,7 +81,7 @@ def test_an_edge_too_short_for_the_digits_of_time_is_refused(edge):
 
 
 def test_a_sampled_edge_too_short_for_the_digits_of_time_is_refused():
-    step = {"kind": "samples", "time": [0, 1e-3, 1e-3 + 4e-19, 1.0], "voltages": [[0, 0, 0.4, 0.4]] * 2}
+    step = {"kind": "samples", "time": [0, 1.0, 1.0 + 4e-16, 100.0], "voltages": [[0, 0, 0.4, 0.4]] * 2}
     with pytest.raises(InputError, match="too short for the digits"):
         simulate(bench(drive=step), "reference")
 

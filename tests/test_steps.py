@@ -75,6 +75,8 @@ def errors(bench):
     return float(off.max()), float(abs(spice["x"] - right["x"])[1].max()), compare(spice, right).worst, spice
 
 
+# the estimate may be above the error, which is judged here
+@pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", SWITCHING)
 def test_switching_is_right_to_the_accuracy_asked_for(case, backend):

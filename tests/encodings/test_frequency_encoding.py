@@ -90,6 +90,8 @@ def test_equal_reads_are_simulated_once_and_counted_each():
     assert float(compared["energy"].item()) == pytest.approx(energy)
 
 
+# the estimate of what the instants miss is above the error, which is looked at here
+@pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 def test_rows_at_once_by_their_tones(engine):
     """Drift comes back after each cycle, so that in-phase readouts of all rows at once are products as well."""
