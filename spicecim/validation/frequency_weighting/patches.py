@@ -16,7 +16,7 @@ from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import unit_current
 from spicecim.engines import Engine, simulate
 from spicecim.measure import average_power, row_power
-from spicecim.testbench import Testbench
+from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.validation.frequency_weighting.subjects import Subject
 
 POINTS = 1000
@@ -79,7 +79,9 @@ def compare_patches(
     cell_error = np.abs(current[0] - current[1]) / full_scale
     worst = np.unravel_index(int(cell_error.argmax()), cell_error.shape)
     finer = subject.encoding(points_per_period=_FINER * POINTS)
-    finer_current = _cell(finer, patches.pixel[worst], level[worst])[0]
+    # the steps that switching asks for follow the accuracy, and not the instants
+    asked = DEFAULT_ACCURACY / _FINER**2
+    finer_current = _cell(finer, patches.pixel[worst], level[worst], asked)[0]
     sums, powers = current.sum(axis=2), power.sum(axis=2)
     bench = subject.bit_sliced()
     baseline = [
@@ -202,9 +204,13 @@ def _dark_power(encoding: FrequencyWeighting) -> float:
     return _DARK * float(encoding.calibration.responses().power.max())
 
 
-def _cell(encoding: FrequencyWeighting, pixel: int, level: int) -> tuple[float, float]:
+def _cell(
+    encoding: FrequencyWeighting, pixel: int, level: int, accuracy: float = DEFAULT_ACCURACY
+) -> tuple[float, float]:
     """Readout (A) and average power (W) of one cell in ngspice."""
-    run = simulate(encoding.testbench([pixel], [level]), "ngspice")
+    bench = encoding.testbench([pixel], [level])
+    bench = bench.model_copy(update={"analysis": bench.analysis.model_copy(update={"accuracy": accuracy})})
+    run = simulate(bench, "ngspice")
     return float(encoding.read(run)), float(average_power(row_power(run).sum("row")))
 
 
