@@ -131,7 +131,7 @@ def compare_crossbars(
     for number, (pixel, weight) in enumerate(zip(patches.pixel, np.abs(patches.weight), strict=True)):
         level = nearby_levels(encoding, pixel, weight)
         exact = float(encoding.drive.responses(pixel, level).current(encoding.readout).sum())
-        run = simulate(encoding.testbench(pixel, level), "ngspice")
+        run = simulate(encoding.testbench(pixel, level), "ngspice", estimate=False)
         readout_error.append((float(encoding.read(run)) - exact) / full_scale)
         wanted = _power(finer.testbench(pixel, level, probe="columns"), "reference")
         power_error.append((float(average_power(row_power(run).sum("row"))) - wanted) / max(wanted, dark))
@@ -210,9 +210,9 @@ def _cell(
     """Readout (A) and average power (W) of one cell in ngspice."""
     bench = encoding.testbench([pixel], [level])
     bench = bench.model_copy(update={"analysis": bench.analysis.model_copy(update={"accuracy": accuracy})})
-    run = simulate(bench, "ngspice")
+    run = simulate(bench, "ngspice", estimate=False)
     return float(encoding.read(run)), float(average_power(row_power(run).sum("row")))
 
 
 def _power(bench: Testbench, engine: Engine) -> float:
-    return float(average_power(row_power(simulate(bench, engine)).sum("row")))
+    return float(average_power(row_power(simulate(bench, engine, estimate=False)).sum("row")))

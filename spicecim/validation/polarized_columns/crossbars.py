@@ -78,7 +78,7 @@ class SpiceRun(NamedTuple):
 def run_in_ngspice(scheme: BitSliced, weights: ArrayLike, inputs: ArrayLike) -> SpiceRun:
     """Read a layer's weights (input line, output) with inputs (vector, input line) in ngspice."""
     encoded = scheme.encode(weights, inputs)
-    return SpiceRun(encoded, [simulate(bench) for bench in encoded.testbenches])
+    return SpiceRun(encoded, [simulate(bench, estimate=False) for bench in encoded.testbenches])
 
 
 def with_settings(scheme: BitSliced, **settings: Any) -> BitSliced:

@@ -61,7 +61,7 @@ def bit_currents(trained: Trained) -> xr.Dataset:
     lines = slice(int(fragment) * FRAGMENT, (int(fragment) + 1) * FRAGMENT)
     scheme = Polarized(rows=FRAGMENT)
     encoded = scheme.encode(weights[lines, [int(output)]].reshape(-1, 1), few[[int(vector)], lines])
-    spice = simulate(encoded.testbenches[0], "ngspice")
+    spice = simulate(encoded.testbenches[0], "ngspice", estimate=False)
     core = simulate(encoded.testbenches[0], "reference", time=spice["time"].values)
     levels = scheme.levels()
     ones = bit_planes(encoded.inputs, scheme.input_bits)[0].sum(axis=0)
