@@ -1,8 +1,9 @@
 """Judge both engines on random testbenches by an independent integration, and write what they are off by.
 
 ``python benchmarks/random_testbenches.py out/random --count 300`` writes ``testbenches.json``, a record per testbench,
-and prints a table; ``--modules`` takes random Verilog-A modules instead. ``--first`` sets the first number, ``--jobs``
-how many processes run at once. A number stands for the same testbench anywhere: ``--numbers N --show`` prints it.
+and prints a table; ``--modules`` takes random Verilog-A modules instead. ``--first`` sets the first number, ``--most``
+the most rows and columns, ``--jobs`` how many processes run at once. A number and the most rows and columns stand for
+the same testbench anywhere: ``--numbers N --show`` prints it.
 """
 
 from __future__ import annotations
@@ -104,17 +105,17 @@ def kept_course(bench: sc.Testbench, cells: Any, kept: Path | None) -> tuple[Cou
     return course, *own
 
 
-def one(number: int, modules: bool, keep: Path | None) -> dict[str, Any]:
+def one(number: int, modules: bool, most: int, keep: Path | None) -> dict[str, Any]:
     """Draw a testbench, run and judge it."""
-    kept = keep and keep / f"{'module' if modules else 'testbench'}-{number}.pickle"
+    kept = keep and keep / f"{'module' if modules else 'testbench'}-{number}-{most}.pickle"
     try:
         with tempfile.TemporaryDirectory() as folder:
             cells = None
             if modules:
-                drawn = random_module(number, Path(folder))
+                drawn = random_module(number, Path(folder), most)
                 values, cells, label = drawn.values, drawn.cells, drawn.label
             else:
-                values = random_bench(number)
+                values = random_bench(number, most)
                 label = "{model} {preset}".format(**values["device"])
             bench = sc.Testbench.from_dict(values)
             record: dict[str, Any] = {
@@ -220,10 +221,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--numbers", type=int, nargs="*", help="these numbers instead of a range")
     parser.add_argument("--modules", action="store_true", help="random Verilog-A modules")
+    parser.add_argument("--most", type=int, help="rows and columns; 6 if left out, of modules 3")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder for the integrations, which serve other versions too")
     parser.add_argument("--show", action="store_true", help="print the testbenches instead of running them")
     options = parser.parse_args()
+    options.most = options.most or (3 if options.modules else 6)
     numbers = options.numbers or range(options.first, options.first + options.count)
     name = "modules" if options.modules else "testbenches"
     options.out.mkdir(parents=True, exist_ok=True)
@@ -233,7 +236,9 @@ def main() -> None:
         return
     records = []
     with ProcessPoolExecutor(options.jobs) as pool, (options.out / f"{name}.jsonl").open("w") as lines:
-        for done in as_completed([pool.submit(one, number, options.modules, options.keep) for number in numbers]):
+        for done in as_completed(
+            [pool.submit(one, number, options.modules, options.most, options.keep) for number in numbers]
+        ):
             records.append(done.result())
             lines.write(json.dumps(records[-1]) + "\n")
             lines.flush()
@@ -246,11 +251,11 @@ def main() -> None:
 def show(number: int, options: argparse.Namespace) -> None:
     """Print a testbench; a module's file is written beside the results."""
     if options.modules:
-        drawn = random_module(number, options.out)
+        drawn = random_module(number, options.out, options.most)
         values = drawn.values
         print(f"# {number}: {drawn.label}")
     else:
-        values = random_bench(number)
+        values = random_bench(number, options.most)
     print(sc.Testbench.from_dict(values).to_yaml())
 
 
