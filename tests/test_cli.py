@@ -234,7 +234,8 @@ def test_results_of_two_runs_never_stand_side_by_side(bench_file, tmp_path):
     assert spicecim("run", bench_file(), "-o", out, "--time-limit", "inf").returncode == 2
     assert spicecim("hysteresis", "nonsense", "--frequency", "300", "-o", out).returncode == 2
     assert {path.name: path.read_bytes() for path in out.iterdir()} == first
-    assert spicecim("run", bench_file(), "-o", out, "--engine", "reference").returncode == 0
+    fine = bench_file(analysis={"points_per_period": 200})
+    assert spicecim("run", fine, "-o", out, "--engine", "reference").returncode == 0
     assert not (out / "ngspice.nc").exists()
     assert not (out / "netlist.cir").exists()
     assert (out / "power.png").read_text() == "mine"
@@ -242,14 +243,15 @@ def test_results_of_two_runs_never_stand_side_by_side(bench_file, tmp_path):
 
 def test_only_results_of_the_same_kind_are_replaced(bench_file, tmp_path):
     out = tmp_path / "out"
-    assert spicecim("run", bench_file(), "-o", out, "--engine", "reference").returncode == 0
+    bench = bench_file(analysis={"points_per_period": 200})
+    assert spicecim("run", bench, "-o", out, "--engine", "reference").returncode == 0
     run = {path.name for path in out.iterdir()}
     sweep = ("hysteresis", "yakopcic", "--frequency", "300", "-o", out, "--engine", "reference")
     assert spicecim(*sweep).returncode == 0
     assert run < {path.name for path in out.iterdir()}
     (out / "theirs.txt").write_text("kept")
     (out / "summary.json").write_text('{"artifacts": ["theirs.txt"]}')  # another program's
-    assert spicecim("run", bench_file(), "-o", out, "--engine", "reference").returncode == 0
+    assert spicecim("run", bench, "-o", out, "--engine", "reference").returncode == 0
     assert (out / "theirs.txt").exists()
 
 

@@ -186,7 +186,9 @@ def test_building_does_not_share_the_caller_s_array():
 
 
 @given(
-    state=hnp.arrays(float, hnp.array_shapes(min_dims=2, max_dims=2, max_side=4), elements=st.floats(0, 1)),
+    state=hnp.arrays(
+        float, hnp.array_shapes(min_dims=2, max_dims=2, max_side=4), elements=st.floats(0, 1, allow_subnormal=False)
+    ),
     amplitude=st.floats(-10, 10, allow_subnormal=False),
     frequency=st.floats(1e-3, 1e9),
     wire=st.just(0.0) | st.floats(1e-12, 1e6),
