@@ -13,7 +13,7 @@ help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
-	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (half an hour; out/judge)'
+	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (out/judge)'
 	@echo 'make lint    ruff check, ruff format --check and mypy'
 	@echo 'make setup   only the set-up: $(VENV) with the locked packages, and ngspice with its shared library'
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
