@@ -7,13 +7,14 @@ PYTEST_FLAGS :=
 LOCK_FLAGS :=
 COUNT := 300
 
-.PHONY: help setup demo test bench judge lint lock clean
+.PHONY: help setup demo test bench judge models lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
 	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (out/judge)'
+	@echo 'make models  write models/*.va anew from the classes in spicecim/devices/models'
 	@echo 'make lint    ruff check, ruff format --check and mypy'
 	@echo 'make setup   only the set-up: $(VENV) with the locked packages, and ngspice with its shared library'
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
@@ -46,6 +47,10 @@ bench: setup
 judge: setup
 	$(BIN)/python benchmarks/random_testbenches.py out/judge --count $(COUNT) --keep out/judge/integrations
 	$(BIN)/python benchmarks/random_testbenches.py out/judge --count 60 --modules --keep out/judge/integrations
+
+models: setup
+	for file in spicecim/devices/models/[a-z]*.py; do \
+		name=$$(basename $$file .py) && $(BIN)/spicecim model export $$name -o models/$$name.va || exit 1; done
 
 lint: setup
 	$(LINT)

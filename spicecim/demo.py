@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.engines import Engine, simulate
+from spicecim.engines import simulate
 from spicecim.files import result_folder, write_text
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.json_text import write_summary
@@ -53,7 +53,7 @@ KERNELS: dict[str, NDArray[np.float64]] = {
 }
 """Binary kernels, one a column: 1 is a device in the low, 0 in the high resistance state."""
 
-ENGINES: tuple[Engine, ...] = ("ngspice", "reference")
+ENGINES: tuple[str, ...] = ("ngspice", "reference")
 
 LOOP_ACCURACY = 0.01
 """The slope over decades of lobe areas needs no more of each."""
@@ -148,7 +148,7 @@ def _save_figures(
         progress("figures", (index + 1) / len(figures))
 
 
-def _sweep(engine: Engine, frequencies: ArrayLike, progress: Callable[[str, float], None]) -> HysteresisSweep:
+def _sweep(engine: str, frequencies: ArrayLike, progress: Callable[[str, float], None]) -> HysteresisSweep:
     return hysteresis(
         "yakopcic", preset="oblea", amplitude=AMPLITUDE, frequency=frequencies, engine=engine, points_per_period=400,
         accuracy=LOOP_ACCURACY,

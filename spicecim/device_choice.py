@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, ValidationInfo, field_validator
 
-from spicecim.devices import MODELS, Device, get_model, make_device
+from spicecim.devices import Memristor, get_model, make_device
 from spicecim.devices.library import get_preset
 from spicecim.errors import InputError, ModelError, VerilogAError
 from spicecim.fields import FloatArray, Quantity, Section
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class LibraryDevice(Section):
     """A device model of spicecim's own library."""
 
-    model: str = Field(description=f"name of a device model: {', '.join(MODELS)}")
+    model: str = Field(description="name of a device model, as `spicecim models` lists them")
     preset: str | None = Field(default=None, description="published parameter set; the model's first if left out")
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="parameters by name; with a preset, those that differ from it"
@@ -61,7 +61,7 @@ class LibraryDevice(Section):
             _reject_as_value(make_device, info.data["model"], info.data["preset"], value)
         return value
 
-    def build(self) -> Device:
+    def build(self) -> Memristor:
         """Return the device with its equations and all parameters."""
         return make_device(self.model, self.preset, self.parameters)
 

@@ -1,16 +1,31 @@
-"""What the row drivers put out: sinusoids, pulses and sampled waveforms, an array value a row."""
+"""What the row drivers put out: sinusoids, pulses, sampled waveforms, and kinds of one's own.
+
+A kind of drive is a subclass of `Drive`. One of one's own looks like those here, and `register_drive` makes it known by
+its name.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import Annotated, Any, Literal
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
-from pydantic import Field, model_validator
+from numpy.typing import ArrayLike, NDArray
+from pydantic import GetCoreSchemaHandler, model_validator
+from pydantic_core import core_schema
+from scipy.optimize import brentq, minimize_scalar
 
+from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantities, Section
 from spicecim.problems import FieldError
+from spicecim.quantities import format_quantity
+from spicecim.registry import Registry
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Volts = Annotated[FloatArray, Quantities("V", (0, 1), -1e6, 1e6)]
 PositiveHertz = Annotated[FloatArray, Quantities("Hz", (0, 1), 1e-18, 1e18)]
@@ -28,19 +43,119 @@ _ROUNDING = 4.0 * np.finfo(float).eps
 """Of an instant that is a sum of a few times, relative to it or to the period, if that is longer."""
 
 
-class _RowDrive(Section):
-    """A drive whose fields hold one value for all rows or one a row."""
+_SAMPLES = 400
+"""Per cycle, between which a drive of one's own is looked at for crossings of levels."""
+
+
+class Drive(Section):
+    """What all rows are driven by. Its fields hold one value for all rows or one per row, or are as the kind has it.
+
+    A subclass has a field ``kind`` with its name as the one value and default, and the methods without a body here.
+    `smooth` and `smooth_slope` are needed unless the voltage is a straight line between corners (``linear``).
+    """
+
+    kind: str
+    linear: ClassVar[bool] = False
+    """Whether the voltage is a straight line between corners."""
+    ends: ClassVar[bool] = False
+    """Whether the drive is not known beyond the time that `periods` gives."""
+
+    @classmethod
+    def kinds(cls) -> list[type[Drive]]:
+        """Every kind that is known."""
+        return [DRIVES[name] for name in DRIVES]
+
+    @abstractmethod
+    def voltage(self, time: ArrayLike) -> FloatArray:
+        """Voltage (time, row) at the instants `time` (s)."""
+
+    @abstractmethod
+    def largest_voltage(self) -> float:
+        """Largest magnitude of any row's voltage (V)."""
+
+    @abstractmethod
+    def periods(self) -> FloatArray:
+        """Period of each row (s), or what stands for it: instants count per period."""
+
+    @abstractmethod
+    def source(self, row: int) -> list[Any]:
+        """The row's voltage source in a netlist: plain texts and numbers, such as ``["SIN(", 0.0, 0.4, 1e3, ")"]``."""
+
+    def cycle(self) -> float:
+        """Shortest time (s) of a rise and a fall of a row, which the shift of an edge counts relative to."""
+        return float(self.periods().min())
+
+    def corners(self, duration: float) -> FloatArray:
+        """Instants in (0, duration) at which the voltage of a row is not smooth."""
+        return np.empty(0)
+
+    def shortest_edge(self, corners: FloatArray) -> float:
+        """Shortest time (s) between corners over which a row's voltage changes by a tenth of the largest."""
+        rises = np.abs(np.diff(self.voltage(corners), axis=0)).max(axis=1)
+        return float(np.min(np.diff(corners)[rises > 0.1 * self.largest_voltage()], initial=np.inf))
+
+    def smooth(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        """Voltages (n, instant) of rows (n,) at times `since` (n, instant) after instants `begin` (n,).
+
+        No corner lies between. To add both loses digits: a kind that can should not.
+        """
+        raise NotImplementedError
+
+    def smooth_slope(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        """Derivatives of these by time (n, instant), V/s."""
+        raise NotImplementedError
+
+    def label(self, row: int) -> str:
+        """What a figure calls the row's drive."""
+        return f"row {row}"
 
     def values(self) -> dict[str, FloatArray]:
-        """The fields that have a value a row, by name."""
+        """The fields that have a value per row, by name."""
         return {name: value for name in type(self).model_fields if isinstance(value := getattr(self, name), np.ndarray)}
 
-    def for_rows(self, rows: int) -> Any:
+    def for_rows(self, rows: int) -> Self:
         """Return the same drive with every field as an array over `rows`; FieldError if one has another length."""
         for name, value in self.values().items():
             if value.ndim and len(value) != rows:
                 raise FieldError(name, f"has {len(value)} values for {rows} rows")
         return self.model_copy(update={name: _filled(value, rows) for name, value in self.values().items()})
+
+    def of_row(self, row: int) -> Self:
+        """Return the drive of one row alone."""
+        return self.model_copy(update={name: value[row : row + 1] for name, value in self.values().items()})
+
+    def crossings(self, levels: Iterable[float], duration: float) -> tuple[NDArray[np.int_], FloatArray]:
+        """Rows and instants (crossing,) at which rows cross levels (V), of a drive that is not linear."""
+        edges = np.concatenate([[0.0], self.corners(duration), [duration]])
+        steps = max(2, math.ceil(_SAMPLES * duration / (self.cycle() * max(1, len(edges) - 1))))
+        time = np.unique(np.concatenate([np.linspace(*ends, steps + 1) for ends in itertools.pairwise(edges)]))
+        voltage = self.voltage(time)
+        found = []
+        for level in levels:
+            crossed = (voltage[:-1] - level) * (voltage[1:] - level) < 0
+            for step, row in np.argwhere(crossed):
+                at = brentq(
+                    lambda at, row=row, level=level: float(self.voltage([at])[0, row]) - level,
+                    time[step], time[step + 1], xtol=1e-300, rtol=1e-15,
+                )  # fmt: skip
+                found.append((row, float(at)))
+        return np.array([row for row, _ in found], dtype=int), np.array([at for _, at in found])
+
+    def peaks(self, duration: float) -> tuple[NDArray[np.int_], FloatArray]:
+        """Rows and instants (peak,) at which rows are highest and lowest, of a drive that is not linear."""
+        steps = max(2, math.ceil(_SAMPLES * duration / self.cycle()))
+        time = np.linspace(0.0, duration, steps + 1)
+        voltage = self.voltage(time)
+        turned = np.diff(voltage[1:], axis=0) * np.diff(voltage[:-1], axis=0) < 0
+        found = []
+        for step, row in np.argwhere(turned):
+            sign = np.sign(voltage[step + 1, row] - voltage[step, row])
+            top = minimize_scalar(
+                lambda at, row=row, sign=sign: -sign * float(self.voltage([at])[0, row]),
+                bounds=(time[step], time[step + 2]), method="bounded", options={"xatol": 1e-9 * self.cycle()},
+            )  # fmt: skip
+            found.append((row, float(top.x)))
+        return np.array([row for row, _ in found], dtype=int), np.array([at for _, at in found])
 
 
 def _filled(value: FloatArray, rows: int) -> FloatArray:
@@ -49,7 +164,7 @@ def _filled(value: FloatArray, rows: int) -> FloatArray:
     return filled
 
 
-class SineDrive(_RowDrive):
+class SineDrive(Drive):
     """``v(t) = offset + amplitude sin(2 pi frequency t + phase)``."""
 
     kind: Literal["sine"] = "sine"
@@ -75,15 +190,57 @@ class SineDrive(_RowDrive):
         """Shortest time (s) of a rise and a fall of a row, which the shift of an edge counts relative to."""
         return float(self.periods().min())
 
-    def corners(self, duration: float) -> FloatArray:
-        """Instants at which the voltage of a row is not smooth: none."""
-        return np.empty(0)
+    def source(self, row: int) -> list[Any]:
+        degrees = math.degrees(self.phase[row])
+        return ["SIN(", self.offset[row], self.amplitude[row], self.frequency[row], 0, 0, degrees, ")"]
+
+    def label(self, row: int) -> str:
+        amplitude, frequency = float(self.amplitude[row]), float(self.frequency[row])
+        return f"row {row}: {format_quantity(frequency, 'Hz', 3)}, {format_quantity(amplitude, 'V', 3)}"
+
+    def smooth(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        return np.asarray(
+            self.offset[rows, None] + self.amplitude[rows, None] * np.sin(self._angle(rows, begin, since))
+        )
+
+    def smooth_slope(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        speed = 2.0 * math.pi * self.frequency[rows]
+        return np.asarray((self.amplitude[rows] * speed)[:, None] * np.cos(self._angle(rows, begin, since)))
+
+    def _angle(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        """Angle (n, instant) of the sine: a time of nanoseconds after one of seconds keeps its digits."""
+        speed = 2.0 * math.pi * self.frequency[rows]
+        start = np.mod(speed * begin + self.phase[rows], 2.0 * math.pi)
+        return np.asarray(start[:, None] + speed[:, None] * since)
+
+    def crossings(self, levels: Iterable[float], duration: float) -> tuple[NDArray[np.int_], FloatArray]:
+        amplitude, frequency, phase, offset = (
+            values[:, None] for values in (self.amplitude, self.frequency, self.phase, self.offset)
+        )
+        height = np.array([*levels]) - offset
+        crossed = np.abs(height) < np.abs(amplitude)
+        angle = np.arcsin(height[crossed] / np.broadcast_to(amplitude, height.shape)[crossed])
+        row = np.nonzero(crossed)[0]
+        first = np.floor(phase[row, 0] / (2.0 * math.pi)) - 1.0
+        cycles = (np.ceil(phase[row, 0] / (2.0 * math.pi) + frequency[row, 0] * duration) + 2.0 - first).astype(int)
+        row, angle, turns = np.repeat(row, cycles), np.repeat(angle, cycles), np.repeat(first, cycles) + ramps(cycles)
+        angles = np.concatenate([angle, math.pi - angle]) + 2.0 * math.pi * np.tile(turns, 2)
+        row = np.tile(row, 2)
+        return row, (angles - phase[row, 0]) / (2.0 * math.pi * frequency[row, 0])
+
+    def peaks(self, duration: float) -> tuple[NDArray[np.int_], FloatArray]:
+        first = np.ceil(self.phase / math.pi - 0.5)
+        counts = (np.floor(self.phase / math.pi + 2.0 * self.frequency * duration - 0.5) - first + 1.0).astype(int)
+        row = np.repeat(np.arange(len(counts)), counts)
+        half_turns = first[row] + ramps(counts) + 0.5
+        return row, (math.pi * half_turns - self.phase[row]) / (2.0 * math.pi * self.frequency[row])
 
 
-class PulseDrive(_RowDrive):
+class PulseDrive(Drive):
     """A periodic trapezoid from `low` to `high`, as SPICE's PULSE: delay, then rise, width (at high), fall, and low."""
 
     kind: Literal["pulse"] = "pulse"
+    linear: ClassVar[bool] = True
     low: Volts = _ZERO
     high: Volts
     delay: Seconds = _ZERO
@@ -143,11 +300,20 @@ class PulseDrive(_RowDrive):
         corners = np.unique(np.concatenate(instants))
         return np.asarray(corners[(corners > 0) & (corners < duration)])
 
+    def source(self, row: int) -> list[Any]:
+        times = (self.delay, self.rise, self.fall, self.width, self.period)
+        return ["PULSE(", self.low[row], self.high[row], *(value[row] for value in times), ")"]
 
-class SampledDrive(Section):
+    def shortest_edge(self, corners: FloatArray) -> float:
+        return float(np.minimum(self.rise, self.fall).min())
+
+
+class SampledDrive(Drive):
     """Voltages (row, time) at given instants, joined by straight lines."""
 
     kind: Literal["samples"] = "samples"
+    linear: ClassVar[bool] = True
+    ends: ClassVar[bool] = True
     time: Instants
     voltages: RowSamples
 
@@ -161,11 +327,18 @@ class SampledDrive(Section):
             raise FieldError("voltages", f"has {self.voltages.shape[1]} samples a row for {len(self.time)} instants")
         return self
 
-    def for_rows(self, rows: int) -> SampledDrive:
+    def for_rows(self, rows: int) -> Self:
         """Return the drive itself; raises FieldError if it has another number of rows."""
         if len(self.voltages) != rows:
             raise FieldError("voltages", f"has {len(self.voltages)} rows for {rows} rows of the crossbar")
         return self
+
+    def of_row(self, row: int) -> Self:
+        return self.model_copy(update={"voltages": self.voltages[row : row + 1]})
+
+    def source(self, row: int) -> list[Any]:
+        pairs = zip(self.time, self.voltages[row], strict=True)
+        return ["PWL(", *(item for time, voltage in pairs for item in ("\n+", time, voltage)), "\n+", ")"]
 
     def voltage(self, time: ArrayLike) -> FloatArray:
         """Voltage (time, row) at the instants `time` (s)."""
@@ -195,4 +368,34 @@ class SampledDrive(Section):
         return self.time[(self.time > 0) & (self.time < duration)]
 
 
-Drive = Annotated[SineDrive | PulseDrive | SampledDrive, Field(discriminator="kind")]
+def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:
+    """Return 0, 1, ..., n - 1 for every n of `counts`, one after the other."""
+    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _check_drive(name: str, kind: Any) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Drive)):
+        raise InputError(f"{name}: must be a subclass of Drive; it is {kind!r}")
+    field = kind.model_fields.get("kind")
+    if field is None or field.default != name:
+        raise InputError(f"class {kind.__name__}: needs a field kind: Literal[{name!r}] = {name!r}")
+    missing = sorted(getattr(kind, "__abstractmethods__", ()))
+    if missing:
+        raise InputError(f"class {kind.__name__}: lacks {', '.join(missing)}")
+
+
+DRIVES: Registry[type[Drive]] = Registry(
+    "drive", lambda: {"sine": SineDrive, "pulse": PulseDrive, "samples": SampledDrive}, _check_drive
+)
+"""Kinds of drive by name."""
+
+
+class _AnyKind:
+    """Annotation of a field that holds a drive of any kind that is known when its model is built."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        kinds = {name: handler.generate_schema(DRIVES[name]) for name in DRIVES}
+        return core_schema.tagged_union_schema(kinds, discriminator="kind")
+
+
+AnyDrive = Annotated[Drive, _AnyKind()]

@@ -1,30 +1,123 @@
-"""`simulate`: one testbench, either engine."""
+"""`simulate`: one testbench, any engine.
+
+An engine of one's own is a class like those here, made known by `register_engine` or by an entry point.
+"""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import ArrayLike
 
 from spicecim.deadline import run_within
-from spicecim.errors import AccuracyWarning, InputError
+from spicecim.errors import AccuracyWarning, InputError, UnsupportedError
 from spicecim.fixed_points import warn_of_fixed_points
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.reached import missed_accuracy
+from spicecim.registry import Registry
 from spicecim.testbench import Testbench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import xarray as xr
 
-Engine = Literal["ngspice", "reference"]
+Progress = Callable[[float], None]
+
+
+class Engine(Protocol):
+    """What simulates testbenches. A class without arguments, of which one instance is made."""
+
+    def obstacle(self) -> str | None:
+        """Return what keeps it from running on this machine, and what to do; None if nothing does."""
+
+    def uncovered(self, testbench: Testbench) -> str | None:
+        """Return what of a testbench it does not cover, with the field's name; None if it covers all."""
+
+    def run(
+        self, testbench: Testbench, *, time: ArrayLike | None, progress: Progress | None, estimate: bool
+    ) -> xr.Dataset:
+        """Simulate a testbench that it covers, and return what `spicecim.waveforms.make_waveforms` makes.
+
+        `time` are the instants (s) asked for, `estimate` whether a second run may be spent on telling the error. The
+        attributes ``current_error`` and ``state_error`` tell it where it is known.
+        """
+
+
+class _Ngspice:
+    def obstacle(self) -> str | None:
+        return None  # starting it says so
+
+    def uncovered(self, testbench: Testbench) -> str | None:
+        return None
+
+    def run(
+        self, testbench: Testbench, *, time: ArrayLike | None, progress: Progress | None, estimate: bool
+    ) -> xr.Dataset:
+        from spicecim.ngspice.engine import run_ngspice
+
+        if time is not None:
+            raise InputError("time: ngspice chooses its own instants; only the reference engine takes them")
+        run = run_ngspice(testbench, time_limit=None, progress=progress)
+        if not estimate:
+            return run.waveforms
+        from spicecim.estimates import estimate_error
+
+        return run.waveforms.assign_attrs(estimate_error(testbench, run)._asdict())
+
+
+class _Reference:
+    def obstacle(self) -> str | None:
+        return None
+
+    def uncovered(self, testbench: Testbench) -> str | None:
+        return None  # its own errors say more
+
+    def run(
+        self, testbench: Testbench, *, time: ArrayLike | None, progress: Progress | None, estimate: bool
+    ) -> xr.Dataset:
+        from spicecim.reference.engine import simulate_reference
+
+        return simulate_reference(testbench, time=time)
+
+
+def _check_engine(name: str, engine: Any) -> None:
+    missing = [method for method in ("obstacle", "uncovered", "run") if not callable(getattr(engine, method, None))]
+    if not isinstance(engine, type) or missing:
+        raise InputError(f"{name}: must be a class with obstacle, uncovered and run; it is {engine!r}")
+
+
+ENGINES: Registry[type[Engine]] = Registry(
+    "engine", lambda: {"ngspice": _Ngspice, "reference": _Reference}, _check_engine
+)
+"""Engines by name."""
+
+
+def register_engine(name: str, engine: type[Engine], *, replace: bool = False) -> None:
+    """Make an engine known by a name, for this process.
+
+    A package does the same by an entry point of the group ``spicecim.engines``.
+
+    Parameters
+    ----------
+    name
+        What `simulate` and the command line know it by.
+    engine
+        A class with the methods of `Engine`.
+    replace
+        Whether an engine of that name may be replaced.
+
+    Raises
+    ------
+    InputError
+        If the class lacks a method, or the name is taken.
+    """
+    ENGINES.register(name, engine, replace=replace)
 
 
 def simulate(
     testbench: Testbench,
-    engine: Engine = "ngspice",
+    engine: str = "ngspice",
     *,
     time: ArrayLike | None = None,
     time_limit: float | str | None = DEFAULT_TIME_LIMIT,
@@ -38,7 +131,7 @@ def simulate(
     testbench
         What to simulate.
     engine
-        ``"ngspice"``, or ``"reference"``, the numpy core.
+        ``"ngspice"``, ``"reference"``, or the name of an engine that was registered.
     time
         Instants (s) at which the reference engine gives the waveforms. ngspice chooses its own.
     time_limit
@@ -80,31 +173,14 @@ def simulate(
     >>> sc.simulate(bench, engine="reference").i_column.sizes["column"]
     2
     """
-    if engine == "ngspice":
-        if time is not None:
-            raise InputError("time: ngspice chooses its own instants; only the reference engine takes them")
-        with run_within(time_limit):
-            waveforms = _ngspice(testbench, progress, estimate)
-    elif engine == "reference":
-        from spicecim.reference.engine import simulate_reference
-
-        with run_within(time_limit):
-            waveforms = simulate_reference(testbench, time=time)
-    else:
-        raise InputError(f"unknown engine {engine!r}; known are ngspice and reference")
+    chosen = ENGINES[engine]()
+    for reason in (chosen.obstacle(), chosen.uncovered(testbench)):
+        if reason is not None:
+            raise UnsupportedError(reason)
+    with run_within(time_limit):
+        waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
     warn_of_fixed_points(testbench)
     missed = missed_accuracy(waveforms)
     if missed:
         warnings.warn(missed, AccuracyWarning, stacklevel=2)
     return waveforms
-
-
-def _ngspice(testbench: Testbench, progress: Callable[[float], None] | None, estimate: bool) -> xr.Dataset:
-    from spicecim.ngspice.engine import run_ngspice
-
-    run = run_ngspice(testbench, time_limit=None, progress=progress)
-    if not estimate:
-        return run.waveforms
-    from spicecim.estimates import estimate_error
-
-    return run.waveforms.assign_attrs(estimate_error(testbench, run)._asdict())

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from spicecim.devices.library import get_preset, load_presets
-from spicecim.engines import Engine, simulate
+from spicecim.engines import simulate
 from spicecim.errors import InputError, QuantityError, WaveformError
 from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
@@ -70,7 +70,7 @@ def hysteresis(
     preset: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     x0: float | None = None,
-    engine: Engine = "ngspice",
+    engine: str = "ngspice",
     cycle: int = 1,
     points_per_period: int = POINTS_PER_PERIOD,
     accuracy: float = DEFAULT_ACCURACY,

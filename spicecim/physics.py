@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.device_choice import SubcircuitDevice, VerilogADevice
-from spicecim.devices import Device
+from spicecim.devices.device import Device
 from spicecim.errors import PhysicsError
 from spicecim.fields import FloatArray
 from spicecim.testbench import Testbench
-from spicecim.veriloga.device import ModuleDevice
 
 ROUNDING = 1e-6
 """What currents, charges and powers may miss, relative to their peak: both engines keep them to 1e-9 and better."""
@@ -73,7 +72,7 @@ def check_physics(
     allowed = min(max(ROUNDING, _LOOSE * tolerance), 0.1)
     if states is not None:
         _check_range(testbench, device, time, states)
-    conserved = not testbench.crossbar.wire_capacitance and (isinstance(device, Device) or device.is_balanced())
+    conserved = not testbench.crossbar.wire_capacitance and device.is_balanced()
     if conserved:
         _check_charge(time, variables, allowed)
     if "i_cell" in variables:
@@ -84,11 +83,11 @@ def check_physics(
         _check_columns(device, time, variables, states, allowed)
 
 
-def _check_range(testbench: Testbench, device: Device | ModuleDevice, time: FloatArray, states: States) -> None:
+def _check_range(testbench: Testbench, device: Device, time: FloatArray, states: States) -> None:
     """Check that no state leaves its range; that of a module is known where it was found, not given."""
     if isinstance(testbench.device, VerilogADevice) and testbench.device.initial is not None:
         return
-    stops = device.stops() if isinstance(device, Device) else None
+    stops = device.stops()
     # where a device has stops, its x is cut off there
     x = device.x_from_state(states.s) if stops is None else (states.s - stops[0]) / (stops[1] - stops[0])
     outside = np.maximum(np.maximum(x - 1.0, -x), 0.0)
@@ -131,7 +130,7 @@ def _check_energy(
 
 
 def _check_cells(
-    device: Device | ModuleDevice,
+    device: Device,
     time: FloatArray,
     variables: Mapping[str, FloatArray],
     states: States | None,
@@ -139,9 +138,9 @@ def _check_cells(
 ) -> None:
     """Check that the cells' currents are those of their equations, and that no cell gives energy."""
     v, i = variables["v_cell"], variables["i_cell"]
-    if isinstance(device, ModuleDevice) and not _is_static(device):
+    if not _is_static(device):
         return  # what it stores flows back
-    given = allowed if isinstance(device, Device) else max(allowed, _GIVEN)
+    given = allowed if device.explicit else max(allowed, _GIVEN)
     power = v * i
     _raise_beyond(
         np.maximum(-power, 0.0), given * float(np.abs(power).max(initial=0.0)), time, _named("cell"),
@@ -158,14 +157,14 @@ def _check_cells(
 
 
 def _check_columns(
-    device: Device | ModuleDevice,
+    device: Device,
     time: FloatArray,
     variables: Mapping[str, FloatArray],
     states: States,
     allowed: float,
 ) -> None:
     """Check that the columns' currents are the sums of what the cells' equations give, with ideal wires."""
-    if isinstance(device, ModuleDevice) and not _is_static(device):
+    if not _is_static(device):
         return
     v_row, i_column = variables["v_row"], variables["i_column"]
     chosen = _chosen(len(time), states.watched.size)
@@ -179,12 +178,14 @@ def _check_columns(
     )  # fmt: skip
 
 
-def _is_static(device: ModuleDevice) -> bool:
-    """Whether the current of a module follows from its voltage and its state alone."""
-    if device.unknowns > 1:
+def _is_static(device: Device) -> bool:
+    """Whether the current of a device follows from its voltage and its state alone."""
+    if device.explicit:
+        return True
+    cell, still = device.cell(), np.zeros(1)
+    if cell.unknowns > 1:
         return False
-    still = np.zeros(1)
-    terms = device.terms(still, np.ones(1), device.start(np.ones(1), device.state_from_x(np.full(1, 0.5))))
+    terms = cell.terms(still, np.ones(1), cell.start(np.ones(1), device.state_from_x(np.full(1, 0.5))))
     return not terms.current_charge.any()
 
 

@@ -79,7 +79,9 @@ def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+        # a base class that stands for all its kinds
+        kinds = vars(annotation).get("kinds")
+        return [annotation] if kinds is None else list(kinds.__get__(None, annotation)())
     return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
 
 

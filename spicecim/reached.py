@@ -28,7 +28,8 @@ def missed_accuracy(waveforms: xr.Dataset) -> str | None:
     missed = [
         f"that of {ERRORS[name]} is {error:.1e}" for name, error in errors.items() if error > accuracy
     ]  # fmt: skip
-    engine = "ngspice" if waveforms.attrs["engine"] == "ngspice" else "the reference engine"
+    name = str(waveforms.attrs["engine"])
+    engine = "the reference engine" if name == "reference" else name
     if math.isnan(errors.get("current_error", 0.0)):
         return f"{engine}: the error is not known, because it was compared with {waveforms.attrs['error_estimate']}"
     if not missed:

@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from spicecim.device_choice import LibraryDevice, SubcircuitDevice, filled_in
-from spicecim.engines import Engine, simulate
+from spicecim.engines import ENGINES, simulate
 from spicecim.errors import AccuracyWarning, InputError
 from spicecim.files import result_folder, write_text
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis, save_sweep, sweep_difference
 from spicecim.json_text import write_summary
 from spicecim.limits import DEFAULT_TIME_LIMIT
+from spicecim.measure import MEASURES
 from spicecim.ngspice.engine import render_netlist
 from spicecim.plotting import (
     FORMATS,
@@ -25,6 +27,7 @@ from spicecim.plotting import (
     plot_row_drives,
     save_figure,
 )
+from spicecim.problems import did_you_mean
 from spicecim.reference.engine import NO_EQUATIONS, check_covered
 from spicecim.summary import summarize
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
@@ -34,16 +37,14 @@ from spicecim.waveforms import CELL_VARIABLES, NODE_VARIABLES, save_waveforms, t
 Report = Callable[[str, float], None]
 
 
-def chosen_engines(engine: str) -> tuple[Engine, ...]:
-    """Return the engines that ``ngspice``, ``reference`` or ``both`` stands for."""
-    choices: dict[str, tuple[Engine, ...]] = {
-        "ngspice": ("ngspice",),
-        "reference": ("reference",),
-        "both": ("ngspice", "reference"),
-    }
-    if engine not in choices:
-        raise InputError(f"unknown engine {engine!r}; known are {', '.join(choices)}")
-    return choices[engine]
+def chosen_engines(engine: str) -> tuple[str, ...]:
+    """Return the engines that ``both`` or the name of one stands for."""
+    if engine == "both":
+        return ("ngspice", "reference")
+    if engine not in ENGINES:
+        known = ["both", *ENGINES]
+        raise InputError(f"unknown engine {engine!r}; known are {', '.join(known)}{did_you_mean(engine, known)}")
+    return (engine,)
 
 
 def least_sizes(testbench: Testbench, engines: Sequence[str]) -> dict[str, int]:
@@ -53,7 +54,7 @@ def least_sizes(testbench: Testbench, engines: Sequence[str]) -> dict[str, int]:
     if testbench.analysis.probe == "cells":
         values += (len(CELL_VARIABLES) + (0 if testbench.crossbar.ideal else len(NODE_VARIABLES))) * rows * columns
     waveforms = 8 * values * int(testbench.duration / testbench.largest_step)
-    names = ["used_testbench.yaml", "netlist.cir", "ngspice.nc", "reference.nc"]
+    names = ["used_testbench.yaml", "netlist.cir", *(f"{name}.nc" for name in {"ngspice", "reference", *engines})]
     names += [f"{figure}.{suffix}" for figure in ("row_drives", "column_currents", "power") for suffix in FORMATS]
     return {name: waveforms if name.removesuffix(".nc") in engines else 0 for name in (*names, "summary.json")}
 
@@ -65,6 +66,7 @@ def run_testbench(
     engine: str = "both",
     time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     tolerance: float = 1e-4,
+    measures: Sequence[str] = (),
     progress: Report = lambda task, fraction: None,
 ) -> dict[str, Any]:
     """Simulate a testbench, write everything into a folder when all of it is there, and return the summary.
@@ -77,16 +79,19 @@ def run_testbench(
         Folder for ``used_testbench.yaml``, ``netlist.cir``, ``ngspice.nc``, ``reference.nc``, figures and
         ``summary.json``; see `spicecim.files.result_folder`.
     engine
-        ``"ngspice"``, ``"reference"`` or ``"both"``: then the reference runs at the instants of ngspice. A SPICE
-        subcircuit runs in ngspice alone then, and the summary says so.
+        The name of an engine, or ``"both"`` for ngspice and reference: then the reference runs at the instants of
+        ngspice. A SPICE subcircuit runs in ngspice alone then, and the summary says so.
     time_limit
         Seconds after which the run of an engine is stopped; None for no limit.
     tolerance
         Largest difference of column currents that passes, relative to a column's peak.
+    measures
+        Names of further measures of the waveforms (see `spicecim.measure.MEASURES`).
     progress
         Called with what is being done and the fraction of it that is.
     """
     engines = chosen_engines(engine)
+    taken = {name: MEASURES[name] for name in measures}
     left_out = {}
     if engine == "both" and isinstance(testbench.device, SubcircuitDevice):
         engines = ("ngspice",)
@@ -114,6 +119,11 @@ def run_testbench(
         if testbench.analysis.probe == "cells":
             save_figure(plot_power(first), scratch / "power")
         summary = {**summarize(runs, tolerance), **left_out}
+        if taken:
+            summary["measures"] = {
+                name: {engine: np.asarray(measure(run)).tolist() for engine, run in runs.items()}
+                for name, measure in taken.items()
+            }
         return write_summary(scratch / "summary.json", summary)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from spicecim import limits
 from spicecim.device_choice import DeviceChoice, driven
-from spicecim.drives import Drive
+from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
 from spicecim.files import write_text
@@ -136,7 +136,7 @@ class Testbench(Section):
 
     device: DeviceChoice
     crossbar: Crossbar
-    drive: Drive
+    drive: AnyDrive
     analysis: Analysis = Field(default_factory=lambda: Analysis())
 
     @field_validator("drive")
@@ -152,7 +152,7 @@ class Testbench(Section):
         drive = info.data["drive"]
         slowest = float(drive.periods().max())
         duration = _duration(value, slowest)
-        if drive.kind == "samples":
+        if drive.ends:
             if value.periods is not None:
                 raise FieldError("periods", "sampled waveforms have no period; give duration")
             if duration > slowest * (1 + _ROUNDING):
@@ -231,6 +231,28 @@ class Testbench(Section):
 
 def _largest_step(drive: Any, analysis: Analysis, duration: float) -> float:
     return min(float(drive.periods().min()), duration) / analysis.points_per_period
+
+
+def register_drive(kind: type[Drive], *, replace: bool = False) -> None:
+    """Make a kind of drive known by its name, for the testbenches of this process.
+
+    A package does the same by an entry point of the group ``spicecim.drives``.
+
+    Parameters
+    ----------
+    kind
+        A subclass of `spicecim.drives.Drive`.
+    replace
+        Whether a kind of that name may be replaced.
+
+    Raises
+    ------
+    InputError
+        If the class is no usable drive, or the name is taken.
+    """
+    field = getattr(kind, "model_fields", {}).get("kind")
+    DRIVES.register(str(field.default) if field else "", kind, replace=replace)
+    Testbench.model_rebuild(force=True)
 
 
 def _duration(analysis: Analysis, slowest: float) -> float:

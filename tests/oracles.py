@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.devices import LinearDrift
+from spicecim.devices.models.linear_drift import LinearDrift
 from spicecim.fields import FloatArray
 from spicecim.ngspice.run import run_netlist
 

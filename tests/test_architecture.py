@@ -10,7 +10,7 @@ PACKAGE = Path(spicecim.__file__).parent
 LAYERS = [
     {"cli", "__main__"},
     {"demo", "validation", "doctor"},
-    {"runs"},
+    {"runs", "extensions"},
     {"plotting", "summary"},
     {"training"},
     {"encodings"},
@@ -30,6 +30,7 @@ LAYERS = [
     {"devices"},
     {"children"},
     {"deadline", "private_files"},
+    {"registry"},
     {"problems", "resources", "json_text", "yaml_text", "array_files", "netcdf"},
     {"quantities", "version", "files", "outside"},
     {"errors", "limits"},

@@ -11,7 +11,7 @@ from test_network import PARASITICS
 from test_wired import OBLEA, OHMS, PULSE, samples, sine, wired_bench
 
 from spicecim.devices import make_device
-from spicecim.devices.cell import DeviceCell
+from spicecim.devices.cell import ExplicitCell
 from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError
@@ -19,7 +19,6 @@ from spicecim.measure import compare, energy_balance
 from spicecim.reference import readout
 from spicecim.reference.coupled import follow_coupled
 from spicecim.reference.following import Collocated, Flowing
-from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wiring import Wiring
 from spicecim.resources import resource_folder
 from spicecim.testbench import Crossbar
@@ -268,7 +267,7 @@ def test_a_module_is_the_library_s_device_behind_the_same_wires():
     device = make_device("linear_drift", "biolek")
     module = {
         "verilog_a": str(resource_folder("models") / "linear_drift.va"),
-        "parameters": device.verilog_a_parameters(), "state": "s", "initial": [0, 1],
+        "parameters": device.values(), "state": "s", "initial": [0, 1],
     }  # fmt: skip
     library = wired_bench((2, 2), {"model": "linear_drift", "preset": "biolek"}, sine(1.0, 2), **wires)
     both = [simulate(bench, "reference") for bench in (library, wired_bench((2, 2), module, sine(1.0, 2), **wires))]
@@ -322,7 +321,7 @@ def test_flowing_states_are_the_collocated_ones(farad):
     bench = wired_bench((2, 2), OBLEA, drive, **OHMS, wire_capacitance=farad)
     device, time = bench.device.build(), bench.time_grid()
     runs = []
-    for cells in (Flowing(device), Collocated(BetweenTerminals(DeviceCell(device)))):
+    for cells in (Flowing(device), Collocated(ExplicitCell(device))):
         blocks = []
         follow_coupled(
             cells, Wiring(bench.crossbar, bench.shape), bench.drive, bench.duration, bench.crossbar.state, time,

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spicecim.device_choice import LibraryDevice
-from spicecim.devices import MODELS, LinearDrift, load_presets, make_device
+from spicecim.devices import MODELS, load_presets, make_device
+from spicecim.devices.models.linear_drift import LinearDrift
 from spicecim.errors import ModelError
 from spicecim.ngspice.engine import evaluate_equations
 

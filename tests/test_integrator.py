@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
 from spicecim.devices import STOP_WIDTH, make_device
-from spicecim.devices.cell import CellTerms, DeviceCell
+from spicecim.devices.cell import CellTerms, ExplicitCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
@@ -244,7 +244,7 @@ PRESETS = {
 }
 
 
-class WithoutBreaks(DeviceCell):
+class WithoutBreaks(ExplicitCell):
     """A device that does not tell where it is not smooth, as a model from elsewhere."""
 
     def voltage_breaks(self):
@@ -253,7 +253,7 @@ class WithoutBreaks(DeviceCell):
 
 # a Joglekar cell that starts at exactly 0 or 1 stays there
 @pytest.mark.filterwarnings("ignore::spicecim.errors.StateWarning")
-@pytest.mark.parametrize("cell", [DeviceCell, WithoutBreaks])
+@pytest.mark.parametrize("cell", [ExplicitCell, WithoutBreaks])
 @pytest.mark.parametrize("kind", ["sine", "pulse", "samples"])
 @pytest.mark.parametrize("preset", PRESETS, ids="-".join)
 def test_separable_devices_move_as_by_their_flow(preset, kind, cell, rng):
@@ -322,7 +322,7 @@ def test_a_stop_that_is_passed_just_before_the_voltage_turns_is_not_missed():
     drive = SampledDrive(time=[0.0, 0.5, 1.5], voltages=[[-0.5, 0.0, 0.1]]).for_rows(1)
     # without the stop, s would pass 1 by what the last few hundredths of the first ramp bring
     state = 1.0 + device.flux_rate * 0.125 + 2e-4
-    unknowns, _ = run(DeviceCell(device), state, drive, 1.5, instants := np.linspace(0.6, 1.5, 10))
+    unknowns, _ = run(ExplicitCell(device), state, drive, 1.5, instants := np.linspace(0.6, 1.5, 10))
     exact = 1.0 + device.flux_rate * 0.1 * (instants - 0.5) ** 2 / 2
     np.testing.assert_allclose(unknowns[:, 0], exact, atol=3e-6)  # the width of the stop
 
@@ -330,7 +330,7 @@ def test_a_stop_that_is_passed_just_before_the_voltage_turns_is_not_missed():
 def test_a_device_that_does_not_separate_is_integrated(make_bench, monkeypatch):
     bench = make_bench(analysis={"points_per_period": 50, "probe": "cells"})
     flow = simulate(bench, "reference")
-    monkeypatch.setattr(engine, "SeparableDevice", ())
+    monkeypatch.setattr(engine, "Memristor", ())
     integrated = simulate(bench, "reference")
     for name in ("x", "i_cell", "i_column"):
         np.testing.assert_allclose(integrated[name], flow[name], atol=1e-9 * np.abs(flow[name]).max())
@@ -342,8 +342,8 @@ def test_neither_other_instants_nor_other_cells_change_a_cell():
     drive = SineDrive(amplitude=[0.3, 0.45], frequency=[170.0, 100.0]).for_rows(2)
     instants = np.linspace(0, 0.01, 101)
     rows, states = np.array([0, 1, 1]), np.array([0.1, 0.8, 0.2])
-    every = integrate_cells(DeviceCell(device), drive, 0.01, states, rows, instants)
-    alone = integrate_cells(DeviceCell(device), drive, 0.01, states[1:2], rows[1:2], instants[40::30])
+    every = integrate_cells(ExplicitCell(device), drive, 0.01, states, rows, instants)
+    alone = integrate_cells(ExplicitCell(device), drive, 0.01, states[1:2], rows[1:2], instants[40::30])
     np.testing.assert_allclose(alone.unknowns[:, 0], every.unknowns[40::30, 1], rtol=1e-13)
     np.testing.assert_allclose(alone.current[:, 0], every.current[40::30, 1], rtol=1e-13)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from integration import Course
 
-from spicecim.devices.cell import DeviceCell
+from spicecim.devices.cell import ExplicitCell
 from spicecim.engines import simulate
 from spicecim.reference.excitation import cell_voltages
 from spicecim.reference.integrator import integrate
@@ -49,7 +49,7 @@ def test_yakopcic_without_decay_of_the_speed_relaxes_exponentially(x0, volts, st
     time = np.linspace(0, stop, 20)
     x = simulate(bench, "reference", time=time)["x"].values[:, 0, 0]
     model = bench.device.build()
-    speed = abs(float(model.voltage_factor(sign * volts)))
+    speed = abs(float(model.drive(sign * volts)))
     # distance to the bound that x moves towards: straight beyond `kink`, a pure exponential within it
     left, kink = (1.0 - x0, 0.7) if rising else (x0, 0.6)
     straight = max(left - kink, 0.0) / speed
@@ -101,12 +101,12 @@ def test_the_error_of_the_integrator_follows_its_tolerance(model, preset, amplit
     start = device.state_from_x(bench.crossbar.state[0])
     time = np.linspace(0, 1 / frequency, 41)
     exact = Course(bench, tolerance=1e-13).x(time)[:, 0]
-    cell, errors = DeviceCell(device), []
+    cell, errors = ExplicitCell(device), []
     voltages = cell_voltages(drive, np.zeros(len(start), dtype=int), cell.voltage_breaks(), 1 / frequency)
     tolerances = (1e-7, 1e-10)
     for tolerance in tolerances:
         run = integrate(cell, voltages, start[:, None], time, tolerance=tolerance, name=str)
-        errors.append(np.abs(device.x_from_state(cell.state(run.unknowns)) - exact).max())
+        errors.append(np.abs(device.x_from_state(run.unknowns[..., 0]) - exact).max())
         assert errors[-1] < tolerance
     order = np.log(errors[0] / errors[1]) / np.log(tolerances[0] / tolerances[1])
     assert order == pytest.approx(1.0, abs=0.15)

@@ -151,7 +151,7 @@ def test_no_level_is_crossed_between_two_breaks(amplitude, frequency, phase, off
         assert inside.min() >= -1e-6 or inside.max() <= 1e-6
 
 
-def test_the_voltage_factor_is_integrated_to_the_last_digits():
+def test_the_drive_is_integrated_to_the_last_digits():
     """For a drift device it is proportional to the flux, and the flux of a sine is a cosine."""
     drive = SineDrive(amplitude=[9, 0.7], frequency=[9, 3.0], phase=[9, 0.4]).for_rows(2)
     time = np.union1d(np.linspace(0, 2, 777), [0.0, 2.0])
@@ -164,7 +164,7 @@ def test_the_voltage_factor_is_integrated_to_the_last_digits():
     assert np.diff(segment[1]).max() == 1
 
 
-def test_an_exponential_voltage_factor_is_integrated_by_its_bessel_series():
+def test_an_exponential_drive_is_integrated_by_its_bessel_series():
     """The mean of exp(A sin) over half a period above zero is that of Bessel's and Struve's functions."""
     device = make_device("yakopcic", "oblea", {"Vp": 0.0, "Vn": 0.0})
     drive = SineDrive(amplitude=3.0, frequency=5.0).for_rows(1)
@@ -185,7 +185,7 @@ class TestFlow:
         device = make_device(model, preset)
         flow = Flow(device, rising, 64)
         state = device.state_from_x(np.linspace(0.01, 0.99, 50))
-        theta = 0.3 / float(device.state_factor(device.state_from_x(0.5), rising))
+        theta = 0.3 / float(device.motion(device.state_from_x(0.5), rising))
         once = flow.move(flow.position(state), np.array(2 * theta))
         twice = flow.move(flow.position(flow.move(flow.position(state), np.array(theta))), np.array(theta))
         np.testing.assert_allclose(device.x_from_state(twice), device.x_from_state(once), atol=1e-10)
@@ -194,7 +194,7 @@ class TestFlow:
     def test_the_error_falls_with_the_sixth_power_of_the_density_at_least(self, model, preset, rising):
         device = make_device(model, preset)
         state = device.state_from_x(np.linspace(0.013, 0.987, 500))
-        theta = 0.1 / float(device.state_factor(device.state_from_x(0.5), rising))
+        theta = 0.1 / float(device.motion(device.state_from_x(0.5), rising))
         exact, *rough = (
             device.x_from_state(flow.move(flow.position(state), np.array(theta)))
             for flow in (Flow(device, rising, density) for density in (64, 4, 8))

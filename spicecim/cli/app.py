@@ -32,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-model_app = typer.Typer(no_args_is_help=True, help="Check models of one's own.")
+model_app = typer.Typer(no_args_is_help=True, help="Check models of one's own, and export those of the library.")
 app.add_typer(model_app, name="model")
 
 validate_app = typer.Typer(no_args_is_help=True, help="Put published claims beside what is measured.")
@@ -130,9 +130,11 @@ def models(
 ) -> None:
     """List the device models, or show one with its parameters, published presets and citations."""
     from spicecim.cli import tables
-    from spicecim.devices import MODELS, get_model
+    from spicecim.devices import MODELS
 
-    described = [tables.describe_model(model) for model in (MODELS.values() if name is None else [get_model(name)])]
+    described = [
+        tables.describe_model(model) for model in (MODELS[each] for each in (MODELS if name is None else [name]))
+    ]
     if as_json:
         tables.print_json(described if name is None else described[0])
     elif name is None:
@@ -173,6 +175,19 @@ def check(
         raise typer.Exit(EXIT_MODEL_HAS_ERRORS)
 
 
+@model_app.command()
+def export(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model.", show_default=False)],
+    preset: Annotated[str | None, typer.Option(help="Published parameter set; the first if left out.")] = None,
+    format: Annotated[str, typer.Option(metavar="verilog-a|subcircuit", help="What to write.")] = "verilog-a",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
+) -> None:
+    """Write a model as a Verilog-A module, or as a subcircuit of ngspice, to use elsewhere."""
+    from spicecim.netlist.export import export_model
+
+    _write(export_model(name, preset, format), output)
+
+
 def _assignments(texts: list[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for text in texts:
@@ -200,11 +215,16 @@ def netlist(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
 ) -> None:
     """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too."""
-    from spicecim.files import write_text
     from spicecim.ngspice.engine import render_netlist
     from spicecim.testbench import Testbench
 
-    text = render_netlist(Testbench.from_yaml(bench))
+    _write(render_netlist(Testbench.from_yaml(bench)), output)
+
+
+def _write(text: str, output: Path | None) -> None:
+    """Write a text to a file, or to standard output."""
+    from spicecim.files import write_text
+
     if output is None:
         typer.echo(text, nl=False)
     else:
@@ -215,11 +235,14 @@ def netlist(
 def run(
     bench: Bench,
     output: Folder,
-    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both|NAME", help="What simulates.")] = "both",
     time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Largest difference of column currents, relative to a column's peak.")
     ] = 1e-4,
+    measure: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further measure for summary.json; may be repeated.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Simulate a testbench and write netlist, datasets, figures and summary.json.
@@ -240,6 +263,7 @@ def run(
             engine=engine,
             time_limit=_limit(time_limit),
             tolerance=tolerance,
+            measures=measure or (),
             progress=progress,
         )
     if as_json:
@@ -250,6 +274,42 @@ def run(
         raise typer.Exit(EXIT_NOT_ACCURATE)
     if not summary.get("passed", True):
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
+
+
+@app.command()
+def multiply(
+    scheme: Annotated[str, typer.Argument(metavar="SCHEME", help="An encoding, as `extensions` lists them.")],
+    weights: Annotated[Path, typer.Option(metavar="FILE.npy", help="Integers (input line, output).")],
+    inputs: Annotated[Path, typer.Option(metavar="FILE.npy", help="Integers (vector, input line).")],
+    engine: Annotated[str, typer.Option(metavar="NAME", help="What simulates.")] = "reference",
+    as_json: JsonFlag = False,
+) -> None:
+    """Multiply weights by inputs on simulated crossbars, by an encoding with its default settings."""
+    from spicecim.array_files import load_array
+    from spicecim.cli import tables
+    from spicecim.encodings import ENCODINGS
+    from spicecim.encodings.comparison import compare_encodings
+
+    found = compare_encodings([ENCODINGS[scheme]()], load_array(weights), load_array(inputs), engine).isel(encoding=0)
+    result = {"scheme": scheme, "engine": engine, "products": found["product"].values.tolist()}
+    result["largest_error"] = float(abs(found["error"]).max())
+    if as_json:
+        tables.print_json(result)
+    else:
+        tables.print_products(result)
+
+
+@app.command()
+def extensions(as_json: JsonFlag = False) -> None:
+    """List what can be chosen by name of each kind, where it comes from, and what could not be loaded."""
+    from spicecim.cli import tables
+    from spicecim.extensions import all_registries
+
+    listed = {registry.kind: registry.describe() for registry in all_registries()}
+    if as_json:
+        tables.print_json(listed)
+    else:
+        tables.print_extensions(listed)
 
 
 @app.command(cls=ListsCommand)

@@ -67,6 +67,29 @@ def print_models(described: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def print_products(result: dict[str, Any]) -> None:
+    """Print products (vector, output), a line per vector."""
+    table = Table("vector", "products")
+    for number, products in enumerate(result["products"]):
+        table.add_row(str(number), "  ".join(f"{value:.6g}" for value in products))
+    Console().print(table)
+    print(f"largest error, relative to the largest product: {result['largest_error']:.2e}")
+
+
+def print_extensions(listed: dict[str, dict[str, Any]]) -> None:
+    """Print what can be chosen by name, a line per kind and origin."""
+    table = Table("kind", "names", "from")
+    for kind, found in listed.items():
+        origins: dict[str, list[str]] = {}
+        for name, origin in found["members"].items():
+            origins.setdefault(origin, []).append(name)
+        for origin, names in origins.items():
+            table.add_row(kind, ", ".join(names), origin)
+        for name, reason in found["failures"].items():
+            table.add_row(kind, f"{name} (cannot be used)", reason)
+    Console().print(table)
+
+
 def print_model(model: dict[str, Any]) -> None:
     """Print one model with its parameters, presets and citations."""
     console = Console(highlight=False)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from spicecim.devices.base import Device, FloatArray
+from spicecim.devices.expressions import FloatArray
+
+if TYPE_CHECKING:
+    from spicecim.devices.device import Device
 
 
 class CellTerms(NamedTuple):
@@ -24,15 +28,33 @@ class CellTerms(NamedTuple):
     charge_jacobian: FloatArray
     """Derivative of `charge` by y (n, k, k)."""
     current: FloatArray
-    """Resistive current into the row terminal (n,), ampere."""
+    """Resistive current into the row terminal (n,), or into row and column (n, 2), ampere."""
     current_charge: FloatArray
-    """Charge (n,), coulomb, whose derivative by time adds to `current`."""
+    """Charge, coulomb, whose derivative by time adds to `current`."""
+
+
+@dataclass(frozen=True)
+class CellSlopes:
+    """Derivatives of the equations of n cells by the k unknowns y and by the potentials v of row and column.
+
+    ``flow`` and ``charge`` are (n, k, ...), ``current`` and ``current_charge`` (n, 2, ...).
+    """
+
+    flow_y: FloatArray
+    charge_y: FloatArray
+    flow_v: FloatArray
+    charge_v: FloatArray
+    current_y: FloatArray
+    current_charge_y: FloatArray
+    current_v: FloatArray
+    current_charge_v: FloatArray
 
 
 class Cell(Protocol):
-    """A device between a row at v and a column at 0 V, as a system of differential and algebraic equations of index 1.
+    """A device as a system of differential and algebraic equations of index 1.
 
-    All methods are vectorised over cells.
+    All methods are vectorized over n cells. Voltages v are those over the cells (n,), with the column at 0 V, or the
+    potentials (n, 2) of row and column; the currents are those into the row, or into both.
     """
 
     @property
@@ -43,56 +65,74 @@ class Cell(Protocol):
     def scale(self) -> FloatArray:
         """Magnitude of each unknown (k,), positive: errors count relative to it or to the unknown, if larger."""
 
+    @property
+    def state_index(self) -> int:
+        """Place of the state variable among the unknowns."""
+
     def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        """Unknowns (n, k) that satisfy the algebraic equations at voltages v (n,) with the states held at s (n,)."""
+        """Unknowns (n, k) that satisfy the algebraic equations at voltages v with the states held at s (n,)."""
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
-        """Evaluate the equations at instants (n,), voltages (n,) and unknowns (n, k)."""
-
-    def state(self, y: FloatArray) -> FloatArray:
-        """Return the state variable (...,) among the unknowns (..., k)."""
+        """Evaluate the equations at instants (n,), voltages v and unknowns (n, k)."""
 
     def voltage_breaks(self) -> tuple[float, ...]:
         """Voltages (volt) at which the equations are known not to be smooth in v."""
 
 
-_QUOTIENT_STEP = 1e-11
-"""Step of the difference quotient relative to the scale of s, well below the width of a hard stop.
+class WiredCell(Cell, Protocol):
+    """A cell whose equations are differentiated, for the wires around it."""
 
-The quotient's rounding is then 1e-5 of the rate over the scale, which is nothing against the reciprocal of a time step.
-"""
+    def linear(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellSlopes:
+        """Differentiate the equations at instants (n,), potentials (n, 2) and unknowns (n, k)."""
 
 
-class DeviceCell:
-    """A device as a cell with one unknown, its state variable: ``ds/dt = rate(v, s)``."""
+class ExplicitCell:
+    """An explicit device as a cell with one unknown, its state variable: ``ds/dt = rate(v, s)``."""
 
     unknowns = 1
+    state_index = 0
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        states = device.state_from_x(np.linspace(0.0, 1.0, 1001))
-        # An error of s is worth most in x where s changes least over x.
-        self.scale: FloatArray = np.abs(np.diff(states)).min(keepdims=True) * 1000.0
+        self.scale: FloatArray = np.array([device.span()])
 
     def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
         return s[:, None]
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
-        s = y[:, 0]
-        stepped = s + np.maximum(_QUOTIENT_STEP * self.scale, 64.0 * np.finfo(float).eps * np.abs(s))
-        rate = self._device.rate(v, s)
-        slope = (self._device.rate(v, stepped) - rate) / (stepped - s)
+        over, s = voltage_over(v), y[:, 0]
+        current = self._device.current(over, s)
         return CellTerms(
-            flow=-rate[:, None],
+            flow=-self._device.rate(over, s)[:, None],
             charge=y,
-            flow_jacobian=-slope[:, None, None],
+            flow_jacobian=-self._device.slopes(over, s).rate_s[:, None, None],
             charge_jacobian=np.ones((len(s), 1, 1)),
-            current=self._device.current(v, s),
-            current_charge=np.zeros(len(s)),
+            current=current if v.ndim == 1 else current[:, None] * ENDS,
+            current_charge=np.zeros(v.shape),
         )
 
-    def state(self, y: FloatArray) -> FloatArray:
-        return y[..., 0]
+    def linear(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellSlopes:
+        slopes = self._device.slopes(voltage_over(v), y[:, 0])
+        none = np.zeros((len(y), 2))
+        return CellSlopes(
+            flow_y=-slopes.rate_s[:, None, None],
+            charge_y=np.ones((len(y), 1, 1)),
+            flow_v=-slopes.rate_v[:, None, None] * ENDS,
+            charge_v=none[:, None],
+            current_y=(slopes.current_s[:, None] * ENDS)[:, :, None],
+            current_charge_y=none[:, :, None],
+            current_v=slopes.current_v[:, None, None] * (ENDS[:, None] * ENDS),
+            current_charge_v=none[:, :, None] * ENDS,
+        )
 
     def voltage_breaks(self) -> tuple[float, ...]:
         return self._device.voltage_breaks()
+
+
+ENDS = np.array([1.0, -1.0])
+"""Shares of a cell's current that go into row and column, and of its voltage that their potentials have."""
+
+
+def voltage_over(v: FloatArray) -> FloatArray:
+    """Voltages (n,) over cells of such voltages, or of potentials (n, 2) of row and column."""
+    return v if v.ndim == 1 else v @ ENDS

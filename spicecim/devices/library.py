@@ -1,28 +1,23 @@
-"""The models that spicecim knows, and the published parameter sets in `models/*.yaml`."""
+"""The device models by name, and the published parameter sets of each."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spicecim.devices.base import Device
-from spicecim.devices.linear_drift import LinearDrift
-from spicecim.devices.pershin_di_ventra import PershinDiVentra
-from spicecim.devices.resistor import Resistor
-from spicecim.devices.stanford_pku import StanfordPku
-from spicecim.devices.vteam import Vteam
-from spicecim.devices.yakopcic import Yakopcic
-from spicecim.errors import ModelError
+from spicecim.devices import models
+from spicecim.devices.memristor import Memristor, check_model, limits_of
+from spicecim.errors import InputError, ModelError
 from spicecim.problems import did_you_mean, problems_from
+from spicecim.registry import Registry
 from spicecim.resources import resource_folder
-
-MODELS: dict[str, type[Device]] = {
-    model.name: model for model in (LinearDrift, Yakopcic, Vteam, PershinDiVentra, StanfordPku, Resistor)
-}
 
 
 class Preset(BaseModel):
@@ -46,44 +41,142 @@ class _PresetFile(BaseModel):
     presets: dict[str, Preset]
 
 
-def get_model(name: str) -> type[Device]:
+def _built_in() -> dict[str, type[Memristor]]:
+    """Every `Memristor` that a module of `spicecim.devices.models` defines."""
+    found = {}
+    for module in pkgutil.iter_modules(models.__path__, models.__name__ + "."):
+        for member in vars(importlib.import_module(module.name)).values():
+            if isinstance(member, type) and issubclass(member, Memristor) and member.__module__ == module.name:
+                found[member.name] = member
+    return found
+
+
+MODELS: Registry[type[Memristor]] = Registry("device", _built_in, check_model, ModelError, "model")
+"""Device models by name."""
+
+_presets: dict[type[Memristor], dict[str, Preset]] = {}
+
+
+def register_device(
+    model: type[Memristor], presets: Mapping[str, Mapping[str, Any]] | None = None, *, replace: bool = False
+) -> None:
+    """Make a device model known by its name, for testbenches, sweeps and the command line of this process.
+
+    A package does the same by an entry point of the group ``spicecim.devices`` whose name is that of the model.
+
+    Parameters
+    ----------
+    model
+        A subclass of `Memristor`.
+    presets
+        Parameter sets by name, the default one first, with the keys of a preset file: ``description``, ``source``,
+        ``x0``, ``amplitude`` (V), ``frequency`` (Hz) and ``parameters``. By default those of the file ``NAME.yaml``
+        beside the module that defines the class, if there is one.
+    replace
+        Whether a model of that name may be replaced, such as one that a notebook defines again.
+
+    Raises
+    ------
+    ModelError
+        If the class is no usable model, a preset is not valid, or the name is taken.
+    """
+    check_model(getattr(model, "name", ""), model)
+    given = None
+    if presets is not None:
+        try:
+            given = {str(name): Preset.model_validate(dict(preset)) for name, preset in presets.items()}
+        except ValidationError as error:
+            raise ModelError("; ".join(f"presets: {problem}" for problem in problems_from(error, Preset))) from None
+        for preset in given.values():
+            _built(model, preset.parameters)
+    MODELS.register(model.name, model, replace=replace)
+    _presets.pop(model, None)
+    if given is not None:
+        _presets[model] = given
+
+
+def get_model(name: str) -> type[Memristor]:
     """Return the class of a model by its name; raises `ModelError` for an unknown one."""
-    if name not in MODELS:
-        raise ModelError(f"unknown model {name!r}; known are {', '.join(MODELS)}{did_you_mean(name, MODELS)}")
     return MODELS[name]
 
 
-@cache
-def _preset_file(model: str) -> _PresetFile:
-    path = resource_folder("models") / f"{get_model(model).name}.yaml"
-    return _PresetFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-
-
 def load_presets(model: str) -> dict[str, Preset]:
-    """Return the published parameter sets of a model, the default one first."""
-    file = _preset_file(model)
+    """Return the published parameter sets of a model, the default one first; none if it has no preset file."""
+    cls = get_model(model)
+    if cls not in _presets:
+        _presets[cls] = _read_presets(cls)
+    return _presets[cls]
+
+
+def _read_presets(model: type[Memristor]) -> dict[str, Preset]:
+    """Presets of the file ``NAME.yaml`` in ``models/`` or, of a model from elsewhere, beside its module."""
+    if model.__module__.startswith(f"{models.__name__}."):
+        folder = resource_folder("models")
+    else:
+        try:
+            folder = Path(inspect.getfile(model)).parent
+        except (OSError, TypeError):  # a class of a notebook or a prompt
+            return {}
+    path = folder / f"{model.name}.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        file = _PresetFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if file.model != model.name or file.default not in file.presets:
+            raise ModelError(f"model must be {model.name}, and default one of the presets")
+    except (ValidationError, yaml.YAMLError, UnicodeDecodeError, InputError) as error:
+        raise ModelError(f"{path.name}, the presets of {model.name}: {error}") from None
     return {file.default: file.presets[file.default], **file.presets}
 
 
 def get_preset(model: str, preset: str | None = None) -> Preset:
     """Return one published parameter set of a model, by default its first; raises `ModelError` for an unknown one."""
     presets = load_presets(model)
-    if preset is None:
+    if preset is None and presets:
         return next(iter(presets.values()))
     if preset not in presets:
+        known = f"; known are {', '.join(presets)}" if presets else ""
         raise ModelError(
-            f"unknown preset {preset!r} of {model}; known are {', '.join(presets)}{did_you_mean(preset, presets)}"
-        )
+            f"{model} has no presets; give all parameters" if preset is None
+            else f"unknown preset {preset!r} of {model}{known}{did_you_mean(preset, presets)}"
+        )  # fmt: skip
     return presets[preset]
 
 
-def make_device(model: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Device:
+def default_values(model: type[Memristor]) -> dict[str, Any]:
+    """Values of all parameters: those of the first preset, or else of the class, or else within their bounds."""
+    preset = next(iter(load_presets(model.name).values()), None)
+    own = {name: info.default for name, info in model.model_fields.items() if not info.is_required()}
+    found = {**own, **(preset.parameters if preset else {})}
+    return {name: found[name] if name in found else _allowed_value(model, name) for name in model.model_fields}
+
+
+def _allowed_value(model: type[Memristor], name: str) -> Any:
+    """Return a value within a parameter's bounds."""
+    info = model.model_fields[name]
+    if choices := get_args(info.annotation):
+        return choices[-1] if isinstance(choices[-1], str | int) else 1.0
+    limits = limits_of(model, name)
+    relations = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    low, high = limits.get("gt", limits.get("ge")), limits.get("lt", limits.get("le"))
+    if "above" in relations:
+        low = _allowed_value(model, str(relations["above"]))
+    if "below" in relations:
+        high = _allowed_value(model, str(relations["below"]))
+    if low is not None and high is not None:
+        return high if info.annotation is int else 0.5 * (low + high)
+    if low is not None:
+        return low + 1
+    return 1.0 if high is None else high - 1
+
+
+def make_device(model: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Memristor:
     """Build a device from a preset, from parameters, or from a preset with some parameters replaced.
 
     Parameters
     ----------
     model
-        Name of the model, a key of `MODELS`.
+        Name of the model, one of `MODELS`.
     preset
         Name of a published parameter set. Without one, `parameters` must be complete; without either, the default
         preset of the model is taken.
@@ -95,11 +188,14 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
     ModelError
         If the model, the preset or a parameter is unknown, missing or outside its bounds.
     """
-    cls = get_model(model)
     values = dict(parameters or {})
     if preset is not None or not values:
         values = {**get_preset(model, preset).parameters, **values}
+    return _built(get_model(model), values)
+
+
+def _built(model: type[Memristor], values: Mapping[str, Any]) -> Memristor:
     try:
-        return cls.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise ModelError("; ".join(str(problem) for problem in problems_from(error, cls))) from None
+        raise ModelError("; ".join(str(problem) for problem in problems_from(error, model))) from None

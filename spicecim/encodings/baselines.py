@@ -19,12 +19,12 @@ from pydantic import Field
 from scipy.interpolate import PchipInterpolator
 
 from spicecim.device_choice import LibraryDevice, VerilogADevice
+from spicecim.devices.device import Device
 from spicecim.drives import SineDrive
 from spicecim.encodings.base import Encoded, Encoding, IntArray, check_integers
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX
 from spicecim.encodings.frequency_weighting.calibration import sweep_frequency
 from spicecim.encodings.frequency_weighting.responses import (
-    AnyDevice,
     build_device,
     cycle_responses,
     polarity_towards_on,
@@ -71,7 +71,7 @@ class Static(Encoding):
     points_per_period: int = Field(default=200, ge=8, description="least number of instants in a cycle")
 
     @cached_property
-    def _equations(self) -> AnyDevice:
+    def _equations(self) -> Device:
         return build_device(self.device)
 
     @cached_property

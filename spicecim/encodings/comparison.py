@@ -9,13 +9,13 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from spicecim.encodings.base import Encoding
-from spicecim.engines import Engine, simulate
+from spicecim.engines import simulate
 from spicecim.errors import InputError
 from spicecim.measure import delivered_energy
 
 
 def compare_encodings(
-    encodings: Sequence[Encoding], weights: ArrayLike, inputs: ArrayLike, engine: Engine = "reference"
+    encodings: Sequence[Encoding], weights: ArrayLike, inputs: ArrayLike, engine: str = "reference"
 ) -> xr.Dataset:
     """Run the same weights and inputs through several schemes.
 
@@ -44,7 +44,7 @@ def compare_encodings(
     return xr.concat([_one(encoding, weights, inputs, engine) for encoding in encodings], dim="encoding")
 
 
-def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: Engine) -> xr.Dataset:
+def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: str) -> xr.Dataset:
     encoded = encoding.encode(weights, inputs)
     runs = [simulate(testbench, engine) for testbench in encoded.testbenches]
     products = encoded.decode(runs)

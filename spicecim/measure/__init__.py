@@ -1,5 +1,11 @@
 """What is measured of waveforms: currents, charge, power, energy balance, hysteresis; and two runs compared."""
 
+from collections.abc import Callable
+from typing import Any
+
+import xarray as xr
+
+from spicecim.errors import InputError
 from spicecim.measure.comparison import Comparison, compare
 from spicecim.measure.currents import (
     charge,
@@ -27,8 +33,46 @@ from spicecim.measure.power import (
     row_power,
     worst_case_power,
 )
+from spicecim.registry import Registry
+
+
+def _check_measure(name: str, measure: Any) -> None:
+    if not callable(measure):
+        raise InputError(f"{name}: must be a function of waveforms; it is {measure!r}")
+
+
+MEASURES: Registry[Callable[[xr.Dataset], Any]] = Registry(
+    "measure",
+    lambda: {
+        "mean_current": mean_current,
+        "rectified_mean_current": rectified_mean_current,
+        "charge": charge,
+        "row_energy": delivered_energy,
+    },
+    _check_measure,
+)
+"""Measures of whole runs by name, for the command line: functions of waveforms."""
+
+
+def register_measure(name: str, measure: Callable[[xr.Dataset], Any], *, replace: bool = False) -> None:
+    """Make a measure known by a name, for this process.
+
+    A package does the same by an entry point of the group ``spicecim.measures``.
+
+    Parameters
+    ----------
+    name
+        What ``spicecim run --measure`` knows it by.
+    measure
+        Takes waveforms, an `xarray.Dataset`, and returns a number or an array.
+    replace
+        Whether a measure of that name may be replaced.
+    """
+    MEASURES.register(name, measure, replace=replace)
+
 
 __all__ = [
+    "MEASURES",
     "Comparison",
     "EnergyBalance",
     "average_power",
@@ -48,6 +92,7 @@ __all__ = [
     "peak_frequency",
     "pinch_offset",
     "rectified_mean_current",
+    "register_measure",
     "row_power",
     "tone_current",
     "worst_case_power",

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spicecim.device_choice import SubcircuitDevice
-from spicecim.devices import Device
+from spicecim.device_choice import LibraryDevice, SubcircuitDevice, VerilogADevice
+from spicecim.devices.device import Device
 from spicecim.errors import InputError, SubcircuitError
 from spicecim.fields import FloatArray
 from spicecim.netlist.environment import plain_text
@@ -18,7 +18,6 @@ from spicecim.netlist.models import behavioral_context, native_context, native_m
 from spicecim.netlist.steps import Steps, steps, unknown_steps
 from spicecim.testbench import Testbench
 from spicecim.veriloga.c_source import INITIAL_STATE, STATE_ERROR
-from spicecim.veriloga.device import ModuleDevice
 
 Backend = Literal["behavioral", "osdi", "subcircuit"]
 
@@ -95,18 +94,21 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     choice = testbench.device
     if isinstance(choice, SubcircuitDevice):
         return _foreign_device(testbench, choice)
-    device = choice.build()
+    if isinstance(choice, VerilogADevice):
+        device: Device = (module := choice.build())
+        title = plain_text(f"module {module.name} of {module.path.name}")
+    else:
+        device = (model := choice.build())
+        title = plain_text(model.title)
     states = device.state_from_x(testbench.crossbar.state)
     needed = steps(testbench, device, bounds_itself=native)
     tolerance = _current_tolerance(testbench, device, needed.reltol)
-    if isinstance(device, Device) and not native:
-        return CrossbarDevice(
-            "behavioral", behavioral_context(device), ["row", "column", "state"], states, {}, needed, tolerance
-        )
-    if isinstance(device, Device):
-        module, title = native_module(device), device.title
-    else:
-        module, title = device, plain_text(f"module {device.name} of {device.path.name}")
+    if isinstance(choice, LibraryDevice):
+        if not native:
+            return CrossbarDevice(
+                "behavioral", behavioral_context(model), ["row", "column", "state"], states, {}, needed, tolerance
+            )
+        module = native_module(model)
     library, context = native_context(module, title)
     context["native_parameters"].append((STATE_ERROR, needed.state_error))
     return CrossbarDevice(
@@ -123,7 +125,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     )
 
 
-def _current_tolerance(testbench: Testbench, device: Device | ModuleDevice, reltol: float) -> float:
+def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> float:
     largest_voltage = testbench.drive.largest_voltage()
     with np.errstate(all="ignore"):
         extremes = device.current([[-largest_voltage], [largest_voltage]], device.state_from_x([0.0, 1.0]))

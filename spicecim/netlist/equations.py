@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.devices import Device
+from spicecim.devices import Memristor
 from spicecim.netlist.environment import netlist_environment
 from spicecim.netlist.models import behavioral_context, native_context, native_module
 from spicecim.version import __version__
@@ -24,7 +24,7 @@ class EquationNetlist:
     libraries: tuple[Path, ...]
 
 
-def equation_netlist(device: Device, v: ArrayLike, s: ArrayLike, *, native: bool) -> EquationNetlist:
+def equation_netlist(device: Memristor, v: ArrayLike, s: ArrayLike, *, native: bool) -> EquationNetlist:
     """Build the netlist for points (v, s): 1-d arrays of voltages (V) and state variables of one length."""
     points = [(float(voltage), float(state)) for voltage, state in np.broadcast(v, s)]
     libraries: tuple[Path, ...] = ()

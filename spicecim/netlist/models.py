@@ -1,4 +1,4 @@
-"""What the templates are given of a model: as a behavioural subcircuit, or compiled from Verilog-A."""
+"""What the templates are given of a model: as a behavioral subcircuit, or compiled from Verilog-A."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from spicecim.devices import STOP_WIDTH, Device
-from spicecim.netlist.environment import plain_text
-from spicecim.resources import resource_folder
+from spicecim.devices import Memristor
+from spicecim.devices.behavioral import behavioral_sources
+from spicecim.devices.library import default_values
+from spicecim.devices.verilog_a import verilog_a
+from spicecim.netlist.environment import CheckedText, plain_text
+from spicecim.veriloga.cache import cached_file, key_of
 from spicecim.veriloga.device import ModuleDevice
 
 _MODEL = "memristor"
 
 
-def behavioral_context(device: Device) -> dict[str, Any]:
-    """Return the template variables for a device as a subcircuit of behavioural sources."""
+def behavioral_context(device: Memristor) -> dict[str, Any]:
+    """Return the template variables for a device as a subcircuit of behavioral sources."""
     return {
         "device_template": "devices/_behavioral.cir.j2",
-        "device": device,
         "element": "X",
         "subcircuit": device.name,
-        "stop_width": STOP_WIDTH,
-        "title_of_device": device.title,
+        "sources": [CheckedText(line) for line in behavioral_sources(device)],
+        "title_of_device": plain_text(device.title),
         "parameters": [
-            {"name": name, "value": getattr(device, name), "unit": info.json_schema_extra["unit"]}  # type: ignore[index]
-            for name, info in type(device).model_fields.items()
+            {"name": name, "value": getattr(device, name), "unit": plain_text(unit)}
+            for name, unit in device.units().items()
         ],
     }
 
@@ -51,8 +53,14 @@ def native_context(module: ModuleDevice, title: str) -> tuple[Path, dict[str, An
 
 
 @lru_cache(maxsize=64)
-def native_module(device: Device) -> ModuleDevice:
-    """Return the library's Verilog-A module of a device, with its parameters and its state variable."""
-    path = resource_folder("models") / f"{device.name}.va"
-    # the device itself takes x to its state variable and back
-    return ModuleDevice(path, state="s", initial=(0.0, 1.0), parameters=device.verilog_a_parameters())
+def native_module(device: Memristor) -> ModuleDevice:
+    """Return a device as a module of the Verilog-A file that is written from its class."""
+    text = verilog_a(type(device), default_values(type(device)))
+
+    def write(target: Path) -> None:
+        target.write_text(text, encoding="utf-8")
+
+    path = cached_file(key_of("module", text), ".va", write)
+    # The device itself takes x to its state variable and back; inner voltages have solutions for its own states alone.
+    low = float(device.state_from_x(0.0)) if device.inner else 0.0
+    return ModuleDevice(path, state="s", initial=(low, low + 1.0), parameters=device.values())

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spicecim.devices import Device
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.testbench import Testbench
-from spicecim.veriloga.device import ModuleDevice
 
 _SHARE = 0.1
 """Of `accuracy ** 1.5`, the largest error of one step: steps of a second-order method of which each is off by e are
@@ -58,7 +57,7 @@ class Steps:
     print_step: float
 
 
-def steps(testbench: Testbench, device: Device | ModuleDevice, *, bounds_itself: bool) -> Steps:
+def steps(testbench: Testbench, device: Device, *, bounds_itself: bool) -> Steps:
     """Return the tolerances for a device whose equations are known.
 
     Parameters
@@ -89,7 +88,7 @@ def unknown_steps(testbench: Testbench) -> Steps:
     return Steps(state_error, analysis.tolerance, trtol, _UNCHECKED * _FIRST_STEP**2 * testbench.largest_step)
 
 
-def _span(device: Device | ModuleDevice, voltage: float) -> float:
+def _span(device: Device, voltage: float) -> float:
     """Change of the state variable that changes x by 1, or the current by as much as its largest at that voltage.
 
     It is the least over all states, because an error of the state stays when the state moves on. A Joglekar state has
@@ -104,7 +103,7 @@ def _span(device: Device | ModuleDevice, voltage: float) -> float:
     return float(spans.min())
 
 
-def _first_step(testbench: Testbench, device: Device | ModuleDevice, state_error: float) -> float:
+def _first_step(testbench: Testbench, device: Device, state_error: float) -> float:
     """First step (s) in which no state moves by more than its error of a step."""
     states = device.state_from_x(testbench.crossbar.state)
     largest = testbench.largest_step

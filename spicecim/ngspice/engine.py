@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.deadline import run_within
 from spicecim.device_choice import SubcircuitDevice, provenance
-from spicecim.devices import Device
+from spicecim.devices import Memristor
 from spicecim.errors import NetlistError, SubcircuitError
 from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
@@ -137,7 +137,7 @@ def render_netlist(testbench: Testbench) -> str:
     return crossbar_netlist(testbench, native=is_native(testbench)).standalone
 
 
-def evaluate_equations(device: Device, v: ArrayLike, s: ArrayLike, *, native: bool) -> tuple[FloatArray, FloatArray]:
+def evaluate_equations(device: Memristor, v: ArrayLike, s: ArrayLike, *, native: bool) -> tuple[FloatArray, FloatArray]:
     """Evaluate a device's equations in ngspice, in its subcircuit or compiled: its current and the rate of its state.
 
     Parameters
@@ -192,7 +192,7 @@ def _normalised(testbench: Testbench, s: FloatArray) -> FloatArray:
         return testbench.device.x_from_state(s)
     device = testbench.device.build()
     x = device.x_from_state(s)
-    return np.clip(x, 0.0, 1.0) if isinstance(device, Device) and device.stops() else x
+    return np.clip(x, 0.0, 1.0) if device.stops() else x
 
 
 def _check_start(testbench: Testbench, states: FloatArray) -> None:

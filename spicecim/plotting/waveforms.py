@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from spicecim.drives import SineDrive
 from spicecim.plotting.style import (
     COLORS,
     ENGINE_STYLE,
@@ -36,7 +35,7 @@ def plot_row_drives(waveforms: xr.Dataset) -> Figure:
     for row in range(rows):
         axes.plot(voltages["time"], voltages.isel(row=row) - spacing * row, color=COLORS[0], linewidth=1.0)
     label_axis(axes.xaxis, "time", "s")
-    axes.set_yticks([-spacing * row for row in range(rows)], [_row_label(drive, row) for row in range(rows)])
+    axes.set_yticks([-spacing * row for row in range(rows)], [drive.label(row) for row in range(rows)])
     axes.set_xlim(0, float(voltages["time"][-1]))
     axes.set_ylim(-spacing * (rows - 0.45), 0.62 * spacing)
     bar = float(abs(voltages).max())
@@ -91,10 +90,3 @@ def plot_column_currents(runs: Mapping[str, xr.Dataset], names: list[str] | None
         f"current ({prefix}A)" + (f", first {shown} of {shown + more} columns" if more else ""), fontsize=9
     )
     return figure
-
-
-def _row_label(drive: object, row: int) -> str:
-    if isinstance(drive, SineDrive):
-        amplitude, frequency = float(drive.amplitude[row]), float(drive.frequency[row])
-        return f"row {row}: {format_quantity(frequency, 'Hz', 3)}, {format_quantity(amplitude, 'V', 3)}"
-    return f"row {row}"

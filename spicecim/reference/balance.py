@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spicecim.devices import Device
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.ladder import LadderFactors
 from spicecim.reference.network import Factors, Network
@@ -16,9 +16,6 @@ _TOO_SLOW = 0.3
 """The same for instants asked for, which spread over several steps."""
 ROUNDS = 25
 """Most corrections by one factorisation."""
-_QUOTIENT_STEP = 1e-5
-"""Step of the difference quotient of the current, relative to the drive's largest voltage: only Newton's method's speed
-depends on it."""
 
 
 class Balance:
@@ -41,9 +38,7 @@ class Balance:
 
     def factorise(self, v: FloatArray, states: FloatArray) -> None:
         """Factorise the network at voltages and states (row, column)."""
-        step = _QUOTIENT_STEP * self._scale
-        rise = self._device.current(v + step, states) - self._device.current(v - step, states)
-        self._factors = self._network.factorise(rise / (2.0 * step))
+        self._factors = self._network.factorise(self._device.slopes(v, states).current_v)
         self.factorisations += 1
 
     def residual(self, drive: FloatArray, v: FloatArray, states: FloatArray) -> FloatArray:

@@ -232,7 +232,7 @@ class _Run:
         def linearised(time: float, v: FloatArray, y: FloatArray) -> Linearised:
             self.factorisations += 1
             try:
-                return Linearised(cell, wiring, time, v, y, self._scale, length)
+                return Linearised(cell, wiring, time, v, y, length)
             except ConvergenceError:
                 # where a step too long has led to
                 raise NoConvergence from None

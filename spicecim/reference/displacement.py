@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spicecim.devices.cell import Cell
+from spicecim.devices.cell import WiredCell
 from spicecim.fields import FloatArray
 from spicecim.reference.course import State
 from spicecim.reference.row_voltages import RowVoltages
 from spicecim.reference.step import Correction
-from spicecim.reference.terminals import linearise
 from spicecim.reference.wiring import Wiring
 
 CURRENT_SHARE = 0.01
@@ -74,7 +73,7 @@ class Layer(NamedTuple):
 
 
 def layer(
-    cell: Cell,
+    cell: WiredCell,
     wiring: Wiring,
     rows: RowVoltages,
     segment: int,
@@ -93,8 +92,8 @@ def layer(
     if not wiring.nodes:
         return Layer(np.inf, 0.0)
     v = wiring.potentials(rows.places(segment, 0.0, 0.0, np.zeros(1)).drive, state.nodes[None])[0]
-    cells = linearise(cell, np.full(len(v), rows.breaks[segment]), v, state.y, scale)
-    own = np.abs(np.diagonal(cells.current_charge_v, axis1=1, axis2=2))
+    slopes = cell.linear(np.full(len(v), rows.breaks[segment]), v, state.y)
+    own = np.abs(np.diagonal(slopes.current_charge_v, axis1=1, axis2=2))
     capacitance = wiring.segment + own
     drawn = wiring.ends(rows.jump(segment) * capacitance[None])
     counts = max(

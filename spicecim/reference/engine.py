@@ -11,8 +11,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from spicecim.device_choice import SubcircuitDevice, provenance
-from spicecim.devices import Device, SeparableDevice
-from spicecim.devices.cell import DeviceCell
+from spicecim.devices.device import Device
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.physics import States, check_physics
@@ -26,12 +25,10 @@ from spicecim.reference.integrated import follow_integrated
 from spicecim.reference.network import Network
 from spicecim.reference.readout import Block
 from spicecim.reference.record import Record
-from spicecim.reference.terminals import BetweenTerminals
 from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
 from spicecim.reference.wired import follow_wired
 from spicecim.reference.wiring import Wiring
 from spicecim.testbench import Testbench
-from spicecim.veriloga.device import ModuleDevice
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
 
@@ -129,7 +126,7 @@ class _Run(NamedTuple):
     attributes: Mapping[str, str] = MappingProxyType({})
 
 
-def _device(testbench: Testbench) -> Device | ModuleDevice:
+def _device(testbench: Testbench) -> Device:
     if isinstance(testbench.device, SubcircuitDevice):
         raise UnsupportedError(f"device.subcircuit: {NO_EQUATIONS}; choose the engine ngspice alone")
     return testbench.device.build()
@@ -142,25 +139,24 @@ def _is_resistive(testbench: Testbench) -> bool:
     )  # fmt: skip
 
 
-def _is_coupled(testbench: Testbench, device: Device | ModuleDevice) -> bool:
+def _is_coupled(testbench: Testbench, device: Device) -> bool:
     """Whether cells and wires have to be solved as one system of differential and algebraic equations."""
-    if isinstance(device, Device):
+    if device.explicit:
         return _is_resistive(testbench) and bool(testbench.crossbar.wire_capacitance)
     # A module may conduct to the ground: then the column does not take what the row gives.
     return _is_resistive(testbench) or not device.is_balanced()
 
 
-def _follow(testbench: Testbench, device: Device | ModuleDevice, record: Record) -> _Run:
+def _follow(testbench: Testbench, device: Device, record: Record) -> _Run:
     """Follow the cells and write them to the record."""
     crossbar, initial = testbench.crossbar, device.state_from_x(testbench.crossbar.state)
     if _is_coupled(testbench, device):
         return _follow_coupled(testbench, device, initial, record)
     if _is_resistive(testbench):
-        assert isinstance(device, Device)
         return _follow_wired(testbench, device, initial, record)
     if crossbar.wire_capacitance:
         record.add_row_currents(_into_ideal_rows(testbench, record.instants))
-    if isinstance(device, SeparableDevice):
+    if device.separable:
         return _Run(follow_flowing(device, testbench.drive, testbench.duration, initial, record))
     return _Run(follow_integrated(device, testbench.drive, testbench.duration, initial, record))
 
@@ -173,17 +169,14 @@ def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
 
 
 def _follow_coupled(
-    testbench: Testbench, device: Device | ModuleDevice, initial: FloatArray, record: Record
+    testbench: Testbench, device: Device, initial: FloatArray, record: Record
 ) -> _Run:  # fmt: skip
     """Follow cells and wires together.
 
     The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
     """
     cells: Follower
-    if isinstance(device, SeparableDevice):
-        cells = Flowing(device)
-    else:
-        cells = Collocated(BetweenTerminals(DeviceCell(device)) if isinstance(device, Device) else device)
+    cells = Flowing(device) if device.separable else Collocated(device.cell())
     given = (cells, Wiring(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
     compared, tolerance = Compared(device, record.instants, initial.shape), COUPLED_TOLERANCE
 

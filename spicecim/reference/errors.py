@@ -7,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from spicecim.accuracy import current_errors, current_scales, curve_errors
-from spicecim.devices import Device
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
-from spicecim.veriloga.device import ModuleDevice
 
 _COMPARED = 4_000_000
 """Most cells times instants at which the states of two runs are compared, to bound the memory."""
@@ -44,7 +43,7 @@ class Compared:
         Rows and columns.
     """
 
-    def __init__(self, device: Device | ModuleDevice, instants: FloatArray, shape: tuple[int, ...]) -> None:
+    def __init__(self, device: Device, instants: FloatArray, shape: tuple[int, ...]) -> None:
         self._device, self._instants = device, instants
         self._apart = -(-len(instants) * shape[0] * shape[1] // _COMPARED)
         self._x = np.empty((2, -(-len(instants) // self._apart), *shape), dtype=np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,31 +9,20 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.drives import Drive, SineDrive
+from spicecim.drives import Drive, ramps
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 
 _ROUNDING = 1e-14
 """Distance of instants, relative to the duration, below which they are one."""
-_EDGE = 0.1
-"""Change of a sampled voltage, relative to the drive's largest, that is an edge."""
-
-
-def row_drive(drive: Drive, row: int) -> Drive:
-    """Return the drive of one row alone."""
-    return drive.model_copy(
-        update={"voltages": drive.voltages[row : row + 1]}
-        if drive.kind == "samples"
-        else {name: value[row : row + 1] for name, value in drive.values().items()}
-    )
 
 
 def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatArray:
     """Return 0, the duration and, between them, the corners of a single row's drive and its crossings of levels (V)."""
     corners = np.concatenate([[0.0], drive.corners(duration), [duration]])
     _check_edges(drive, corners)
-    if isinstance(drive, SineDrive):
-        crossings = _sine_crossings(drive, levels, duration)[1]
+    if not drive.linear:
+        crossings = drive.crossings(levels, duration)[1]
     else:
         voltages = drive.voltage(corners)[:, 0]
         crossings = np.concatenate([np.empty(0), *(_line_crossings(corners, voltages, level) for level in levels)])
@@ -45,50 +33,12 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
 def _check_edges(drive: Drive, corners: FloatArray) -> None:
     """Raise `InputError` if an edge between corners is so short that both would be one instant."""
     least = _ROUNDING * corners[-1]
-    if drive.kind == "pulse":
-        edges = np.minimum(drive.rise, drive.fall)
-    else:
-        rises = np.abs(np.diff(drive.voltage(corners), axis=0)).max(axis=1)
-        edges = np.diff(corners)[rises > _EDGE * drive.largest_voltage()]
-    shortest = float(np.min(edges, initial=np.inf))
+    shortest = drive.shortest_edge(corners)
     if len(corners) > 2 and shortest <= least:
         raise InputError(
             f"drive: an edge of {shortest:.3g} s is too short for the digits of a run of {corners[-1]:g} s; "
             f"it must be above {least:.3g} s"
         )
-
-
-def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:
-    """Return 0, 1, ..., n - 1 for every n of `counts`, one after the other."""
-    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-def _sine_crossings(
-    drive: SineDrive, levels: Iterable[float], duration: float
-) -> tuple[NDArray[np.int_], FloatArray]:  # fmt: skip
-    """Rows and instants (crossing,) at which rows cross levels; some may be before 0 or beyond the duration."""
-    amplitude, frequency, phase, offset = (
-        values[:, None] for values in (drive.amplitude, drive.frequency, drive.phase, drive.offset)
-    )
-    height = np.array([*levels]) - offset
-    crossed = np.abs(height) < np.abs(amplitude)
-    angle = np.arcsin(height[crossed] / np.broadcast_to(amplitude, height.shape)[crossed])
-    row = np.nonzero(crossed)[0]
-    first = np.floor(phase[row, 0] / (2.0 * math.pi)) - 1.0
-    cycles = (np.ceil(phase[row, 0] / (2.0 * math.pi) + frequency[row, 0] * duration) + 2.0 - first).astype(int)
-    row, angle, turns = np.repeat(row, cycles), np.repeat(angle, cycles), np.repeat(first, cycles) + ramps(cycles)
-    angles = np.concatenate([angle, math.pi - angle]) + 2.0 * math.pi * np.tile(turns, 2)
-    row = np.tile(row, 2)
-    return row, (angles - phase[row, 0]) / (2.0 * math.pi * frequency[row, 0])
-
-
-def _sine_peaks(drive: SineDrive, duration: float) -> tuple[NDArray[np.int_], FloatArray]:
-    """Rows and instants (peak,) at which rows are highest and lowest, within the duration."""
-    first = np.ceil(drive.phase / math.pi - 0.5)
-    counts = (np.floor(drive.phase / math.pi + 2.0 * drive.frequency * duration - 0.5) - first + 1.0).astype(int)
-    row = np.repeat(np.arange(len(counts)), counts)
-    half_turns = first[row] + ramps(counts) + 0.5
-    return row, (math.pi * half_turns - drive.phase[row]) / (2.0 * math.pi * drive.frequency[row])
 
 
 def _padded(row: NDArray[np.int_], instants: FloatArray, duration: float) -> FloatArray:
@@ -164,10 +114,8 @@ class CellVoltages:
         """Voltages (cell, instant) of some cells in one segment each, at instants (cell, instant) since its start."""
         rows = self.rows[cells]
         begin = self.breaks[rows, segment]
-        if isinstance(self.drive, SineDrive):
-            speed = 2.0 * math.pi * self.drive.frequency[rows]
-            angle = np.mod(speed * begin + self.drive.phase[rows], 2.0 * math.pi)[:, None] + speed[:, None] * since
-            return np.asarray(self.drive.offset[rows, None] + self.drive.amplitude[rows, None] * np.sin(angle))
+        if not self.drive.linear:
+            return self.drive.smooth(rows, begin, since)
         first, last = self.levels[rows, segment], self.levels[rows, segment + 1]
         return np.asarray(first[:, None] + ((last - first) / (self.breaks[rows, segment + 1] - begin))[:, None] * since)
 
@@ -175,10 +123,8 @@ class CellVoltages:
         """Derivatives of these voltages by time (cell, instant), V/s."""
         rows = self.rows[cells]
         begin = self.breaks[rows, segment]
-        if isinstance(self.drive, SineDrive):
-            speed = 2.0 * math.pi * self.drive.frequency[rows]
-            angle = np.mod(speed * begin + self.drive.phase[rows], 2.0 * math.pi)[:, None] + speed[:, None] * since
-            return np.asarray((self.drive.amplitude[rows] * speed)[:, None] * np.cos(angle))
+        if not self.drive.linear:
+            return self.drive.smooth_slope(rows, begin, since)
         rise = self.levels[rows, segment + 1] - self.levels[rows, segment]
         slopes = (rise / (self.breaks[rows, segment + 1] - begin))[:, None]
         return np.broadcast_to(slopes, since.shape)
@@ -208,15 +154,15 @@ def cell_voltages(
     And at its peaks, for steps to end there: they would pass over a level unknown that a peak just reaches.
     """
     levels = tuple(levels)
-    if isinstance(drive, SineDrive):
-        row, instants = _sine_crossings(drive, levels, duration)
+    if not drive.linear and not len(drive.corners(duration)):
+        row, instants = drive.crossings(levels, duration)
         if peaks:
-            at_peaks = _sine_peaks(drive, duration)
+            at_peaks = drive.peaks(duration)
             row, instants = np.concatenate([row, at_peaks[0]]), np.concatenate([instants, at_peaks[1]])
-        ends = np.tile([0.0, duration], len(drive.frequency))
-        row = np.concatenate([row, np.repeat(np.arange(len(drive.frequency)), 2)])
+        ends = np.tile([0.0, duration], len(drive.periods()))
+        row = np.concatenate([row, np.repeat(np.arange(len(drive.periods())), 2)])
         return CellVoltages(drive, rows, _padded(row, np.concatenate([instants, ends]), duration))
-    breaks = [row_breaks(row_drive(drive, row), levels, duration) for row in range(int(rows.max()) + 1)]
+    breaks = [row_breaks(drive.of_row(row), levels, duration) for row in range(int(rows.max()) + 1)]
     padded = np.full((len(breaks), max(map(len, breaks))), np.inf)
     for padded_row, row_instants in zip(padded, breaks, strict=True):
         padded_row[: len(row_instants)] = row_instants

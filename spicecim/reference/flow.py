@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import PPoly
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 
 DENSITY = 32
@@ -32,14 +32,14 @@ class Flow:
     rising
         Direction of the motion.
     density
-        How close the nodes of the table are (see `SeparableDevice.state_nodes`). The error falls with its sixth power.
+        How close the nodes of the table are (see `Memristor.state_nodes`). The error falls with its sixth power.
     """
 
-    def __init__(self, device: SeparableDevice, rising: bool, density: int = DENSITY) -> None:
+    def __init__(self, device: Device, rising: bool, density: int = DENSITY) -> None:
         self._device, self._rising = device, rising
         nodes = device.state_nodes(density)
         # At a bound that the state only tends to, the integral diverges: the table ends a rounding error before it.
-        nodes = nodes[device.state_factor(nodes, rising) > 0]
+        nodes = nodes[device.motion(nodes, rising) > 0]
         nodes = nodes[_distinct(nodes)]
         if not rising:
             nodes = nodes[::-1]
@@ -82,8 +82,8 @@ class Flow:
 
     def _velocity(self, state: FloatArray) -> FloatArray:
         """Derivative of the state by theta."""
-        speed = self._device.state_factor(state, self._rising)
-        return speed if self._rising else -speed
+        speed = self._device.motion(state, self._rising)
+        return np.asarray(speed if self._rising else -speed)
 
     def _way(self, start: FloatArray, end: FloatArray) -> FloatArray:
         """Integral of ds/f from each start to its end."""
@@ -100,7 +100,7 @@ class Flow:
 class Flows:
     """The motions of a device's state in both directions."""
 
-    def __init__(self, device: SeparableDevice, density: int = DENSITY) -> None:
+    def __init__(self, device: Device, density: int = DENSITY) -> None:
         self.device = device
         self.rising = Flow(device, True, density)
         self.falling = Flow(device, False, density)
@@ -123,7 +123,7 @@ def _distinct(values: FloatArray) -> list[int]:
 
 
 @lru_cache(maxsize=32)
-def flows(device: SeparableDevice, density: int = DENSITY) -> Flows:
+def flows(device: Device, density: int = DENSITY) -> Flows:
     """Return the motions of a device's state, made once a device."""
     return Flows(device, density)
 

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices.device import Device
+from spicecim.drives import ramps
 from spicecim.fields import FloatArray
 from spicecim.reference.clock import check_time
-from spicecim.reference.excitation import CellVoltages, ramps
+from spicecim.reference.excitation import CellVoltages
 from spicecim.reference.overflow import check_finite
 
 _DEGREE = 11
@@ -78,7 +79,7 @@ class RowFlux:
         return segment, _evaluate(self.series, panel, np.clip(place, -1.0, 1.0))
 
 
-def row_flux(device: SeparableDevice, voltages: CellVoltages) -> RowFlux:
+def row_flux(device: Device, voltages: CellVoltages) -> RowFlux:
     """Integrate the voltage factor of a device over the voltages of all rows.
 
     Parameters
@@ -130,14 +131,14 @@ class _Panels(NamedTuple):
         )
 
 
-def _fit(device: SeparableDevice, voltages: CellVoltages, panels: _Panels) -> tuple[FloatArray, FloatArray]:
+def _fit(device: Device, voltages: CellVoltages, panels: _Panels) -> tuple[FloatArray, FloatArray]:
     """Legendre coefficients (panel, degree + 1) of the voltage factor, and its largest magnitude (panel,)."""
     series, peak = np.empty((len(panels.row), _DEGREE + 1)), np.empty(len(panels.row))
     for start in range(0, len(panels.row), _BLOCK):
         check_time(start, len(panels.row), "panels of the drive")
         block = slice(start, start + _BLOCK)
         since = panels.since[block, None] + 0.5 * panels.width[block, None] * (1.0 + _GAUSS_NODES)
-        factor = device.voltage_factor(voltages.voltage(panels.row[block], panels.segment[block], since))
+        factor = device.drive(voltages.voltage(panels.row[block], panels.segment[block], since))
         series[block], peak[block] = factor @ _FIT.T, np.abs(factor).max(axis=1)
     return series, peak
 

@@ -12,13 +12,12 @@ from typing import Protocol
 
 import numpy as np
 
-from spicecim.devices import Device, SeparableDevice
-from spicecim.devices.cell import Cell, CellTerms, DeviceCell
+from spicecim.devices.cell import CellSlopes, CellTerms, ExplicitCell, WiredCell
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.course import RULE, Allowed, Course, NoConvergence, Places, State
 from spicecim.reference.motion import Interpolation, Motion
 from spicecim.reference.stages import solve_stages
-from spicecim.reference.terminals import BetweenTerminals
 
 _CELLS_SETTLED = 0.1
 """Allowed error of the cells' stages relative to that of their unknowns."""
@@ -40,7 +39,7 @@ class Follower(Protocol):
     """Cells over time steps."""
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> WiredCell:
         """Their equations at one instant, by the potentials of row and column (see `terminals`)."""
 
     @property
@@ -85,7 +84,7 @@ class Collocated:
 
     immediate = False
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: WiredCell) -> None:
         self.cell = cell
 
     def allowed(self, y: FloatArray, scale: float, tolerance: float) -> Allowed:
@@ -125,8 +124,8 @@ class Flowing:
 
     immediate = True
 
-    def __init__(self, device: SeparableDevice) -> None:
-        self.cell = BetweenTerminals(_Held(device))
+    def __init__(self, device: Device) -> None:
+        self.cell = _Held(device)
         self._motion = Motion(device)
         self._rule, self._finer = Interpolation(_NODES), Interpolation(_NODES, between=True)
         # of the finer rule's nodes past 0, the middles are checks and the others stages
@@ -166,31 +165,23 @@ class Flowing:
         return self._motion.states(rule, voltages, length, start[:, 0], places)[found].T[:, :, None]
 
 
-class _Held:
+class _Held(ExplicitCell):
     """A device whose state is known: an unknown that keeps the value it is given."""
-
-    unknowns = 1
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self.scale = DeviceCell(device).scale
-
-    def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        return s[:, None]
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
         none = np.zeros_like(y)
-        return CellTerms(
-            flow=none,
-            charge=none,
-            flow_jacobian=np.ones((*y.shape, 1)),
-            charge_jacobian=none[:, :, None],
-            current=self._device.current(v, y[:, 0]),
-            current_charge=none[:, 0],
+        return (
+            super()
+            .terms(time, v, y)
+            ._replace(flow=none, charge=none, flow_jacobian=np.ones((*y.shape, 1)), charge_jacobian=none[:, :, None])
         )
 
-    def state(self, y: FloatArray) -> FloatArray:
-        return y[..., 0]
+    def linear(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellSlopes:
+        none = np.zeros((len(y), 1, 2))
+        return replace(
+            super().linear(time, v, y),
+            flow_y=np.ones((*y.shape, 1)), charge_y=np.zeros((*y.shape, 1)), flow_v=none, charge_v=none,
+        )  # fmt: skip
 
     def voltage_breaks(self) -> tuple[float, ...]:
         return ()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
 from spicecim.reference.clock import check_time
@@ -26,9 +26,7 @@ _BLOCK = 250_000
 """Cells and instants that are evaluated at once: what a processor's cache holds."""
 
 
-def follow_flowing(
-    device: SeparableDevice, drive: Drive, duration: float, initial: FloatArray, record: Record
-) -> Errors:
+def follow_flowing(device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> Errors:
     """Follow the cells of a device whose rate separates, write them to a record, and return the estimated errors.
 
     Parameters

@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from scipy.interpolate import BarycentricInterpolator
 
 from spicecim.accuracy import current_errors
-from spicecim.devices import Device
-from spicecim.devices.cell import Cell, DeviceCell
+from spicecim.devices.cell import Cell
+from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
 from spicecim.reference.errors import Errors
 from spicecim.reference.excitation import cell_voltages
 from spicecim.reference.integrator import TOLERANCE, integrate
 from spicecim.reference.record import Record
-from spicecim.veriloga.device import ModuleDevice
 
 _COARSE = 30.0
 """Ratio of the tolerances of the two runs that are compared."""
@@ -85,12 +84,12 @@ def cell_waveforms(
         for tolerance in (TOLERANCE, _COARSE * TOLERANCE)
     )
     current_error = fine.current - coarse.current
-    return CellWaveforms(cell.state(fine.unknowns), fine.current, cell.state(coarse.unknowns), current_error)
+    return CellWaveforms(
+        fine.unknowns[..., cell.state_index], fine.current, coarse.unknowns[..., cell.state_index], current_error
+    )
 
 
-def follow_integrated(
-    device: Device | ModuleDevice, drive: Drive, duration: float, initial: FloatArray, record: Record
-) -> Errors:
+def follow_integrated(device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> Errors:
     """Follow the cells of a device, write them to a record, and return the estimated errors.
 
     Parameters
@@ -126,11 +125,9 @@ def follow_integrated(
 class _Run:
     """What all parts of a run share, and the largest error so far."""
 
-    def __init__(
-        self, device: Device | ModuleDevice, drive: Drive, duration: float, initial: FloatArray, record: Record
-    ) -> None:
+    def __init__(self, device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> None:
         self.device, self.drive, self.duration, self.initial, self.record = device, drive, duration, initial, record
-        self.cell: Cell = DeviceCell(device) if isinstance(device, Device) else device
+        self.cell: Cell = device.cell()
         self.error = 0.0
         self.current_error = np.zeros_like(record.i_column)
 
@@ -203,7 +200,7 @@ class _Run:
             return f"the cell of row {rows[index]}{place}"
 
         cells = cell_waveforms(self.cell, self.drive, self.duration, rows, starts, self.record.instants, name)
-        if isinstance(self.device, Device):
+        if self.device.explicit:
             # It follows from the state alone. Charges of a module add to its current.
             return cells._replace(current=self.device.current(self.record.v_row[:, rows], cells.states))
         return cells

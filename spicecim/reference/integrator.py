@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.devices.cell import Cell
+from spicecim.drives import ramps
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.clock import check_time
-from spicecim.reference.excitation import CellVoltages, ramps
+from spicecim.reference.excitation import CellVoltages
 from spicecim.reference.overflow import JUST_BEYOND, check_finite
 from spicecim.reference.radau import basis, basis_slope, radau
 from spicecim.reference.stages import Step, attempt_step, evaluate

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.polynomial import Legendre, legendre
 from numpy.typing import NDArray
 
-from spicecim.devices import Device, SeparableDevice
-from spicecim.devices.cell import DeviceCell
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.flow import flows
 from spicecim.reference.levels import (
@@ -109,7 +108,7 @@ class CollocatedMotion:
     """
 
     def __init__(self, device: Device) -> None:
-        self._cell = DeviceCell(device)
+        self._cell = device.cell()
 
     def states(
         self, rule: Interpolation, v: FloatArray, length: float, start: FloatArray, places: FloatArray
@@ -156,7 +155,7 @@ class CollocatedMotion:
 class Motion:
     """How the states of a separable device follow voltages that are polynomials of time: by tabulated flow."""
 
-    def __init__(self, device: SeparableDevice) -> None:
+    def __init__(self, device: Device) -> None:
         self._device, self._flows = device, flows(device)
         self._levels = np.array(sorted({0.0, *device.voltage_breaks()}))
 
@@ -184,7 +183,7 @@ class Motion:
             States at the places (place, device).
         """
         crosses = self._crosses(rule, v)
-        states = self._advance(start, length * (rule.integrals(places) @ self._device.voltage_factor(v)))
+        states = self._advance(start, length * (rule.integrals(places) @ self._device.drive(v)))
         if len(crosses):
             states[:, crosses] = self._across(rule, v[:, crosses], length, start[crosses], places)
         return states
@@ -238,14 +237,14 @@ class Motion:
         edges = edges[edges <= places[-1]]
         width = np.diff(edges)
         inside = (edges[:-1, None] + width[:, None] * GAUSS_NODES).ravel()
-        factor = self._device.voltage_factor(rule.values(inside) @ v).reshape(len(width), -1, len(start))
+        factor = self._device.drive(rule.values(inside) @ v).reshape(len(width), -1, len(start))
         parts = length * width[:, None] * (GAUSS_WEIGHTS @ factor)
         ends = rule.values(edges) @ v
         sides = np.searchsorted(self._levels, ends, side="right")
         interval, device = np.nonzero(sides[1:] != sides[:-1])
         turned = np.zeros(parts.shape)  # after a change of sign
         polynomial = rule.powers @ v
-        across = self._device.voltage_factor, self._levels
+        across = self._device.drive, self._levels
         if len(interval):
             crossed = integrals_across(
                 *across, polynomial[:, device], edges[interval], edges[interval + 1],

@@ -101,7 +101,7 @@ class Readout:
             found = self._settle(course, linear, where, y, nodes)
             ends = end_currents(self.wiring, found, where.drive, nodes, self.rows.slopes(segment, after), linear.shift)
             v = self.wiring.potentials(where.drive, nodes)
-            self._hand_on(chosen, self.cells.cell.state(y).T, v, found.currents, ends)
+            self._hand_on(chosen, y[..., self.cells.cell.state_index].T, v, found.currents, ends)
 
     def _hand_on(
         self, chosen: slice, states: FloatArray, v: FloatArray, currents: FloatArray, ends: Ends
@@ -163,7 +163,7 @@ class Readout:
         for _ in range(_ROUNDS):
             check_time(where.time[0], self.duration)
             v = self.wiring.potentials(where.drive, nodes)[0]
-            linear = Linearised(cell, self.wiring, where.time[0], v, y[:, 0], self.scale, course.length)
+            linear = Linearised(cell, self.wiring, where.time[0], v, y[:, 0], course.length)
             found = correct(cell, self.wiring, course, linear, where, y, nodes)
             largest = self._size(course, found)
             if largest <= self.tolerance and not _SETTLED < largest <= 0.5 * before:

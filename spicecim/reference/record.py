@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from spicecim.devices import Device
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.network import Network
 from spicecim.reference.overflow import check_finite
 from spicecim.reference.readout import Block
 from spicecim.testbench import Testbench
-from spicecim.veriloga.device import ModuleDevice
 
 
 class Record:
@@ -26,7 +25,7 @@ class Record:
         Instants (time,), s.
     """
 
-    def __init__(self, testbench: Testbench, device: Device | ModuleDevice, instants: FloatArray) -> None:
+    def __init__(self, testbench: Testbench, device: Device, instants: FloatArray) -> None:
         self._testbench, self._device, self.instants = testbench, device, instants
         rows, columns = testbench.shape
         self.v_row = testbench.drive.voltage(instants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spicecim.devices.cell import Cell
+from spicecim.devices.cell import WiredCell
 from spicecim.fields import FloatArray
 from spicecim.reference.newton import solve_damped
 from spicecim.reference.overflow import check_finite
@@ -12,7 +12,7 @@ from spicecim.reference.terminals import held_conductances, held_currents
 from spicecim.reference.wiring import Wiring
 
 
-def rest(cell: Cell, wiring: Wiring, drive: FloatArray, states: FloatArray, scale: float) -> FloatArray:
+def rest(cell: WiredCell, wiring: Wiring, drive: FloatArray, states: FloatArray, scale: float) -> FloatArray:
     """Potentials of the nodes (node,) at voltages of the drivers (row,), from cells without current on.
 
     `scale` is that of voltages.
@@ -30,7 +30,7 @@ def rest(cell: Cell, wiring: Wiring, drive: FloatArray, states: FloatArray, scal
         return wiring.misses(drive[None], nodes, currents[None], np.zeros_like(nodes))
 
     def correction(nodes: FloatArray, residual: FloatArray) -> FloatArray:
-        slopes = held_conductances(cell, wiring.potentials(drive[None], nodes)[0], states, scale)
+        slopes = held_conductances(cell, wiring.potentials(drive[None], nodes)[0], states)
         return wiring.factorise(0.0, slopes).correction(residual)
 
     none = np.zeros((1, wiring.nodes))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.clock import check_time
 from spicecim.reference.flow import DENSITY, Flows, flows
 
 
 def row_states(
-    device: SeparableDevice, total: FloatArray, segment: NDArray[np.int_], theta: FloatArray, initial: FloatArray
+    device: Device, total: FloatArray, segment: NDArray[np.int_], theta: FloatArray, initial: FloatArray
 ) -> tuple[FloatArray, float]:
     """Follow the states of devices on rows.
 

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices.cell import Cell
+from spicecim.devices.cell import WiredCell
 from spicecim.fields import FloatArray
 from spicecim.reference.course import RULE, STAGES, Allowed, Course, NoConvergence, Places, State
 from spicecim.reference.following import Follower
 from spicecim.reference.stages import evaluate, solve
-from spicecim.reference.terminals import linearise
+from spicecim.reference.terminals import LinearCells
 from spicecim.reference.wiring import Factors, Wiring
 
 _ROUNDS = 12
@@ -51,10 +51,10 @@ class Linearised:
     """A crossbar linearised at one instant, for steps of one length."""
 
     def __init__(
-        self, cell: Cell, wiring: Wiring, time: float, v: FloatArray, y: FloatArray, scale: float, length: float
+        self, cell: WiredCell, wiring: Wiring, time: float, v: FloatArray, y: FloatArray, length: float
     ) -> None:
         self.length = length
-        cells = linearise(cell, np.full(len(v), time), v, y, scale)
+        cells = LinearCells(cell.linear(np.full(len(v), time), v, y))
         shifts = _modes().values / length
         self.shift = float(shifts[0].real)
         """d/dt of the real mode (1/s)."""
@@ -176,7 +176,7 @@ def solve_step(
 
 
 def correct(
-    cell: Cell, wiring: Wiring, course: Course, linear: Linearised, where: Places, y: FloatArray, nodes: FloatArray
+    cell: WiredCell, wiring: Wiring, course: Course, linear: Linearised, where: Places, y: FloatArray, nodes: FloatArray
 ) -> Correction:
     """Compare unknowns (cell, place, k) and potentials (place, node) in a step with the equations there.
 

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spicecim.devices import Device, SeparableDevice
+from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
@@ -207,7 +207,7 @@ class _Run:
         self.breaks = row_breaks(self.drive, (), self.duration)
         self._voltages = CellVoltages(self.drive, rows, np.broadcast_to(self.breaks, (len(rows), len(self.breaks))))
         self._motion: Motion | CollocatedMotion = (
-            Motion(self.device) if isinstance(self.device, SeparableDevice) else CollocatedMotion(self.device)
+            Motion(self.device) if self.device.separable else CollocatedMotion(self.device)
         )
         self._rule, self._fine_rule = Interpolation(lobatto(DEGREE)), Interpolation(lobatto(DEGREE), between=True)
         # a drive that is zero throughout has no scale, and needs none

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.devices.base import FloatArray
-from spicecim.devices.cell import CellTerms
+from spicecim.devices.cell import CellSlopes, CellTerms
+from spicecim.devices.device import Device
+from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError, VerilogAError
 from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
@@ -32,7 +33,7 @@ LARGEST_VOLTAGE = 10.0
 """
 
 
-class ModuleDevice:
+class ModuleDevice(Device):
     """A module with its parameters, as a two-terminal device with one state that a crossbar sets.
 
     The device is a `spicecim.devices.cell.Cell`: its unknowns are the potentials of all nodes but the row's and the
@@ -100,10 +101,10 @@ class ModuleDevice:
         self.evaluation = Evaluation(self.module, self.parameters, own)
         self._groups, self._names = self._group_nodes()
         self.unknowns = len(self._names) - 2
-        self._state = self._names.index(self.state_node) - 2
+        self.state_index = self._names.index(self.state_node) - 2
         self.initial = (0.0, 1.0) if initial is None else initial
         self.scale: FloatArray = np.ones(self.unknowns)
-        self.scale[self._state] = abs(self.initial[1] - self.initial[0])
+        self.scale[self.state_index] = abs(self.initial[1] - self.initial[0])
         if initial is None:
             self.initial = self._find_scale(voltage)
         self.scale = self._find_magnitudes()
@@ -156,10 +157,6 @@ class ModuleDevice:
         low, high = self.initial
         return np.asarray((np.asarray(s, dtype=float) - low) / (high - low))
 
-    def voltage_breaks(self) -> tuple[float, ...]:
-        """Voltages at which the equations are known not to be smooth: the sign is all that can be expected."""
-        return (0.0,)
-
     def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
         """Current (A) into the row terminal in equilibrium, with the state held."""
         voltages, states = _flat(v, s)
@@ -170,9 +167,12 @@ class ModuleDevice:
         """ds/dt (1/s) in equilibrium of all but the state; NaN where there is none."""
         voltages, states = _flat(v, s)
         terms = self.terms(np.zeros_like(voltages), voltages, self._equilibrium(voltages, states))
-        own = self._state
+        own = self.state_index
         with np.errstate(divide="ignore", invalid="ignore"):
             return (-terms.flow[:, own] / terms.charge_jacobian[:, own, own]).reshape(np.broadcast(v, s).shape)
+
+    def cell(self) -> ModuleDevice:
+        return self
 
     def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
         """Unknowns (n, k) in equilibrium with the states held.
@@ -201,8 +201,8 @@ class ModuleDevice:
         temperature has far to go.
         """
         y = np.zeros((len(v), self.unknowns))
-        y[:, self._state] = s
-        free = np.flatnonzero(np.arange(self.unknowns) != self._state)
+        y[:, self.state_index] = s
+        free = np.flatnonzero(np.arange(self.unknowns) != self.state_index)
         limit, cut = np.ones((len(v), len(free))), np.zeros((len(v), len(free)))
         moving = np.arange(len(v) if len(free) else 0)
         for _ in range(_MOST_ITERATIONS):
@@ -240,6 +240,22 @@ class ModuleDevice:
             current_charge=merged.charge[:, ends],
         )
 
+    def linear(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellSlopes:
+        """Differentiate the equations at potentials v (n, 2) of row and column and unknowns y (n, k)."""
+        merged = self._equations(time, v, y, True)
+        ends, inner = slice(2), slice(2, 2 + self.unknowns)
+        flow, charge = merged.flow_jacobian, merged.charge_jacobian
+        return CellSlopes(
+            flow_y=flow[:, inner, inner],
+            charge_y=charge[:, inner, inner],
+            flow_v=flow[:, inner, ends],
+            charge_v=charge[:, inner, ends],
+            current_y=flow[:, ends, inner],
+            current_charge_y=charge[:, ends, inner],
+            current_v=flow[:, ends, ends],
+            current_charge_v=charge[:, ends, ends],
+        )
+
     def is_balanced(self) -> bool:
         """Whether the column takes what the row gives, over voltages up to 1 V and all states: none goes to ground."""
         v, s = self._grid()
@@ -251,10 +267,6 @@ class ModuleDevice:
         merged, v, y = Residuals(*(part[finite] for part in merged)), v[finite], y[finite]
         return is_balanced(merged, np.concatenate([v[:, None], np.zeros((len(v), 1)), y], axis=1))
 
-    def state(self, y: FloatArray) -> FloatArray:
-        """State among the unknowns."""
-        return y[..., self._state]
-
     def _state_factor(self) -> float:
         """Power of two that takes the charge of the state's node, between x = 0 and x = 1, to about 1 C.
 
@@ -262,7 +274,7 @@ class ModuleDevice:
         tolerances, whatever the relative one is.
         """
         still = np.zeros(2)
-        charges = self.terms(still, still, self.start(still, np.array(self.initial))).charge[:, self._state]
+        charges = self.terms(still, still, self.start(still, np.array(self.initial))).charge[:, self.state_index]
         span = abs(float(charges[1] - charges[0]))
         return 2.0 ** -round(math.log2(span)) if 1e-300 < span < 1e300 else 1.0
 
@@ -367,7 +379,7 @@ class ModuleDevice:
         if self.unknowns > 1:
             magnitudes = np.abs(self.start(*self._grid())).max(axis=0)
         magnitudes = np.where(magnitudes > 0, magnitudes, 1.0)
-        magnitudes[self._state] = abs(self.initial[1] - self.initial[0])
+        magnitudes[self.state_index] = abs(self.initial[1] - self.initial[0])
         return magnitudes
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.devices.base import FloatArray
+from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError, VerilogAError
 from spicecim.veriloga.module import Argument, Function, Instruction, Module
 from spicecim.veriloga.numpy_program import Program, Value, as_floats, typed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spicecim.devices.base import FloatArray
+from spicecim.devices.expressions import FloatArray
 from spicecim.veriloga.evaluation import Residuals
 
 _BALANCE = 1e-9

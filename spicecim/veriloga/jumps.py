@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices.base import FloatArray
+from spicecim.devices.expressions import FloatArray
 
 IntArray = NDArray[np.int_]
 Evaluate = Callable[[FloatArray, FloatArray], tuple[FloatArray, ...]]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spicecim.devices.base import FloatArray
+from spicecim.devices.expressions import FloatArray
 from spicecim.quantities import format_quantity
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.findings import Finding

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices.base import FloatArray
+from spicecim.devices.expressions import FloatArray
 
 Rate = Callable[[FloatArray, FloatArray], FloatArray]
 

@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from spicecim.device_choice import DeviceChoice, SubcircuitDevice, driven
-from spicecim.devices import Device
+from spicecim.devices.device import Device
 from spicecim.encodings.base import IntArray
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.problems import FieldError
 
 if TYPE_CHECKING:
-    from spicecim.veriloga.device import ModuleDevice
+    pass
 
 _DISTURB = 1e-3
 """Largest change of a cell by all reads of a run, relative to the distance of two levels."""
@@ -89,7 +89,7 @@ class CellLevels:
         The highest level.
     """
 
-    device: Device | ModuleDevice
+    device: Device
     voltage: float
     lowest: float
     step: float
@@ -170,5 +170,5 @@ def cell_levels(choice: DeviceChoice, states: CellRange, voltage: float, bits: i
     return CellLevels(device, voltage, float(lowest), float(highest - lowest) / top, top)
 
 
-def _conductances(device: Device | ModuleDevice, voltage: float, x: FloatArray) -> FloatArray:
+def _conductances(device: Device, voltage: float, x: FloatArray) -> FloatArray:
     return np.asarray(device.current(voltage, device.state_from_x(x)) / voltage)

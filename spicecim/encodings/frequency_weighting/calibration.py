@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
+from spicecim.devices.device import Device
+from spicecim.drives import ramps
 from spicecim.encodings.frequency_weighting.responses import (
     AnyChoice,
-    AnyDevice,
     CycleResponses,
     Readout,
     build_device,
@@ -21,7 +22,6 @@ from spicecim.encodings.frequency_weighting.responses import (
 )
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
-from spicecim.reference.excitation import ramps
 
 Branches = Literal["off", "both"]
 """States that a weight may be held in: high resistance alone, or its top bit as the binary state."""
@@ -187,7 +187,7 @@ class Calibration:
         What it should (level,), S: evenly spaced.
     """
 
-    device: AnyDevice
+    device: Device
     amplitude: float
     polarity: FloatArray
     readout: Readout
@@ -296,7 +296,7 @@ def calibrate(
 
 
 def invert(
-    sweep: FrequencyResponse, device: AnyDevice, target: FloatArray, allowed: float
+    sweep: FrequencyResponse, device: Device, target: FloatArray, allowed: float
 ) -> tuple[FloatArray, FloatArray]:
     """Invert a sweep within its band, learning from every evaluation until each conductance is met.
 

@@ -10,11 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices.device import Device
 from spicecim.encodings.frequency_weighting.flowing import half_cycle_motions, move
 from spicecim.encodings.frequency_weighting.responses import (
     AnyChoice,
-    AnyDevice,
     CycleResponses,
     Readout,
     build_device,
@@ -100,10 +99,10 @@ def repeated_reads(
     return RepeatedReads(np.array(numbers), _stacked(found))
 
 
-def _advance(device: AnyDevice, first: CycleResponses, sign: float) -> Callable[[FloatArray], FloatArray]:
+def _advance(device: Device, first: CycleResponses, sign: float) -> Callable[[FloatArray], FloatArray]:
     """Return what takes state variables over one more cycle like the first, or one of the other sign."""
     volts, hertz = sign * first.amplitude, first.frequency
-    if not isinstance(device, SeparableDevice):
+    if not device.separable:
         return lambda state: device.state_from_x(
             cycle_responses(device, volts, hertz, device.x_from_state(state)).x_end
         )

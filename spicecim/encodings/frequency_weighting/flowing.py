@@ -14,7 +14,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from spicecim.devices import SeparableDevice
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.flow import Flows, flows
 from spicecim.reference.threads import one_thread
@@ -55,9 +55,7 @@ class Responses(NamedTuple):
 
 
 @one_thread
-def flowing_responses(
-    device: SeparableDevice, amplitude: FloatArray, frequency: FloatArray, state: FloatArray
-) -> Responses:
+def flowing_responses(device: Device, amplitude: FloatArray, frequency: FloatArray, state: FloatArray) -> Responses:
     """Integrate one cycle of ``amplitude sin(2 pi frequency t)`` for each of n cells (n,).
 
     Parameters
@@ -79,16 +77,14 @@ def flowing_responses(
     return Responses(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
-def half_cycle_motions(
-    device: SeparableDevice, amplitude: FloatArray, frequency: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def half_cycle_motions(device: Device, amplitude: FloatArray, frequency: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return how far either half of a cycle moves states on the flow (n,): what `move` takes."""
     speed = 2.0 * np.pi * frequency
     first, second = (_panels(device, sign * amplitude, speed).motion.sum(axis=1) for sign in (1.0, -1.0))
     return first, second
 
 
-def move(device: SeparableDevice, state: FloatArray, motion: FloatArray) -> FloatArray:
+def move(device: Device, state: FloatArray, motion: FloatArray) -> FloatArray:
     """Return state variables (n,) after motions (n,) of either sign."""
     moved = state.copy()
     motions = flows(device)
@@ -113,7 +109,7 @@ class _Panels(NamedTuple):
     motion: FloatArray
 
 
-def _panels(device: SeparableDevice, peak: FloatArray, speed: FloatArray) -> _Panels:
+def _panels(device: Device, peak: FloatArray, speed: FloatArray) -> _Panels:
     """Cut ``v = peak sin(u)``, u from 0 to pi, at the levels where the device is not smooth in v, and further."""
     cuts = [np.zeros_like(peak), np.full_like(peak, np.pi)]
     for level in device.voltage_breaks():
@@ -125,7 +121,7 @@ def _panels(device: SeparableDevice, peak: FloatArray, speed: FloatArray) -> _Pa
     begin = (corners[:, :-1, None] + pieces[:, :, None] * (np.arange(_PARTS) / _PARTS)).reshape(len(peak), -1)
     width = np.repeat(pieces / _PARTS, _PARTS, axis=1)
     v = peak[:, None, None] * np.sin(begin[:, :, None] + width[:, :, None] * _NODES)
-    motion = width * (device.voltage_factor(v) @ _WEIGHTS) / speed[:, None]
+    motion = width * (device.drive(v) @ _WEIGHTS) / speed[:, None]
     return _Panels(begin, width, motion)
 
 
@@ -145,7 +141,7 @@ def _half_cycle(
     begin, width, before = (values[which, column] for values in (panels.begin, panels.width, before))
     for halving in range(_MOST_HALVINGS + 1):
         v = peak[which, None] * np.sin(begin[:, None] + width[:, None] * _NODES)
-        rate = width[:, None] * device.voltage_factor(v) / speed[which, None]
+        rate = width[:, None] * device.drive(v) / speed[which, None]
         states = _states(motions, position[which], rising[which], before[:, None] + rate @ _UP_TO_NODES)
         states[still[which]] = state[which[still[which]], None]
         i = device.current(v, states)

@@ -19,13 +19,14 @@ from spicecim.reference.integrator import integrate
 class _MeteredCell:
     """A cell in cycles of its drive, with the mean current, the mean power and the frequency as further unknowns.
 
-    The frequency does not move; it lets each cell have its own.
+    The frequency does not move; it lets each cell have its own. Its row is at v and its column at 0 V.
     """
 
     def __init__(self, cell: Cell, current: float, voltage: float) -> None:
         self._cell = cell
         self._inner = cell.unknowns
         self.unknowns = cell.unknowns + 3
+        self.state_index = cell.state_index
         self.scale: FloatArray = np.concatenate([cell.scale, [current, current * voltage, 1.0]])
 
     def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
@@ -43,9 +44,6 @@ class _MeteredCell:
         flow = np.column_stack([own.flow / frequency[:, None], -own.current, -v * own.current, nothing])
         charge = np.column_stack([own.charge, y[:, self._inner :]])
         return CellTerms(flow, charge, flow_jacobian, charge_jacobian, own.current, own.current_charge)
-
-    def state(self, y: FloatArray) -> FloatArray:
-        return self._cell.state(y[..., : self._inner])
 
     def voltage_breaks(self) -> tuple[float, ...]:
         return self._cell.voltage_breaks()
@@ -90,4 +88,4 @@ def integrated_responses(
 
     run = integrate(metered, voltages, initial, np.array([0.0, 0.5, 1.0]), name=name)
     middle, end = run.unknowns[1], run.unknowns[2]
-    return Responses(middle[:, -3], end[:, -3] - middle[:, -3], end[:, -2], metered.state(end))
+    return Responses(middle[:, -3], end[:, -3] - middle[:, -3], end[:, -2], end[:, metered.state_index])

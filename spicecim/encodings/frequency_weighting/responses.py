@@ -13,16 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spicecim.device_choice import LibraryDevice, SubcircuitDevice, VerilogADevice, choose_device
-from spicecim.devices import Device, SeparableDevice
-from spicecim.devices.cell import DeviceCell
+from spicecim.devices.device import Device
 from spicecim.encodings.frequency_weighting.flowing import Responses, flowing_responses
 from spicecim.encodings.frequency_weighting.integrated import integrated_responses
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
-from spicecim.veriloga.device import ModuleDevice
 
-AnyDevice: TypeAlias = Device | ModuleDevice
-AnyChoice: TypeAlias = AnyDevice | LibraryDevice | SubcircuitDevice | VerilogADevice | Mapping[str, Any]
+AnyChoice: TypeAlias = Device | LibraryDevice | SubcircuitDevice | VerilogADevice | Mapping[str, Any]
 Readout = Literal["rectified", "in_phase", "dc"]
 """What is read of a current: the mean of its magnitude, its part in phase with the tone, or its mean."""
 
@@ -136,7 +133,7 @@ def cycle_responses(device: AnyChoice, amplitude: ArrayLike, frequency: ArrayLik
     return CycleResponses(volts, hertz, initial, shares[0], shares[1], shares[2], x_end)
 
 
-def polarity_towards_on(device: AnyDevice, amplitude: float) -> float:
+def polarity_towards_on(device: Device, amplitude: float) -> float:
     """Return the sign of the first half cycle that drives a device towards low resistance: the phase convention.
 
     Raises
@@ -152,7 +149,7 @@ def polarity_towards_on(device: AnyDevice, amplitude: float) -> float:
     return 1.0 if rates[0] > 0 else -1.0
 
 
-def build_device(choice: AnyChoice) -> AnyDevice:
+def build_device(choice: AnyChoice) -> Device:
     """Return the equations of a device, whichever way it is given.
 
     Parameters
@@ -167,7 +164,7 @@ def build_device(choice: AnyChoice) -> AnyDevice:
     TestbenchError
         If a dictionary is no section.
     """
-    if isinstance(choice, Device | ModuleDevice):
+    if isinstance(choice, Device):
         return choice
     section = choose_device(choice)
     if isinstance(section, SubcircuitDevice):
@@ -175,21 +172,19 @@ def build_device(choice: AnyChoice) -> AnyDevice:
     return section.build()
 
 
-def _responses(device: AnyDevice, amplitude: FloatArray, frequency: FloatArray, state: FloatArray) -> Responses:
-    if isinstance(device, SeparableDevice):
+def _responses(device: Device, amplitude: FloatArray, frequency: FloatArray, state: FloatArray) -> Responses:
+    if device.separable:
         return flowing_responses(device, amplitude, frequency, state)
     peak = float(np.abs(amplitude).max())
     v, s = (values.ravel() for values in np.meshgrid([-peak, peak], device.state_from_x(np.linspace(0.0, 1.0, 5))))
-    if isinstance(device, ModuleDevice):
-        terms = device.terms(np.zeros_like(v), v, device.start(v, s))
-        if terms.current_charge.any():
-            raise UnsupportedError(
-                f"device.verilog_a: module {device.name} stores charge between its terminals, whose current counts as "
-                "the device's; frequency weighting covers devices without"
-            )
-        return integrated_responses(device, float(np.abs(terms.current).max()), amplitude, frequency, state)
-    scale = float(np.abs(device.current(v, s)).max())
-    return integrated_responses(DeviceCell(device), scale, amplitude, frequency, state)
+    cell = device.cell()
+    terms = cell.terms(np.zeros_like(v), v, cell.start(v, s))
+    if terms.current_charge.any():
+        raise UnsupportedError(
+            "device: it stores charge between its terminals, whose current counts as the device's; frequency weighting "
+            "covers devices without"
+        )
+    return integrated_responses(cell, float(np.abs(terms.current).max()), amplitude, frequency, state)
 
 
 def _check(amplitude: FloatArray, frequency: FloatArray, x0: FloatArray) -> None:

@@ -14,7 +14,7 @@ from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, Amplitud
 from spicecim.encodings.frequency_weighting.encoding import FrequencyWeighting
 from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import unit_current
-from spicecim.engines import Engine, simulate
+from spicecim.engines import simulate
 from spicecim.measure import average_power, row_power
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.validation.frequency_weighting.subjects import Subject
@@ -214,5 +214,5 @@ def _cell(
     return float(encoding.read(run)), float(average_power(row_power(run).sum("row")))
 
 
-def _power(bench: Testbench, engine: Engine) -> float:
+def _power(bench: Testbench, engine: str) -> float:
     return float(average_power(row_power(simulate(bench, engine, estimate=False)).sum("row")))

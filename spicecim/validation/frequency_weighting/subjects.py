@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from spicecim.device_choice import LibraryDevice
-from spicecim.devices import Device, load_presets
+from spicecim.devices import Memristor, load_presets
 from spicecim.encodings.baselines import BitSliced, ConductanceWeighted
 from spicecim.encodings.frequency_weighting.amplitude import AmplitudeScheme, ProductTable, pixel_drive, product_table
 from spicecim.encodings.frequency_weighting.calibration import Branches, Calibration, calibrate
@@ -42,7 +42,7 @@ class Subject:
         return LibraryDevice(model=self.model, preset=self.preset)
 
     @property
-    def device(self) -> Device:
+    def device(self) -> Memristor:
         """The device's equations."""
         return self.choice.build()
 

@@ -1,16 +1,15 @@
-"""The generalised memristor model of Yakopcic and co-workers."""
+"""The generalized memristor model of Yakopcic and co-workers."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from spicecim.devices.base import FloatArray, Number, SeparableDevice, graded_nodes, parameter
+from spicecim.devices.memristor import Memristor, Number, parameter
 
 
-class Yakopcic(SeparableDevice):
+class Yakopcic(Memristor):
     """Sinh conduction scaled by the state; state motion above a voltage threshold.
 
     ``i = a x sinh(b v)`` with `a1` for v >= 0 and `a2` below; ``dx/dt = eta g(v) f(x)``, where g is zero between the
@@ -21,12 +20,11 @@ class Yakopcic(SeparableDevice):
     """
 
     name: ClassVar[str] = "yakopcic"
-    title: ClassVar[str] = "Yakopcic generalised memristor"
+    title: ClassVar[str] = "Yakopcic generalized memristor"
     source: ClassVar[str] = (
         "C. Yakopcic, T. M. Taha, G. Subramanyam, R. E. Pino, Generalized memristive device SPICE model and its "
         "application in circuit design, IEEE Trans. CAD 32(8), 1201-1214 (2013), doi:10.1109/TCAD.2013.2252057"
     )
-    subcircuit: ClassVar[str] = "devices/yakopcic.cir.j2"
 
     a1: Number = parameter("A", "current scale for v >= 0", gt=0)
     a2: Number = parameter("A", "current scale for v < 0", gt=0)
@@ -41,32 +39,20 @@ class Yakopcic(SeparableDevice):
     xn: Number = parameter("", "distance from 1 below which downward motion slows", ge=0, lt=1)
     eta: Literal[-1, 1] = parameter("", "direction: 1 if a positive voltage raises x", default=1)
 
-    def voltage_breaks(self) -> tuple[float, ...]:
-        return (-self.Vn, 0.0, self.Vp)
+    def current(self, v: Any, s: Any) -> Any:
+        return np.where(v >= 0, self.a1, self.a2) * s * np.sinh(self.b * v)
 
-    def state_from_x(self, x: ArrayLike) -> FloatArray:
-        return np.asarray(x, dtype=float)
+    def rises(self, v: Any) -> Any:
+        return self.eta * v > 0.0
 
-    def x_from_state(self, s: ArrayLike) -> FloatArray:
-        return np.asarray(s, dtype=float)
+    def drive(self, v: Any) -> Any:
+        above = self.Ap * (np.exp(v) - np.exp(self.Vp))
+        below = self.An * (np.exp(-v) - np.exp(self.Vn))
+        return self.eta * np.where(v > self.Vp, above, np.where(v < -self.Vn, -below, 0.0))
 
-    def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        v = np.asarray(v, dtype=float)
-        return np.asarray(np.where(v >= 0, self.a1, self.a2) * np.sinh(self.b * v) * np.asarray(s))
-
-    def voltage_factor(self, v: ArrayLike) -> FloatArray:
-        v = np.asarray(v, dtype=float)
-        # max instead of branches: zero between the thresholds
-        above = self.Ap * (np.exp(np.maximum(v, self.Vp)) - np.exp(self.Vp))
-        below = self.An * (np.exp(np.maximum(-v, self.Vn)) - np.exp(self.Vn))
-        return np.asarray(self.eta * (above - below))
-
-    def state_factor(self, s: ArrayLike, rising: bool) -> FloatArray:
-        x = np.asarray(s, dtype=float)
+    def motion(self, s: Any, rising: bool) -> Any:
         if rising:
-            return np.where(x >= self.xp, np.exp(-self.alphap * (x - self.xp)) * (1.0 - x) / (1.0 - self.xp), 1.0)
+            slowed = np.exp(-self.alphap * (s - self.xp)) * (1.0 - s) / (1.0 - self.xp)
+            return np.where(s >= self.xp, slowed, 1.0)
         edge = 1.0 - self.xn
-        return np.where(x <= edge, np.exp(self.alphan * (x - edge)) * x / edge, 1.0)
-
-    def state_nodes(self, density: int) -> FloatArray:
-        return graded_nodes(density, tuple({kink for kink in (self.xp, 1.0 - self.xn) if 0.0 < kink < 1.0}))
+        return np.where(s <= edge, np.exp(self.alphan * (s - edge)) * s / edge, 1.0)

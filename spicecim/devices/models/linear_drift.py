@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import model_validator
 from scipy.special import expit, logit
 
-from spicecim.devices.base import FloatArray, Number, SeparableDevice, graded_nodes, parameter
+from spicecim.devices.expressions import FloatArray, geometric_sum
+from spicecim.devices.memristor import Memristor, Number, parameter
 
 FIXED_POINT = 1e6
 """State variable that stands for a Joglekar state of exactly 1 (or, negative, 0): leaving it takes 1e6 / (4 k) coulomb,
 25 C for the HP device, which no run comes near."""
 
 
-class LinearDrift(SeparableDevice):
+class LinearDrift(Memristor):
     """``v = R(x) i`` with ``R = Roff - (Roff - Ron) x`` and ``dx/dt = k i f(x)``, ``k = mobility Ron / D^2``.
 
     Strukov et al., Nature 453, 80-83 (2008), doi:10.1038/nature06932, equations 5 and 6. The window f sets what happens
@@ -43,20 +43,13 @@ class LinearDrift(SeparableDevice):
         "D. B. Strukov, G. S. Snider, D. R. Stewart, R. S. Williams, The missing memristor found, "
         "Nature 453, 80-83 (2008), doi:10.1038/nature06932"
     )
-    subcircuit: ClassVar[str] = "devices/linear_drift.cir.j2"
 
     Ron: Number = parameter("ohm", "resistance at x = 1", gt=0)
-    Roff: Number = parameter("ohm", "resistance at x = 0", gt=0)
+    Roff: Number = parameter("ohm", "resistance at x = 0", above="Ron")
     D: Number = parameter("m", "thickness of the film", gt=0)
     mobility: Number = parameter("m^2/(V s)", "ion mobility", gt=0)
     window: Literal["none", "joglekar", "biolek"] = parameter("", "boundary window", default="none")
     p: int = parameter("", "exponent of the window", default=1, ge=1, le=20)
-
-    @model_validator(mode="after")
-    def _check_resistances(self) -> LinearDrift:
-        if self.Roff <= self.Ron:
-            raise ValueError(f"Roff must be above Ron, given Ron = {self.Ron:g} ohm and Roff = {self.Roff:g} ohm")
-        return self
 
     def stops(self) -> tuple[float, float] | None:
         return ((self.Ron / self.Roff) ** 2, 1.0) if self.window == "none" else None
@@ -74,47 +67,51 @@ class LinearDrift(SeparableDevice):
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         x = np.asarray(x, dtype=float)
         if self.window == "none":
-            return (self._resistance(x) / self.Roff) ** 2
+            return ((self.Roff - (self.Roff - self.Ron) * x) / self.Roff) ** 2
         if self.window == "joglekar":
             return np.asarray(np.clip(logit(x), -FIXED_POINT, FIXED_POINT))
         return x
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
-        s = self._inside(s)
+        s = np.asarray(self.inside(s), dtype=float)
         if self.window == "none":
             resistance = self.Roff * np.sqrt(s)
             return np.asarray((self.Roff - resistance) / (self.Roff - self.Ron))
         return np.asarray(expit(s)) if self.window == "joglekar" else s
 
-    def _inside(self, s: ArrayLike) -> FloatArray:
-        return np.asarray(np.clip(s, 0.0, 1.0)) if self.window == "biolek" else super()._inside(s)
+    def inside(self, s: Any) -> Any:
+        return np.clip(s, 0.0, 1.0) if self.window == "biolek" else super().inside(s)
 
-    def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        return np.asarray(v, dtype=float) / self._resistance(self.x_from_state(s))
+    def current(self, v: Any, s: Any) -> Any:
+        return v / self._resistance(s)
 
-    def voltage_factor(self, v: ArrayLike) -> FloatArray:
-        scale = {"none": self.flux_rate, "joglekar": 4.0 * self.k, "biolek": self.k}[self.window]
-        return np.asarray(scale * np.asarray(v, dtype=float))
+    def rises(self, v: Any) -> Any:
+        return v < 0.0 if self.window == "none" else v >= 0.0
 
-    def state_factor(self, s: ArrayLike, rising: bool) -> FloatArray:
-        s = np.asarray(s, dtype=float)
+    def drive(self, v: Any) -> Any:
+        return {"none": self.flux_rate, "joglekar": 4.0 * self.k, "biolek": self.k}[self.window] * v
+
+    def motion(self, s: Any, rising: bool) -> Any:
         if self.window == "none":
-            return np.ones_like(s)
-        x = self.x_from_state(s)
+            return 1.0
         if self.window == "joglekar":
-            return np.asarray(sum((2.0 * x - 1.0) ** (2 * j) for j in range(self.p)) / self._resistance(x))
-        return np.asarray((1.0 - (x if rising else x - 1.0) ** (2 * self.p)) / self._resistance(x))
+            u = np.tanh(0.5 * s)
+            return geometric_sum(u * u, self.p) / self._resistance(s)
+        u = self.inside(s) if rising else self.inside(s) - 1.0
+        return (1.0 - (u * u) ** self.p) / self._resistance(s)
 
     def state_nodes(self, density: int) -> FloatArray:
-        stops = self.stops()
-        if stops is not None:
-            return np.array(stops)
-        if self.window == "joglekar":
-            # Beyond +-40 the state factor is constant to the last digit of a float. The nodes there keep the distance
-            # from a state to the next of them, and with it its rounding, as small as the state.
-            tail = 40.0 * 2.0 ** np.arange(25, 0, -1)
-            return np.concatenate([-tail, np.linspace(-40.0, 40.0, 160 * density + 1), tail[::-1]])
-        return graded_nodes(density)
+        if self.window != "joglekar":
+            return super().state_nodes(density)
+        # Beyond +-40 the motion is constant to the last digit of a float. The nodes there keep the distance from a
+        # state to the next of them, and with it its rounding, as small as the state.
+        tail = 40.0 * 2.0 ** np.arange(25, 0, -1)
+        return np.concatenate([-tail, np.linspace(-40.0, 40.0, 160 * density + 1), tail[::-1]])
 
-    def _resistance(self, x: FloatArray) -> FloatArray:
-        return self.Roff - (self.Roff - self.Ron) * x
+    def _resistance(self, s: Any) -> Any:
+        """Resistance (ohm) at the state variable."""
+        if self.window == "none":
+            return self.Roff * np.sqrt(self.inside(s))
+        if self.window == "joglekar":
+            return self.Roff - 0.5 * (self.Roff - self.Ron) * (1.0 + np.tanh(0.5 * s))
+        return self.Roff - (self.Roff - self.Ron) * self.inside(s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,13 +10,14 @@ from pydantic import model_validator
 from scipy.constants import elementary_charge
 from scipy.constants import k as boltzmann
 
-from spicecim.devices.base import Device, FloatArray, Number, parameter
+from spicecim.devices.expressions import FloatArray
+from spicecim.devices.memristor import Memristor, Number, parameter
 
 _CHARGE_OVER_BOLTZMANN = float(elementary_charge / boltzmann)
 """K/V."""
 
 
-class StanfordPku(Device):
+class StanfordPku(Memristor):
     """Conduction through a gap g between filament and electrode; the gap moves by field and heat.
 
     ::
@@ -45,7 +46,6 @@ class StanfordPku(Device):
         "random access memory with experiment verification, IEEE Trans. Electron Devices 63(5), 1884-1892 (2016), "
         "doi:10.1109/TED.2016.2545412"
     )
-    subcircuit: ClassVar[str] = "devices/stanford_pku.cir.j2"
 
     field_width: ClassVar[float] = 0.05
     """Share of F_min, below it, over which the gap's motion sets in, so that the rate is continuous."""
@@ -63,30 +63,16 @@ class StanfordPku(Device):
     T0: Number = parameter("K", "ambient temperature", gt=0)
     Rth: Number = parameter("K/W", "thermal resistance", ge=0)
     gap_min: Number = parameter("m", "gap at x = 1", gt=0)
-    gap_max: Number = parameter("m", "gap at x = 0", gt=0)
+    gap_max: Number = parameter("m", "gap at x = 0", above="gap_min")
 
     @model_validator(mode="after")
-    def _check_gaps(self) -> StanfordPku:
-        if self.gap_max <= self.gap_min:
-            raise ValueError(
-                f"gap_max must be above gap_min, given gap_min = {self.gap_min:g} m and gap_max = {self.gap_max:g} m"
-            )
+    def _check_enhancement(self) -> StanfordPku:
         if self.gamma0 <= self.beta * (self.gap_max / 1e-9) ** 3:
             raise ValueError(
                 f"gamma0 must be above beta (gap_max / 1 nm)^3, or an open gap never closes, given "
                 f"gamma0 = {self.gamma0:g}, beta = {self.beta:g} and gap_max = {self.gap_max:g} m"
             )
         return self
-
-    @property
-    def barrier(self) -> float:
-        """Activation energy as a temperature q Ea / k (K)."""
-        return self.Ea * _CHARGE_OVER_BOLTZMANN
-
-    @property
-    def lowering(self) -> float:
-        """Lowering of the barrier per volt and unit of gamma, as a temperature q a0 / (k tox) (K/V)."""
-        return self.a0 / self.tox * _CHARGE_OVER_BOLTZMANN
 
     def stops(self) -> tuple[float, float]:
         return (self.gap_min * 1e9, self.gap_max * 1e9)
@@ -98,17 +84,20 @@ class StanfordPku(Device):
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
         closed, opened = self.stops()
-        return np.asarray((opened - self._inside(s)) / (opened - closed))
+        return np.asarray((opened - self.inside(s)) / (opened - closed))
 
-    def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        gap = self._inside(s) * 1e-9
-        return np.asarray(self.I0 * np.exp(-gap / self.g0) * np.sinh(np.asarray(v, dtype=float) / self.V0))
+    def current(self, v: Any, s: Any) -> Any:
+        gap = self.inside(s)
+        return self.I0 * np.exp(-1e-9 * gap / self.g0) * np.sinh(v / self.V0)
 
-    def rate(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        v = np.asarray(v, dtype=float)
+    def rises(self, v: Any) -> Any:
+        return v < 0.0
+
+    def rate(self, v: Any, s: Any) -> Any:
         temperature = self.T0 + self.Rth * v * self.current(v, s)
-        gamma = self.gamma0 - self.beta * self._inside(s) ** 3
+        gamma = self.gamma0 - self.beta * self.inside(s) ** 3
         field = gamma * np.abs(v) / self.tox
         onset = np.clip(1.0 + (field / self.F_min - 1.0) / self.field_width, 0.0, 1.0)
-        hops = np.exp(-self.barrier / temperature) * np.sinh(gamma * self.lowering * v / temperature)
-        return np.asarray(-1e9 * self.Vel0 * hops * onset * self._room(s, v < 0))
+        barrier = self.Ea * _CHARGE_OVER_BOLTZMANN / temperature
+        lowering = gamma * self.a0 / self.tox * _CHARGE_OVER_BOLTZMANN * v / temperature
+        return -1e9 * self.Vel0 * np.exp(-barrier) * np.sinh(lowering) * onset

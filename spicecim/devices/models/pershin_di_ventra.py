@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import model_validator
 
-from spicecim.devices.base import FloatArray, Number, SeparableDevice, parameter
+from spicecim.devices.expressions import FloatArray
+from spicecim.devices.memristor import Memristor, Number, parameter
 
 
-class PershinDiVentra(SeparableDevice):
+class PershinDiVentra(Memristor):
     """``v = R i``, where R moves with the voltage: slowly below a threshold, fast above.
 
     ``dR/dt = beta v + (alpha - beta) (|v + Vt| - |v - Vt|) / 2`` between hard stops at Ron and Roff: slope alpha
@@ -27,42 +27,31 @@ class PershinDiVentra(SeparableDevice):
         "Y. V. Pershin, M. Di Ventra, Experimental demonstration of associative memory with memristive neural "
         "networks, Neural Networks 23, 881-886 (2010), doi:10.1016/j.neunet.2010.05.001"
     )
-    subcircuit: ClassVar[str] = "devices/pershin_di_ventra.cir.j2"
 
     Ron: Number = parameter("ohm", "resistance at x = 1", gt=0)
-    Roff: Number = parameter("ohm", "resistance at x = 0", gt=0)
+    Roff: Number = parameter("ohm", "resistance at x = 0", above="Ron")
     alpha: Number = parameter("ohm/(V s)", "rate of R per volt below the threshold", default=0.0, ge=0)
     beta: Number = parameter("ohm/(V s)", "rate of R per volt above the threshold", gt=0)
     Vt: Number = parameter("V", "threshold (a magnitude)", ge=0)
 
-    @model_validator(mode="after")
-    def _check_resistances(self) -> PershinDiVentra:
-        if self.Roff <= self.Ron:
-            raise ValueError(f"Roff must be above Ron, given Ron = {self.Ron:g} ohm and Roff = {self.Roff:g} ohm")
-        return self
-
     def stops(self) -> tuple[float, float]:
         return (self.Ron / self.Roff, 1.0)
-
-    def voltage_breaks(self) -> tuple[float, ...]:
-        return (-self.Vt, 0.0, self.Vt)
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         return np.asarray(1.0 - (1.0 - self.Ron / self.Roff) * np.asarray(x, dtype=float))
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
-        return np.asarray((1.0 - self._inside(s)) / (1.0 - self.Ron / self.Roff))
+        return np.asarray((1.0 - self.inside(s)) / (1.0 - self.Ron / self.Roff))
 
-    def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        return np.asarray(np.asarray(v, dtype=float) / (self.Roff * self._inside(s)))
+    def current(self, v: Any, s: Any) -> Any:
+        return v / (self.Roff * self.inside(s))
 
-    def voltage_factor(self, v: ArrayLike) -> FloatArray:
-        v = np.asarray(v, dtype=float)
+    def rises(self, v: Any) -> Any:
+        return v > 0.0
+
+    def drive(self, v: Any) -> Any:
         below = np.clip(v, -self.Vt, self.Vt)
-        return np.asarray((self.alpha * below + self.beta * (v - below)) / self.Roff)
+        return (self.alpha * below + self.beta * (v - below)) / self.Roff
 
-    def state_factor(self, s: ArrayLike, rising: bool) -> FloatArray:
-        return np.ones_like(np.asarray(s, dtype=float))
-
-    def state_nodes(self, density: int) -> FloatArray:
-        return np.array(self.stops())
+    def motion(self, s: Any, rising: bool) -> Any:
+        return 1.0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import model_validator
 
-from spicecim.devices.base import FloatArray, Number, SeparableDevice, parameter
+from spicecim.devices.expressions import FloatArray
+from spicecim.devices.memristor import Memristor, Number, parameter
 
 
-class Vteam(SeparableDevice):
+class Vteam(Memristor):
     """Motion by a power of the voltage beyond a threshold; a positive voltage switches towards high resistance.
 
     ``dw/dt = koff (v/voff - 1)^alpha_off`` for v > voff > 0, ``kon (v/von - 1)^alpha_on`` for v < von < 0, and zero
@@ -34,10 +33,9 @@ class Vteam(SeparableDevice):
         "S. Kvatinsky, M. Ramadan, E. G. Friedman, A. Kolodny, VTEAM: a general model for voltage-controlled "
         "memristors, IEEE Trans. Circuits Syst. II 62(8), 786-790 (2015), doi:10.1109/TCSII.2015.2433536"
     )
-    subcircuit: ClassVar[str] = "devices/vteam.cir.j2"
 
     Ron: Number = parameter("ohm", "resistance at x = 1", gt=0)
-    Roff: Number = parameter("ohm", "resistance at x = 0", gt=0)
+    Roff: Number = parameter("ohm", "resistance at x = 0", above="Ron")
     D: Number = parameter("m", "distance between the stops of the state", gt=0)
     kon: Number = parameter("m/s", "speed towards x = 1 at twice von (negative)", lt=0)
     koff: Number = parameter("m/s", "speed towards x = 0 at twice voff", gt=0)
@@ -48,44 +46,29 @@ class Vteam(SeparableDevice):
     voff: Number = parameter("V", "threshold towards x = 0", gt=0)
     conduction: Literal["linear", "exponential"] = parameter("", "resistance over the state", default="linear")
 
-    @model_validator(mode="after")
-    def _check_resistances(self) -> Vteam:
-        if self.Roff <= self.Ron:
-            raise ValueError(f"Roff must be above Ron, given Ron = {self.Ron:g} ohm and Roff = {self.Roff:g} ohm")
-        return self
-
-    @property
-    def log_ratio(self) -> float:
-        """Natural logarithm of Roff / Ron."""
-        return math.log(self.Roff / self.Ron)
-
     def stops(self) -> tuple[float, float]:
         return (1.0, 2.0)
-
-    def voltage_breaks(self) -> tuple[float, ...]:
-        return (self.von, 0.0, self.voff)
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         return np.asarray(2.0 - np.asarray(x, dtype=float))
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
-        return np.asarray(2.0 - self._inside(s))
+        return np.asarray(2.0 - self.inside(s))
 
-    def current(self, v: ArrayLike, s: ArrayLike) -> FloatArray:
-        v, y = np.asarray(v, dtype=float), self._inside(s) - 1.0
+    def current(self, v: Any, s: Any) -> Any:
+        y = self.inside(s) - 1.0
         if self.conduction == "linear":
-            return np.asarray(v / (self.Ron + (self.Roff - self.Ron) * y))
-        return np.asarray(v / self.Ron * np.exp(-self.log_ratio * y))
+            return v / (self.Ron + (self.Roff - self.Ron) * y)
+        return v / self.Ron * np.exp(-np.log(self.Roff / self.Ron) * y)
 
-    def voltage_factor(self, v: ArrayLike) -> FloatArray:
-        v = np.asarray(v, dtype=float)
-        # max instead of branches: zero between the thresholds, and no power of a negative number
+    def rises(self, v: Any) -> Any:
+        return v > 0.0
+
+    def drive(self, v: Any) -> Any:
+        # maximum instead of branches: zero between the thresholds, and no power of a negative number
         off = self.koff / self.D * np.maximum(v / self.voff - 1.0, 0.0) ** self.alpha_off
         on = self.kon / self.D * np.maximum(v / self.von - 1.0, 0.0) ** self.alpha_on
-        return np.asarray(off + on)
+        return off + on
 
-    def state_factor(self, s: ArrayLike, rising: bool) -> FloatArray:
-        return np.ones_like(np.asarray(s, dtype=float))
-
-    def state_nodes(self, density: int) -> FloatArray:
-        return np.array(self.stops())
+    def motion(self, s: Any, rising: bool) -> Any:
+        return 1.0

@@ -1,0 +1,76 @@
+"""A device as behavioral sources of ngspice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spicecim.devices.equations import equations_of
+from spicecim.devices.expressions import COMPARISONS, ordered, unified, uses_of
+from spicecim.devices.printing import Language, number_text, wrapped
+
+if TYPE_CHECKING:
+    from spicecim.devices.memristor import Memristor
+
+
+_LONG = 5000
+"""Characters of all equations beyond which shared parts get nodes, at the price of a larger matrix."""
+_SHARED = 40
+"""Characters that such a part has at least."""
+_LEAST_DIVISOR = 1e-16
+"""ngspice 46 adds 1e-32 to every divisor."""
+_DIGITS = 11
+"""What ngspice 46 keeps of a number in a behavioral source: 1.0000000000001 is read as 1."""
+
+
+def _geometric_sum(ratio: str, count: Any) -> str:
+    """Nested as Horner has it."""
+    return "(" + f"1 + {ratio}*(" * (int(count) - 1) + "1" + ")" * (int(count) - 1) + ")"
+
+
+def _number(value: float) -> str:
+    """A number, as a sum of two where it has more digits than ngspice reads in a behavioral source."""
+    rough = float(f"{value:.{_DIGITS - 1}e}")
+    return number_text(value) if rough == value else f"({number_text(rough)} + {_rest(value - rough)})"
+
+
+def _rest(value: float) -> str:
+    return number_text(value) if value >= 0 else f"(-{number_text(-value)})"
+
+
+_FUNCTIONS = {
+    "exp": "exp", "log": "ln", "sqrt": "sqrt", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "sin": "sin",
+    "cos": "cos", "arctan": "atan", "arcsin": "asin", "absolute": "abs", "maximum": "max", "minimum": "min",
+}  # fmt: skip
+
+SPICE = Language(_FUNCTIONS, _number, lambda base, exponent: f"({base}^{exponent})", _geometric_sum, _LEAST_DIVISOR)
+
+
+def behavioral_sources(device: Memristor) -> list[str]:
+    """Lines between ``.subckt`` and ``.ends``: the current between nodes p and n, and the state on node s."""
+    equations = equations_of(device)
+    current, rate, balance = outputs = unified([equations.current, equations.rate, equations.balance])
+    nodes = {"v": "v(p,n)", "s": "v(s)", "u": "v(u)"}
+    names = {id(part): nodes[part.name] for part in ordered(outputs) if part.operation == "symbol"}
+    lines: list[str] = []
+    if sum(len(SPICE.text(output, names)) for output in outputs) > _LONG:
+        lines = _shared_parts(outputs, names)
+    lines += wrapped(f"Bcurrent p n I = {SPICE.text(current, names)}", following="+ ")
+    lines.append("Cstate s 0 1")
+    if not isinstance(rate, float) or rate:
+        lines += wrapped(f"Brate 0 s I = {SPICE.text(rate, names)}", following="+ ")
+    if device.inner:
+        lines += wrapped(f"Binner u 0 I = {SPICE.text(balance, names)}", following="+ ")
+    return lines
+
+
+def _shared_parts(outputs: list[Any], names: dict[int, str]) -> list[str]:
+    """Sources of nodes that carry what the equations need several times, which get these nodes as their names."""
+    lines: list[str] = []
+    uses = uses_of(outputs)
+    for part in ordered(outputs):
+        text = SPICE.text(part, names)
+        if uses[id(part)] > 1 and len(text) > _SHARED and part.operation not in COMPARISONS:
+            node = f"shared_{len(lines)}"
+            lines.append(f"B{node} {node} 0 V = {text}")
+            names[id(part)] = f"v({node})"
+    return [line for source in lines for line in wrapped(source, following="+ ")]

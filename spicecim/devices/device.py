@@ -1,0 +1,99 @@
+"""What the engines and the measurements ask of a memristor, whichever kind it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spicecim.devices.expressions import FloatArray
+
+if TYPE_CHECKING:
+    from spicecim.devices.cell import WiredCell
+
+
+class Slopes(NamedTuple):
+    """Derivatives of the current (A) and the rate (1/s) by the voltage (V) and by the state."""
+
+    current_v: FloatArray
+    current_s: FloatArray
+    rate_v: FloatArray
+    rate_s: FloatArray
+
+
+class Device(ABC):
+    """A two-terminal device with a state `s` that a crossbar sets, and its normalized state `x` from 0 to 1.
+
+    All methods are vectorized: `v` (volt, from the row to the column terminal) and `s` broadcast against each other.
+    """
+
+    separable: ClassVar[bool] = False
+    """Whether the rate is ``drive(v) motion(s, rising)``, as `Memristor` has them."""
+    explicit: ClassVar[bool] = False
+    """Whether current and rate are functions of the voltage and the state alone, without charges or inner nodes."""
+
+    @abstractmethod
+    def state_from_x(self, x: ArrayLike) -> FloatArray:
+        """State variable `s` of the normalized state `x`."""
+
+    @abstractmethod
+    def x_from_state(self, s: ArrayLike) -> FloatArray:
+        """Normalized state `x` of the state variable `s`."""
+
+    @abstractmethod
+    def current(self, v: Any, s: Any) -> Any:
+        """Current (ampere) into the row terminal, at rest but for the state."""
+
+    @abstractmethod
+    def rate(self, v: Any, s: Any) -> Any:
+        """ds/dt (1/s)."""
+
+    @abstractmethod
+    def cell(self) -> WiredCell:
+        """Return its equations as an integrator takes them."""
+
+    def drive(self, v: Any) -> Any:
+        """Factor of a separable rate that depends on the voltage; its sign is the direction in which `s` moves."""
+        raise NotImplementedError
+
+    def motion(self, s: Any, rising: bool) -> Any:
+        """Factor of a separable rate that depends on the state, of a rising or a falling `s`, without stops.
+
+        It is positive, and zero at a bound that the state moves towards. The units of `drive` and `motion` make 1/s.
+        """
+        raise NotImplementedError
+
+    def state_nodes(self, density: int) -> FloatArray:
+        """Increasing states over the whole range of `s`, close enough to describe `motion` between them.
+
+        Its kinks are among them. `density` tells how close: half of it, half as many nodes.
+        """
+        raise NotImplementedError
+
+    def slopes(self, v: Any, s: Any) -> Slopes:
+        """Derivatives of an explicit device's current and rate by `v` and `s`; at a kink those of one side."""
+        raise NotImplementedError
+
+    def stops(self) -> tuple[Any, Any] | None:
+        """Lower and upper hard stop between which `s` runs freely; None if its rate bounds it."""
+        return None
+
+    def voltage_breaks(self) -> tuple[float, ...]:
+        """Voltages (volt), increasing, at which current or rate are known not to be smooth."""
+        return (0.0,)
+
+    def is_balanced(self) -> bool:
+        """Whether the column takes what the row gives: none goes to ground."""
+        return True
+
+    def provenance(self) -> dict[str, str]:
+        """What was run, as attributes of waveforms, as far as the testbench does not tell."""
+        return {}
+
+    def span(self) -> float:
+        """Magnitude of the state variable for its errors to count relative to."""
+        # an error of s is worth most in x where s changes least over x
+        states = self.state_from_x(np.linspace(0.0, 1.0, 1001))
+        return float(np.abs(np.diff(states)).min() * 1000.0)

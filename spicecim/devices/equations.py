@@ -1,0 +1,203 @@
+"""What is derived from the equations of a device: its derivatives, and where they are not smooth."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from spicecim.devices.device import Slopes
+from spicecim.devices.expressions import (
+    Expression,
+    FloatArray,
+    Program,
+    derivative,
+    kinks,
+    substituted,
+    symbol,
+    symbols_of,
+)
+from spicecim.errors import ModelError
+
+if TYPE_CHECKING:
+    from spicecim.devices.memristor import Memristor
+
+_LARGEST_VOLTAGE = 1e3
+"""Of those (V) at which kinks are looked for. Those that lie at a parameter's value are found wherever they are."""
+_SAMPLES = 2000
+"""Of each sign of the voltage, over 12 decades; of states over their range."""
+_MOST_ITERATIONS = 200
+"""Each halves the bounds at least, in the end."""
+_SAME = 1e-9
+"""Relative distance of two kinks that are one."""
+
+
+class Equations:
+    """The equations of a device with its parameters as expressions of the symbols ``v`` and ``s``.
+
+    Attributes
+    ----------
+    current, rate, balance
+        Expressions, also of ``u`` where there is an inner voltage, or numbers where they are constant.
+    voltage_breaks
+        Voltages (V) at which they are not smooth whatever the state is.
+    state_breaks
+        States inside their range at which `Memristor.motion` is not smooth.
+    switching
+        Expressions that change their sign where current or rate are not smooth, at voltages that depend on the state.
+    motion_is_constant
+        Whether a separable rate does not depend on the state between the stops.
+    """
+
+    def __init__(self, device: Memristor) -> None:
+        self.current, self.rate, self.balance = trace(device)
+        s = symbol("s")
+        differences = kinks([self.current, self.rate, self.balance])
+        by_voltage = [difference for difference in differences if symbols_of(difference) == {"v"}]
+        self.voltage_breaks = _distinct([root for difference in by_voltage for root in _voltages(difference)])
+        self.switching = [difference for difference in differences if not symbols_of(difference) <= {"v"}]
+        self.motion_is_constant = True
+        self.state_breaks: tuple[float, ...] = ()
+        if device.separable:
+            motions = [device.motion(s, rising) for rising in (False, True)]
+            self.motion_is_constant = not any(isinstance(motion, Expression) for motion in motions)
+            low, high = sorted(float(value) for value in device.state_from_x([0.0, 1.0]))
+            found = [root for difference in kinks(motions) for root in _states(difference, low, high)]
+            self.state_breaks = _distinct(found)
+        outputs = [self.current, self.rate, self.balance]
+        self._slopes = Program([derivative(f, by) for f in outputs for by in "vsu"], ["v", "s", "u"])
+        self._balance = Program([self.balance, derivative(self.balance, "u")], ["v", "s", "u"])
+        self._has_inner = bool(device.inner)
+
+    def slopes(self, v: Any, s: Any) -> Slopes:
+        """Evaluate the derivatives at voltages and states that broadcast against each other."""
+        v, s = np.asarray(v, dtype=float), np.asarray(s, dtype=float)
+        u = self.inner(v, s) if self._has_inner else 0.0
+        current, rate, balance = (self._slopes(v, s, u)[3 * n : 3 * n + 3] for n in range(3))
+        if not self._has_inner:
+            return Slopes(*current[:2], *rate[:2])
+        # the inner voltage follows: balance(v, s, u(v, s)) = 0
+        by_v, by_s = -balance[0] / balance[2], -balance[1] / balance[2]
+        return Slopes(*(part for f in (current, rate) for part in (f[0] + f[2] * by_v, f[1] + f[2] * by_s)))
+
+    def inner(self, v: FloatArray, s: FloatArray) -> FloatArray:
+        """Inner voltages at voltages and states: Newton's method between bounds that close in on the solution.
+
+        Raises
+        ------
+        ModelError
+            If the balance is not finite, or there is no solution between 0 and v.
+        """
+        v, s = (np.array(part, dtype=float) for part in np.broadcast_arrays(v, s))
+        low, high = np.minimum(v, 0.0), np.maximum(v, 0.0)
+        with np.errstate(all="ignore"):
+            sign = np.sign(self._balance(v, s, high)[0])
+            u = 0.5 * v
+            for number in range(_MOST_ITERATIONS):
+                missed, slope = self._balance(v, s, u)
+                above = missed * sign >= 0.0
+                low, high = np.where(above, low, u), np.where(above, u, high)
+                low, high = np.where(missed == 0.0, u, low), np.where(missed == 0.0, u, high)
+                least = 2.0 * np.finfo(float).eps * np.abs(u)
+                settled = high - low <= 2.0 * least
+                if settled.all():
+                    return u
+                step = -missed / slope
+                # a step beyond the solution shows that it lies between; at a kink that is all that can be trusted
+                tried = u + step + np.copysign(least, step)
+                inside = (tried > low) & (tried < high) & (number % 3 < 2)
+                u = np.where(inside, tried, 0.5 * (low + high))
+        worst = np.unravel_index(int(np.argmin(settled)), settled.shape)
+        raise ModelError(f"no inner voltage was found at v = {v[worst]:g} V with the state variable at {s[worst]:g}")
+
+
+def trace(device: Memristor) -> tuple[Any, Any, Any]:
+    """Return current, rate and balance of a device as expressions of the symbols v, s and u; numbers if constant."""
+    v, s = symbol("v"), symbol("s")
+    inner = (symbol("u"),) if device.inner else ()
+    balance = device.balance(v, s, *inner) if inner else 0.0
+    return device.current(v, s, *inner), device.rate(v, s, *inner), balance
+
+
+@lru_cache(maxsize=256)
+def equations_of(device: Memristor) -> Equations:
+    """Return the equations of a device, traced once."""
+    return Equations(device)
+
+
+def _voltages(difference: Expression) -> list[float]:
+    """Voltages at which a function of the voltage alone is zero, or begins or ceases to be."""
+    slope = derivative(difference, "v")
+    if not isinstance(slope, Expression):
+        return [-float(substituted(difference, {"v": 0.0})) / slope] if slope else []
+    magnitudes = np.geomspace(1e-9, _LARGEST_VOLTAGE, _SAMPLES)
+    return _roots(difference, "v", np.concatenate([-magnitudes[::-1], [0.0], magnitudes]))
+
+
+def _states(difference: Expression, low: float, high: float) -> list[float]:
+    """States between two bounds at which a function of the state is zero."""
+    if symbols_of(difference) != {"s"}:
+        return []
+    slope = derivative(difference, "s")
+    if not isinstance(slope, Expression):
+        roots = [-float(substituted(difference, {"s": 0.0})) / slope] if slope else []
+    else:
+        roots = _roots(difference, "s", np.linspace(low, high, _SAMPLES))
+    return [root for root in roots if low < root < high]
+
+
+def _roots(function: Expression, of: str, places: FloatArray) -> list[float]:
+    """Places at which a function changes its sign, or begins or ceases to be zero."""
+    program = Program([function], [of])
+    with np.errstate(all="ignore"):
+        signs = np.sign(program(places)[0])
+    roots = []
+    for index in np.flatnonzero(signs[1:] != signs[:-1]):
+        ends, first, last = places[index : index + 2], signs[index], signs[index + 1]
+        if not np.isfinite(first + last):
+            continue
+        if first and last:
+            roots.append(float(brentq(lambda at: float(program(at)[0]), *ends, xtol=1e-300, rtol=1e-15)))
+        else:
+            roots.append(_edge(program, ends))
+    return roots
+
+
+def _edge(program: Program, ends: FloatArray) -> float:
+    """Place between two, at one of which a function is zero, from which on it is not."""
+    zero, other = (float(end) for end in (ends if program(ends[0])[0] == 0.0 else ends[::-1]))
+    while True:
+        middle = 0.5 * (zero + other)
+        if middle in (zero, other):
+            return zero
+        if program(middle)[0] == 0.0:
+            zero = middle
+        else:
+            other = middle
+
+
+def _distinct(values: list[float]) -> tuple[float, ...]:
+    """Sort values, and leave out those that are another but for rounding."""
+    found: list[float] = []
+    for value in values:
+        if all(abs(value - other) > _SAME * max(abs(value), abs(other)) for other in found):
+            found.append(value + 0.0)
+    return tuple(sorted(found))
+
+
+def graded_nodes(density: int, low: float, high: float, breaks: tuple[float, ...]) -> FloatArray:
+    """States from a lower to an upper bound, evenly spaced in the middle and ever closer towards either.
+
+    Towards a bound each halving of the distance has `density` nodes, down to the resolution of a float, because a
+    factor of the rate may fall to zero there. The breaks are among them.
+    """
+    step = 1.0 / 32
+    tail = step * 2.0 ** -(np.arange(48 * density + 1) / density)
+    middle = np.linspace(step, 1.0 - step, 30 * density + 1)[1:-1]
+    inside = (np.array(breaks) - low) / (high - low)
+    # a node next to a kink would make an interval too short to divide by
+    middle = middle[np.all(np.abs(middle[:, None] - np.array([*inside, -1.0])) > 1e-9, axis=1)]
+    places = np.unique(np.concatenate([[0.0, 1.0], tail, middle, 1.0 - tail]))
+    return np.asarray(np.unique(np.concatenate([low + (high - low) * places, breaks])))

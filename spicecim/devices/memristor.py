@@ -1,0 +1,324 @@
+"""A device model as one class: parameters with units and bounds, a state, a current and a rate.
+
+A model has two faces. People see `x`, the normalized state between 0 (high resistance) and 1 (low resistance). The
+engines integrate `s`, the state variable of the model's own choice, which is a node voltage in the netlist. The two may
+differ, because an equation that is ill conditioned in `x` (``1 - x`` below the resolution of a float) can be harmless
+in another variable.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from spicecim.devices.cell import ExplicitCell
+from spicecim.devices.device import Device, Slopes
+from spicecim.devices.equations import equations_of, graded_nodes, trace
+from spicecim.devices.expressions import Expression, FloatArray, symbol
+from spicecim.errors import ModelError, QuantityError
+from spicecim.problems import FieldError
+from spicecim.quantities import UNITS, parse_quantity
+
+STOP_WIDTH = 1e-6
+"""Distance over which a hard stop acts, relative to the span between both stops, so that the rate is continuous."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def parameter(
+    unit: str, meaning: str, default: Any = ..., *, above: str | None = None, below: str | None = None, **bounds: Any
+) -> Any:
+    """Declare a parameter of a model.
+
+    Parameters
+    ----------
+    unit
+        Its SI unit; empty for a plain number.
+    meaning
+        What it is, in a few words.
+    default
+        Its value where none is given; without one it must be.
+    above, below
+        Name of another parameter that it must be above or below.
+    bounds
+        ``gt``, ``ge``, ``lt``, ``le``: numbers that it must be above, at least, below or at most.
+    """
+    relations = {name: other for name, other in (("above", above), ("below", below)) if other is not None}
+    return Field(default, description=meaning, json_schema_extra={"unit": unit, **relations}, **bounds)
+
+
+_SMALLEST, _LARGEST = 1e-30, 1e30
+"""Magnitudes of parameters in SI units: products of a few of them and their squares are within the range of a float."""
+
+
+def _parse_number(value: Any) -> float:
+    number = parse_quantity(value)
+    if number and not _SMALLEST <= abs(number) <= _LARGEST:
+        raise QuantityError(f"must be 0, or between {_SMALLEST:g} and {_LARGEST:g} in magnitude")
+    return number
+
+
+Number = Annotated[float, BeforeValidator(_parse_number)]
+"""Type of a parameter that is a number; a text such as ``"16k"`` is read in the parameter's unit."""
+
+
+def _stopped(rate: Callable[..., Any]) -> Callable[..., Any]:
+    """Let the hard stops act on a rate that is written without them."""
+
+    @functools.wraps(rate)
+    def bounded(self: Memristor, v: Any, s: Any, *inner: Any) -> Any:
+        free = rate(self, v, s, *inner)
+        rising = self.rises(v)
+        return free * self.room(s, free > 0 if rising is None else rising)
+
+    return bounded
+
+
+def _on_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method of equations take anything that is like an array, and see that its result is of their shape."""
+
+    @functools.wraps(method)
+    def equation(self: Memristor, *values: Any) -> Any:
+        arrays: list[Any] = [
+            value if isinstance(value, Expression | bool) else np.asarray(value, dtype=float) for value in values
+        ]
+        if self.inner and len(arrays) == 2 and method.__name__ in ("current", "rate"):
+            arrays.append(equations_of(self).inner(*arrays))
+        result = method(self, *arrays)
+        if any(isinstance(value, Expression) for value in arrays):
+            if not isinstance(result, Expression | float | int):
+                raise ModelError(f"{method.__qualname__} returns {type(result).__name__}; it must return one value")
+            return result
+        shape = np.broadcast_shapes(*(np.shape(value) for value in arrays))
+        if np.shape(result) != shape:
+            if np.ndim(result):
+                raise ModelError(f"{method.__qualname__} returns the shape {np.shape(result)}, and not {shape}")
+            result = np.broadcast_to(result, shape)
+        return np.asarray(result, dtype=float)
+
+    return equation
+
+
+class Memristor(Device, BaseModel):
+    """Base class of device models: a subclass holds the parameters and the equations of one model.
+
+    A subclass gives ``name``, ``title`` and ``source`` (the citation), declares its parameters by `parameter`, and
+    writes `current` and either `rate` or, where the rate is a product of a function of the voltage and one of the
+    state, `drive` and `motion`. These methods take float arrays that broadcast against each other and consist of
+    arithmetic, comparisons and functions of numpy, without branches on their arguments (`numpy.where`, `maximum`,
+    `minimum` and `clip` instead): they are evaluated as they stand by the reference engine, and traced for everything
+    else (see `spicecim.devices.expressions`).
+
+    The state variable ``s`` is x itself unless `state_from_x` and `x_from_state` say otherwise. A model without an
+    equation that bounds it gives hard stops.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Threshold(Memristor):
+    ...     name, title, source = "threshold", "Ohmic cell that moves above a threshold", "an example"
+    ...     Ron: Number = parameter("ohm", "resistance at x = 1", gt=0)
+    ...     Roff: Number = parameter("ohm", "resistance at x = 0", above="Ron")
+    ...     speed: Number = parameter("1/(V s)", "speed of x above the threshold", gt=0)
+    ...     Vt: Number = parameter("V", "threshold (a magnitude)", gt=0)
+    ...
+    ...     def stops(self):
+    ...         return 0.0, 1.0
+    ...
+    ...     def current(self, v, s):
+    ...         return v / (self.Roff - (self.Roff - self.Ron) * self.inside(s))
+    ...
+    ...     def rate(self, v, s):
+    ...         return self.speed * (v - np.clip(v, -self.Vt, self.Vt))
+    >>> device = Threshold(Ron="1k", Roff="10k", speed=1e3, Vt=0.5)
+    >>> device.rate([-1.0, 0.2, 1.0], 0.5)
+    array([-500.,    0.,  500.])
+    >>> device.voltage_breaks()
+    (-0.5, 0.5)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    source: ClassVar[str]
+
+    explicit: ClassVar[bool] = True
+
+    inner: ClassVar[str] = ""
+    """What the voltage `u` of an inner node is, of a model whose current is not an explicit function: `current` and
+    `rate` then take it as a third argument, and `balance` is zero at it."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        for name, info in cls.model_fields.items():
+            extra = info.json_schema_extra
+            if not isinstance(extra, dict) or "unit" not in extra or not info.description:
+                raise ModelError(f"class {cls.__name__}: {name} has no unit; declare it by parameter(unit, meaning)")
+            for relation in ("above", "below"):
+                if extra.get(relation, name) not in cls.model_fields:
+                    raise ModelError(
+                        f"class {cls.__name__}: {name} must be {relation} {extra[relation]}, which it lacks"
+                    )
+        own = vars(cls)
+        cls.separable = cls.drive is not Memristor.drive
+        for method in ("current", "rate", "drive", "motion", "balance"):
+            if method in own:
+                stopped = _stopped(own[method]) if method == "rate" else own[method]
+                setattr(cls, method, _on_arrays(stopped))
+
+    def state_from_x(self, x: ArrayLike) -> FloatArray:
+        """State variable `s` of the normalized state `x`."""
+        return np.asarray(x, dtype=float)
+
+    def x_from_state(self, s: ArrayLike) -> FloatArray:
+        """Normalized state `x` of the state variable `s`."""
+        return np.asarray(s, dtype=float)
+
+    def current(self, v: Any, s: Any) -> Any:
+        """Current (ampere) into the row terminal, at voltages `v` (volt) from row to column and states `s`."""
+        raise NotImplementedError
+
+    @_on_arrays
+    def rate(self, v: Any, s: Any) -> Any:
+        """ds/dt (1/s). A subclass writes it without stops; they act on what it returns."""
+        drive, rising = self.drive(v), self.rises(v)
+        rising = drive > 0 if rising is None else rising
+        return drive * np.where(rising, self.motion(s, True), self.motion(s, False)) * self.room(s, rising)
+
+    def balance(self, v: Any, s: Any, u: Any) -> Any:
+        """What is zero at the inner voltage `u`, which lies between 0 and v, and changes its sign there."""
+        raise NotImplementedError
+
+    def rises(self, v: Any) -> Any:
+        """Condition on the voltage under which `s` rises, where that is plain; None to go by the sign of the rate."""
+        return None
+
+    def inside(self, s: Any) -> Any:
+        """`s` between its stops: a time step may end a little beyond one, where the device is as at the stop."""
+        stops = self.stops()
+        return s if stops is None else np.clip(s, *stops)
+
+    def room(self, s: Any, rising: Any) -> Any:
+        """Factor of the rate before the stop that `s` moves towards: 1, falling to 0 over the stop's width.
+
+        A state leaves a stop at full speed: it is bounded by its own equation and never locks.
+        """
+        stops = self.stops()
+        if stops is None:
+            return 1.0
+        lower, upper = stops
+        ahead = np.where(rising, upper - s, s - lower)
+        return np.clip(ahead / (STOP_WIDTH * (upper - lower)), 0.0, 1.0)
+
+    def voltage_breaks(self) -> tuple[float, ...]:
+        return equations_of(self).voltage_breaks
+
+    def state_nodes(self, density: int) -> FloatArray:
+        equations = equations_of(self)
+        low, high = sorted(float(s) for s in self.state_from_x([0.0, 1.0]))
+        if equations.motion_is_constant:
+            return np.array([low, high])
+        return graded_nodes(density, low, high, equations.state_breaks)
+
+    def cell(self) -> ExplicitCell:
+        return ExplicitCell(self)
+
+    def slopes(self, v: Any, s: Any) -> Slopes:
+        return equations_of(self).slopes(v, s)
+
+    @classmethod
+    def units(cls) -> dict[str, str]:
+        """Units of the parameters by their names."""
+        return {name: str(info.json_schema_extra["unit"]) for name, info in cls.model_fields.items()}  # type: ignore[index]
+
+    def values(self) -> dict[str, float | int]:
+        """Values of the parameters; one of several texts becomes its place among them, from 0."""
+        found: dict[str, float | int] = {}
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            found[name] = get_args(info.annotation).index(value) if isinstance(value, str) else value
+        return found
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_quantities(cls, values: Any) -> Any:
+        """Read texts in the unit of their parameter, and let no truth value pass for a number."""
+        if not isinstance(values, dict):
+            return values
+        read = dict(values)
+        for name, value in values.items():
+            extra = cls.model_fields[name].json_schema_extra if name in cls.model_fields else None
+            unit = str(extra["unit"]) if isinstance(extra, dict) else ""
+            try:
+                if isinstance(value, bool):
+                    raise QuantityError(f"{value!r} is not a number")
+                if isinstance(value, str) and unit in UNITS and unit:
+                    read[name] = parse_quantity(value, unit)
+            except QuantityError as error:
+                raise FieldError(name, str(error)) from None
+        return read
+
+    @model_validator(mode="after")
+    def _check_relations(self) -> Memristor:
+        for name, info in type(self).model_fields.items():
+            extra = info.json_schema_extra
+            assert isinstance(extra, dict)
+            for relation in ("above", "below"):
+                other = str(extra.get(relation, ""))
+                if not other:
+                    continue
+                distance = getattr(self, name) - getattr(self, other)
+                if not (distance > 0 if relation == "above" else distance < 0):
+                    given = (f"{each} = {getattr(self, each):g} {extra['unit']}".strip() for each in (other, name))
+                    raise FieldError(name, f"must be {relation} {other}; given {' and '.join(given)}")
+        return self
+
+
+class Variant(NamedTuple):
+    """A device whose parameters are symbols, but for those that are one of several texts: their places and texts."""
+
+    choices: dict[str, tuple[int, str]]
+    device: Memristor
+
+
+def symbolic_variants(model: type[Memristor]) -> Iterator[Variant]:
+    """Every choice of the parameters that are one of several texts; one variant where there are none."""
+    texts = {name: texts_of(model, name) for name in model.model_fields if texts_of(model, name)}
+    for chosen in itertools.product(*(enumerate(options) for options in texts.values())):
+        choices = dict(zip(texts, chosen, strict=True))
+        values: Any = {name: choices[name][1] if name in choices else symbol(name) for name in model.model_fields}
+        yield Variant(choices, model.model_construct(**values))
+
+
+def texts_of(model: type[Memristor], name: str) -> tuple[str, ...]:
+    """Texts that a parameter is one of; none if it is a number."""
+    choices = get_args(model.model_fields[name].annotation)
+    return choices if choices and all(isinstance(choice, str) for choice in choices) else ()
+
+
+def limits_of(model: type[Memristor], name: str) -> dict[str, Any]:
+    """Bounds of a parameter: ``gt``, ``ge``, ``lt`` and ``le`` as far as there are any."""
+    kinds = ("gt", "ge", "lt", "le")
+    return {kind: getattr(m, kind) for m in model.model_fields[name].metadata for kind in kinds if hasattr(m, kind)}
+
+
+def check_model(name: str, model: Any) -> None:
+    """Raise `ModelError` if something is not a device model of a name, or its equations cannot be traced."""
+    if not (isinstance(model, type) and issubclass(model, Memristor)):
+        raise ModelError(f"{name}: must be a subclass of Memristor; it is {model!r}")
+    for attribute in ("name", "title", "source"):
+        if not isinstance(getattr(model, attribute, None), str):
+            raise ModelError(f"class {model.__name__}: {attribute} is missing")
+    if model.name != name or not _NAME.fullmatch(name):
+        raise ModelError(f"class {model.__name__}: name must be {name!r}, of letters, digits and underscores")
+    for variant in symbolic_variants(model):
+        trace(variant.device)

@@ -1,0 +1,1 @@
+"""The models of the library, one per module: each defines a `Memristor`, found by `spicecim.devices.library`."""

@@ -1,0 +1,236 @@
+"""A model as a Verilog-A module, written from its class."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import keyword
+import re
+import sys
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any, get_args
+
+from spicecim.devices.equations import trace
+from spicecim.devices.expressions import COMPARISONS, Expression, ordered, unified, uses_of
+from spicecim.devices.memristor import Memristor, limits_of, symbolic_variants, texts_of
+from spicecim.devices.printing import Language, number_text, wrapped
+from spicecim.errors import ModelError
+
+_FUNCTIONS = {
+    "exp": "exp", "log": "ln", "sqrt": "sqrt", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "sin": "sin",
+    "cos": "cos", "arctan": "atan", "arcsin": "asin", "absolute": "abs", "maximum": "max", "minimum": "min",
+}  # fmt: skip
+
+
+def _power(base: str, exponent: str) -> str:
+    """A power whose derivative is finite at a base of zero, as that of pow is not."""
+    return f"({base} > 0.0 ? pow({base}, {exponent}) : 0.0)"
+
+
+def _call_geometric_sum(ratio: str, count: Any) -> str:
+    return f"geometric_sum({ratio}, {count.name if isinstance(count, Expression) else int(count)})"
+
+
+VERILOG_A = Language(_FUNCTIONS, number_text, _power, _call_geometric_sum)
+
+_GEOMETRIC_SUM = """\
+  // 1 + ratio + ... + ratio^(count - 1)
+  analog function real geometric_sum;
+    input ratio, count;
+    real ratio, sum;
+    integer count, j;
+    begin
+      sum = 1.0;
+      for (j = 1; j < count; j = j + 1)
+        sum = 1.0 + ratio*sum;
+      geometric_sum = sum;
+    end
+  endfunction
+"""
+
+# beside keywords and functions, root: OpenVAF dies of a variable of that name
+_KEYWORDS = """
+above abs absdelay ac_stim acos acosh aliasparam always analog analysis and asin asinh assign atan atan2 atanh begin
+branch case ceil connect cos cosh cross ddt ddx default discipline domain driver edge electrical else end endcase
+endfunction endmodule event exclude exp flicker_noise floor flow for forever from function generate genvar ground hypot
+idt idtmod if inf initial inout input integer laplace_nd laplace_np laplace_zd laplace_zp last_crossing limexp ln
+localparam log max min module nature negedge noise_table not or output parameter paramset posedge potential pow real
+repeat signal sin sinh slew sqrt string table tan tanh timer transition units white_noise while wire zi_nd zi_np zi_zd
+zi_zp root
+"""
+_RESERVED = frozenset(_KEYWORDS.split())
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def verilog_a(model: type[Memristor], defaults: Mapping[str, Any]) -> str:
+    """Write a model as a Verilog-A module whose terminals are row, column and state.
+
+    Parameters
+    ----------
+    model
+        Its class.
+    defaults
+        Values of parameters for the module's defaults: all those that have none in the class.
+
+    Raises
+    ------
+    ModelError
+        If an equation cannot be translated, or a name means something in Verilog-A.
+    """
+    for name in (model.name, *model.model_fields):
+        if not _NAME.fullmatch(name) or name in _RESERVED:
+            raise ModelError(f"class {model.__name__}: {name!r} cannot be a name in Verilog-A")
+    p, n = ("p", "n") if not {"p", "n"} & set(model.model_fields) else ("plus", "minus")
+    variants = list(symbolic_variants(model))
+    bodies = [_Body(variant.device, p, n) for variant in variants]
+    used = "".join(line for body in bodies for line in body.lines)
+    variables = list(dict.fromkeys(name for body in bodies for name in body.variables))
+    lines = [*_heading(model), '`include "disciplines.vams"', "", f"module {model.name}({p}, {n}, s);"]
+    lines += [f"  inout {p}, {n}, s;", f"  electrical {p}, {n}, s{', u' if model.inner else ''};", ""]
+    lines += [_declaration(model, name, defaults) for name in model.model_fields]
+    if "geometric_sum(" in used:
+        lines += ["", *_GEOMETRIC_SUM.splitlines()]
+    lines += ["", *wrapped(f"real {', '.join(variables)};", "  ", "    "), "", "  analog begin"]
+    for index, (variant, body) in enumerate(zip(variants, bodies, strict=True)):
+        if variant.choices:
+            condition = " && ".join(f"{name} == {place}" for name, (place, _) in variant.choices.items())
+            comment = ", ".join(f"{name} {text}" for name, (_, text) in variant.choices.items())
+            start = "if" if index == 0 else "end else if"
+            last = index > 0 and index == len(variants) - 1
+            lines.append(
+                f"    end else begin  // {comment}" if last else f"    {start} ({condition}) begin  // {comment}"
+            )
+        lines += [("  " if variant.choices else "") + line for line in body.lines]
+    lines += ["    end"] if variants[0].choices else []
+    lines += ["    I(u) <+ balance;"] if model.inner else []
+    lines += [f"    I({p}, {n}) <+ current;", "    I(s) <+ ddt(V(s));", "    I(s) <+ -rate;", "  end", "endmodule"]
+    return "\n".join(lines) + "\n"
+
+
+def _heading(model: type[Memristor]) -> list[str]:
+    """Comment with title, description and citation."""
+    about = [line.replace("``", "") for line in inspect.cleandoc(model.__doc__ or "").splitlines() if line != "::"]
+    lines = [model.title, "", *about, "", *wrapped(f"Source: {model.source}")]
+    lines += ["", f"Terminal s carries the state variable. Written from the class {model.__name__} by",
+              f"`spicecim model export {model.name}`: change that, not this."]  # fmt: skip
+    return [f"// {line}".rstrip() for line in lines]
+
+
+def _declaration(model: type[Memristor], name: str, defaults: Mapping[str, Any]) -> str:
+    info = model.model_fields[name]
+    extra = info.json_schema_extra
+    assert isinstance(extra, dict)
+    choices = get_args(info.annotation)
+    default = defaults.get(name, info.default)
+    meaning = str(info.description)
+    kind, number = "real", number_text(default) if not isinstance(default, str) else ""
+    if texts_of(model, name):
+        meaning += ": " + ", ".join(f"{place} {choice}" for place, choice in enumerate(choices))
+        kind, number, bounds = "integer", str(choices.index(default)), f"[0:{len(choices) - 1}]"
+    elif choices and all(isinstance(choice, int) for choice in choices):
+        low, high = min(choices), max(choices)
+        missing = "".join(f" exclude {value}" for value in range(low, high + 1) if value not in choices)
+        kind, number, bounds = "integer", str(int(default)), f"[{low}:{high}]{missing}"
+    else:
+        {kind: getattr(m, kind) for m in info.metadata for kind in ("gt", "ge", "lt", "le") if hasattr(m, kind)}
+        if info.annotation is int:
+            kind, number = "integer", str(int(default))
+        bounds = _range(limits_of(model, name), extra)
+    meaning, unit = (re.sub(r'["\\]|[^ -~]', "'", str(text)) for text in (meaning, extra["unit"]))
+    return f'  (* desc="{meaning}", units="{unit}" *) parameter {kind} {name} = {number} from {bounds};'
+
+
+def _range(limits: Mapping[str, Any], relations: Mapping[str, Any]) -> str:
+    low, high = "(-inf", "inf)"
+    for key, bracket in (("gt", "("), ("ge", "[")):
+        low = f"{bracket}{limits[key]}" if key in limits else low
+    for key, bracket in (("lt", ")"), ("le", "]")):
+        high = f"{limits[key]}{bracket}" if key in limits else high
+    low = f"({relations['above']}" if "above" in relations else low
+    high = f"{relations['below']})" if "below" in relations else high
+    return f"{low}:{high}"
+
+
+class _Body:
+    """Statements that work out `current` and `rate` in one variant of a model, and the variables that they assign."""
+
+    def __init__(self, device: Memristor, p: str, n: str) -> None:
+        results = dict(zip(("current", "rate", "balance"), unified([*_traced(device)]), strict=True))
+        if not device.inner:
+            del results["balance"]
+        parts = ordered(results.values())
+        taken = {*type(device).model_fields, p, n, "s", "u", *results, "geometric_sum"}
+        texts = {"v": f"V({p}, {n})", "s": "V(s)", "u": "V(u)"}
+        written = {id(part): texts.get(part.name, part.name) for part in parts if part.operation == "symbol"}
+        self.variables = list(results)
+        self.lines: list[str] = []
+        conditional = _conditional(list(results.values()))
+        uses = uses_of(list(results.values()))
+        own = {id(part): name for name, part in results.items() if isinstance(part, Expression)}
+        for part in parts:
+            if part.operation == "symbol" or id(part) in own:
+                if id(part) in own:
+                    self._assign(own[id(part)], part, written)
+                    written[id(part)] = own[id(part)]
+                continue
+            # what only one branch of a condition needs stays in it, so that it is not worked out in vain
+            if uses[id(part)] == 1 and (id(part) in conditional or not part.name):
+                continue
+            if part.operation in COMPARISONS:
+                continue
+            name = _free_name(part.name or "shared", taken)
+            taken.add(name)
+            self.variables.append(name)
+            self._assign(name, part, written)
+            written[id(part)] = name
+        for name, part in results.items():
+            if not isinstance(part, Expression):
+                self._assign(name, part, written)
+
+    def _assign(self, name: str, part: Any, written: Mapping[int, str]) -> None:
+        self.lines += wrapped(f"{name} = {VERILOG_A.text(part, written)};", "    ", "      ")
+
+
+def _traced(device: Memristor) -> tuple[Any, Any, Any]:
+    """Current, rate and balance as expressions, with the names of the local variables that methods kept parts in."""
+
+    def name_locals(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_locals.get("self") is device:
+            for name, value in frame.f_locals.items():
+                if name == "result" and frame.f_code.co_name == "equation":
+                    name = frame.f_locals["method"].__name__
+                if isinstance(value, Expression) and value.operation != "symbol" and not value.name:
+                    value.name = name
+
+    before = sys.getprofile()
+    sys.setprofile(name_locals)
+    try:
+        return trace(device)
+    finally:
+        sys.setprofile(before)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """A name like the one given that is not taken and means nothing in Verilog-A."""
+    if name in _RESERVED or keyword.iskeyword(name):
+        name += "_"
+    free = name
+    for number in itertools.count(2):
+        if free not in taken:
+            break
+        free = f"{name}_{number}"
+    return free
+
+
+def _conditional(expressions: list[Any]) -> set[int]:
+    """Identities of the parts that are needed in branches of conditions alone."""
+    always: set[int] = set()
+    stack = [expression for expression in expressions if isinstance(expression, Expression)]
+    while stack:
+        part = stack.pop()
+        if id(part) not in always:
+            always.add(id(part))
+            operands = part.operands[:1] if part.operation == "where" else part.operands
+            stack += [operand for operand in operands if isinstance(operand, Expression)]
+    return {id(part) for part in ordered(expressions)} - always

@@ -1,0 +1,1 @@
+"""What people add to spicecim from outside: one of each kind."""
