@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +47,13 @@ _SAMPLES = 400
 """Per cycle, between which a drive of one's own is looked at for crossings of levels."""
 
 
+class Source(NamedTuple):
+    """A voltage source of a netlist: a function of time that ngspice has, and its numbers in ngspice's order."""
+
+    function: Literal["SIN", "PULSE", "PWL", "EXP", "SFFM", "AM"]
+    values: Sequence[float] | FloatArray
+
+
 class Drive(Section):
     """What all rows are driven by. Its fields hold one value for all rows or one per row, or are as the kind has it.
 
@@ -78,8 +85,8 @@ class Drive(Section):
         """Period of each row (s), or what stands for it: instants count per period."""
 
     @abstractmethod
-    def source(self, row: int) -> list[Any]:
-        """The row's voltage source in a netlist: plain texts and numbers, such as ``["SIN(", 0.0, 0.4, 1e3, ")"]``."""
+    def source(self, row: int) -> Source:
+        """The row's voltage source in a netlist, such as ``Source("SIN", [0.0, 0.4, 1e3])``."""
 
     def cycle(self) -> float:
         """Shortest time (s) of a rise and a fall of a row, which the shift of an edge counts relative to."""
@@ -190,9 +197,9 @@ class SineDrive(Drive):
         """Shortest time (s) of a rise and a fall of a row, which the shift of an edge counts relative to."""
         return float(self.periods().min())
 
-    def source(self, row: int) -> list[Any]:
+    def source(self, row: int) -> Source:
         degrees = math.degrees(self.phase[row])
-        return ["SIN(", self.offset[row], self.amplitude[row], self.frequency[row], 0, 0, degrees, ")"]
+        return Source("SIN", [self.offset[row], self.amplitude[row], self.frequency[row], 0, 0, degrees])
 
     def label(self, row: int) -> str:
         amplitude, frequency = float(self.amplitude[row]), float(self.frequency[row])
@@ -300,9 +307,9 @@ class PulseDrive(Drive):
         corners = np.unique(np.concatenate(instants))
         return np.asarray(corners[(corners > 0) & (corners < duration)])
 
-    def source(self, row: int) -> list[Any]:
+    def source(self, row: int) -> Source:
         times = (self.delay, self.rise, self.fall, self.width, self.period)
-        return ["PULSE(", self.low[row], self.high[row], *(value[row] for value in times), ")"]
+        return Source("PULSE", [self.low[row], self.high[row], *(value[row] for value in times)])
 
     def shortest_edge(self, corners: FloatArray) -> float:
         return float(np.minimum(self.rise, self.fall).min())
@@ -336,9 +343,8 @@ class SampledDrive(Drive):
     def of_row(self, row: int) -> Self:
         return self.model_copy(update={"voltages": self.voltages[row : row + 1]})
 
-    def source(self, row: int) -> list[Any]:
-        pairs = zip(self.time, self.voltages[row], strict=True)
-        return ["PWL(", *(item for time, voltage in pairs for item in ("\n+", time, voltage)), "\n+", ")"]
+    def source(self, row: int) -> Source:
+        return Source("PWL", np.stack([self.time, self.voltages[row]], axis=1).ravel())
 
     def voltage(self, time: ArrayLike) -> FloatArray:
         """Voltage (time, row) at the instants `time` (s)."""

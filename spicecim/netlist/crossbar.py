@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
+from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import netlist_environment, plain_text
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
@@ -119,8 +120,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
     vectors = _vectors(testbench, cells, device, watched)
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
     single = rows == columns == 1 and testbench.crossbar.ideal
-    context: dict[str, Any] = {
-        **device.context,
+    own: dict[str, Any] = {
         "version": __version__,
         "compatibility": device.compatibility,
         "initial_at_node": device.initial_at_node,
@@ -132,7 +132,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "cells": cells,
         "resistors": _resistors(testbench),
         "capacitors": _capacitors(testbench),
-        "sources": [testbench.drive.source(row) for row in range(rows)],
+        "drivers": [source_text(testbench.drive, row) for row in range(rows)],
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
         "print_step": device.steps.print_step,
@@ -142,6 +142,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "vntol": TOLERANCE_SHARE * device.steps.reltol,
         "saved_lines": [saved[i : i + _VECTORS_A_LINE] for i in range(0, len(saved), _VECTORS_A_LINE)],
     }
+    context = dict(**device.context, **own)  # a name that is in both is an error
     template = "single_device.cir.j2" if single else "crossbar.cir.j2"
     text = netlist_environment().get_template(template).render(context)
     return CrossbarNetlist(testbench, text, vectors, watched, device.backend, device.compatibility, device.libraries)

@@ -55,7 +55,7 @@ def spice_text(value: Any) -> str:
 @cache
 def netlist_environment() -> jinja2.Environment:
     """Return the environment that renders `netlist_templates/`; an undefined name in a template is an error."""
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(resource_folder("netlist_templates")),
         undefined=jinja2.StrictUndefined,
         finalize=spice_text,
@@ -64,5 +64,3 @@ def netlist_environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.globals["zip"] = zip
-    return environment

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from spicecim.drives import Drive, PositiveHertz, PositiveSeconds, Volts
+from spicecim.drives import Drive, PositiveHertz, PositiveSeconds, Source, Volts
 
 
 class RingingDrive(Drive):
@@ -27,7 +27,7 @@ class RingingDrive(Drive):
 
     def source(self, row):
         start = 0.0  # SPICE's damped sine: offset, amplitude, frequency, delay, damping
-        return ["SIN(", 0.0, self.amplitude[row], self.frequency[row], start, 1.0 / self.decay[row], ")"]
+        return Source("SIN", [0.0, self.amplitude[row], self.frequency[row], start, 1.0 / self.decay[row]])
 
     def smooth(self, rows, begin, since):
         time = begin[:, None] + since
