@@ -6,7 +6,7 @@ the drive, at the extremes of sinusoids, and where a cell crosses a voltage or a
 smooth: that instant is looked for in the step that passes it, and the step is repeated up to there.
 
 Hard stops are ideal here: a state stays at its stop until its rate points inwards. The models' equations slow it down
-over the last `STOP_WIDTH` relative to the span; x differs by that at most.
+over the last `STOP_WIDTH` of x, which differs by that at most.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from scipy.integrate import DOP853
 from scipy.linalg.lapack import dgesv
 from scipy.optimize import brentq
 
-from spicecim.devices import STOP_WIDTH
 from spicecim.devices.device import Device
 from spicecim.devices.models.stanford_pku import StanfordPku
 from spicecim.devices.models.yakopcic import Yakopcic
@@ -96,9 +95,8 @@ class LibraryCells:
     def rate(self, v: FloatArray, s: FloatArray) -> FloatArray:
         inside = s[..., 0]
         if self.stops:
-            lower, upper = self.stops
-            least = 2 * STOP_WIDTH * (upper - lower)
-            inside = np.clip(inside, lower + least, upper - least)
+            (lower, upper), (at_lower, at_upper) = self.stops, self._device.stop_widths()
+            inside = np.clip(inside, lower + 2 * at_lower, upper - 2 * at_upper)
         return self._device.rate(v, inside)[..., None]
 
     def levels(self, v: FloatArray, s: FloatArray) -> FloatArray:

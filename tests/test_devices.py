@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spicecim.device_choice import LibraryDevice
-from spicecim.devices import MODELS, load_presets, make_device
+from spicecim.devices import MODELS, STOP_WIDTH, load_presets, make_device
 from spicecim.devices.models.linear_drift import LinearDrift
 from spicecim.errors import ModelError
 from spicecim.ngspice.engine import evaluate_equations
@@ -68,6 +68,20 @@ def test_every_model_is_a_pinched_bounded_passive_device(model, preset, paramete
             rates = device.rate(np.array([-largest, largest]), bound) * outwards
             assert rates.max() <= 1e-9 * np.abs(rates).max()
             assert rates.min() < 0
+
+
+@pytest.mark.parametrize(("model", "preset"), EVERY_PRESET)
+def test_a_hard_stop_acts_over_a_millionth_of_x(model, preset):
+    """Whatever the state variable is: the rate is whole from there on, and half of it in the middle."""
+    device = make_device(model, preset)
+    if not device.stops():
+        return
+    low, high = sorted(float(s) for s in device.state_from_x([0.0, 1.0]))
+    assert device.stops() == pytest.approx((low, high), rel=1e-12)
+    for x, outwards in ((0.0, -1.0), (1.0, 1.0)):
+        s = device.state_from_x(np.abs(x - STOP_WIDTH * np.array([0.5, 0.99, 1.01, 100.0])))
+        room = device.room(s, np.full(4, outwards * (device.state_from_x(1.0) - device.state_from_x(0.0)) > 0))
+        np.testing.assert_allclose(room, [0.5, 0.99, 1.0, 1.0], rtol=1e-3)
 
 
 def test_joglekar_states_of_0_and_1_are_fixed_points():

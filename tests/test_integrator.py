@@ -13,7 +13,7 @@ from spicecim.devices.cell import CellTerms, ExplicitCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
-from spicecim.reference import engine, ideal, integrated
+from spicecim.reference import ideal, integrated
 from spicecim.reference.excitation import cell_voltages
 from spicecim.reference.flux import row_flux
 from spicecim.reference.integrated import cell_waveforms
@@ -63,8 +63,9 @@ class SmallCell:
             current_charge=np.broadcast_to(self._current_charge(v, *y.T), v.shape),
         )
 
-    def state(self, y):
-        return y[..., -1]
+    @property
+    def state_index(self):
+        return self.unknowns - 1
 
     def voltage_breaks(self):
         return ()
@@ -330,7 +331,7 @@ def test_a_stop_that_is_passed_just_before_the_voltage_turns_is_not_missed():
 def test_a_device_that_does_not_separate_is_integrated(make_bench, monkeypatch):
     bench = make_bench(analysis={"points_per_period": 50, "probe": "cells"})
     flow = simulate(bench, "reference")
-    monkeypatch.setattr(engine, "Memristor", ())
+    monkeypatch.setattr(type(bench.device.build()), "separable", False)
     integrated = simulate(bench, "reference")
     for name in ("x", "i_cell", "i_column"):
         np.testing.assert_allclose(integrated[name], flow[name], atol=1e-9 * np.abs(flow[name]).max())

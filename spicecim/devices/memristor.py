@@ -27,7 +27,7 @@ from spicecim.problems import FieldError
 from spicecim.quantities import UNITS, parse_quantity
 
 STOP_WIDTH = 1e-6
-"""Distance over which a hard stop acts, relative to the span between both stops, so that the rate is continuous."""
+"""Distance in x over which a hard stop acts, so that the rate is continuous."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -216,8 +216,19 @@ class Memristor(Device, BaseModel):
         if stops is None:
             return 1.0
         lower, upper = stops
-        ahead = np.where(rising, upper - s, s - lower)
-        return np.clip(ahead / (STOP_WIDTH * (upper - lower)), 0.0, 1.0)
+        at_lower, at_upper = self.stop_widths()
+        ahead = np.where(rising, (upper - s) / at_upper, (s - lower) / at_lower)
+        return np.clip(ahead, 0.0, 1.0)
+
+    def stop_widths(self) -> tuple[Any, Any]:
+        """Distances in `s` over which the lower and the upper stop act: `STOP_WIDTH` in x, if `s` is linear in x.
+
+        A model of another state variable overrides this: where `s` changes little over x, an equal share of the range
+        of `s` would be a large one of x.
+        """
+        lower, upper = self.stops()  # type: ignore[misc]
+        width = STOP_WIDTH * (upper - lower)
+        return width, width
 
     def voltage_breaks(self) -> tuple[float, ...]:
         return equations_of(self).voltage_breaks

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from spicecim.devices.expressions import FloatArray, geometric_sum
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import STOP_WIDTH, Memristor, Number, parameter
 
 FIXED_POINT = 1e6
 """State variable that stands for a Joglekar state of exactly 1 (or, negative, 0): leaving it takes 1e6 / (4 k) coulomb,
@@ -53,6 +53,11 @@ class LinearDrift(Memristor):
 
     def stops(self) -> tuple[float, float] | None:
         return ((self.Ron / self.Roff) ** 2, 1.0) if self.window == "none" else None
+
+    def stop_widths(self) -> tuple[float, float]:
+        ratio = self.Ron / self.Roff
+        width = 2.0 * STOP_WIDTH * (1.0 - ratio)  # ds/dx is 2 (1 - ratio) R / Roff
+        return width * ratio, width
 
     @property
     def k(self) -> float:
