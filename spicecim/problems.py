@@ -48,10 +48,23 @@ def _problem(details: dict[str, Any], model: type[BaseModel], prefix: str) -> Pr
         return Problem(field, "", f"unknown key; known are {', '.join(known)}{hint}")
     if details["type"] == "missing":
         return Problem(field, "", "is required")
+    if details["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _unknown_tag(field, details["ctx"])
     reason = shortened(str(details["msg"]).removeprefix("Value error, "))
     if reason.startswith("Input"):
         reason = "i" + reason[1:]
     return Problem(field, _shorten(details["input"]), reason)
+
+
+def _unknown_tag(field: str, context: dict[str, Any]) -> Problem:
+    """A section of several kinds whose key that tells the kind is missing or unknown."""
+    place = f"{field}.{str(context['discriminator']).strip(chr(39))}".lstrip(".")
+    if "tag" not in context:
+        return Problem(place, "", "is required")
+    tag, known = str(context["tag"]), str(context["expected_tags"]).replace("'", "").split(", ")
+    return Problem(
+        place, shown(tag), f"unknown {place.rpartition('.')[2]}; known are {', '.join(known)}{did_you_mean(tag, known)}"
+    )
 
 
 def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], type[BaseModel] | None]:

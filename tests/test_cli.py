@@ -40,7 +40,7 @@ def bench_file(tmp_path):
 def test_help_names_every_command():
     result = spicecim("--help")
     assert result.returncode == 0
-    for command in ("doctor", "models", "schema", "netlist", "run", "hysteresis", "demo", "validate"):
+    for command in ("doctor", "models", "schema", "netlist", "run", "multiply", "extensions", "hysteresis", "validate"):
         assert command in result.stdout
     assert "polarized-columns" in spicecim("validate", "--help").stdout
 
@@ -291,3 +291,43 @@ def test_the_version_is_the_package_s():
     from importlib.metadata import version
 
     assert spicecim("--version").stdout.strip() == f"spicecim {version('spicecim')}"
+
+
+def test_products_of_an_encoding_stand_beside_the_exact_ones(tmp_path):
+    np.save(tmp_path / "w.npy", [[200, -100], [50, 255]])
+    np.save(tmp_path / "x.npy", [[255, 0], [17, 201]])
+    files = ("--weights", "w.npy", "--inputs", "x.npy")
+    settings = ("--set", "device={model: linear_drift, preset: hp}", "--set", "amplitude=1")
+    result = spicecim("multiply", "frequency_weighting", *files, *settings, "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["exact_products"] == [[51000, -25500], [13450, 49555]]
+    assert np.allclose(found["products"], found["exact_products"], atol=51000 * 0.03)
+    shown = spicecim("multiply", "ideal", *files, cwd=tmp_path).stdout
+    assert "13450  49555" in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scheme": "plane"}, "unknown encoding 'plane'; known are"),
+        ({"scheme": "conductance_weighted"}, "device: is required"),
+        ({"set": "bits=[1"}, "--set bits: is no valid YAML"),
+        ({"set": "bites=3"}, "bites: unknown key; known are bits"),
+        ({"set": "bits"}, "--set bits: must be NAME=VALUE"),
+        ({"engine": "both"}, "unknown engine 'both'; known are ngspice, reference"),
+        ({"inputs": "w.npy"}, "inputs: have 1 input lines for 2 of the weights"),
+        ({"inputs": "missing.npy"}, "missing.npy cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_multiplication_is_said(tmp_path, change, said):
+    np.save(tmp_path / "weights.npy", [[1], [2]])
+    np.save(tmp_path / "inputs.npy", [[1, 0]])
+    np.save(tmp_path / "w.npy", [[1]])
+    given = {"weights": "weights.npy", "inputs": "inputs.npy", **change}
+    scheme = given.pop("scheme", "ideal")
+    options = [part for name, value in given.items() for part in (f"--{name}", value)]
+    result = spicecim("multiply", scheme, *options, cwd=tmp_path)
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr

@@ -88,8 +88,12 @@ def test_one_value_serves_all_rows(make_bench):
         ({"drive": {"kind": "sine", "amplitude": 1, "frequency": [1, float("nan"), 2]}}, "drive.frequency", "finite"),
         ({"drive": {"kind": "sine", "amplitude": 1, "frequency": [1, 2]}}, "drive.frequency", "2 values for 3 rows"),
         ({"drive": {"kind": "sine", "amplitude": [[1]], "frequency": 1}}, "drive.amplitude", "shape"),
-        ({"drive": {"kind": "saw"}}, "drive", "'sine', 'pulse', 'samples'"),
-        ({"drive": {"amplitude": 1}}, "drive", "kind"),
+        (
+            {"drive": {"kind": "sin"}},
+            "drive.kind",
+            "unknown kind; known are sine, pulse, samples; did you mean 'sine'?",
+        ),
+        ({"drive": {"amplitude": 1}}, "drive.kind", "is required"),
         (
             {"drive": {"kind": "pulse", "high": 1, "rise": 1, "fall": 1, "width": 1, "period": 2}},
             "drive.period",

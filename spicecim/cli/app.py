@@ -165,7 +165,8 @@ def check(
     from spicecim.veriloga.checks import check_model
 
     report = check_model(
-        file, module, state=state, initial=initial, parameters=_assignments(parameter or []), voltage=voltage
+        file, module, state=state, initial=initial, voltage=voltage,
+        parameters=_assignments("--parameter", parameter or []),
     )  # fmt: skip
     if as_json:
         tables.print_json(report.to_dict())
@@ -188,14 +189,14 @@ def export(
     _write(export_model(name, preset, format), output)
 
 
-def _assignments(texts: list[str]) -> dict[str, str]:
+def _assignments(option: str, texts: list[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
-            raise InputError(f"--parameter {text}: must be NAME=VALUE, such as Roff=16k")
+            raise InputError(f"{option} {text}: must be NAME=VALUE, such as Roff=16k")
         if name.strip() in values:
-            raise InputError(f"--parameter {name.strip()}: is given twice")
+            raise InputError(f"{option} {name.strip()}: is given twice")
         values[name.strip()] = value.strip()
     return values
 
@@ -278,21 +279,34 @@ def run(
 
 @app.command()
 def multiply(
-    scheme: Annotated[str, typer.Argument(metavar="SCHEME", help="An encoding, as `extensions` lists them.")],
+    scheme: Annotated[str, typer.Argument(metavar="SCHEME", help="An encoding: `spicecim extensions` lists them.")],
     weights: Annotated[Path, typer.Option(metavar="FILE.npy", help="Integers (input line, output).")],
-    inputs: Annotated[Path, typer.Option(metavar="FILE.npy", help="Integers (vector, input line).")],
-    engine: Annotated[str, typer.Option(metavar="NAME", help="What simulates.")] = "reference",
+    inputs: Annotated[Path, typer.Option(metavar="FILE.npy", help="Integers (vector, input line), not negative.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the encoding, in YAML; may be repeated."),
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
     as_json: JsonFlag = False,
 ) -> None:
-    """Multiply weights by inputs on simulated crossbars, by an encoding with its default settings."""
+    """Multiply inputs by weights on simulated crossbars of one encoding, and show what the exact products are.
+
+    An example of settings: --set 'device={model: yakopcic, preset: oblea}' --set amplitude=100mV
+    """
     from spicecim.array_files import load_array
     from spicecim.cli import tables
     from spicecim.encodings import ENCODINGS
     from spicecim.encodings.comparison import compare_encodings
+    from spicecim.yaml_text import parse_yaml
 
-    found = compare_encodings([ENCODINGS[scheme]()], load_array(weights), load_array(inputs), engine).isel(encoding=0)
-    result = {"scheme": scheme, "engine": engine, "products": found["product"].values.tolist()}
-    result["largest_error"] = float(abs(found["error"]).max())
+    values = {}
+    for name, text in _assignments("--set", settings or []).items():
+        try:
+            values[name] = parse_yaml(text)
+        except InputError as error:
+            raise InputError(f"--set {name}: {error}") from None
+    found = compare_encodings([ENCODINGS[scheme](**values)], load_array(weights), load_array(inputs), engine)
+    result = {"scheme": scheme, "engine": engine, **tables.describe_products(found.isel(encoding=0))}
     if as_json:
         tables.print_json(result)
     else:

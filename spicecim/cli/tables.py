@@ -22,6 +22,8 @@ _VERDICT_STYLE = {
     "does not hold": "bold red",
     "not measured": "bold cyan",
 }
+_MOST_SHOWN = 8
+"""Of the values of an array in a line."""
 _STATUS_STYLE = {"ok": "green", "optional": "yellow", "missing": "bold red"}
 
 
@@ -67,13 +69,35 @@ def print_models(described: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def describe_products(found: Any) -> dict[str, Any]:
+    """Return what `compare_encodings` found of one scheme, as plain values."""
+    return {
+        "products": found["product"].values.tolist(),
+        "exact_products": found["exact"].values.tolist(),
+        "largest_error": float(abs(found["error"]).max()),
+        **{name: int(found[name]) for name in ("devices", "crossbars", "cycles")},
+        "energy_j": float(found["energy"]),
+        "average_power_w": float(found["average_power"]),
+    }
+
+
 def print_products(result: dict[str, Any]) -> None:
-    """Print products (vector, output), a line per vector."""
-    table = Table("vector", "products")
-    for number, products in enumerate(result["products"]):
-        table.add_row(str(number), "  ".join(f"{value:.6g}" for value in products))
-    Console().print(table)
-    print(f"largest error, relative to the largest product: {result['largest_error']:.2e}")
+    """Print products (vector, output) beside the exact ones, a line per vector, and what they cost."""
+    table = _plain_table("vector", "products", "exact")
+    exact = result["exact_products"]
+    digits = 5 - math.floor(math.log10(max(1, *(abs(value) for line in exact for value in line))))
+    for number, (products, whole) in enumerate(zip(result["products"], exact, strict=True)):
+        shown = "  ".join(f"{round(value, digits) + 0.0:g}" for value in products)
+        table.add_row(str(number), shown, "  ".join(map(str, whole)))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(Text(f"largest error, relative to the largest product: {result['largest_error']:.1e}"))
+    console.print(
+        Text(f"devices: {result['devices']}, crossbars: {result['crossbars']}, read cycles: {result['cycles']}")
+    )
+    if result["energy_j"]:
+        power = format_quantity(result["average_power_w"], "W")
+        console.print(Text(f"energy of all drivers: {format_quantity(result['energy_j'], 'J')}, on average {power}"))
 
 
 def print_extensions(listed: dict[str, dict[str, Any]]) -> None:
@@ -286,6 +310,9 @@ def _facts(summary: dict[str, Any]) -> list[str]:
     ]
     if summary["grid_error"] > 1e-4:
         lines.append(f"means and powers: known to {summary['grid_error']:.1e} with these instants")
+    for name, values in summary.get("measures", {}).items():
+        shown = "; ".join(f"{engine} {_short(value)}" for engine, value in values.items())
+        lines.append(f"{name}: {shown}")
     errors = [
         f"{engine} {error:.1e}" for engine, error in summary["current_error"].items() if error is not None
     ]  # fmt: skip
@@ -304,6 +331,14 @@ def _facts(summary: dict[str, Any]) -> list[str]:
     if summary["ngspice_version"]:
         lines.append(f"ngspice {summary['ngspice_version']}, {summary['device_backend']} devices")
     return lines
+
+
+def _short(values: Any) -> str:
+    """A number, or the first of an array, in a line."""
+    if not isinstance(values, list):
+        return f"{values:.6g}" if isinstance(values, float) else str(values)
+    first = " ".join(_short(value) for value in values[:_MOST_SHOWN])
+    return f"[{first}{' ...' if len(values) > _MOST_SHOWN else ''}]"
 
 
 def _number(value: Any) -> str:

@@ -7,7 +7,7 @@ import itertools
 import keyword
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import FrameType
 from typing import Any, get_args
 
@@ -88,7 +88,8 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any]) -> str:
     variables = list(dict.fromkeys(name for body in bodies for name in body.variables))
     lines = [*_heading(model), '`include "disciplines.vams"', "", f"module {model.name}({p}, {n}, s);"]
     lines += [f"  inout {p}, {n}, s;", f"  electrical {p}, {n}, s{', u' if model.inner else ''};", ""]
-    lines += [_declaration(model, name, defaults) for name in model.model_fields]
+    names = _ordered_parameters(model)
+    lines += [_declaration(model, name, defaults, names[:place]) for place, name in enumerate(names)]
     if "geometric_sum(" in used:
         lines += ["", *_GEOMETRIC_SUM.splitlines()]
     lines += ["", *wrapped(f"real {', '.join(variables)};", "  ", "    "), "", "  analog begin"]
@@ -117,7 +118,26 @@ def _heading(model: type[Memristor]) -> list[str]:
     return [f"// {line}".rstrip() for line in lines]
 
 
-def _declaration(model: type[Memristor], name: str, defaults: Mapping[str, Any]) -> str:
+def _ordered_parameters(model: type[Memristor]) -> list[str]:
+    """Names of the parameters, each after those that bound it: Verilog-A knows no others yet."""
+    order: dict[str, None] = {}
+    visited: set[str] = set()
+
+    def place(name: str) -> None:
+        if name not in visited:
+            visited.add(name)
+            extra: Any = model.model_fields[name].json_schema_extra
+            for relation in ("above", "below"):
+                if relation in extra:
+                    place(extra[relation])
+            order[name] = None
+
+    for name in model.model_fields:
+        place(name)
+    return list(order)
+
+
+def _declaration(model: type[Memristor], name: str, defaults: Mapping[str, Any], declared: Collection[str]) -> str:
     info = model.model_fields[name]
     extra = info.json_schema_extra
     assert isinstance(extra, dict)
@@ -133,10 +153,10 @@ def _declaration(model: type[Memristor], name: str, defaults: Mapping[str, Any])
         missing = "".join(f" exclude {value}" for value in range(low, high + 1) if value not in choices)
         kind, number, bounds = "integer", str(int(default)), f"[{low}:{high}]{missing}"
     else:
-        {kind: getattr(m, kind) for m in info.metadata for kind in ("gt", "ge", "lt", "le") if hasattr(m, kind)}
         if info.annotation is int:
             kind, number = "integer", str(int(default))
-        bounds = _range(limits_of(model, name), extra)
+        relations = {key: extra[key] for key in ("above", "below") if extra.get(key) in declared}
+        bounds = _range(limits_of(model, name), relations)
     meaning, unit = (re.sub(r'["\\]|[^ -~]', "'", str(text)) for text in (meaning, extra["unit"]))
     return f'  (* desc="{meaning}", units="{unit}" *) parameter {kind} {name} = {number} from {bounds};'
 

@@ -9,7 +9,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from spicecim.encodings.base import Encoding
-from spicecim.engines import simulate
+from spicecim.engines import ENGINES, simulate
 from spicecim.errors import InputError
 from spicecim.measure import delivered_energy
 
@@ -33,7 +33,8 @@ def compare_encodings(
     Returns
     -------
     xarray.Dataset
-        Along ``encoding``: ``product`` and ``error`` (vector, output), the error relative to the largest exact product;
+        Along ``encoding``: ``product``, the ``exact`` one and ``error`` (vector, output), the error relative to the
+        largest exact product;
         ``devices``, ``crossbars``, ``cycles``; ``energy`` (J) that the row drivers deliver in all testbenches,
         ``average_power`` (W), that energy over the time of all testbenches one after the other, and ``worst_power``
         (W), the largest average of any one of them. A scheme without testbenches spends nothing, and has no power.
@@ -41,6 +42,7 @@ def compare_encodings(
     names = [encoding.name for encoding in encodings]
     if not names or len(set(names)) < len(names):
         raise InputError(f"encodings: must be at least one, each of another name; they are {', '.join(names)}")
+    ENGINES[engine]  # before anything is calibrated
     return xr.concat([_one(encoding, weights, inputs, engine) for encoding in encodings], dim="encoding")
 
 
@@ -57,6 +59,7 @@ def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: str)
     return xr.Dataset(
         {
             "product": (matrix, products),
+            "exact": (matrix, encoded.exact),
             "error": (matrix, (products - encoded.exact) / full_scale),
             "devices": encoded.devices,
             "crossbars": encoded.crossbars,

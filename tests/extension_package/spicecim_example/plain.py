@@ -1,16 +1,19 @@
 """An encoding: one cell per weight of 0 to 3, inputs of 0 or 1 as read voltages, one vector at a time."""
 
+from typing import Annotated
+
 import numpy as np
 
 import spicecim as sc
 from spicecim.encodings.base import Encoded, Encoding, check_integers
+from spicecim.fields import Quantity
 
 
 class Plain(Encoding):
     """The conductance of an ideal cell is proportional to the weight; column currents are products."""
 
     name = "plain"
-    read_voltage: float = 0.1
+    read_voltage: Annotated[float, Quantity("V", 0.0, exclusive=True)] = 0.1
 
     def encode(self, weights, inputs):
         weights, inputs = check_integers(weights, "weights", 0, 3), check_integers(inputs, "inputs", 0, 1)
@@ -22,7 +25,7 @@ class Plain(Encoding):
             )
             for vector in inputs
         )
-        return PlainEncoded(weights, inputs, benches, weights.size, 1, len(inputs))
+        return PlainEncoded(weights, inputs, benches, weights.size, 1, 1)
 
 
 class PlainEncoded(Encoded):
