@@ -20,6 +20,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantities, Section
+from spicecim.places import named
 from spicecim.problems import FieldError
 from spicecim.quantities import format_quantity
 from spicecim.registry import Registry
@@ -381,13 +382,15 @@ def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:
 
 def _check_drive(name: str, kind: Any) -> None:
     if not (isinstance(kind, type) and issubclass(kind, Drive)):
-        raise InputError(f"{name}: must be a subclass of Drive; it is {kind!r}")
+        raise InputError(f"{name}: must be a subclass of Drive; it is {named(kind)}")
     field = kind.model_fields.get("kind")
     if field is None or field.default != name:
-        raise InputError(f"class {kind.__name__}: needs a field kind: Literal[{name!r}] = {name!r}")
+        raise InputError(f"{named(kind)}: needs a field kind: Literal[{name!r}] = {name!r}")
     missing = sorted(getattr(kind, "__abstractmethods__", ()))
+    if not kind.linear:
+        missing += [name for name in ("smooth", "smooth_slope") if getattr(kind, name) is getattr(Drive, name)]
     if missing:
-        raise InputError(f"class {kind.__name__}: lacks {', '.join(missing)}")
+        raise InputError(f"{named(kind)}: lacks {', '.join(missing)}")
 
 
 DRIVES: Registry[type[Drive]] = Registry(
@@ -396,12 +399,21 @@ DRIVES: Registry[type[Drive]] = Registry(
 """Kinds of drive by name."""
 
 
+def _refuse_failed(value: Any) -> Any:
+    """Say of a kind that an installed package has why it cannot be used."""
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind in DRIVES.failures and kind not in DRIVES:
+        raise FieldError("kind", f"of an installed package cannot be used: {DRIVES.failures[kind]}")
+    return value
+
+
 class _AnyKind:
     """Annotation of a field that holds a drive of any kind that is known when its model is built."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         kinds = {name: handler.generate_schema(DRIVES[name]) for name in DRIVES}
-        return core_schema.tagged_union_schema(kinds, discriminator="kind")
+        union = core_schema.tagged_union_schema(kinds, discriminator="kind")
+        return core_schema.no_info_before_validator_function(_refuse_failed, union)
 
 
 AnyDrive = Annotated[Drive, _AnyKind()]

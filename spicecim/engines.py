@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from numpy.typing import ArrayLike
 
 from spicecim.deadline import run_within
-from spicecim.errors import AccuracyWarning, InputError, UnsupportedError
+from spicecim.errors import AccuracyWarning, InputError, UnsupportedError, WaveformError
 from spicecim.fixed_points import warn_of_fixed_points
 from spicecim.limits import DEFAULT_TIME_LIMIT
+from spicecim.places import named
 from spicecim.reached import missed_accuracy
 from spicecim.registry import Registry
 from spicecim.testbench import Testbench
+from spicecim.waveforms import check_waveforms
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -83,14 +85,30 @@ class _Reference:
 
 def _check_engine(name: str, engine: Any) -> None:
     missing = [method for method in ("obstacle", "uncovered", "run") if not callable(getattr(engine, method, None))]
-    if not isinstance(engine, type) or missing:
-        raise InputError(f"{name}: must be a class with obstacle, uncovered and run; it is {engine!r}")
+    if not isinstance(engine, type):
+        raise InputError(f"{name}: must be a class with obstacle, uncovered and run; it is {named(engine)}")
+    if missing:
+        raise InputError(f"{named(engine)}: lacks {' and '.join(missing)}")
 
 
 ENGINES: Registry[type[Engine]] = Registry(
     "engine", lambda: {"ngspice": _Ngspice, "reference": _Reference}, _check_engine
 )
 """Engines by name."""
+
+
+def _check_waveforms(name: str, engine: Engine, waveforms: Any) -> None:
+    import xarray as xr
+
+    try:
+        if not isinstance(waveforms, xr.Dataset):
+            raise WaveformError(f"it gives {type(waveforms).__name__}")
+        missing = [attribute for attribute in ("engine", "testbench") if attribute not in waveforms.attrs]
+        if missing:
+            raise WaveformError(f"the dataset has no attribute {' and '.join(missing)}")
+        check_waveforms(waveforms, "v_row", "i_row", "i_column")
+    except WaveformError as error:
+        raise WaveformError(f"engine {name}: {named(type(engine).run)} must give waveforms: {error}") from None
 
 
 def register_engine(name: str, engine: type[Engine], *, replace: bool = False) -> None:
@@ -179,6 +197,7 @@ def simulate(
             raise UnsupportedError(reason)
     with run_within(time_limit):
         waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
+    _check_waveforms(engine, chosen, waveforms)
     warn_of_fixed_points(testbench)
     missed = missed_accuracy(waveforms)
     if missed:

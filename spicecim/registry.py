@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from spicecim.errors import InputError
+from spicecim.places import line_of, named
 from spicecim.problems import did_you_mean
 
 Member = TypeVar("Member")
@@ -102,13 +103,22 @@ class Registry(Generic[Member]):
             member = entry.load()
             self._check(entry.name, member)
             self._add(entry.name, member, origin)
-        # whatever a package of others raises when it is imported, the library must go on without it
-        except Exception as error:
-            self._failures[entry.name] = f"{origin}, {entry.value}: {type(error).__name__}: {error}"
+        # whatever a package of others does when it is imported, the library must go on without it
+        except (Exception, SystemExit) as error:
+            self._failures[entry.name] = f"{origin}, {entry.value}: {_said(error)}"
 
     def _add(self, name: str, member: Member, origin: str, *, replace: bool = False) -> None:
         members = self._all()
         if name in members and not replace:
-            raise self._error(f"{self.noun} {name!r} exists already, from {self._origins[name]}; choose another name")
+            raise self._error(
+                f"{named(member)}: {self.noun} {name!r} exists already, from {self._origins[name]}; choose another name"
+            )
         members[name] = member
         self._origins[name] = origin
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, InputError):
+        return str(error)
+    place = line_of(error)
+    return f"{type(error).__name__}: {error}" + (f", at {place}" if place else "")

@@ -19,6 +19,7 @@ from spicecim.json_text import write_summary
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.measure import MEASURES
 from spicecim.ngspice.engine import render_netlist
+from spicecim.places import named
 from spicecim.plotting import (
     FORMATS,
     plot_column_currents,
@@ -121,10 +122,17 @@ def run_testbench(
         summary = {**summarize(runs, tolerance), **left_out}
         if taken:
             summary["measures"] = {
-                name: {engine: np.asarray(measure(run)).tolist() for engine, run in runs.items()}
+                name: {engine: _measured_values(measure(run), measure) for engine, run in runs.items()}
                 for name, measure in taken.items()
             }
         return write_summary(scratch / "summary.json", summary)
+
+
+def _measured_values(values: Any, measure: Callable[[xr.Dataset], Any]) -> Any:
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{named(measure)} must return a number or an array of numbers; it returns {values!r:.80}")
+    return array.tolist()
 
 
 def run_hysteresis(

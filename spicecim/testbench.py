@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 
 from spicecim import limits
 from spicecim.device_choice import DeviceChoice, driven
+from spicecim.drive_check import check_drive
 from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
@@ -166,6 +167,7 @@ class Testbench(Section):
 
     @model_validator(mode="after")
     def _drive_device(self) -> Testbench:
+        check_drive(self.drive, len(self.crossbar.state), self.duration)
         # a section of its own: the one that was given may belong to other testbenches, with other drives
         object.__setattr__(self, "device", driven(self.device, self.drive.largest_voltage()))
         return self

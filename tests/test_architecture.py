@@ -25,6 +25,7 @@ LAYERS = [
     {"testbench"},
     {"device_choice"},
     {"accuracy"},
+    {"drive_check"},
     {"drives", "fields"},
     {"veriloga"},
     {"devices"},
@@ -33,7 +34,7 @@ LAYERS = [
     {"registry"},
     {"problems", "resources", "json_text", "yaml_text", "array_files", "netcdf"},
     {"quantities", "version", "files", "outside"},
-    {"errors", "limits"},
+    {"errors", "limits", "places"},
 ]
 """From the top down: a room imports its own and lower layers only."""
 

@@ -7,7 +7,6 @@ one definition of an equation, and Verilog-A, SPICE, derivatives and kinks are m
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.typing import NDArray
 
 from spicecim.errors import ModelError
+from spicecim.places import current_line
 
 FloatArray = NDArray[np.float64]
 
@@ -356,12 +356,7 @@ def _untranslatable(function: str) -> ModelError:
 
 
 def _line() -> str:
-    """File and line of the model's own code that is being traced."""
-    own = __file__
-    for frame in reversed(traceback.extract_stack()):
-        if frame.filename != own and "numpy" not in frame.filename.replace("\\", "/").split("/"):
-            return f"{frame.name}, line {frame.lineno} of {frame.filename.rpartition('/')[2]} ({frame.line})"
-    return "the equation"
+    return current_line() or "the equation"
 
 
 def substituted(expression: Any, values: Mapping[str, Any]) -> Any:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spicecim.devices import models
-from spicecim.devices.memristor import Memristor, check_model, limits_of
+from spicecim.devices.memristor import Memristor, check_device, check_model, limits_of
 from spicecim.errors import InputError, ModelError
 from spicecim.problems import did_you_mean, problems_from
 from spicecim.registry import Registry
@@ -51,7 +51,13 @@ def _built_in() -> dict[str, type[Memristor]]:
     return found
 
 
-MODELS: Registry[type[Memristor]] = Registry("device", _built_in, check_model, ModelError, "model")
+def _check(name: str, model: Any) -> None:
+    check_model(name, model)
+    for preset in _read_presets(model).values():
+        check_device(_built(model, preset.parameters))
+
+
+MODELS: Registry[type[Memristor]] = Registry("device", _built_in, _check, ModelError, "model")
 """Device models by name."""
 
 _presets: dict[type[Memristor], dict[str, Preset]] = {}
@@ -80,7 +86,7 @@ def register_device(
     ModelError
         If the class is no usable model, a preset is not valid, or the name is taken.
     """
-    check_model(getattr(model, "name", ""), model)
+    check_model(str(getattr(model, "name", "")), model)
     given = None
     if presets is not None:
         try:
@@ -88,7 +94,7 @@ def register_device(
         except ValidationError as error:
             raise ModelError("; ".join(f"presets: {problem}" for problem in problems_from(error, Preset))) from None
         for preset in given.values():
-            _built(model, preset.parameters)
+            check_device(_built(model, preset.parameters))
     MODELS.register(model.name, model, replace=replace)
     _presets.pop(model, None)
     if given is not None:

@@ -23,6 +23,7 @@ from spicecim.devices.device import Device, Slopes
 from spicecim.devices.equations import equations_of, graded_nodes, trace
 from spicecim.devices.expressions import Expression, FloatArray, symbol
 from spicecim.errors import ModelError, QuantityError
+from spicecim.places import current_line, line_of, named
 from spicecim.problems import FieldError
 from spicecim.quantities import UNITS, parse_quantity
 
@@ -94,12 +95,12 @@ def _on_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
         result = method(self, *arrays)
         if any(isinstance(value, Expression) for value in arrays):
             if not isinstance(result, Expression | float | int):
-                raise ModelError(f"{method.__qualname__} returns {type(result).__name__}; it must return one value")
+                raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value")
             return result
         shape = np.broadcast_shapes(*(np.shape(value) for value in arrays))
         if np.shape(result) != shape:
             if np.ndim(result):
-                raise ModelError(f"{method.__qualname__} returns the shape {np.shape(result)}, and not {shape}")
+                raise ModelError(f"{named(method)} returns the shape {np.shape(result)}, and not {shape}")
             result = np.broadcast_to(result, shape)
         return np.asarray(result, dtype=float)
 
@@ -162,11 +163,15 @@ class Memristor(Device, BaseModel):
         for name, info in cls.model_fields.items():
             extra = info.json_schema_extra
             if not isinstance(extra, dict) or "unit" not in extra or not info.description:
-                raise ModelError(f"class {cls.__name__}: {name} has no unit; declare it by parameter(unit, meaning)")
+                raise ModelError(
+                    f"class {cls.__name__} ({current_line()}): {name} has no unit; declare it by "
+                    "parameter(unit, meaning)"
+                )
             for relation in ("above", "below"):
                 if extra.get(relation, name) not in cls.model_fields:
                     raise ModelError(
-                        f"class {cls.__name__}: {name} must be {relation} {extra[relation]}, which it lacks"
+                        f"class {cls.__name__} ({current_line()}): {name} must be {relation} {extra[relation]}, "
+                        "which it lacks"
                     )
         own = vars(cls)
         cls.separable = cls.drive is not Memristor.drive
@@ -325,11 +330,38 @@ def limits_of(model: type[Memristor], name: str) -> dict[str, Any]:
 def check_model(name: str, model: Any) -> None:
     """Raise `ModelError` if something is not a device model of a name, or its equations cannot be traced."""
     if not (isinstance(model, type) and issubclass(model, Memristor)):
-        raise ModelError(f"{name}: must be a subclass of Memristor; it is {model!r}")
+        raise ModelError(f"{name}: must be a subclass of Memristor; it is {named(model)}")
     for attribute in ("name", "title", "source"):
         if not isinstance(getattr(model, attribute, None), str):
-            raise ModelError(f"class {model.__name__}: {attribute} is missing")
+            raise ModelError(f"{named(model)}: {attribute} is missing")
     if model.name != name or not _NAME.fullmatch(name):
-        raise ModelError(f"class {model.__name__}: name must be {name!r}, of letters, digits and underscores")
-    for variant in symbolic_variants(model):
-        trace(variant.device)
+        raise ModelError(f"{named(model)}: name must be {name!r}, of letters, digits and underscores")
+    needed = ["current", *(["motion"] if model.separable else ["rate"]), *(["balance"] if model.inner else [])]
+    missing = [method for method in needed if getattr(model, method) is getattr(Memristor, method)]
+    if missing:
+        raise ModelError(f"{named(model)}: lacks {' and '.join(missing)}")
+    try:
+        for variant in symbolic_variants(model):
+            trace(variant.device)
+    except ModelError as error:
+        raise ModelError(f"{named(model)}: {error}") from None
+    except Exception as error:  # whatever the methods of a model raise
+        raise ModelError(f"{named(model)}: {type(error).__name__}: {error}, at {line_of(error)}") from error
+
+
+def check_device(device: Memristor) -> None:
+    """Raise `ModelError` if the states of a device do not lead back to its x, or an equation has another shape."""
+    x = np.array([0.25, 0.5, 0.75])
+    model = type(device)
+    try:
+        s = device.state_from_x(x)
+        back = np.asarray(device.x_from_state(s), dtype=float)
+        if np.shape(s) != x.shape or back.shape != x.shape or not np.allclose(back, x, atol=1e-6):
+            raise ModelError(f"x_from_state gives {back} of the states of x = {x}")
+        with np.errstate(all="ignore"):
+            device.current(np.zeros((2, 1)), s)
+            device.rate(np.zeros((2, 1)), s)
+    except ModelError as error:
+        raise ModelError(f"{named(model)}: {error}") from None
+    except Exception as error:
+        raise ModelError(f"{named(model)}: {type(error).__name__}: {error}, at {line_of(error)}") from error

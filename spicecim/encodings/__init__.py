@@ -7,6 +7,7 @@ from typing import Any
 
 from spicecim.encodings.base import Encoding
 from spicecim.errors import InputError
+from spicecim.places import named
 from spicecim.registry import Registry
 
 
@@ -23,10 +24,10 @@ def _built_in() -> Mapping[str, type[Encoding]]:
 
 def _check_encoding(name: str, encoding: Any) -> None:
     if not (isinstance(encoding, type) and issubclass(encoding, Encoding)):
-        raise InputError(f"{name}: must be a subclass of Encoding; it is {encoding!r}")
+        raise InputError(f"{name}: must be a subclass of Encoding; it is {named(encoding)}")
     missing = sorted(getattr(encoding, "__abstractmethods__", ()))
     if missing or getattr(encoding, "name", None) != name:
-        raise InputError(f"class {encoding.__name__}: needs the name {name!r} and the method encode")
+        raise InputError(f"{named(encoding)}: needs the name {name!r} and the method encode")
 
 
 ENCODINGS: Registry[type[Encoding]] = Registry("encoding", _built_in, _check_encoding)

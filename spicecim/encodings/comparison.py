@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.encodings.base import Encoding
+from spicecim.encodings.base import Encoded, Encoding
 from spicecim.engines import ENGINES, simulate
 from spicecim.errors import InputError
 from spicecim.measure import delivered_energy
+from spicecim.places import named
 
 
 def compare_encodings(
@@ -48,8 +49,15 @@ def compare_encodings(
 
 def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: str) -> xr.Dataset:
     encoded = encoding.encode(weights, inputs)
+    if not isinstance(encoded, Encoded):
+        raise InputError(f"{named(type(encoding).encode)} must return an Encoded; it returns {type(encoded).__name__}")
     runs = [simulate(testbench, engine) for testbench in encoded.testbenches]
-    products = encoded.decode(runs)
+    products = np.asarray(encoded.decode(runs))
+    if products.shape != encoded.exact.shape or products.dtype.kind not in "iuf" or not np.isfinite(products).all():
+        raise InputError(
+            f"{named(type(encoded).decode)} must return finite numbers of the shape {encoded.exact.shape} (vector, "
+            f"output); it returns values of {products.dtype} and the shape {products.shape}"
+        )
     repeats = np.ones(len(runs)) if encoded.repeats is None else np.array(encoded.repeats)
     each = np.array([float(delivered_energy(run).sum()) for run in runs])
     lengths = np.array([testbench.duration for testbench in encoded.testbenches])
