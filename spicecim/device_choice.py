@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BeforeValidator, Discriminator, Field, PrivateAttr, Tag, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PrivateAttr, ValidationInfo, field_validator
+from pydantic_core import core_schema
 
 from spicecim.devices import Memristor, get_model, make_device
+from spicecim.devices.device import Device
 from spicecim.devices.library import get_preset
-from spicecim.errors import InputError, ModelError, VerilogAError
+from spicecim.errors import InputError, ModelError, UnsupportedError, VerilogAError
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.outside import check_file
 from spicecim.problems import did_you_mean
@@ -28,7 +31,61 @@ _SUBCIRCUIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class LibraryDevice(Section):
+class DeviceSection(Section, ABC):
+    """The section `device` of a testbench. Each kind answers what the engines ask of it."""
+
+    equations_known: ClassVar[bool] = True
+    """Whether current and rate can be evaluated outside of ngspice."""
+
+    @classmethod
+    def kinds(cls) -> list[type[DeviceSection]]:
+        """Every kind."""
+        return [*DEVICE_SECTIONS.values()]
+
+    @abstractmethod
+    def build(self) -> Device:
+        """Return the device with its equations and all parameters; `UnsupportedError` where they are not known."""
+
+    @abstractmethod
+    def described(self) -> dict[str, Any]:
+        """Plain values for a file of results: the preset and the parameters by name."""
+
+    @abstractmethod
+    def wanted_backend(self) -> tuple[str, str]:
+        """How ngspice is to evaluate it, as in `LibraryDevice.backend`, and the key that says so."""
+
+    def behavioral(self) -> Memristor:
+        """Return the device whose equations a netlist writes; `UnsupportedError` where it cannot."""
+        raise UnsupportedError("device: it cannot be written as behavioral sources")
+
+    def native(self) -> ModuleDevice:
+        """Return the device as a module to compile for ngspice; `UnsupportedError` where it cannot be one."""
+        raise UnsupportedError("device: it cannot be compiled")
+
+    def foreign(self) -> SubcircuitDevice | None:
+        """Return the subcircuit that a netlist takes as it is; None where the equations are written into it."""
+        return None
+
+    def driven(self, voltage: float) -> Self:
+        """Return the section of the device driven up to a voltage (V): bounds of a state may be found with it."""
+        return self
+
+    def filled_in(self) -> Self:
+        """Return the section with what is found in a file where it was left out."""
+        return self
+
+    def provenance(self) -> dict[str, str]:
+        """Attributes of waveforms that tell what ran, as far as the section does not."""
+        return {}
+
+    def normalized(self, s: FloatArray) -> FloatArray:
+        """Return x of state variables; where a step ended a little beyond a stop, the device is as at the stop."""
+        device = self.build()
+        x = device.x_from_state(s)
+        return np.clip(x, 0.0, 1.0) if device.stops() else x
+
+
+class LibraryDevice(DeviceSection):
     """A device model of spicecim's own library."""
 
     model: str = Field(description="name of a device model, as `spicecim models` lists them")
@@ -65,6 +122,20 @@ class LibraryDevice(Section):
         """Return the device with its equations and all parameters."""
         return make_device(self.model, self.preset, self.parameters)
 
+    def described(self) -> dict[str, Any]:
+        return {"preset": self.preset, "parameters": self.build().model_dump(mode="json")}
+
+    def wanted_backend(self) -> tuple[str, str]:
+        return self.backend, "device.backend: osdi"
+
+    def behavioral(self) -> Memristor:
+        return self.build()
+
+    def native(self) -> ModuleDevice:
+        from spicecim.veriloga.written import written_module
+
+        return written_module(self.build())
+
 
 def _plain_values(value: Any) -> Any:
     """Pass a dictionary of numbers and texts."""
@@ -100,11 +171,13 @@ def _reject_as_value(check: Any, *args: Any) -> None:
         raise ValueError(str(error)) from None
 
 
-class SubcircuitDevice(Section):
+class SubcircuitDevice(DeviceSection):
     """A SPICE subcircuit from a file, for ngspice.
 
     The file is read when a netlist is made, so that waveforms of a run can be measured where it is gone.
     """
+
+    equations_known: ClassVar[bool] = False
 
     subcircuit: str = Field(description="file that holds the subcircuit; relative to the testbench's folder")
     name: str | None = Field(default=None, description="name of the subcircuit; may be left out if the file has one")
@@ -169,6 +242,21 @@ class SubcircuitDevice(Section):
             raise ValueError("is among device.parameters too; crossbar.state sets it")
         return value
 
+    def build(self) -> Device:
+        raise UnsupportedError("device.subcircuit: the equations of a SPICE subcircuit are ngspice's alone")
+
+    def described(self) -> dict[str, Any]:
+        return {"preset": None, "parameters": dict(self.parameters)}
+
+    def wanted_backend(self) -> tuple[str, str]:
+        return "behavioral", "device.subcircuit"
+
+    def foreign(self) -> SubcircuitDevice:
+        return self
+
+    def normalized(self, s: FloatArray) -> FloatArray:
+        return self.x_from_state(s)
+
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         """Value of the subcircuit's state that stands for the normalised state `x`."""
         at_0, at_1 = self.initial
@@ -180,7 +268,7 @@ class SubcircuitDevice(Section):
         return np.asarray((np.asarray(s, dtype=float) - at_0) / (at_1 - at_0))
 
 
-class VerilogADevice(Section):
+class VerilogADevice(DeviceSection):
     """A module of a Verilog-A file.
 
     The file is read when a netlist is made or the equations are evaluated, so that waveforms of a run can be measured
@@ -246,30 +334,29 @@ class VerilogADevice(Section):
             own = str(error).partition(":")[0] in type(self).model_fields
             raise ModelError(f"device.{'' if own else 'parameters.'}{error}") from None
 
+    def described(self) -> dict[str, Any]:
+        return {"preset": None, "parameters": dict(self.parameters)}
 
-def driven(choice: Any, voltage: float) -> Any:
-    """Return the section of a device that is driven up to a voltage (V): the bounds of its state are found with it."""
-    if not isinstance(choice, VerilogADevice):
-        return choice
-    own = choice.model_copy()
-    own._voltage = voltage
-    return own
+    def wanted_backend(self) -> tuple[str, str]:
+        return "osdi", "device.verilog_a"
+
+    def native(self) -> ModuleDevice:
+        return self.build()
+
+    def driven(self, voltage: float) -> Self:
+        own = self.model_copy()
+        own._voltage = voltage
+        return own
+
+    def filled_in(self) -> Self:
+        device = self.build()
+        return self.model_copy(update={"module": device.name, "state": device.state_node, "initial": device.initial})
+
+    def provenance(self) -> dict[str, str]:
+        return self.build().provenance()
 
 
-def filled_in(choice: LibraryDevice | SubcircuitDevice | VerilogADevice) -> Any:
-    """Return the section with what is found in a Verilog-A file, if it is one, where it was left out."""
-    if not isinstance(choice, VerilogADevice):
-        return choice
-    device = choice.build()
-    return choice.model_copy(update={"module": device.name, "state": device.state_node, "initial": device.initial})
-
-
-def provenance(choice: LibraryDevice | SubcircuitDevice | VerilogADevice) -> dict[str, str]:
-    """Return attributes of waveforms that tell what ran, as far as the section does not."""
-    return choice.build().provenance() if isinstance(choice, VerilogADevice) else {}
-
-
-DEVICE_SECTIONS: dict[str, type[Section]] = {
+DEVICE_SECTIONS: dict[str, type[DeviceSection]] = {
     "model": LibraryDevice,
     "subcircuit": SubcircuitDevice,
     "verilog_a": VerilogADevice,
@@ -280,7 +367,7 @@ DEVICE_SECTIONS: dict[str, type[Section]] = {
 def _check_kind(value: Any) -> Any:
     """Pass a section, or a dictionary with the key of exactly one kind of device."""
     kinds = ", ".join(DEVICE_SECTIONS)
-    if isinstance(value, tuple(DEVICE_SECTIONS.values())):
+    if isinstance(value, DeviceSection):
         return value
     if not isinstance(value, dict):
         raise ValueError(f"must be a dictionary with one of the keys {kinds}")
@@ -295,25 +382,37 @@ def _check_kind(value: Any) -> Any:
 
 def _section_name(value: Any) -> str:
     """Name of the class that a value which `_check_kind` passed belongs to."""
-    if isinstance(value, Section):
+    if isinstance(value, DeviceSection):
         return type(value).__name__
     return next(section.__name__ for key, section in DEVICE_SECTIONS.items() if key in value)
 
 
-DeviceChoice = Annotated[
-    Annotated[LibraryDevice, Tag("LibraryDevice")]
-    | Annotated[SubcircuitDevice, Tag("SubcircuitDevice")]
-    | Annotated[VerilogADevice, Tag("VerilogADevice")],
-    Discriminator(_section_name),
-    BeforeValidator(_check_kind),
-]
-"""Any kind of device; the tags are the names of the classes."""
+class _AnyKind:
+    """Annotation of a field that holds a section of any kind."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        kinds = {kind.__name__: handler.generate_schema(kind) for kind in DEVICE_SECTIONS.values()}
+        union = core_schema.tagged_union_schema(kinds, discriminator=_section_name)
+        return core_schema.no_info_before_validator_function(_check_kind, union)
+
+
+def _check_equations(value: DeviceSection) -> DeviceSection:
+    if not value.equations_known:
+        raise ValueError("the equations of a SPICE subcircuit are not known; take a model or a Verilog-A module")
+    return value
+
+
+AnyDevice = Annotated[DeviceSection, _AnyKind()]
+"""Any kind of device."""
+
+KnownDevice = Annotated[AnyDevice, AfterValidator(_check_equations)]
+"""Any kind of device whose equations are known."""
 
 
 class _Choice(Section):
-    device: DeviceChoice
+    device: AnyDevice
 
 
-def choose_device(values: Any) -> LibraryDevice | SubcircuitDevice | VerilogADevice:
+def choose_device(values: Any) -> DeviceSection:
     """Return the section of a device from plain values; raises `TestbenchError` with the field that is wrong."""
     return _Choice(device=values).device

@@ -18,7 +18,6 @@ from scipy.interpolate import Akima1DInterpolator
 
 from spicecim.accuracy import current_scales, curve_errors, edge_instants
 from spicecim.deadline import run_within
-from spicecim.device_choice import SubcircuitDevice
 from spicecim.errors import SpiceCimError
 from spicecim.fields import FloatArray
 from spicecim.ngspice.engine import NgspiceRun, run_ngspice
@@ -64,7 +63,7 @@ def estimate_error(testbench: Testbench, run: NgspiceRun) -> Estimate:
     as long as ngspice took: a loop of a module is slow in it. Where it agrees with ngspice to the
     accuracy asked for, but does not know its own error to that, the coarser run of ngspice is taken too.
     """
-    covered = not isinstance(testbench.device, SubcircuitDevice)
+    covered = testbench.device.equations_known
     ways = [_by_reference, _by_coarser_run] if covered else [_by_coarser_run]
     if covered and takes_long(testbench):
         ways.reverse()

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 
-from spicecim.device_choice import SubcircuitDevice
 from spicecim.errors import StateWarning
 from spicecim.testbench import Testbench
 
@@ -22,7 +21,7 @@ def warn_of_fixed_points(testbench: Testbench) -> None:
     x of a saturated cell may be rounded to 0 or 1 where the state variable itself was not yet there: a run that starts
     from the last x of another then holds the cell for ever. Of a SPICE subcircuit nothing is known.
     """
-    if isinstance(testbench.device, SubcircuitDevice):
+    if not testbench.device.equations_known:
         return
     device = testbench.device.build()
     largest = testbench.drive.largest_voltage()

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.device_choice import SubcircuitDevice, VerilogADevice
 from spicecim.devices.device import Device
 from spicecim.errors import PhysicsError
 from spicecim.fields import FloatArray
@@ -66,8 +65,8 @@ def check_physics(
     tolerance
         Relative tolerance that the engine solved its equations to.
     """
-    if isinstance(testbench.device, SubcircuitDevice):
-        return  # its equations are not known, nor what it conducts to the ground
+    if not testbench.device.equations_known:
+        return  # nor is what it conducts to the ground
     device = testbench.device.build()
     allowed = min(max(ROUNDING, _LOOSE * tolerance), 0.1)
     if states is not None:
@@ -84,8 +83,8 @@ def check_physics(
 
 
 def _check_range(testbench: Testbench, device: Device, time: FloatArray, states: States) -> None:
-    """Check that no state leaves its range; that of a module is known where it was found, not given."""
-    if isinstance(testbench.device, VerilogADevice) and testbench.device.initial is not None:
+    """Check that no state leaves its range, of a device whose equations keep it there."""
+    if not device.keeps_range():
         return
     stops = device.stops()
     # where a device has stops, its x is cut off there

@@ -6,7 +6,6 @@ import math
 
 import xarray as xr
 
-from spicecim.device_choice import SubcircuitDevice
 from spicecim.waveforms import testbench_of
 
 ERRORS = {"current_error": "the column currents, relative to a column's peak,", "state_error": "x"}
@@ -39,7 +38,7 @@ def missed_accuracy(waveforms: xr.Dataset) -> str | None:
         analysis = bench.analysis
         cures.insert(0, f"lower analysis.tolerance ({analysis.tolerance:g})")
         cures.insert(1, f"raise analysis.points_per_period ({analysis.points_per_period})")
-        if not isinstance(bench.device, SubcircuitDevice):
+        if bench.device.equations_known:
             cures.insert(2, "take the reference engine")
     else:
         cures.insert(0, "take ngspice with a lower analysis.tolerance")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from spicecim.device_choice import LibraryDevice, SubcircuitDevice, filled_in
 from spicecim.engines import ENGINES, simulate
 from spicecim.errors import AccuracyWarning, InputError
 from spicecim.files import result_folder, write_text
@@ -94,7 +93,7 @@ def run_testbench(
     engines = chosen_engines(engine)
     taken = {name: MEASURES[name] for name in measures}
     left_out = {}
-    if engine == "both" and isinstance(testbench.device, SubcircuitDevice):
+    if engine == "both" and not testbench.device.equations_known:
         engines = ("ngspice",)
         left_out = {"reference_left_out": NO_EQUATIONS}
     if "reference" in engines:
@@ -112,7 +111,7 @@ def run_testbench(
                 write_text(scratch / "netlist.cir", render_netlist(testbench))
                 time = runs[name]["time"].values
             save_waveforms(runs[name], scratch / f"{name}.nc")
-        testbench.model_copy(update={"device": filled_in(testbench.device)}).to_yaml(scratch / "used_testbench.yaml")
+        testbench.model_copy(update={"device": testbench.device.filled_in()}).to_yaml(scratch / "used_testbench.yaml")
         progress("figures", 0.0)
         first = next(iter(runs.values()))
         save_figure(plot_row_drives(first), scratch / "row_drives")
@@ -176,16 +175,10 @@ def _measured(device: str, sweeps: Mapping[str, HysteresisSweep], cycle: int, ac
     """What a file of the sweeps says: the device, its drives, and the measures by engine."""
     first, *others = sweeps.values()
     bench = testbench_of(first.loops[0])
-    section = bench.device
-    if isinstance(section, LibraryDevice):
-        parameters = section.build().model_dump(mode="json")
-    else:
-        parameters = dict(section.parameters)
     measured: dict[str, Any] = {
         "spicecim_version": __version__,
         "device": device,
-        "preset": getattr(section, "preset", None),
-        "parameters": parameters,
+        **bench.device.described(),
         "x0": float(bench.crossbar.state[0, 0]),
         "cycle": cycle,
         "amplitude_v": first.measures["amplitude"].values.tolist(),

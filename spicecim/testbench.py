@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from spicecim import limits
-from spicecim.device_choice import DeviceChoice, driven
+from spicecim.device_choice import AnyDevice
 from spicecim.drive_check import check_drive
 from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
@@ -135,7 +135,7 @@ class Testbench(Section):
 
     __test__ = False  # the name starts with "Test", but this is no test class for pytest to collect
 
-    device: DeviceChoice
+    device: AnyDevice
     crossbar: Crossbar
     drive: AnyDrive
     analysis: Analysis = Field(default_factory=lambda: Analysis())
@@ -169,7 +169,7 @@ class Testbench(Section):
     def _drive_device(self) -> Testbench:
         check_drive(self.drive, len(self.crossbar.state), self.duration)
         # a section of its own: the one that was given may belong to other testbenches, with other drives
-        object.__setattr__(self, "device", driven(self.device, self.drive.largest_voltage()))
+        object.__setattr__(self, "device", self.device.driven(self.drive.largest_voltage()))
         return self
 
     @property

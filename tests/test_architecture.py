@@ -4,6 +4,9 @@ import ast
 from pathlib import Path
 
 import spicecim
+import spicecim.veriloga.device
+from spicecim.device_choice import DeviceSection
+from spicecim.devices.device import Device
 
 PACKAGE = Path(spicecim.__file__).parent
 
@@ -76,3 +79,45 @@ def test_everything_public_can_be_imported():
     for name in spicecim.__all__:
         assert getattr(spicecim, name) is not None
     assert "simulate" in dir(spicecim)
+
+
+def subclasses(cls):
+    return {cls.__name__, *(name for child in cls.__subclasses__() for name in subclasses(child))}
+
+
+def names_in(*nodes):
+    """Names of the classes of a union, a tuple or one class, and last parts of dotted names."""
+    found = [part for node in nodes for part in ast.walk(node)]
+    return {getattr(part, "id", getattr(part, "attr", "")) for part in found}
+
+
+def kinds_told_apart(source):
+    """Kinds of device in checks of a class and in unions, and devices that are asked for a field they may not have."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(ast.Name("isinstance" | "issubclass"), [_, kind]):
+                yield from names_in(kind) & KINDS
+            case ast.Call(ast.Name("hasattr"), [device, _]) | ast.Call(ast.Name("getattr"), [device, _, _]):
+                yield from names_in(device) & {"device", "choice", "section"}
+            case ast.Compare(ast.Call(ast.Name("type"))):
+                yield from names_in(*node.comparators) & KINDS
+            case ast.BinOp(op=ast.BitOr()) if len(names_in(node) & KINDS) > 1:
+                yield from names_in(node) & KINDS
+
+
+KINDS = (subclasses(Device) | subclasses(DeviceSection)) - {"Device", "DeviceSection"}
+
+
+def test_kinds_of_devices_are_told_apart_by_the_devices_alone():
+    assert {"Memristor", "ModuleDevice", "LibraryDevice", "SubcircuitDevice", "VerilogADevice"} <= KINDS
+    for line in (
+        "isinstance(choice, SubcircuitDevice)",
+        "isinstance(choice, (int, LibraryDevice))",
+        "type(device) is ModuleDevice",
+        "device: LibraryDevice | VerilogADevice = 1",
+        "getattr(bench.device, 'preset', None)",
+    ):
+        assert list(kinds_told_apart(line)), line
+    for path in PACKAGE.rglob("*.py"):
+        if path.relative_to(PACKAGE).parts[0] not in ("devices", "veriloga"):
+            assert not list(kinds_told_apart(path.read_text())), path

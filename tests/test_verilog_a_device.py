@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from conftest import bench_dict
 
-from spicecim.device_choice import VerilogADevice, filled_in
+from spicecim.device_choice import VerilogADevice
 from spicecim.devices import MODELS, load_presets
 from spicecim.engines import simulate
 from spicecim.errors import ModelError, NetlistError, SpiceCimError, TestbenchError, UnsupportedError, VerilogAError
 from spicecim.measure import compare, energy_balance
 from spicecim.netlist import crossbar_netlist
-from spicecim.netlist.models import native_module
 from spicecim.ngspice import backend
 from spicecim.ngspice.engine import render_netlist
 from spicecim.ngspice.run import run_netlist
 from spicecim.testbench import Testbench
 from spicecim.veriloga import compiler
+from spicecim.veriloga.written import written_module
 from spicecim.waveforms import load_waveforms, save_waveforms
 
 HEAD = '`include "disciplines.vams"\n'
@@ -334,7 +334,7 @@ def test_the_units_of_the_state_change_no_time_step(bench_of, capacitance, width
 def test_a_cache_in_a_relative_folder_works(make_bench, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPICECIM_CACHE", "cache")
-    native_module.cache_clear()
+    written_module.cache_clear()
     bench = make_bench(device={"model": "vteam", "backend": "osdi"})
     library = crossbar_netlist(bench, native=True).libraries[0]
     assert library.is_absolute()
@@ -344,7 +344,7 @@ def test_a_cache_in_a_relative_folder_works(make_bench, tmp_path, monkeypatch):
 
 def test_a_library_that_is_damaged_while_a_session_runs_heals(make_bench, tmp_path, monkeypatch):
     monkeypatch.setenv("SPICECIM_CACHE", str(tmp_path / "cache"))
-    native_module.cache_clear()
+    written_module.cache_clear()
     bench = make_bench(device={"model": "vteam", "backend": "osdi"})
     library = crossbar_netlist(bench, native=True).libraries[0]
     whole = library.read_bytes()
@@ -389,7 +389,7 @@ def test_what_was_found_in_a_file_is_kept_with_the_waveforms(bench_of, tmp_path)
         assert kept["device_module"] == "inner"
         assert kept["device_state"] == "w: 0 at x = 0, 1 at x = 1"
         assert len(kept["device_source_sha256"]) == 64
-    filled = filled_in(bench.device)
+    filled = bench.device.filled_in()
     assert (filled.module, filled.state, filled.initial) == ("inner", "w", (0.0, 1.0))
 
 

@@ -34,6 +34,11 @@ class Device(ABC):
     explicit: ClassVar[bool] = False
     """Whether current and rate are functions of the voltage and the state alone, without charges or inner nodes."""
 
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the device is, in a few words."""
+
     @abstractmethod
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         """State variable `s` of the normalized state `x`."""
@@ -84,13 +89,13 @@ class Device(ABC):
         """Voltages (volt), increasing, at which current or rate are known not to be smooth."""
         return (0.0,)
 
+    def keeps_range(self) -> bool:
+        """Whether the equations are known to keep x between 0 and 1."""
+        return True
+
     def is_balanced(self) -> bool:
         """Whether the column takes what the row gives: none goes to ground."""
         return True
-
-    def provenance(self) -> dict[str, str]:
-        """What was run, as attributes of waveforms, as far as the testbench does not tell."""
-        return {}
 
     def span(self) -> float:
         """Magnitude of the state variable for its errors to count relative to."""

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 from scipy.interpolate import PchipInterpolator
 
-from spicecim.device_choice import LibraryDevice, VerilogADevice
+from spicecim.device_choice import KnownDevice
 from spicecim.devices.device import Device
 from spicecim.drives import SineDrive
 from spicecim.encodings.base import Encoded, Encoding, IntArray, check_integers
@@ -63,7 +63,7 @@ class _Exact(Encoded):
 class Static(Encoding):
     """Conductances that a read leaves alone; fields that all such schemes have."""
 
-    device: LibraryDevice | VerilogADevice = Field(description="the memristor of every cell")
+    device: KnownDevice = Field(description="the memristor of every cell")
     amplitude: Volts = Field(description="amplitude of the largest pixel (V)")
     frequency: Annotated[float, Quantity("Hz", 0.0, exclusive=True)] | None = Field(
         default=None, description="frequency of every row; by default ten times that above which no state moves"

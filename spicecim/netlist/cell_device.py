@@ -8,13 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spicecim.device_choice import LibraryDevice, SubcircuitDevice, VerilogADevice
+from spicecim.device_choice import SubcircuitDevice
 from spicecim.devices.device import Device
 from spicecim.errors import InputError, SubcircuitError
 from spicecim.fields import FloatArray
-from spicecim.netlist.environment import plain_text
 from spicecim.netlist.foreign import read_subcircuit
-from spicecim.netlist.models import behavioral_context, native_context, native_module
+from spicecim.netlist.models import behavioral_context, native_context
 from spicecim.netlist.steps import Steps, steps, unknown_steps
 from spicecim.testbench import Testbench
 from spicecim.veriloga.c_source import INITIAL_STATE, STATE_ERROR
@@ -91,25 +90,18 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     InputError
         If the device's current overflows at the voltages of the drive.
     """
-    choice = testbench.device
-    if isinstance(choice, SubcircuitDevice):
-        return _foreign_device(testbench, choice)
-    if isinstance(choice, VerilogADevice):
-        device: Device = (module := choice.build())
-        title = plain_text(f"module {module.name} of {module.path.name}")
-    else:
-        device = (model := choice.build())
-        title = plain_text(model.title)
+    foreign = testbench.device.foreign()
+    if foreign is not None:
+        return _foreign_device(testbench, foreign)
+    device = testbench.device.build()
     states = device.state_from_x(testbench.crossbar.state)
     needed = steps(testbench, device, bounds_itself=native)
     tolerance = _current_tolerance(testbench, device, needed.reltol)
-    if isinstance(choice, LibraryDevice):
-        if not native:
-            return CrossbarDevice(
-                "behavioral", behavioral_context(model), ["row", "column", "state"], states, {}, needed, tolerance
-            )
-        module = native_module(model)
-    library, context = native_context(module, title)
+    if not native:
+        context = behavioral_context(testbench.device.behavioral())
+        return CrossbarDevice("behavioral", context, ["row", "column", "state"], states, {}, needed, tolerance)
+    module = testbench.device.native()
+    library, context = native_context(module, device.title)
     context["native_parameters"].append((STATE_ERROR, needed.state_error))
     return CrossbarDevice(
         "osdi",

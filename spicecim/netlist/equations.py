@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from spicecim.devices import Memristor
 from spicecim.netlist.environment import netlist_environment
-from spicecim.netlist.models import behavioral_context, native_context, native_module
+from spicecim.netlist.models import behavioral_context, native_context
+from spicecim.veriloga.written import written_module
 from spicecim.version import __version__
 
 
@@ -29,7 +30,7 @@ def equation_netlist(device: Memristor, v: ArrayLike, s: ArrayLike, *, native: b
     points = [(float(voltage), float(state)) for voltage, state in np.broadcast(v, s)]
     libraries: tuple[Path, ...] = ()
     if native:
-        library, context = native_context(native_module(device), device.title)
+        library, context = native_context(written_module(device), device.title)
         libraries = (library,)
     else:
         context = behavioral_context(device)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from spicecim.devices import Memristor
 from spicecim.devices.behavioral import behavioral_sources
-from spicecim.devices.library import default_values
-from spicecim.devices.verilog_a import verilog_a
 from spicecim.netlist.environment import CheckedText, plain_text
-from spicecim.veriloga.cache import cached_file, key_of
 from spicecim.veriloga.device import ModuleDevice
 
 _MODEL = "memristor"
@@ -41,7 +37,7 @@ def native_context(module: ModuleDevice, title: str) -> tuple[Path, dict[str, An
         "element": "N",
         "subcircuit": _MODEL,
         "native_name": name,
-        "title_of_device": title,
+        "title_of_device": plain_text(title),
         "parameters": [
             {"name": plain_text(name), "value": value, "unit": plain_text(units.get(name, ""))}
             for name, value in module.parameters.items()
@@ -50,17 +46,3 @@ def native_context(module: ModuleDevice, title: str) -> tuple[Path, dict[str, An
         "native_parameters": list(module.native_parameters().items()),
     }
     return library, context
-
-
-@lru_cache(maxsize=64)
-def native_module(device: Memristor) -> ModuleDevice:
-    """Return a device as a module of the Verilog-A file that is written from its class."""
-    text = verilog_a(type(device), default_values(type(device)))
-
-    def write(target: Path) -> None:
-        target.write_text(text, encoding="utf-8")
-
-    path = cached_file(key_of("module", text), ".va", write)
-    # The device itself takes x to its state variable and back; inner voltages have solutions for its own states alone.
-    low = float(device.state_from_x(0.0)) if device.inner else 0.0
-    return ModuleDevice(path, state="s", initial=(low, low + 1.0), parameters=device.values())

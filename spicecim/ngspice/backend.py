@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from spicecim.device_choice import LibraryDevice, VerilogADevice
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.ngspice.client import Worker, shared_worker
 from spicecim.ngspice.messages import Capabilities
@@ -34,18 +33,14 @@ def is_native(testbench: Testbench, worker: Worker | None = None) -> bool:
     InputError
         If the environment variable SPICECIM_BACKEND holds something else than a backend.
     """
-    choice = testbench.device
-    if not isinstance(choice, LibraryDevice | VerilogADevice):
-        return False
-    wanted: str = choice.backend if isinstance(choice, LibraryDevice) else "osdi"
+    wanted, key = testbench.device.wanted_backend()
     if wanted == "auto":
         wanted = default_backend()
     if wanted == "behavioral":
         return False
     obstacle = native_obstacle((worker or shared_worker()).capabilities())
     if obstacle is not None and wanted == "osdi":
-        field = "device.backend: osdi" if isinstance(choice, LibraryDevice) else "device.verilog_a"
-        raise UnsupportedError(f"{field} needs compiled models: {obstacle}")
+        raise UnsupportedError(f"{key} needs compiled models: {obstacle}")
     return obstacle is None
 
 

@@ -11,7 +11,6 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from spicecim.deadline import run_within
-from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices import Memristor
 from spicecim.errors import NetlistError, SubcircuitError
 from spicecim.fields import FloatArray
@@ -100,9 +99,10 @@ def run_ngspice(
                 compatibility=netlist.compatibility, libraries=netlist.libraries, check=check,
             )  # fmt: skip
         except NetlistError as error:
-            if not isinstance(testbench.device, SubcircuitDevice):
+            foreign = testbench.device.foreign()
+            if foreign is None:
                 raise
-            file = Path(testbench.device.subcircuit).name
+            file = Path(foreign.subcircuit).name
             hint = f"the lines that it counts are those of the netlist; look in {file} for the text that it quotes"
             raise NetlistError(f"{error.message}; {hint}", error.folder, error.log) from None
     attributes = {
@@ -111,10 +111,10 @@ def run_ngspice(
         "device_backend": netlist.backend,
         "netlist_sha256": netlist.sha256,
         "spicecim_version": __version__,
-        **provenance(testbench.device),
+        **testbench.device.provenance(),
     }
     ((variables, states),) = gathered
-    x = np.empty((len(run.vectors["time"]), 0)) if states is None else _normalised(testbench, states.s)
+    x = np.empty((len(run.vectors["time"]), 0)) if states is None else testbench.device.normalized(states.s)
     if testbench.analysis.probe == "cells" and states is not None:
         variables["x"] = x.reshape(len(x), *testbench.shape)
     waveforms = make_waveforms(testbench, run.vectors["time"], variables, attributes)
@@ -174,8 +174,8 @@ def _gathered(netlist: CrossbarNetlist, vectors: dict[str, FloatArray]) -> tuple
         "i_column": groups["i_column"],
     }
     states = States(groups["s"], netlist.watched) if "s" in groups else None
-    if states is not None and isinstance(testbench.device, SubcircuitDevice):
-        _check_start(testbench, testbench.device.x_from_state(states.s[:2]))
+    if states is not None and testbench.device.foreign() is not None:
+        _check_start(testbench, testbench.device.normalized(states.s[:2]))
     if testbench.analysis.probe == "cells":
         shape = (len(vectors["time"]), *testbench.shape)
         v_row_node, v_column_node = groups["v_row_node"].reshape(shape), groups["v_column_node"].reshape(shape)
@@ -184,15 +184,6 @@ def _gathered(netlist: CrossbarNetlist, vectors: dict[str, FloatArray]) -> tuple
         if not testbench.crossbar.ideal:
             variables["v_row_node"], variables["v_column_node"] = v_row_node, v_column_node
     return variables, states
-
-
-def _normalised(testbench: Testbench, s: FloatArray) -> FloatArray:
-    """Return x of state variables; where a step ended a little beyond a hard stop, the device is as at the stop."""
-    if isinstance(testbench.device, SubcircuitDevice):
-        return testbench.device.x_from_state(s)
-    device = testbench.device.build()
-    x = device.x_from_state(s)
-    return np.clip(x, 0.0, 1.0) if device.stops() else x
 
 
 def _check_start(testbench: Testbench, states: FloatArray) -> None:

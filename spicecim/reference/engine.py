@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.device_choice import SubcircuitDevice, provenance
 from spicecim.devices.device import Device
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
@@ -104,7 +103,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         "state_error": float(run.errors.state),
         "current_error": float(run.errors.current),
         **run.attributes,
-        **provenance(testbench.device),
+        **testbench.device.provenance(),
     }
     return make_waveforms(testbench, labels, variables, attributes)
 
@@ -127,7 +126,7 @@ class _Run(NamedTuple):
 
 
 def _device(testbench: Testbench) -> Device:
-    if isinstance(testbench.device, SubcircuitDevice):
+    if not testbench.device.equations_known:
         raise UnsupportedError(f"device.subcircuit: {NO_EQUATIONS}; choose the engine ngspice alone")
     return testbench.device.build()
 

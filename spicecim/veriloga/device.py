@@ -103,6 +103,7 @@ class ModuleDevice(Device):
         self.unknowns = len(self._names) - 2
         self.state_index = self._names.index(self.state_node) - 2
         self.initial = (0.0, 1.0) if initial is None else initial
+        self._range_found = initial is None
         self.scale: FloatArray = np.ones(self.unknowns)
         self.scale[self.state_index] = abs(self.initial[1] - self.initial[0])
         if initial is None:
@@ -113,6 +114,10 @@ class ModuleDevice(Device):
     def name(self) -> str:
         """Name of the module."""
         return self.module.name
+
+    @property
+    def title(self) -> str:
+        return f"module {self.name} of {self.path.name}"
 
     @property
     def state_potential(self) -> str:
@@ -255,6 +260,10 @@ class ModuleDevice(Device):
             current_v=flow[:, ends, ends],
             current_charge_v=charge[:, ends, ends],
         )
+
+    def keeps_range(self) -> bool:
+        """Whether the bounds of the state were found in its rates; of those given it is not known."""
+        return self._range_found
 
     def is_balanced(self) -> bool:
         """Whether the column takes what the row gives, over voltages up to 1 V and all states: none goes to ground."""

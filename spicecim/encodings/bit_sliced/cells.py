@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from spicecim.device_choice import DeviceChoice, SubcircuitDevice, driven
+from spicecim.device_choice import DeviceSection
 from spicecim.devices.device import Device
 from spicecim.encodings.base import IntArray
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.problems import FieldError
-
-if TYPE_CHECKING:
-    pass
 
 _DISTURB = 1e-3
 """Largest change of a cell by all reads of a run, relative to the distance of two levels."""
@@ -149,7 +146,7 @@ class CellLevels:
             )
 
 
-def cell_levels(choice: DeviceChoice, states: CellRange, voltage: float, bits: int) -> CellLevels:
+def cell_levels(choice: DeviceSection, states: CellRange, voltage: float, bits: int) -> CellLevels:
     """Return the levels of cells that hold `bits` bits.
 
     Raises
@@ -157,9 +154,9 @@ def cell_levels(choice: DeviceChoice, states: CellRange, voltage: float, bits: i
     InputError
         If the device is a SPICE subcircuit, whose equations are not known, or its conductance does not rise with x.
     """
-    if isinstance(choice, SubcircuitDevice):
+    if not choice.equations_known:
         raise InputError("device: the levels of a SPICE subcircuit are not known; take a model or a Verilog-A module")
-    device = driven(choice, voltage).build()
+    device = choice.driven(voltage).build()
     lowest, highest = _conductances(device, voltage, np.array([states.low, states.high]))
     if not (np.isfinite(highest) and 0.0 <= lowest < highest):
         raise InputError(

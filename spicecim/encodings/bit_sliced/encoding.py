@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
 
-from spicecim.device_choice import DeviceChoice
+from spicecim.device_choice import AnyDevice
 from spicecim.drives import SampledDrive
 from spicecim.encodings.base import Encoding, IntArray, check_integer, check_integers
 from spicecim.encodings.bit_sliced.bit_slices import bit_planes, slice_count, slice_levels
@@ -54,7 +54,7 @@ class Wires(Section):
 class BitSliced(Encoding):
     """An encoding by bit slices and bit-serial inputs; subclasses say where signs go."""
 
-    device: DeviceChoice = Field(
+    device: AnyDevice = Field(
         default={"model": "resistor", "preset": "ideal"}, description="memristor, read below its threshold"
     )  # type: ignore[assignment]
     weight_bits: Annotated[int, Field(strict=True, ge=1, le=16)] = Field(

@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from pydantic import Field, field_validator
 
-from spicecim.device_choice import LibraryDevice, VerilogADevice
+from spicecim.device_choice import KnownDevice
 from spicecim.drives import SineDrive
 from spicecim.encodings.base import Encoded, Encoding, IntArray, check_integers
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
@@ -46,7 +46,7 @@ class FrequencyWeighting(Encoding):
 
     name: ClassVar[str] = "frequency_weighting"
 
-    device: LibraryDevice | VerilogADevice = Field(description="the memristor of every cell")
+    device: KnownDevice = Field(description="the memristor of every cell")
     amplitude: Volts = Field(description="amplitude of the largest pixel (V)")
     levels: int = Field(default=256, ge=2, le=4096, description="magnitudes of a weight, from 0")
     branches: Branches = Field(default="off", description="states that hold weights: high resistance, or both")

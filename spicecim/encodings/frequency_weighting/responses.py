@@ -12,14 +12,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.device_choice import LibraryDevice, SubcircuitDevice, VerilogADevice, choose_device
+from spicecim.device_choice import DeviceSection, choose_device
 from spicecim.devices.device import Device
 from spicecim.encodings.frequency_weighting.flowing import Responses, flowing_responses
 from spicecim.encodings.frequency_weighting.integrated import integrated_responses
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 
-AnyChoice: TypeAlias = Device | LibraryDevice | SubcircuitDevice | VerilogADevice | Mapping[str, Any]
+AnyChoice: TypeAlias = Device | DeviceSection | Mapping[str, Any]
 Readout = Literal["rectified", "in_phase", "dc"]
 """What is read of a current: the mean of its magnitude, its part in phase with the tone, or its mean."""
 
@@ -164,12 +164,7 @@ def build_device(choice: AnyChoice) -> Device:
     TestbenchError
         If a dictionary is no section.
     """
-    if isinstance(choice, Device):
-        return choice
-    section = choose_device(choice)
-    if isinstance(section, SubcircuitDevice):
-        raise UnsupportedError("device.subcircuit: a calibration needs equations; give a model or a Verilog-A module")
-    return section.build()
+    return choice if isinstance(choice, Device) else choose_device(choice).build()
 
 
 def _responses(device: Device, amplitude: FloatArray, frequency: FloatArray, state: FloatArray) -> Responses:
