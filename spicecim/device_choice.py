@@ -243,7 +243,10 @@ class SubcircuitDevice(DeviceSection):
         return value
 
     def build(self) -> Device:
-        raise UnsupportedError("device.subcircuit: the equations of a SPICE subcircuit are ngspice's alone")
+        raise UnsupportedError(
+            "device.subcircuit: this needs equations, and a SPICE subcircuit has its own for ngspice alone; give a "
+            "model or a Verilog-A module"
+        )
 
     def described(self) -> dict[str, Any]:
         return {"preset": None, "parameters": dict(self.parameters)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spicecim.drives import Drive
+from spicecim.drives import Drive, SmoothDrive
 from spicecim.fields import FloatArray
 from spicecim.places import line_of, named
 from spicecim.problems import FieldError
@@ -43,14 +43,15 @@ def _fault(drive: Drive, rows: int, duration: float) -> str | None:
         return "corners must give increasing instants above 0 and below the duration"
     begin, length = edges[:-1][:_STRETCHES], np.diff(edges)[:_STRETCHES]
     rounding = 8.0 * _EPS * (1.0 + duration / drive.cycle())
-    if drive.linear:
+    curve = drive.curve()
+    if curve is None:
         middle = 0.5 * (drive.voltage(begin) + drive.voltage(begin + length))
         missed = np.abs(drive.voltage(begin + 0.5 * length) - middle).max()
         return None if missed <= (_SAME + rounding) * largest else "voltage is no straight line between corners"
-    return _fault_of_slopes(drive, rows, begin, np.minimum(length, drive.cycle()), (_SAME + rounding) * largest)
+    return _fault_of_slopes(curve, rows, begin, np.minimum(length, drive.cycle()), (_SAME + rounding) * largest)
 
 
-def _fault_of_slopes(drive: Drive, rows: int, begin: FloatArray, length: FloatArray, slack: float) -> str | None:
+def _fault_of_slopes(drive: SmoothDrive, rows: int, begin: FloatArray, length: FloatArray, slack: float) -> str | None:
     row, place = (part.ravel() for part in np.indices((rows, len(begin))))
     since = length[place, None] * np.array([0.2, 0.45, 0.7, 0.9])
     smooth, slope = (method(row, begin[place], since) for method in (drive.smooth, drive.smooth_slope))

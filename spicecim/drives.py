@@ -58,13 +58,11 @@ class Source(NamedTuple):
 class Drive(Section):
     """What all rows are driven by. Its fields hold one value for all rows or one per row, or are as the kind has it.
 
-    A subclass has a field ``kind`` with its name as the one value and default, and the methods without a body here.
-    `smooth` and `smooth_slope` are needed unless the voltage is a straight line between corners (``linear``).
+    A subclass has a field ``kind`` with its name as the one value and default, and the methods without a body here. The
+    voltage is a straight line between its corners; of any other it is a subclass of `SmoothDrive`.
     """
 
     kind: str
-    linear: ClassVar[bool] = False
-    """Whether the voltage is a straight line between corners."""
     ends: ClassVar[bool] = False
     """Whether the drive is not known beyond the time that `periods` gives."""
 
@@ -102,17 +100,6 @@ class Drive(Section):
         rises = np.abs(np.diff(self.voltage(corners), axis=0)).max(axis=1)
         return float(np.min(np.diff(corners)[rises > 0.1 * self.largest_voltage()], initial=np.inf))
 
-    def smooth(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
-        """Voltages (n, instant) of rows (n,) at times `since` (n, instant) after instants `begin` (n,).
-
-        No corner lies between. To add both loses digits: a kind that can should not.
-        """
-        raise NotImplementedError
-
-    def smooth_slope(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
-        """Derivatives of these by time (n, instant), V/s."""
-        raise NotImplementedError
-
     def label(self, row: int) -> str:
         """What a figure calls the row's drive."""
         return f"row {row}"
@@ -132,8 +119,36 @@ class Drive(Section):
         """Return the drive of one row alone."""
         return self.model_copy(update={name: value[row : row + 1] for name, value in self.values().items()})
 
+    def curve(self) -> SmoothDrive | None:
+        """Return the drive itself if it is no straight line between corners, else None."""
+        return None
+
+
+def _filled(value: FloatArray, rows: int) -> FloatArray:
+    filled = np.broadcast_to(value, (rows,)).copy()
+    filled.flags.writeable = False
+    return filled
+
+
+class SmoothDrive(Drive):
+    """A drive that is a smooth curve between corners; a `Drive` alone is a straight line between them."""
+
+    @abstractmethod
+    def smooth(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        """Voltages (n, instant) of rows (n,) at times `since` (n, instant) after instants `begin` (n,).
+
+        No corner lies between. To add both loses digits: a kind that can should not.
+        """
+
+    @abstractmethod
+    def smooth_slope(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        """Derivatives of these by time (n, instant), V/s."""
+
+    def curve(self) -> SmoothDrive:
+        return self
+
     def crossings(self, levels: Iterable[float], duration: float) -> tuple[NDArray[np.int_], FloatArray]:
-        """Rows and instants (crossing,) at which rows cross levels (V), of a drive that is not linear."""
+        """Rows and instants (crossing,) at which rows cross levels (V)."""
         edges = np.concatenate([[0.0], self.corners(duration), [duration]])
         steps = max(2, math.ceil(_SAMPLES * duration / (self.cycle() * max(1, len(edges) - 1))))
         time = np.unique(np.concatenate([np.linspace(*ends, steps + 1) for ends in itertools.pairwise(edges)]))
@@ -150,7 +165,7 @@ class Drive(Section):
         return np.array([row for row, _ in found], dtype=int), np.array([at for _, at in found])
 
     def peaks(self, duration: float) -> tuple[NDArray[np.int_], FloatArray]:
-        """Rows and instants (peak,) at which rows are highest and lowest, of a drive that is not linear."""
+        """Rows and instants (peak,) at which rows are highest and lowest."""
         steps = max(2, math.ceil(_SAMPLES * duration / self.cycle()))
         time = np.linspace(0.0, duration, steps + 1)
         voltage = self.voltage(time)
@@ -166,13 +181,7 @@ class Drive(Section):
         return np.array([row for row, _ in found], dtype=int), np.array([at for _, at in found])
 
 
-def _filled(value: FloatArray, rows: int) -> FloatArray:
-    filled = np.broadcast_to(value, (rows,)).copy()
-    filled.flags.writeable = False
-    return filled
-
-
-class SineDrive(Drive):
+class SineDrive(SmoothDrive):
     """``v(t) = offset + amplitude sin(2 pi frequency t + phase)``."""
 
     kind: Literal["sine"] = "sine"
@@ -248,7 +257,6 @@ class PulseDrive(Drive):
     """A periodic trapezoid from `low` to `high`, as SPICE's PULSE: delay, then rise, width (at high), fall, and low."""
 
     kind: Literal["pulse"] = "pulse"
-    linear: ClassVar[bool] = True
     low: Volts = _ZERO
     high: Volts
     delay: Seconds = _ZERO
@@ -320,7 +328,6 @@ class SampledDrive(Drive):
     """Voltages (row, time) at given instants, joined by straight lines."""
 
     kind: Literal["samples"] = "samples"
-    linear: ClassVar[bool] = True
     ends: ClassVar[bool] = True
     time: Instants
     voltages: RowSamples
@@ -387,8 +394,6 @@ def _check_drive(name: str, kind: Any) -> None:
     if field is None or field.default != name:
         raise InputError(f"{named(kind)}: needs a field kind: Literal[{name!r}] = {name!r}")
     missing = sorted(getattr(kind, "__abstractmethods__", ()))
-    if not kind.linear:
-        missing += [name for name in ("smooth", "smooth_slope") if getattr(kind, name) is getattr(Drive, name)]
     if missing:
         raise InputError(f"{named(kind)}: lacks {', '.join(missing)}")
 

@@ -14,7 +14,7 @@ from conftest import bench_dict
 
 import spicecim as sc
 from spicecim.devices import MODELS, Memristor, Number, parameter
-from spicecim.drives import DRIVES, Drive, Source, Volts
+from spicecim.drives import DRIVES, Drive, SmoothDrive, Source, Volts
 from spicecim.encodings import ENCODINGS
 from spicecim.encodings.base import Encoded, Encoding
 from spicecim.encodings.comparison import compare_encodings
@@ -193,7 +193,7 @@ def test_equations_of_another_shape_are_refused_where_they_are_used():
     assert line_with("shape") in str(caught.value)
 
 
-class Ramp(Drive):
+class Ramp(SmoothDrive):
     """A base of the bad ones: ``v = height (1 - cos(2 pi 1000 t)) / 2``."""
 
     kind: Literal["bad_ramp"] = "bad_ramp"
@@ -239,7 +239,8 @@ class Flat(Ramp):  # flat
 
 
 class NoStraightLine(Ramp):  # no straight line
-    linear = True
+    def curve(self):
+        return None
 
 
 class Raises(Ramp):
@@ -306,7 +307,7 @@ def test_a_source_that_ngspice_has_not_is_refused(ramp, source):
         sc.render_netlist(bench)
 
 
-class NoSmooth(Drive):  # no smooth
+class NoSmooth(SmoothDrive):  # no smooth
     kind: Literal["bad_ramp"] = "bad_ramp"
     voltage, largest_voltage, periods, source = Ramp.voltage, Ramp.largest_voltage, Ramp.periods, Ramp.source
 

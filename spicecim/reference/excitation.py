@@ -21,8 +21,9 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
     """Return 0, the duration and, between them, the corners of a single row's drive and its crossings of levels (V)."""
     corners = np.concatenate([[0.0], drive.corners(duration), [duration]])
     _check_edges(drive, corners)
-    if not drive.linear:
-        crossings = drive.crossings(levels, duration)[1]
+    curve = drive.curve()
+    if curve is not None:
+        crossings = curve.crossings(levels, duration)[1]
     else:
         voltages = drive.voltage(corners)[:, 0]
         crossings = np.concatenate([np.empty(0), *(_line_crossings(corners, voltages, level) for level in levels)])
@@ -114,8 +115,9 @@ class CellVoltages:
         """Voltages (cell, instant) of some cells in one segment each, at instants (cell, instant) since its start."""
         rows = self.rows[cells]
         begin = self.breaks[rows, segment]
-        if not self.drive.linear:
-            return self.drive.smooth(rows, begin, since)
+        curve = self.drive.curve()
+        if curve is not None:
+            return curve.smooth(rows, begin, since)
         first, last = self.levels[rows, segment], self.levels[rows, segment + 1]
         return np.asarray(first[:, None] + ((last - first) / (self.breaks[rows, segment + 1] - begin))[:, None] * since)
 
@@ -123,8 +125,9 @@ class CellVoltages:
         """Derivatives of these voltages by time (cell, instant), V/s."""
         rows = self.rows[cells]
         begin = self.breaks[rows, segment]
-        if not self.drive.linear:
-            return self.drive.smooth_slope(rows, begin, since)
+        curve = self.drive.curve()
+        if curve is not None:
+            return curve.smooth_slope(rows, begin, since)
         rise = self.levels[rows, segment + 1] - self.levels[rows, segment]
         slopes = (rise / (self.breaks[rows, segment + 1] - begin))[:, None]
         return np.broadcast_to(slopes, since.shape)
@@ -154,10 +157,11 @@ def cell_voltages(
     And at its peaks, for steps to end there: they would pass over a level unknown that a peak just reaches.
     """
     levels = tuple(levels)
-    if not drive.linear and not len(drive.corners(duration)):
-        row, instants = drive.crossings(levels, duration)
+    curve = drive.curve()
+    if curve is not None and not len(drive.corners(duration)):
+        row, instants = curve.crossings(levels, duration)
         if peaks:
-            at_peaks = drive.peaks(duration)
+            at_peaks = curve.peaks(duration)
             row, instants = np.concatenate([row, at_peaks[0]]), np.concatenate([instants, at_peaks[1]])
         ends = np.tile([0.0, duration], len(drive.periods()))
         row = np.concatenate([row, np.repeat(np.arange(len(drive.periods())), 2)])

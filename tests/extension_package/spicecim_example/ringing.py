@@ -5,10 +5,10 @@ from typing import Literal
 
 import numpy as np
 
-from spicecim.drives import Drive, PositiveHertz, PositiveSeconds, Source, Volts
+from spicecim.drives import PositiveHertz, PositiveSeconds, SmoothDrive, Source, Volts
 
 
-class RingingDrive(Drive):
+class RingingDrive(SmoothDrive):
     """``v(t) = amplitude exp(-t / decay) sin(2 pi frequency t)``."""
 
     kind: Literal["ringing"] = "ringing"
