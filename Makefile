@@ -14,7 +14,7 @@ help:
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
 	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (out/judge)'
-	@echo 'make models  write models/*.va anew from the classes in spicecim/devices/models'
+	@echo 'make models  write models/*.va and docs/models.md anew from the classes in spicecim/devices/models'
 	@echo 'make lint    ruff check, ruff format --check and mypy'
 	@echo 'make setup   only the set-up: $(VENV) with the locked packages, and ngspice with its shared library'
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
@@ -51,6 +51,7 @@ judge: setup
 models: setup
 	for file in spicecim/devices/models/[a-z]*.py; do \
 		name=$$(basename $$file .py) && $(BIN)/spicecim model export $$name -o models/$$name.va || exit 1; done
+	$(BIN)/python scripts/models_page.py
 
 lint: setup
 	$(LINT)

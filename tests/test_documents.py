@@ -1,6 +1,7 @@
 """What the README and the documents show works as it stands there."""
 
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from spicecim.device_choice import DEVICE_SECTIONS
 from spicecim.devices import MODELS
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
+from spicecim.extensions import all_registries
 from spicecim.testbench import Analysis, Crossbar, Testbench
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +37,28 @@ def test_the_python_of_the_encodings_runs():
     assert run.returncode == 0, run.stderr
 
 
+def test_the_python_of_the_extensions_runs(tmp_path):
+    code = blocks("python", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"))
+    assert len(code) == 6  # the five doors, and a mistake
+    assert all("assert " in block for block in code)
+    file = tmp_path / "extending.py"
+    file.write_text("\n".join(code))
+    run = subprocess.run([sys.executable, "-W", "error", file], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_page_of_models_is_fresh():
+    page = runpy.run_path(str(ROOT / "scripts" / "models_page.py"))
+    assert page["PAGE"].read_text(encoding="utf-8") == page["models_page"](), "run make models"
+
+
+def test_every_door_is_in_the_page_of_extensions():
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    for registry in all_registries():
+        assert f'[project.entry-points."{registry.group}"]' in text
+        assert f"sc.register_{registry.kind}(" in text
+
+
 COMMANDS = [line for block in blocks("") for line in block.splitlines() if line.startswith("spicecim ")]
 
 
@@ -48,7 +72,7 @@ def test_the_commands_of_the_readme_run(line, tmp_path):
 
 
 def test_commands_were_found():
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 9
 
 
 def test_links_lead_to_files():

@@ -152,8 +152,9 @@ def get_preset(model: str, preset: str | None = None) -> Preset:
 def default_values(model: type[Memristor]) -> dict[str, Any]:
     """Values of all parameters: those of the first preset, or else of the class, or else within their bounds."""
     preset = next(iter(load_presets(model.name).values()), None)
-    own = {name: info.default for name, info in model.model_fields.items() if not info.is_required()}
-    found = {**own, **(preset.parameters if preset else {})}
+    if preset:
+        return _built(model, preset.parameters).model_dump()
+    found = {name: info.default for name, info in model.model_fields.items() if not info.is_required()}
     return {name: found[name] if name in found else _allowed_value(model, name) for name in model.model_fields}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spicecim.devices.library import default_values, get_model, get_preset, make_device
+from spicecim.devices.library import default_values, get_model, make_device
 from spicecim.devices.verilog_a import verilog_a
 from spicecim.errors import InputError
 from spicecim.netlist.environment import netlist_environment, plain_text
@@ -43,7 +43,7 @@ def export_model(name: str, preset: str | None = None, format: str = "verilog-a"
     model = get_model(name)
     if format == "verilog-a":
         values: dict[str, Any] = default_values(model)
-        return verilog_a(model, {**values, **get_preset(name, preset).parameters} if preset else values)
+        return verilog_a(model, make_device(name, preset).model_dump() if preset else values)
     device = make_device(name, preset)
     low, high = (float(s) for s in device.state_from_x([0.0, 1.0]))
     context = {
