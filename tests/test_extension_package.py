@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -169,3 +170,12 @@ def test_a_device_takes_one_file_of_80_lines_and_one_of_presets():
     assert len((sources / "soft_switch.py").read_text().splitlines()) <= 80
     others = [path for path in sources.glob("*.py") if path.name != "soft_switch.py"]
     assert not any("soft_switch" in path.read_text() for path in others)
+
+
+def test_team_takes_one_file_of_80_lines_and_one_of_presets():
+    root = PACKAGE.parent.parent
+    folders = ("spicecim", "netlist_templates", "models")
+    files = [path for folder in folders for path in (root / folder).rglob("*.*") if path.suffix != ".pyc"]
+    holding = {path.name for path in files if re.search(r"\bteam\b", path.read_text())}
+    assert holding == {"team.py", "team.yaml", "team.va"}  # of which the last is written by `make models`
+    assert len((root / "spicecim" / "devices" / "models" / "team.py").read_text().splitlines()) <= 80
