@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from spicecim.devices.device import Device
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
-from spicecim.physics import States, check_physics
+from spicecim.physics import check_physics
 from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
 from spicecim.reference.coupled import follow_coupled
 from spicecim.reference.errors import Compared, Errors, relative_to_peaks
@@ -90,11 +90,7 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     with np.errstate(over="ignore", invalid="ignore"):
         run = _follow(testbench, device, record)
         variables = record.variables()
-    states = None
-    if "x" in variables:
-        cells = device.state_from_x(variables["x"].reshape(len(instants), -1))
-        states = States(cells, np.arange(cells.shape[1]))
-    check_physics(testbench, instants, variables, states)
+    check_physics(testbench, instants, variables, record.states())
     attributes: dict[str, str | float] = {
         "engine": "reference",
         "engine_version": __version__,

@@ -6,6 +6,7 @@ import numpy as np
 
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
+from spicecim.physics import States
 from spicecim.reference.network import Network
 from spicecim.reference.overflow import check_finite
 from spicecim.reference.readout import Block
@@ -33,7 +34,7 @@ class Record:
         self._nodes: tuple[FloatArray, FloatArray] | None = None
         self.keeps_cells = testbench.analysis.probe == "cells"
         if self.keeps_cells:
-            self._x, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
+            self._states, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
 
     def clear(self) -> None:
         """Forget a run, for another one."""
@@ -49,7 +50,7 @@ class Record:
         self._i_row[instants, rows] += i_cell.sum(axis=2)
         self.i_column[instants, columns] += i_cell.sum(axis=1)
         if self.keeps_cells:
-            self._x[instants, rows, columns] = self._device.x_from_state(states)
+            self._states[instants, rows, columns] = states
             self._i_cell[instants, rows, columns] = i_cell
 
     def add_row_currents(self, i_row: FloatArray) -> None:
@@ -60,9 +61,9 @@ class Record:
         """Take everything where the currents of the cells do not tell those of the wires and their voltages."""
         self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
         if self.keeps_cells:
-            self._x[instants], self._i_cell[instants] = self._device.x_from_state(block.states), block.i_cell
+            self._states[instants], self._i_cell[instants] = block.states, block.i_cell
             if self._nodes is None:
-                self._nodes = np.empty_like(self._x), np.empty_like(self._x)
+                self._nodes = np.empty_like(self._i_cell), np.empty_like(self._i_cell)
             for nodes, some in zip(self._nodes, (block.v_row_node, block.v_column_node), strict=True):
                 nodes[instants] = some
 
@@ -78,10 +79,18 @@ class Record:
         variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self.i_column}
         if self.keeps_cells:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
-            variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": self._x}
+            x = self._device.x_from_state(self._states)
+            variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": x}
             if not self._testbench.crossbar.ideal:
                 variables |= {"v_row_node": v_row_node, "v_column_node": v_column_node}
         return variables
+
+    def states(self) -> States | None:
+        """Return the state variables; None where the testbench does not ask for cells."""
+        if not self.keeps_cells:
+            return None
+        cells = self._states.reshape(len(self.instants), -1)
+        return States(cells, np.arange(cells.shape[1]))
 
     def _voltages_of_nodes(self) -> tuple[FloatArray, FloatArray]:
         """Voltages of the row and column wires at the cells (time, row, column), by the cells' currents."""

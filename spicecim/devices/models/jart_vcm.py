@@ -31,8 +31,8 @@ class JartVcm(Memristor):
     over disc, plug and cold lines, ``i = u / R``, and the barrier's current at what is left must be the same. As
     published, the image force lowers the barrier below ``V_b = phi_bn0 - phi_n`` alone: just there the current falls
     with the voltage, and between 0.2 and 1 V there are three solutions. The one that starts from 0 V is meant. Here the
-    lowering stays, from `KNEE` below V_b on, what it is there: that solution is as published, and the only one up to
-    1.7 V, where filaments glow.
+    lowering stays, from `KNEE` below V_b on, what it is there: that solution is as published, and up to 5 V the only
+    one. From about 1.5 V on the equations make a filament of low resistance hotter than 3000 K, which none survives.
 
     The state variable of the engines is the concentration N in 1e26/m^3; ``x = (N - Nmin) / (Nmax - Nmin)``. Its
     equation holds N between these bounds.
@@ -127,8 +127,10 @@ class JartVcm(Memristor):
         inside = self._inside_filament(s)
         lines = self.RTiOx + self.R0 * (1.0 + self.R0 * self.alpha_line * self.Rth_line * i * i)
         voltage = v - i * (inside + lines)
+        # at the solution it has the sign of v; beyond, where the hot lines drop more than v, nothing must cool below T0
+        heating = np.maximum(i * voltage, 0.0) + i * i * inside
         resistance = np.where(v > 0.0, self.Rth * self.Rth_scale, self.Rth)
-        return voltage, self.T0 + resistance * i * (voltage + i * inside)
+        return voltage, self.T0 + resistance * heating
 
     def _area(self) -> Any:
         return pi * self.radius**2
