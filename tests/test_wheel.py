@@ -34,7 +34,7 @@ def wheel(tmp_path_factory):
 
 def test_it_holds_templates_models_and_types(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for name in ("crossbar.cir.j2", "devices/yakopcic.cir.j2"):
+    for name in ("crossbar.cir.j2", "devices/_behavioral.cir.j2"):
         assert f"spicecim/netlist_templates/{name}" in names
     assert "spicecim/models/linear_drift.yaml" in names
     assert "spicecim/__init__.pyi" in names
