@@ -4,14 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT := out/demo
 PYTEST_FLAGS :=
+# A file's tests stay in one process, where they share what the file sets up.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 LOCK_FLAGS :=
 COUNT := 300
 
-.PHONY: help setup demo test bench judge models lint lock clean
+.PHONY: help setup demo test test-slow bench judge models lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
+	@echo 'make test-slow  run the tests of whole validations and the notebooks too (PYTEST_FLAGS=...)'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
 	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (out/judge)'
 	@echo 'make models  write models/*.va and docs/models.md anew from the classes in spicecim/devices/models'
@@ -36,8 +39,11 @@ $(BIN)/mypy
 endef
 
 test: setup
-	$(BIN)/pytest $(PYTEST_FLAGS)
+	$(BIN)/pytest $(PARALLEL) $(PYTEST_FLAGS)
 	$(LINT)
+
+test-slow: setup
+	$(BIN)/pytest $(PARALLEL) -m slow $(PYTEST_FLAGS)
 
 bench: setup
 	$(BIN)/python benchmarks/native.py out/bench

@@ -144,15 +144,16 @@ def verdict(run: dict[str, Any], record: dict[str, Any], stops: bool) -> dict[st
     """What is wrong with a run, as far as the integration knows."""
     own = (record["oracle_current"], record["oracle_x"])
     slack = (own[0] + 100 * DEFINITION * stops + 1e-9, own[1] + DEFINITION * stops + 1e-9)
+    certain = max(own) < CERTAIN
     beyond = {
-        f"{name}_beyond_stated": run[f"{name}_edges"] > 3 * run[attribute] + allowed
+        f"{name}_beyond_stated": certain and run[f"{name}_edges"] > 3 * run[attribute] + allowed
         for name, attribute, allowed in (("current", "current_error", slack[0]), ("x", "state_error", slack[1]))
         if run[attribute] is not None
     }
     return {
         "off": max(run["current_edges"] - own[0], run["x_edges"] - own[1]) > ACCURACY,
         "pointwise": run["current"] > ACCURACY + own[0],
-        "certain": max(own) < CERTAIN,
+        "certain": certain,
         **beyond,
     }
 

@@ -11,6 +11,7 @@ over the last `STOP_WIDTH` of x, which differs by that at most.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -456,6 +457,8 @@ class Course:
             raise OracleError(f"at {solver.t:g} s: {message}")
 
     def _repeat(self, rates: Any, time: float, y: FloatArray, end: float) -> FloatArray:
+        if end <= time:  # a crossing so near the start that no float lies between
+            return y
         solver = DOP853(rates, time, y, end, first_step=end - time, **self._options)
         while solver.status == "running":
             self._advance(solver)
@@ -482,10 +485,12 @@ class Course:
             at = self._levels(stretch, instant, dense(instant))[level]
             if found is not None and np.sign(at) != -signs[level]:
                 continue
-            instant = brentq(
-                lambda t, level=level: self._levels(stretch, t, dense(t))[level], start, instant,
-                xtol=1e-10 * (end - start), rtol=1e-15,
-            )  # fmt: skip
+            # an end that is across or not by rounding: a solve that starts elsewhere may tell otherwise
+            with contextlib.suppress(ValueError):
+                instant = brentq(
+                    lambda t, level=level: self._levels(stretch, t, dense(t))[level], start, instant,
+                    xtol=1e-10 * (end - start), rtol=1e-15,
+                )  # fmt: skip
             found = int(level)
         assert found is not None
         return max(instant, start + 1e-10 * (end - start)), found, 1e-8 * np.abs(levels - before)

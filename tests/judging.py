@@ -14,7 +14,8 @@ from spicecim.testbench import Testbench
 CHECK = {"tolerance": 1e-8, "steps": 67}
 """Tolerance and least steps of the course that the first is compared with, for what it is off by itself."""
 
-
+FINE = 1e-4
+"""Errors up to which it is looked at what they are at edges, unless the run itself states less."""
 STEEP, NEAR = 20.0, 0.01
 """An instant is at an edge where the course changes faster than that, in peaks, or 1 for x, per cycle, within so many
 cycles of it, by half of what the instant's current is off by at least."""
@@ -75,12 +76,16 @@ def judge(run: xr.Dataset, course: Course) -> dict[str, float]:
     means = [_mean(time, each)[there] for each in (found, exact)]
     powers = [_mean(time, (v * each).sum(1, keepdims=True))[0] for each in (i, exact_rows)]
     grid = np.append((means[1] - mean[there]) / scale, (powers[1] - power) / (magnitude or 1.0))
+    # below what the run states there is nothing to be forgiven at edges
+    fine = {name: min(FINE, error or 0.0) for name, error in stated(run).items()}
     return {
         "current": float(off.max()),
         "current_rms": float(np.sqrt(_mean(time, off**2)).max()),
-        "current_edges": _at_edges(time, found / peak, course, lambda grid: course.currents(grid)[2] / peak),
+        "current_edges": _at_edges(
+            time, found / peak, course, lambda grid: course.currents(grid)[2] / peak, fine["current_error"]
+        ),
         "x": float(np.abs(x - exact_x(time)).max()),
-        "x_edges": _at_edges(time, x, course, exact_x),
+        "x_edges": _at_edges(time, x, course, exact_x, fine["state_error"]),
         "x_end": float(np.abs(x - exact_x(time))[-1].max()),
         "mean": float((np.abs(means[0] - means[1]) / scale).max(initial=0.0)),
         "power": float(abs(powers[0] - powers[1]) / (magnitude or 1.0)),
@@ -94,11 +99,14 @@ def _mean(time: FloatArray, values: FloatArray) -> FloatArray:
 
 
 def _at_edges(
-    time: FloatArray, found: FloatArray, course: Course, curves: Callable[[FloatArray], FloatArray]
-) -> float:  # fmt: skip
-    """Largest error of curves (time, curve), where that of an instant at an edge is its distance from the course."""
+    time: FloatArray, found: FloatArray, course: Course, curves: Callable[[FloatArray], FloatArray], fine: float
+) -> float:
+    """Largest error of curves (time, curve), where that of an instant at an edge is its distance from the course.
+
+    Errors of up to `fine` are taken as they are.
+    """
     off = np.abs(found - curves(time))
-    if off.max() <= 1e-4:
+    if off.max() <= fine:
         return float(off.max())
     grid = np.union1d(course.nodes()[0], time)
     exact, clock, instants = curves(grid), grid / cycle(course.bench), time / cycle(course.bench)
@@ -106,7 +114,7 @@ def _at_edges(
     rise[rise <= STEEP * np.diff(clock)[:, None]] = 0.0
     passed = np.concatenate([np.zeros((1, exact.shape[1])), rise.cumsum(axis=0)])
     worst = 0.0
-    for instant, column in np.argwhere(off > 1e-4):
+    for instant, column in np.argwhere(off > fine):
         error = off[instant, column]
         first = max(np.searchsorted(clock, instants[instant] - NEAR) - 1, 0)
         last = min(np.searchsorted(clock, instants[instant] + NEAR, side="right"), len(clock) - 1)

@@ -1,5 +1,6 @@
 """States that are counted from a terminal, the ground or an inner node, in both engines, against scipy."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,16 +56,25 @@ def _counted(node: str, reference: str) -> str:
 
 DRIVE = {"kind": "sine", "amplitude": 0.4, "frequency": [1e3, 500.0], "phase": [1.2, 0.4]}
 STATE = [[0.2, 0.3], [0.4, 0.6]]
+DURATION = 2e-3
 
 
 def solved(case, sense, times):
     """States (time, row, column) and column currents (time, column) by scipy, to 1e-11."""
+    course, circuit = integrated(case.series, bool(case.second), sense)
+    states = course(times)[:4].T.reshape(-1, 2, 2)
+    return states, np.array([circuit(t, x)[1] for t, x in zip(times, states, strict=True)])
+
+
+@functools.cache
+def integrated(series, heated, sense):
+    """Course of all states, and the circuit: from where a state is counted, and in which unit, does not matter."""
     v_row = lambda t: 0.4 * np.sin(2 * np.pi * np.array([1e3, 500.0]) * t + np.array([1.2, 0.4]))  # noqa: E731
 
     def circuit(t, x):
         """Voltages over the cells and currents of the columns."""
         g = GOFF + GON * x
-        whole = g / (1.0 + SERIES * g) if case.series else g
+        whole = g / (1.0 + SERIES * g) if series else g
         v = v_row(t)
         column = sense * (whole * v[:, None]).sum(axis=0) / (1.0 + sense * whole.sum(axis=0))
         over = v[:, None] - column
@@ -73,16 +83,17 @@ def solved(case, sense, times):
     def slope(t, flat):
         x, y = flat.reshape(2, 2, 2)
         v, _ = circuit(t, x)
-        hot = 1.0 + y if case.second else 1.0
+        hot = 1.0 + y if heated else 1.0
         moved = SPEED * hot * v * np.where(v > 0, 1.0 - x, x)
         return np.concatenate([moved.ravel(), (COOLING * (HEATING * v**2 - y)).ravel()])
 
     start = np.array(STATE)
     v, _ = circuit(0.0, start)
     first = np.concatenate([start.ravel(), (HEATING * v**2).ravel()])
-    found = solve_ivp(slope, (0.0, times[-1]), first, "DOP853", times, rtol=1e-11, atol=1e-13, max_step=2e-5)
-    states = found.y[:4].T.reshape(-1, 2, 2)
-    return states, np.array([circuit(t, x)[1] for t, x in zip(times, states, strict=True)])
+    found = solve_ivp(
+        slope, (0.0, DURATION), first, "DOP853", dense_output=True, rtol=1e-11, atol=1e-13, max_step=2e-5
+    )  # fmt: skip
+    return found.sol, circuit
 
 
 REFERENCES = ("p", "n", "ground", "m")

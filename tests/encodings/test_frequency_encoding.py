@@ -92,7 +92,7 @@ def test_equal_reads_are_simulated_once_and_counted_each():
 
 # the estimate of what the instants miss is above the error, which is looked at here
 @pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
-@pytest.mark.parametrize("engine", ["ngspice", "reference"])
+@pytest.mark.parametrize("engine", [pytest.param("ngspice", marks=pytest.mark.slow), "reference"])
 def test_rows_at_once_by_their_tones(engine):
     """Drift comes back after each cycle, so that in-phase readouts of all rows at once are products as well."""
     encoding = scheme(readout="in_phase", levels=16, points_per_period=400)
