@@ -3,7 +3,7 @@
 Where the reference engine covers a testbench it runs at the instants of ngspice: another method, with other steps, for
 a fraction of the time. What the two differ by, and what the reference engine says of its own error, bound the error
 of ngspice. Elsewhere, and where the reference engine gives up, ngspice itself runs once more with coarser steps: its
-error is then many times as large, so that a quarter of the difference of the two bounds that of the finer run.
+error is then several times as large, so that half the difference of the two bounds that of the finer run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from spicecim.ngspice.engine import NgspiceRun, run_ngspice
 from spicecim.reference.engine import simulate_reference, takes_long
 from spicecim.testbench import Testbench
 
-_COARSER_TOLERANCE, _COARSER_ACCURACY, _COARSER_STEPS = 100.0, 16.0, 4
-"""How much coarser the second run of ngspice is, whichever of them decides on its steps: its error is then about 16
-times that of the first. With half as many points it may be 1.2 times, where corners of the drive and not the points
-decide on the steps."""
-_SHARE = 0.25
-"""Of their difference, what is stated: a fifteenth is the error of the finer run if the other's is 16 times as large, a
-quarter if it is 5 times."""
+_COARSER_TOLERANCE, _COARSER_ACCURACY, _COARSER_STEPS = 10.0, 4.0, 2
+"""How much coarser the second run of ngspice is, whichever of them decides on its steps: its error is then about four
+times that of the first."""
+_SHARE = 0.5
+"""Of their difference, what is stated: a third is the error of the finer run if the other's is four times as large."""
+_LEAST_KNOWN = 0.02
+"""Of the accuracy asked for, the least that is stated: two runs that share the steps at corners of the drive may share
+smaller errors."""
 _PATIENCE, _LEAST_PATIENCE = 5.0, 5.0
 """Time for a second opinion, relative to that of the run, and least (s), where there is another way to have one."""
 _LOOSEST_TOLERANCE, _LOOSEST_ACCURACY, _FEWEST_POINTS = 1e-2, 0.1, 8
@@ -132,7 +133,9 @@ def _by_coarser_run(testbench: Testbench, run: NgspiceRun) -> Estimate:
         return interpolated(instants, time, second.waveforms["i_column"].values), interpolated(instants, time, second.x)
 
     current_error, state_error = _differences(testbench, time, found, curves)
-    return Estimate(_SHARE * current_error, _SHARE * state_error, "a second run with coarser steps")
+    least = _LEAST_KNOWN * analysis.accuracy
+    stated = (float(np.maximum(_SHARE * error, least)) for error in (current_error, state_error))
+    return Estimate(*stated, "a second run with coarser steps")
 
 
 def _differences(
