@@ -140,7 +140,7 @@ def test_what_nobody_thought_of_is_one_line(monkeypatch, capsys):
     def fail(*_):
         raise ZeroDivisionError("by\nnothing")
 
-    monkeypatch.setattr("spicecim.devices.get_model", fail)
+    monkeypatch.setattr("spicecim.devices.load_presets", fail)
     monkeypatch.setattr(sys, "argv", ["spicecim", "models", "resistor"])
     with pytest.raises(SystemExit) as ended:
         app.main()

@@ -217,7 +217,7 @@ SECTIONS: list[Row] = [
     ("Roff 1e300", drift(Roff=1e300), TestbenchError, "device.parameters: Roff: must be 0, or between"),
     ("D 1e-200", drift(D="1e-200"), TestbenchError, "device.parameters: D: must be 0, or between"),
     ("Ron NaN", drift(Ron=float("nan")), TestbenchError, "device.parameters: nan is not finite"),
-    ("Ron above Roff", drift(Ron="1meg"), TestbenchError, "Roff must be above Ron"),
+    ("Ron above Roff", drift(Ron="1meg"), TestbenchError, "Roff: must be above Ron"),
     ("p 1e300", drift(p=1e300), TestbenchError, "device.parameters: p: "),
     ("a parameter as list", drift(Ron=[100]), TestbenchError, "device.parameters: Ron: must be a number or a text"),
     ("parameters as a list", {"device": {"model": "resistor", "parameters": [1]}}, TestbenchError, "device.parameters"),
