@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PrivateAttr, ValidationInfo, field_validator
 from pydantic_core import core_schema
 
+from spicecim import limits
 from spicecim.devices import Memristor, get_model, make_device
 from spicecim.devices.device import Device
 from spicecim.devices.library import get_preset
@@ -65,6 +66,10 @@ class DeviceSection(Section, ABC):
     def foreign(self) -> SubcircuitDevice | None:
         """Return the subcircuit that a netlist takes as it is; None where the equations are written into it."""
         return None
+
+    def largest_current(self) -> tuple[float, str]:
+        """Return the largest plausible current (A) of a cell, and what states it."""
+        return limits.CELL_CURRENT, "spicecim.limits.CELL_CURRENT"
 
     def driven(self, voltage: float) -> Self:
         """Return the section of the device driven up to a voltage (V): bounds of a state may be found with it."""
@@ -127,6 +132,13 @@ class LibraryDevice(DeviceSection):
 
     def wanted_backend(self) -> tuple[str, str]:
         return self.backend, "device.backend: osdi"
+
+    def largest_current(self) -> tuple[float, str]:
+        if self.preset is not None or not self.parameters:
+            preset = get_preset(self.model, self.preset)
+            if preset.largest_current is not None:
+                return preset.largest_current, "largest_current of its preset"
+        return super().largest_current()
 
     def behavioral(self) -> Memristor:
         return self.build()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import ArrayLike
 
+from spicecim.cell_currents import current_warning
 from spicecim.deadline import run_within
 from spicecim.errors import AccuracyWarning, InputError, UnsupportedError, WaveformError
 from spicecim.fixed_points import warn_of_fixed_points
@@ -179,6 +180,9 @@ def simulate(
     -----
     AccuracyWarning
         If an estimated error is above `analysis.accuracy`, or not known.
+    CurrentWarning
+        If a cell carries more current than its preset states or, where that states none, than
+        `spicecim.limits.CELL_CURRENT`.
 
     Examples
     --------
@@ -199,6 +203,8 @@ def simulate(
         waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
     _check_waveforms(engine, chosen, waveforms)
     warn_of_fixed_points(testbench)
+    if implausible := current_warning([waveforms]):
+        warnings.warn(implausible, stacklevel=2)
     missed = missed_accuracy(waveforms)
     if missed:
         warnings.warn(missed, AccuracyWarning, stacklevel=2)

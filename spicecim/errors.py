@@ -95,6 +95,23 @@ class StateWarning(UserWarning):
     """A cell starts at a state that no voltage of the drive moves it from."""
 
 
+class CurrentWarning(UserWarning):
+    """A cell carries more current than its preset states, or than published cells take.
+
+    Attributes
+    ----------
+    current
+        The largest current of a cell (A).
+    """
+
+    def __init__(self, message: str, current: float) -> None:
+        self.current = current
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[CurrentWarning], tuple[str, float]]:
+        return type(self), (str(self), self.current)
+
+
 class SimulationError(SpiceCimError):
     """A simulation was started and did not succeed.
 

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from spicecim.cell_currents import warned_once
 from spicecim.devices.library import get_preset, load_presets
 from spicecim.engines import simulate
 from spicecim.errors import InputError, QuantityError, WaveformError
@@ -123,6 +124,8 @@ def hysteresis(
     -----
     AccuracyWarning
         If even then the instants are too few.
+    CurrentWarning
+        As `simulate` does, once: of the largest current.
 
     Examples
     --------
@@ -145,29 +148,21 @@ def hysteresis(
         "frequency": ("frequency", frequencies, {"units": "Hz", "long_name": "frequency"}),
     }
     loops, measured = [], []
-    for index, (volts, hertz) in enumerate(itertools.product(amplitudes, frequencies)):
-        for doubling in range(_DOUBLINGS + 1):
-            bench = Testbench.from_dict(
-                {
-                    "device": section,
-                    "crossbar": {"state": [[x0]]},
-                    "drive": {"kind": "sine", "amplitude": volts, "frequency": hertz},
-                    "analysis": {
-                        "periods": cycle + 1, "points_per_period": points_per_period * 2**doubling, "probe": "cells",
-                        "accuracy": accuracy,
-                    },
-                },
-                source="hysteresis",
-            )  # fmt: skip
-            run = simulate(bench, engine, time_limit=time_limit)
-            loop = in_window(run, ((cycle - 1) / hertz, cycle / hertz))
-            found = _measured(loop, in_window(run, (cycle / hertz, (cycle + 1) / hertz)))
-            if found["grid_error"] <= accuracy:
-                break
-        loops.append(loop)
-        measured.append(found)
-        if progress is not None:
-            progress((index + 1) / (len(amplitudes) * len(frequencies)))
+    with warned_once():
+        for index, (volts, hertz) in enumerate(itertools.product(amplitudes, frequencies)):
+            for doubling in range(_DOUBLINGS + 1):
+                points = points_per_period * 2**doubling
+                analysis = {"periods": cycle + 1, "points_per_period": points, "accuracy": accuracy}
+                bench = _one_cell(section, x0, volts, hertz, analysis)
+                run = simulate(bench, engine, time_limit=time_limit)
+                loop = in_window(run, ((cycle - 1) / hertz, cycle / hertz))
+                found = _measured(loop, in_window(run, (cycle / hertz, (cycle + 1) / hertz)))
+                if found["grid_error"] <= accuracy:
+                    break
+            loops.append(loop)
+            measured.append(found)
+            if progress is not None:
+                progress((index + 1) / (len(amplitudes) * len(frequencies)))
     shape = (len(amplitudes), len(frequencies))
     measures = xr.Dataset(
         {
@@ -217,6 +212,19 @@ def _device(
     if amplitude is None:
         raise InputError("amplitude: is required where the device is no model of the library, which has presets")
     return dict(device), amplitude, 0.5 if x0 is None else x0
+
+
+def _one_cell(section: dict[str, Any], x0: float, amplitude: float, frequency: float, analysis: Any) -> Testbench:
+    """Testbench of one device behind a sinusoid (V, Hz)."""
+    return Testbench.from_dict(
+        {
+            "device": section,
+            "crossbar": {"state": [[x0]]},
+            "drive": {"kind": "sine", "amplitude": amplitude, "frequency": frequency},
+            "analysis": {**analysis, "probe": "cells"},
+        },
+        source="hysteresis",
+    )
 
 
 def cell_loop(waveforms: xr.Dataset, row: int = 0, column: int = 0) -> tuple[Any, Any, Any]:

@@ -1,4 +1,4 @@
-"""Every default limit: what spicecim takes from outside, and how long it waits.
+"""Every default limit: what spicecim takes from outside, how long it waits, and what it warns of.
 
 The limits are far above what a useful input needs; they are there so that a damaged or hostile one ends in an error
 instead of a full memory or a run without end. An error from a limit names it. A Python program changes one by setting
@@ -94,3 +94,10 @@ COMPILE_TIME_LIMIT_VARIABLE = "SPICECIM_COMPILE_TIME_LIMIT"
 WORKER_START_LIMIT = 60.0
 """Seconds that ngspice's process may take to load libngspice and say what it can do, where no run limits it; it takes
 0.3 s."""
+
+# Amperes: what spicecim warns of.
+
+CELL_CURRENT = 0.05
+"""Amperes in a cell above which `simulate` warns, where its preset states no largest current. Published cells are set
+and reset with 1 uA to 10 mA mostly. Through a filament 100 nm wide, 50 mA are 6e8 A/cm2, some hundred times what the
+copper lines of a chip are laid out for."""

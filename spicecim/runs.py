@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spicecim.cell_currents import current_warnings, of_the_largest
 from spicecim.engines import ENGINES, simulate
-from spicecim.errors import AccuracyWarning, InputError
+from spicecim.errors import AccuracyWarning, CurrentWarning, InputError
 from spicecim.files import result_folder, write_text
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis, save_sweep, sweep_difference
 from spicecim.json_text import write_summary
@@ -100,7 +101,8 @@ def run_testbench(
         check_covered(testbench)
     runs: dict[str, xr.Dataset] = {}
     time = None
-    with result_folder(folder, least_sizes(testbench, engines)) as scratch:
+    with result_folder(folder, least_sizes(testbench, engines)) as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CurrentWarning)  # the summary says it
         for name in engines:
             progress(name, 0.0)
             runs[name] = simulate(
@@ -157,7 +159,7 @@ def run_hysteresis(
     engines = chosen_engines(engine)
     names = [f"hysteresis{suffix}" for suffix in ("_ngspice.nc", "_reference.nc", ".png", ".pdf", ".json")]
     sweeps: dict[str, HysteresisSweep] = {}
-    with result_folder(folder, dict.fromkeys(names, 0)) as scratch, warnings.catch_warnings():
+    with result_folder(folder, dict.fromkeys(names, 0)) as scratch, current_warnings() as kept:
         warnings.simplefilter("ignore", AccuracyWarning)  # what is returned says it
         for name in engines:
             sweeps[name] = hysteresis(
@@ -168,7 +170,9 @@ def run_hysteresis(
             )  # fmt: skip
             save_sweep(sweeps[name], scratch / f"hysteresis_{name}.nc")
         save_figure(plot_hysteresis(sweeps), scratch / "hysteresis")
-        return write_summary(scratch / "hysteresis.json", _measured(device, sweeps, cycle, accuracy))
+        beyond = of_the_largest(kept)
+        implausible = {"implausible_current": str(beyond) if beyond else None}
+        return write_summary(scratch / "hysteresis.json", _measured(device, sweeps, cycle, accuracy) | implausible)
 
 
 def _measured(device: str, sweeps: Mapping[str, HysteresisSweep], cycle: int, accuracy: float) -> dict[str, Any]:

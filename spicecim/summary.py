@@ -10,6 +10,7 @@ from typing import Any
 
 import xarray as xr
 
+from spicecim.cell_currents import current_warning
 from spicecim.drives import SineDrive
 from spicecim.errors import AccuracyWarning, MeasurementError
 from spicecim.measure import (
@@ -80,6 +81,8 @@ def summarize(runs: Mapping[str, xr.Dataset], tolerance: float = 1e-4) -> dict[s
             f"means and powers are known to {summary['grid_error']:.1e} with these instants, above analysis.accuracy = "
             f"{accuracy:g}; raise analysis.points_per_period or accept it by a larger analysis.accuracy"
         )
+    implausible = current_warning(runs.values())
+    summary["implausible_current"] = str(implausible) if implausible else None
     summary["accurate"] = not missed
     summary["accuracy_missed"] = missed
     if testbench_of(first).analysis.probe == "cells":

@@ -36,6 +36,7 @@ def test_column_currents_and_energy_of_a_crossbar(shape):
     assert energy_balance(reference).error < 1e-9
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.parametrize(
     ("model", "preset", "amplitude", "frequencies"),
     [
@@ -56,6 +57,7 @@ def test_every_preset_agrees(model, preset, amplitude, frequencies):
     assert compare(*run_both(bench), tolerance=1e-4).passed
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.parametrize(("preset", "periods"), [("oblea", 2), ("miao", 1), ("jo", 2)])
 @pytest.mark.parametrize("points_per_period", [100, 200])
 def test_a_single_device_at_its_published_drive(preset, periods, points_per_period):
@@ -102,6 +104,7 @@ def test_joglekar_effective_conductance_is_exact_where_copied_models_lock(engine
     np.testing.assert_allclose(sweep.measures["effective_conductance"], exact, rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.parametrize(
     ("model", "preset", "frequencies"),
     [

@@ -23,7 +23,7 @@ LAYERS = [
     {"estimates"},
     {"ngspice", "reference"},
     {"netlist"},
-    {"reached", "physics"},
+    {"reached", "physics", "cell_currents"},
     {"waveforms"},
     {"testbench"},
     {"device_choice"},

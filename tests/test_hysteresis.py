@@ -30,6 +30,7 @@ def test_a_sweep_measures_one_loop_a_frequency():
     np.testing.assert_allclose(sweep.measures["lobe_area"], total)
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 def test_the_published_drive_and_state_are_the_default():
     loop = hysteresis("yakopcic", preset="miao", frequency=[1], engine="reference").loops[0]
     assert float(loop["v_cell"].max()) == pytest.approx(1.25, rel=1e-4)

@@ -253,6 +253,7 @@ class WithoutBreaks(ExplicitCell):
 
 
 # a Joglekar cell that starts at exactly 0 or 1 stays there
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.filterwarnings("ignore::spicecim.errors.StateWarning")
 @pytest.mark.parametrize("cell", [ExplicitCell, WithoutBreaks])
 @pytest.mark.parametrize("kind", ["sine", "pulse", "samples"])

@@ -58,6 +58,7 @@ def test_yakopcic_without_decay_of_the_speed_relaxes_exponentially(x0, volts, st
     np.testing.assert_allclose(1.0 - x if rising else x, expected, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.parametrize(("model", "preset"), PRESETS)
 def test_states_are_those_that_scipy_integrates(model, preset, rng):
     amplitude, frequency = PRESETS[model, preset]

@@ -60,6 +60,7 @@ def test_no_engine_is_further_off_than_it_says(course_of, kind, number, engine):
         assert {name: found[name] for name in reached if found[name] > course.bench.analysis.accuracy} == {}
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.parametrize("number", range(3, 9))
 def test_at_every_instant_the_drivers_power_is_what_cells_and_resistances_take(number):
     bench = Testbench.from_dict(random_bench(number, MOST))

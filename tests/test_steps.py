@@ -76,6 +76,7 @@ def errors(bench):
 
 
 # the estimate may be above the error, which is judged here
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", SWITCHING)

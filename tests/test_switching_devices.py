@@ -167,6 +167,7 @@ def test_no_rate_leads_out_of_the_bounds_and_none_is_locked(model, preset, beyon
     assert min(device.rate(np.array([-strong, strong]), above)) < 0
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.parametrize(("model", "preset"), SWITCHING)
 def test_the_preset_s_drive_crosses_the_range_and_comes_back(model, preset):
     """In every cycle anew: x leaves both ends, and the loop is pinched with an open lobe on either side."""

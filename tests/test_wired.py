@@ -201,6 +201,7 @@ def wired_benches(draw):
     return wired_bench(shape, {"model": model, "preset": preset}, drive, **resistances)
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @settings(deadline=None, max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(wired_benches())
 @example(pershin_di_ventra((2, 2), [3.0, 2.0], source_resistance=198.61030224764403))
@@ -334,6 +335,7 @@ SWITCHING = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 def test_the_stated_errors_cover_a_switching_edge(monkeypatch):
     """A filament forms within a millionth of a period; both errors count what the tolerance makes of that."""
     bench = Testbench.from_dict(SWITCHING)

@@ -217,6 +217,8 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
         console.print(Text(line))
     if "measures" in summary["accuracy_missed"]:  # what the engines miss, they say themselves
         console.print(Text(f"warning: {summary['accuracy_missed']['measures']}"))
+    if summary["implausible_current"]:
+        console.print(Text(f"warning: {summary['implausible_current']}"))
     console.print(Text(f"results in {folder}: {', '.join(summary['artifacts'])}"))
 
 
@@ -272,6 +274,8 @@ def _loop_facts(measured: dict[str, Any]) -> list[str]:
                 f"{engine}: areas and conductances are known to {error:.1e} only, {accuracy:g} is asked for; "
                 "give another --accuracy, or more instants in Python (points_per_period)"
             )
+    if measured["implausible_current"]:
+        lines.append(f"warning: {measured['implausible_current']}")
     if "max_relative_difference" in measured:
         difference = measured["max_relative_difference"]
         lines.append(

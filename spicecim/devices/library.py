@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spicecim.devices import models
 from spicecim.devices.memristor import Memristor, check_device, check_model, limits_of
@@ -30,6 +30,8 @@ class Preset(BaseModel):
     x0: float
     amplitude: float
     frequency: float
+    largest_current: float | None = Field(default=None, gt=0.0)
+    """Largest current (A) of a cell in the source, which says so; None where that gives none."""
     parameters: dict[str, Any]
 
 
@@ -76,8 +78,8 @@ def register_device(
         A subclass of `Memristor`.
     presets
         Parameter sets by name, the default one first, with the keys of a preset file: ``description``, ``source``,
-        ``x0``, ``amplitude`` (V), ``frequency`` (Hz) and ``parameters``. By default those of the file ``NAME.yaml``
-        beside the module that defines the class, if there is one.
+        ``x0``, ``amplitude`` (V), ``frequency`` (Hz), ``parameters`` and, if stated, ``largest_current`` (A). By
+        default those of the file ``NAME.yaml`` beside the module that defines the class, if there is one.
     replace
         Whether a model of that name may be replaced, such as one that a notebook defines again.
 

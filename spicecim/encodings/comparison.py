@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from spicecim.cell_currents import warned_once
 from spicecim.encodings.base import Encoded, Encoding
 from spicecim.engines import ENGINES, simulate
 from spicecim.errors import InputError
@@ -44,7 +45,9 @@ def compare_encodings(
     if not names or len(set(names)) < len(names):
         raise InputError(f"encodings: must be at least one, each of another name; they are {', '.join(names)}")
     ENGINES[engine]  # before anything is calibrated
-    return xr.concat([_one(encoding, weights, inputs, engine) for encoding in encodings], dim="encoding")
+    with warned_once():
+        results = [_one(encoding, weights, inputs, engine) for encoding in encodings]
+    return xr.concat(results, dim="encoding")
 
 
 def _one(encoding: Encoding, weights: ArrayLike, inputs: ArrayLike, engine: str) -> xr.Dataset:

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 from matplotlib.figure import Figure
 
+from spicecim.cell_currents import warned_once
 from spicecim.files import result_folder, write_text
 from spicecim.json_text import write_summary
 from spicecim.netcdf import write_netcdf
@@ -62,5 +63,5 @@ def validation_report(folder: Path | str, names: Sequence[str]) -> Iterator[Vali
         Names of figures and data.
     """
     files = [f"{name}.{suffix}" for name in names for suffix in (*FORMATS, "nc")]
-    with result_folder(folder, dict.fromkeys([*files, "claims.md", "claims.json"], 0)) as scratch:
+    with result_folder(folder, dict.fromkeys([*files, "claims.md", "claims.json"], 0)) as scratch, warned_once():
         yield ValidationReport(scratch)

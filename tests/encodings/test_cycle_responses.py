@@ -127,6 +127,7 @@ def test_a_verilog_a_module_reads_as_the_model_of_the_library():
     np.testing.assert_allclose(found.x_end, exact.x_end, atol=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 def test_a_device_whose_rate_does_not_separate_agrees_with_the_engine():
     bench = Testbench(
         device={"model": "stanford_pku", "preset": "hfox"},
