@@ -12,6 +12,8 @@ from spicecim.problems import FieldError
 _INSTANTS = 33
 _STRETCHES = 16
 """Between corners, that are looked at."""
+_SHORTEST = 1e-9
+"""Stretch, relative to the duration, within which the digits of an instant still tell a voltage."""
 _SAME = 1e-6
 """Of voltages, relative to the largest: more than rounding, less than a mistake."""
 _SAME_SLOPE = 1e-3
@@ -41,7 +43,8 @@ def _fault(drive: Drive, rows: int, duration: float) -> str | None:
     edges = np.concatenate([[0.0], drive.corners(duration), [duration]])
     if not np.all(np.diff(edges) > 0.0):
         return "corners must give increasing instants above 0 and below the duration"
-    begin, length = edges[:-1][:_STRETCHES], np.diff(edges)[:_STRETCHES]
+    told = np.flatnonzero(np.diff(edges) > _SHORTEST * duration)[:_STRETCHES]
+    begin, length = edges[told], np.diff(edges)[told]
     rounding = 8.0 * _EPS * (1.0 + duration / drive.cycle())
     curve = drive.curve()
     if curve is None:

@@ -42,17 +42,19 @@ def test_every_model_is_a_pinched_bounded_passive_device(model, preset, paramete
 
 
 @pytest.mark.parametrize(("model", "preset"), EVERY_PRESET)
-def test_a_hard_stop_acts_over_a_millionth_of_x(model, preset):
+def test_a_hard_stop_acts_within_a_millionth_of_x(model, preset):
     """Whatever the state variable is: the rate is whole from there on, and half of it in the middle."""
     device = make_device(model, preset)
     if not device.stops():
         return
     low, high = sorted(float(s) for s in device.state_from_x([0.0, 1.0]))
     assert device.stops() == pytest.approx((low, high), rel=1e-12)
-    for x, outwards in ((0.0, -1.0), (1.0, 1.0)):
-        s = device.state_from_x(np.abs(x - STOP_WIDTH * np.array([0.5, 0.99, 1.01, 100.0])))
-        room = device.room(s, np.full(4, outwards * (device.state_from_x(1.0) - device.state_from_x(0.0)) > 0))
-        np.testing.assert_allclose(room, [0.5, 0.99, 1.0, 1.0], rtol=1e-3)
+    for stop, width, rising in zip(device.stops(), device.stop_widths(), (False, True), strict=True):
+        inwards = -width if rising else width
+        room = device.room(stop + inwards * np.array([0.0, 0.5, 0.99, 1.01, 100.0]), np.full(5, rising))
+        np.testing.assert_allclose(room, [0.0, 0.5, 0.99, 1.0, 1.0], rtol=1e-3, atol=1e-12)
+        x = device.x_from_state([stop, stop + inwards])
+        assert 0 < abs(x[1] - x[0]) <= STOP_WIDTH * (1 + 1e-6)
 
 
 def test_joglekar_states_of_0_and_1_are_fixed_points():

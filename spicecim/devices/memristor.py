@@ -229,7 +229,7 @@ class Memristor(Device, BaseModel):
         """Distances in `s` over which the lower and the upper stop act: `STOP_WIDTH` in x, if `s` is linear in x.
 
         A model of another state variable overrides this: where `s` changes little over x, an equal share of the range
-        of `s` would be a large one of x.
+        of `s` would be a large one of x, or of the current.
         """
         lower, upper = self.stops()  # type: ignore[misc]
         width = STOP_WIDTH * (upper - lower)

@@ -55,9 +55,9 @@ class LinearDrift(Memristor):
         return ((self.Ron / self.Roff) ** 2, 1.0) if self.window == "none" else None
 
     def stop_widths(self) -> tuple[float, float]:
-        ratio = self.Ron / self.Roff
-        width = 2.0 * STOP_WIDTH * (1.0 - ratio)  # ds/dx is 2 (1 - ratio) R / Roff
-        return width * ratio, width
+        # a millionth of x would be 2e-4 of the current at Ron; half a millionth of R is less than one of x
+        lower, upper = (self.Ron / self.Roff) ** 2, 1.0
+        return STOP_WIDTH * lower, STOP_WIDTH * upper
 
     @property
     def k(self) -> float:
