@@ -370,7 +370,7 @@ def test_the_library_has_no_faults(name):
     report = sc.check_model(resource_folder("models") / f"{name}.va", voltage=MEANT.get(name, 6.0), initial=initial)
     assert report.ok
     assert [item.code for item in report.findings if item.severity != "note"] == FOUND.get(name, [])
-    terminals = [node.name for node in report.nodes if node.kind == "terminal"]
+    terminals = [node.name for node in report.nodes if node.terminal]
     assert terminals == (["plus", "minus", "s"] if name == "linear_drift" else ["p", "n", "s"])
     assert report.state == "s"
     assert [item.name for item in report.parameters] == list(MODELS[name].model_fields)
