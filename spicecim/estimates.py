@@ -132,10 +132,11 @@ def _by_coarser_run(testbench: Testbench, run: NgspiceRun) -> Estimate:
     def curves(instants: FloatArray) -> tuple[FloatArray, FloatArray]:
         return interpolated(instants, time, second.waveforms["i_column"].values), interpolated(instants, time, second.x)
 
-    current_error, state_error = _differences(testbench, time, found, curves)
-    least = _LEAST_KNOWN * analysis.accuracy
-    stated = (float(np.maximum(_SHARE * error, least)) for error in (current_error, state_error))
-    return Estimate(*stated, "a second run with coarser steps")
+    current_error, state_error = (
+        float(np.maximum(_SHARE * difference, _LEAST_KNOWN * analysis.accuracy))
+        for difference in _differences(testbench, time, found, curves)
+    )
+    return Estimate(current_error, state_error, "a second run with coarser steps")
 
 
 def _differences(
