@@ -75,6 +75,7 @@ NAMES = ["mfactor", "initial_state", "given_mfactor", "parameter_mfactor", "temp
 NAMES += ["mod", "model", "info", "handle", "double", "int", "static", "main", "last", "states", "v3", "sum0", "vt"]
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")  # 22 factors of 1.5
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 @pytest.mark.parametrize("kind", ["", '(* type="instance" *) '])
 def test_a_parameter_may_have_any_name(cell, engine, kind):

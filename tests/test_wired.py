@@ -206,6 +206,18 @@ def wired_benches(draw):
 @given(wired_benches())
 @example(pershin_di_ventra((2, 2), [3.0, 2.0], source_resistance=198.61030224764403))
 @example(pershin_di_ventra((1, 2), [0.0], sense_resistance=13.307540139340983))
+@example(Testbench.from_dict({
+    "device": {"model": "pershin_di_ventra"},
+    "crossbar": {
+        "source_resistance": 77.14044949285567,
+        "state": [
+            [0.14282458, 0.21840525, 0.50063723, 0.39108102], [0.14706432, 0.31656347, 0.33952565, 0.17986946],
+            [0.46728858, 0.15683601, 0.2956141, 0.3583700],
+        ],
+    },
+    "drive": {"kind": "sine", "amplitude": 6, "frequency": 5e7, "phase": [5.93609969, 1.70173857, 1e-15]},
+    "analysis": {"probe": "cells"},
+}))  # fmt: skip
 def test_the_stated_error_bounds_the_true_one(bench):
     waveforms = simulate(bench, "reference", time=np.linspace(0, bench.duration, 41))
     model = bench.device.build()
