@@ -255,7 +255,7 @@ class WithoutBreaks(ExplicitCell):
 # a Joglekar cell that starts at exactly 0 or 1 stays there
 @pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.filterwarnings("ignore::spicecim.errors.StateWarning")
-@pytest.mark.parametrize("cell", [ExplicitCell, WithoutBreaks])
+@pytest.mark.parametrize("cell", [ExplicitCell, pytest.param(WithoutBreaks, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["sine", "pulse", "samples"])
 @pytest.mark.parametrize("preset", PRESETS, ids="-".join)
 def test_separable_devices_move_as_by_their_flow(preset, kind, cell, rng):
@@ -300,6 +300,7 @@ def test_separable_devices_move_as_by_their_flow(preset, kind, cell, rng):
         np.testing.assert_allclose(current, expected["i_cell"], atol=1e-7 * np.abs(expected["i_cell"]).max())
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(
     Vp=st.just(0.0) | st.floats(1e-9, 0.4), Vn=st.just(0.0) | st.floats(1e-9, 0.4),

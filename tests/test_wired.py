@@ -347,6 +347,7 @@ SWITCHING = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 def test_the_stated_errors_cover_a_switching_edge(monkeypatch):
     """A filament forms within a millionth of a period; both errors count what the tolerance makes of that."""
