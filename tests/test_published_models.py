@@ -1,6 +1,7 @@
 """Models against their published equations, written here once more, and against closed forms."""
 
 import math
+from types import SimpleNamespace
 
 import mpmath
 import numpy as np
@@ -25,8 +26,8 @@ def held(model, preset, volts, duration, x0, points=40):
     return time, simulate(bench, "reference", time=time)["x"].values[:, 0, 0]
 
 
-def driven(model, preset, rate, s0, x_of, bounds=(-math.inf, math.inf)):
-    """Largest difference of x between the reference engine and scipy at 1e-12, over a period of a preset's sine.
+def driven(model, preset, rate, s0, x_of, bounds=(-math.inf, math.inf), *, rtol=1e-12, steps=400, **analysis):
+    """Largest difference of x between the reference engine and scipy, over a period of a preset's sine.
 
     `rate` is ds/dt(s, v) of the published equation in its own variable, which stays at a bound until the voltage
     turns; `x_of` takes it to x.
@@ -36,7 +37,7 @@ def driven(model, preset, rate, s0, x_of, bounds=(-math.inf, math.inf)):
         device={"model": model, "preset": preset},
         crossbar={"state": [[shown.x0]]},
         drive={"kind": "sine", "amplitude": shown.amplitude, "frequency": shown.frequency},
-        analysis={"probe": "cells"},
+        analysis={"probe": "cells", **analysis},
     )
     time = np.linspace(0.0, bench.duration, 101)
     found = simulate(bench, "reference", time=time)["x"].values[:, 0, 0]
@@ -57,7 +58,8 @@ def driven(model, preset, rate, s0, x_of, bounds=(-math.inf, math.inf)):
     for start, end in ((0.0, half), (half, 2 * half)):
         inside = time[(time > start + 1e-9 * half) & (time <= end + 1e-9 * half)]
         right = solve_ivp(
-            slope, (start, end), [state], method="Radau", rtol=1e-12, atol=1e-14 * abs(s0), max_step=half / 400,
+            slope, (start, end), [state], method="Radau", rtol=rtol, atol=0.01 * rtol * abs(s0),
+            max_step=half / steps,
             t_eval=np.minimum(inside, end), events=[hits(bound) for bound in bounds if math.isfinite(bound)],
         )  # fmt: skip
         assert right.success
@@ -148,8 +150,9 @@ def test_a_data_driven_resistance_approaches_its_boundary_as_in_closed_form(pres
     np.testing.assert_allclose(found, np.clip(resistance, p.Ron, p.Roff), atol=1e-7 * (p.Roff - p.Ron))
 
 
-def test_the_well_posed_gap_follows_its_published_equations():
-    p = make_device("well_posed_gap", "hfox")
+@pytest.mark.parametrize("preset", load_presets("well_posed_gap"))
+def test_the_well_posed_gap_follows_its_published_equations(preset):
+    p, shown = make_device("well_posed_gap", preset), load_presets("well_posed_gap")[preset]
     thermal = Boltzmann * p.T / e
 
     def smooth_step(z):
@@ -163,8 +166,9 @@ def test_the_well_posed_gap_follows_its_published_equations():
         high = (-math.exp(p.Kclip * (gap - longest)) - free) * smooth_step(gap - longest)
         return 1e9 * (free + low + high)
 
-    start = 1.7 * 0.7
-    assert driven("well_posed_gap", "hfox", rate, start, lambda gap: np.clip(1 - gap / 1.7, 0, 1)) < 1e-6
+    start = 1.7 * (1 - shown.x0)
+    found = driven("well_posed_gap", preset, rate, start, lambda g: np.clip(1 - g / 1.7, 0, 1), rtol=1e-9, steps=20)
+    assert found < 1e-8
 
 
 def test_a_gap_that_rests_a_little_beyond_its_bound_conducts_as_it_is():
@@ -222,9 +226,16 @@ def test_a_memdiode_follows_its_published_equation_over_a_cycle():
     assert driven("memdiode", "aguirre", rate, 0.05, lambda h: h) < 1e-8
 
 
-def jart_by_bisection(p, v, n):
-    """Current (A) and rate (1e26/(m^3 s)) of JART VCM v1b at a voltage and a concentration, in 30 digits."""
-    area = mpmath.pi * mpmath.mpf(p.radius) ** 2
+FLOATS = SimpleNamespace(
+    prec=53, mpf=float, pi=math.pi, sqrt=math.sqrt, root=lambda a, n: a ** (1 / n), exp=math.exp, expm1=math.expm1,
+    tanh=math.tanh, cosh=math.cosh, asin=math.asin, sign=lambda a: math.copysign(1.0, a),
+)  # fmt: skip
+"""What `jart_by_bisection` needs of mpmath, in floats."""
+
+
+def jart_by_bisection(p, v, n, numbers=mpmath.mp):
+    """Current (A) and rate (1e26/(m^3 s)) of JART VCM v1b at a voltage and a concentration, in a kind of numbers."""
+    area = numbers.pi * numbers.mpf(p.radius) ** 2
     per = n * 1e26 * p.z * e * p.mobility * area
     disc, plug = p.ldisc / per, (p.lcell - p.ldisc) / (p.Nplug * 1e26 * p.z * e * p.mobility * area)
     heating = p.Rth * (p.Rth_scale if v > 0 else 1)
@@ -237,41 +248,41 @@ def jart_by_bisection(p, v, n):
     def emitted(i):
         voltage, temperature = parts(i)
         kt = Boltzmann * temperature
-        height = mpmath.mpf(p.phi_bn0)
+        height = numbers.mpf(p.phi_bn0)
         if voltage < p.phi_bn0 - p.phi_n:
             psi = p.phi_bn0 - p.phi_n - voltage
-            image = e**3 * p.z * n * 1e26 * psi / (8 * mpmath.pi**2 * (p.eps_phib * epsilon_0) ** 3)
-            height = max(height - mpmath.root(image, 4), 0)
+            image = e**3 * p.z * n * 1e26 * psi / (8 * numbers.pi**2 * (p.eps_phib * epsilon_0) ** 3)
+            height = max(height - numbers.root(image, 4), 0)
         if voltage >= 0:
             return (
-                area * p.richardson * temperature**2 * mpmath.exp(-height * e / kt) * mpmath.expm1(e * voltage / kt)
+                area * p.richardson * temperature**2 * numbers.exp(-height * e / kt) * numbers.expm1(e * voltage / kt)
             )  # fmt: skip
-        w00 = e * Planck / (4 * mpmath.pi) * mpmath.sqrt(p.z * n * 1e26 / (electron_mass * p.eps * epsilon_0))
-        w0 = w00 / mpmath.tanh(w00 / kt)
-        slope = w00 / (w00 / kt - mpmath.tanh(w00 / kt))
-        root = mpmath.sqrt(mpmath.pi * w00 * e * (-voltage + height / mpmath.cosh(w00 / kt) ** 2))
+        w00 = e * Planck / (4 * numbers.pi) * numbers.sqrt(p.z * n * 1e26 / (electron_mass * p.eps * epsilon_0))
+        w0 = w00 / numbers.tanh(w00 / kt)
+        slope = w00 / (w00 / kt - numbers.tanh(w00 / kt))
+        root = numbers.sqrt(numbers.pi * w00 * e * (-voltage + height / numbers.cosh(w00 / kt) ** 2))
         return (
             -area * p.richardson * temperature / Boltzmann * root
-            * mpmath.exp(-e * height / w0) * mpmath.expm1(-e * voltage / slope)
+            * numbers.exp(-e * height / w0) * numbers.expm1(-e * voltage / slope)
         )  # fmt: skip
 
     def halved(low, high, is_low):
-        for _ in range(120):
+        for _ in range(numbers.prec + 20):
             middle = (low + high) / 2
             low, high = (middle, high) if is_low(middle) else (low, middle)
         return (low + high) / 2
 
-    low, high = mpmath.mpf(0), v / (disc + plug + p.RTiOx + p.R0)
+    low, high = numbers.mpf(0), v / (disc + plug + p.RTiOx + p.R0)
     knee = p.phi_bn0 - p.phi_n - 0.02
     if v > knee:  # of several solutions that which starts from 0 V
         low = halved(low, high, lambda i: parts(i)[0] > knee)
-    i = halved(low, high, lambda i: (emitted(i) - i) * mpmath.sign(v) > 0)
+    i = halved(low, high, lambda i: (emitted(i) - i) * numbers.sign(v) > 0)
     voltage, temperature = parts(i)
     field = (voltage + i * (disc + plug)) / p.lcell if v > 0 else i * disc / p.ldisc
-    gamma = p.z * field * p.a / (mpmath.pi * p.dWa)
-    root, turn = mpmath.sqrt(1 - gamma**2), gamma * mpmath.asin(gamma)
-    barriers = [p.dWa * e * (root + sign * gamma * mpmath.pi / 2 + turn) for sign in (-1, 1)]
-    hops = [mpmath.exp(-barrier / (Boltzmann * temperature)) for barrier in barriers]
+    gamma = p.z * field * p.a / (numbers.pi * p.dWa)
+    root, turn = numbers.sqrt(1 - gamma**2), gamma * numbers.asin(gamma)
+    barriers = [p.dWa * e * (root + sign * gamma * numbers.pi / 2 + turn) for sign in (-1, 1)]
+    hops = [numbers.exp(-barrier / (Boltzmann * temperature)) for barrier in barriers]
     limit = 1 - (p.Nmin / n) ** 10 if v > 0 else 1 - (n / p.Nmax) ** 10
     ions = p.z * e * (p.Nplug + n) / 2 * 1e26 * p.a * p.nu0 * area * (hops[0] - hops[1]) * limit
     return float(i), float(-ions / (area * p.ldisc * e * p.z) / 1e26)
@@ -286,6 +297,16 @@ def test_jart_solves_for_the_current_through_barrier_and_oxide(v, x):
         current, rate = jart_by_bisection(device, mpmath.mpf(v), mpmath.mpf(n))
     assert device.current(v, n) == pytest.approx(current, rel=1e-9)
     assert device.rate(v, n) == pytest.approx(rate, rel=1e-7)
+
+
+def test_jart_follows_its_published_equations_over_a_cycle():
+    p = make_device("jart_vcm")
+
+    def rate(n, v):
+        return jart_by_bisection(p, v, n, FLOATS)[1]
+
+    start = float(p.state_from_x(load_presets("jart_vcm")["hfox_tiox"].x0))
+    assert driven("jart_vcm", "hfox_tiox", rate, start, p.x_from_state, rtol=1e-7, steps=20, tolerance=1e-4) < 1e-7
 
 
 @pytest.mark.parametrize("v", [-5.0, -2.0, -1.0, -0.05, 0.1, 0.5, 1.0, 2.0, 5.0])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from spicecim.devices.equations import equations_of
 from spicecim.devices.expressions import COMPARISONS, ordered, unified, uses_of
 from spicecim.devices.printing import Language, number_text, wrapped
+from spicecim.devices.ranges import ranges_of
 
 if TYPE_CHECKING:
     from spicecim.devices.memristor import Memristor
@@ -39,7 +41,8 @@ def _rest(value: float) -> str:
 
 _FUNCTIONS = {
     "exp": "exp", "log": "ln", "sqrt": "sqrt", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "sin": "sin",
-    "cos": "cos", "arctan": "atan", "arcsin": "asin", "absolute": "abs", "maximum": "max", "minimum": "min",
+    "cos": "cos", "arctan": "atan", "arcsin": "asin", "arcsinh": "asinh", "absolute": "abs",
+    "maximum": "max", "minimum": "min",
 }  # fmt: skip
 
 SPICE = Language(_FUNCTIONS, _number, lambda base, exponent: f"({base}^{exponent})", _geometric_sum, _LEAST_DIVISOR)
@@ -52,25 +55,42 @@ def behavioral_sources(device: Memristor) -> list[str]:
     nodes = {"v": "v(p,n)", "s": "v(s)", "u": "v(u)"}
     names = {id(part): nodes[part.name] for part in ordered(outputs) if part.operation == "symbol"}
     lines: list[str] = []
-    if sum(len(SPICE.text(output, names)) for output in outputs) > _LONG:
+    if _are_long(outputs, names):
         lines = _shared_parts(outputs, names)
     lines += wrapped(f"Bcurrent p n I = {SPICE.text(current, names)}", following="+ ")
     lines.append("Cstate s 0 1")
     if not isinstance(rate, float) or rate:
         lines += wrapped(f"Brate 0 s I = {SPICE.text(rate, names)}", following="+ ")
     if device.inner:
-        lines += wrapped(f"Binner u 0 I = {SPICE.text(balance, names)}", following="+ ")
+        # ngspice asks for a source's value to settle: that of what should vanish is rounding, which never does
+        lines += ["Rinner u 0 1", *wrapped(f"Binner 0 u I = v(u) - ({SPICE.text(balance, names)})", following="+ ")]
     return lines
 
 
 def _shared_parts(outputs: list[Any], names: dict[int, str]) -> list[str]:
-    """Sources of nodes that carry what the equations need several times, which get these nodes as their names."""
+    """Sources of nodes that carry what the equations need several times, which get these nodes as their names.
+
+    No more of them than make the equations short enough, those next to voltage and state first: Newton's method takes
+    each node as an unknown of its own, and finds the solution the later the more there are.
+    """
     lines: list[str] = []
-    uses = uses_of(outputs)
+    uses, ranges = uses_of(outputs), ranges_of(outputs)
     for part in ordered(outputs):
         text = SPICE.text(part, names)
         if uses[id(part)] > 1 and len(text) > _SHARED and part.operation not in COMPARISONS:
             node = f"shared_{len(lines)}"
             lines.append(f"B{node} {node} 0 V = {text}")
-            names[id(part)] = f"v({node})"
+            names[id(part)] = _between(f"v({node})", *ranges[id(part)])
+            if not _are_long(outputs, names):
+                break
     return [line for source in lines for line in wrapped(source, following="+ ")]
+
+
+def _are_long(outputs: list[Any], names: dict[int, str]) -> bool:
+    return sum(len(SPICE.text(output, names)) for output in outputs) > _LONG
+
+
+def _between(text: str, low: float, high: float) -> str:
+    """A node's voltage between the bounds of its part: on the way to a solution it has values that this never has."""
+    text = f"max({text}, {SPICE.text(low, {})})" if low > -inf else text
+    return f"min({text}, {SPICE.text(high, {})})" if high < inf else text

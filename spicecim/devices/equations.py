@@ -70,6 +70,8 @@ class Equations:
         self._slopes = Program([derivative(f, by) for f in outputs for by in "vsu"], ["v", "s", "u"])
         self._balance = Program([self.balance, derivative(self.balance, "u")], ["v", "s", "u"])
         self._has_inner = bool(device.inner)
+        # a step asks for current, rate and slopes at the same voltages and states
+        self._last_inner: tuple[FloatArray, FloatArray, FloatArray] | None = None
 
     def slopes(self, v: Any, s: Any) -> Slopes:
         """Evaluate the derivatives at voltages and states that broadcast against each other."""
@@ -83,34 +85,44 @@ class Equations:
         return Slopes(*(part for f in (current, rate) for part in (f[0] + f[2] * by_v, f[1] + f[2] * by_s)))
 
     def inner(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        """Inner voltages at voltages and states: Newton's method between bounds that close in on the solution.
+        """Inner voltages at voltages and states.
 
         Raises
         ------
         ModelError
             If the balance is not finite, or there is no solution between 0 and v.
         """
-        v, s = (np.array(part, dtype=float) for part in np.broadcast_arrays(v, s))
+        if self._last_inner is None or not all(map(np.array_equal, self._last_inner, (v, s))):
+            self._last_inner = np.array(v), np.array(s), self._solve_balance(v, s)
+        return self._last_inner[2]
+
+    def _solve_balance(self, v: FloatArray, s: FloatArray) -> FloatArray:
+        """Solve for the inner voltages by Newton's method between bounds that close in on the solution."""
+        shape = np.broadcast_shapes(np.shape(v), np.shape(s))
+        v, s = (np.broadcast_to(part, shape).ravel() for part in (v, s))
         low, high = np.minimum(v, 0.0), np.maximum(v, 0.0)
+        found, left = np.zeros(len(v)), np.arange(len(v))
         with np.errstate(all="ignore"):
             sign = np.sign(self._balance(v, s, high)[0])
-            u = 0.5 * v
-            for number in range(_MOST_ITERATIONS):
+            u, last = np.zeros(len(v)), np.full(len(v), np.inf)
+            for _ in range(_MOST_ITERATIONS):
                 missed, slope = self._balance(v, s, u)
                 above = missed * sign >= 0.0
                 low, high = np.where(above, low, u), np.where(above, u, high)
-                low, high = np.where(missed == 0.0, u, low), np.where(missed == 0.0, u, high)
-                least = 2.0 * np.finfo(float).eps * np.abs(u)
-                settled = high - low <= 2.0 * least
-                if settled.all():
-                    return u
                 step = -missed / slope
-                # a step beyond the solution shows that it lies between; at a kink that is all that can be trusted
-                tried = u + step + np.copysign(least, step)
-                inside = (tried > low) & (tried < high) & (number % 3 < 2)
-                u = np.where(inside, tried, 0.5 * (low + high))
-        worst = np.unravel_index(int(np.argmin(settled)), settled.shape)
-        raise ModelError(f"no inner voltage was found at v = {v[worst]:g} V with the state variable at {s[worst]:g}")
+                least = 4.0 * np.finfo(float).eps * np.abs(u)
+                settled = (missed == 0.0) | (high - low <= least) | (np.isfinite(slope) & (np.abs(step) <= least))
+                found[left[settled]] = u[settled]
+                if settled.all():
+                    return found.reshape(shape)
+                # steps that do not shrink lead nowhere: those across a kink, or of what is rounding
+                trusted = (u + step >= low) & (u + step <= high) & (np.abs(step) <= 0.5 * last)
+                following = np.where(trusted, u + step, 0.5 * (low + high))
+                last = np.abs(following - u)
+                going = ~settled
+                v, s, low, high, sign, left = (each[going] for each in (v, s, low, high, sign, left))
+                u, last = following[going], last[going]
+        raise ModelError(f"no inner voltage was found at v = {v[0]:g} V with the state variable at {s[0]:g}")
 
 
 def trace(device: Memristor) -> tuple[Any, Any, Any]:

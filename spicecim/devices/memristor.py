@@ -200,7 +200,11 @@ class Memristor(Device, BaseModel):
         return drive * np.where(rising, self.motion(s, True), self.motion(s, False)) * self.room(s, rising)
 
     def balance(self, v: Any, s: Any, u: Any) -> Any:
-        """What is zero at the inner voltage `u`, which lies between 0 and v, and changes its sign there."""
+        """Voltage (V) by which `u` is beyond the inner voltage: zero there alone, and that lies between 0 and v.
+
+        It rises with `u`, about 1 V per volt. Where a current grows exponentially with the voltage that drives it,
+        take the logarithm and compare voltages, so that Newton's method comes from ``u = 0`` to the solution.
+        """
         raise NotImplementedError
 
     def rises(self, v: Any) -> Any:

@@ -79,6 +79,10 @@ class Language:
             if not isinstance(exponent, Expression) and exponent in range(1, _LARGEST_PRODUCT + 1):
                 return "*".join([self._at_least(base, _FACTOR, names)] * int(exponent)), 6
             return self.power(self._at_least(base, _FACTOR, names), self._at_least(exponent, _FACTOR, names)), _ATOM
+        if part.operation == "log1p":
+            # with all digits near 0, as ln(1 + a) has not
+            (a,) = operands
+            return self._write(2.0 * np.arcsinh(0.5 * a / np.sqrt(1.0 + a)), names)
         if part.operation == "geometric_sum":
             return self.geometric_sum(self._at_least(operands[0], _FACTOR, names), operands[1]), _ATOM
         arguments = ", ".join(self.text(operand, names) for operand in operands)

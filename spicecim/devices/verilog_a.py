@@ -19,7 +19,8 @@ from spicecim.errors import ModelError
 
 _FUNCTIONS = {
     "exp": "exp", "log": "ln", "sqrt": "sqrt", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "sin": "sin",
-    "cos": "cos", "arctan": "atan", "arcsin": "asin", "absolute": "abs", "maximum": "max", "minimum": "min",
+    "cos": "cos", "arctan": "atan", "arcsin": "asin", "arcsinh": "asinh", "absolute": "abs",
+    "maximum": "max", "minimum": "min",
 }  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from spicecim.devices.expressions import FloatArray
 from spicecim.devices.memristor import Memristor, Number, parameter
 
 _Q, _K = float(elementary_charge), float(boltzmann)
+_LEAST = 1e-9
+"""Voltage (V) over the barrier that the field emission has at least: with none there is none to divide by."""
 KNEE = 0.02
 """Distance (V) from the voltage at which the image force would vanish within which it does not fall any more."""
 _DENSITY = 1e26
@@ -28,7 +30,7 @@ class JartVcm(Memristor):
     doi:10.1109/TCSI.2020.3018502, equations 1 to 18, without its variability.
 
     The current is implicit, because barrier, temperature and lines depend on it: the inner voltage u is what it drops
-    over disc, plug and cold lines, ``i = u / R``, and the barrier's current at what is left must be the same. As
+    over disc, plug and cold lines, ``i = u / R``, and the barrier must let it through at what is left. As
     published, the image force lowers the barrier below ``V_b = phi_bn0 - phi_n`` alone: just there the current falls
     with the voltage, and between 0.2 and 1 V there are three solutions. The one that starts from 0 V is meant. Here the
     lowering stays, from `KNEE` below V_b on, what it is there: that solution is as published, and up to 5 V the only
@@ -86,6 +88,7 @@ class JartVcm(Memristor):
         return u / (self._inside_filament(self.inside(s)) + self.RTiOx + self.R0)
 
     def balance(self, v: Any, s: Any, u: Any) -> Any:
+        """Voltage (V) at which the barrier would let the current through, less that which is left for it."""
         i = self.current(v, s, u)
         s = self.inside(s)
         voltage, temperature = self._barrier(v, s, i)
@@ -93,19 +96,17 @@ class JartVcm(Memristor):
         lowering = np.maximum(self.phi_bn0 - self.phi_n - voltage, KNEE)
         factor = _Q**3 * self.z * _DENSITY / (8.0 * pi**2 * (self.eps_phib * epsilon_0) ** 3)
         height = np.maximum(self.phi_bn0 - np.sqrt(np.sqrt(factor * s * lowering)), 0.0)
+        area = self._area() * self.richardson * temperature
         # thermionic emission
-        over = np.exp(-height / thermal) * np.expm1(voltage / thermal)
-        reset = self._area() * self.richardson * temperature**2 * over
+        emission = area * temperature * np.exp(-height / thermal)
+        reset = thermal * np.log1p(np.maximum(i, 0.0) / emission)
         # thermionic field emission
         w00 = h / (4.0 * pi) * np.sqrt(self.z * s * _DENSITY / (electron_mass * self.eps * epsilon_0))
         ratio = w00 / thermal
-        w0 = w00 / np.tanh(ratio)
-        slope = w00 / (ratio - np.tanh(ratio))
-        magnitude = np.abs(voltage)
-        energy = pi * w00 * (magnitude + height / np.cosh(ratio) ** 2)
-        prefactor = self._area() * self.richardson * temperature * _Q / _K * np.sqrt(energy)
-        set_ = -prefactor * np.exp(-height / w0) * np.expm1(magnitude / slope)
-        return i - np.where(voltage < 0.0, set_, reset)
+        energy = pi * w00 * (np.maximum(np.abs(voltage), _LEAST) + height / np.cosh(ratio) ** 2)
+        tunneling = area * _Q / _K * np.sqrt(energy) * np.exp(-height * np.tanh(ratio) / w00)
+        set_ = -w00 / (ratio - np.tanh(ratio)) * np.log1p(np.maximum(-i, 0.0) / tunneling)
+        return np.where(v < 0.0, set_, reset) - voltage
 
     def rate(self, v: Any, s: Any, u: Any = None) -> Any:
         i = self.current(v, s, u)

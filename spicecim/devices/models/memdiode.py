@@ -49,7 +49,7 @@ class Memdiode(Memristor):
 
     def balance(self, v: Any, s: Any, u: Any) -> Any:
         resistance = self.rsmax * s + self.rsmin * (1.0 - s)
-        return self.current(v, s, u) - (v - u) / resistance
+        return u + resistance * self.current(v, s, u) - v
 
     def current(self, v: Any, s: Any, u: Any = None) -> Any:
         scale = self.imax * s + self.imin * (1.0 - s)
