@@ -299,6 +299,7 @@ def test_jart_solves_for_the_current_through_barrier_and_oxide(v, x):
     assert device.rate(v, n) == pytest.approx(rate, rel=1e-7)
 
 
+@pytest.mark.slow
 def test_jart_follows_its_published_equations_over_a_cycle():
     p = make_device("jart_vcm")
 
