@@ -92,9 +92,10 @@ class Equations:
         ModelError
             If the balance is not finite, or there is no solution between 0 and v.
         """
-        if self._last_inner is None or not all(map(np.array_equal, self._last_inner, (v, s))):
-            self._last_inner = np.array(v), np.array(s), self._solve_balance(v, s)
-        return self._last_inner[2]
+        last = self._last_inner  # read once: another thread may put another in its place
+        if last is None or not all(map(np.array_equal, last, (v, s))):
+            last = self._last_inner = np.array(v), np.array(s), self._solve_balance(v, s)
+        return last[2]
 
     def _solve_balance(self, v: FloatArray, s: FloatArray) -> FloatArray:
         """Solve for the inner voltages by Newton's method between bounds that close in on the solution."""
