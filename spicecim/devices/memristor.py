@@ -188,10 +188,6 @@ class Memristor(Device, BaseModel):
         """Normalized state `x` of the state variable `s`."""
         return np.asarray(s, dtype=float)
 
-    def current(self, v: Any, s: Any) -> Any:
-        """Current (ampere) into the row terminal, at voltages `v` (volt) from row to column and states `s`."""
-        raise NotImplementedError
-
     @_on_arrays
     def rate(self, v: Any, s: Any) -> Any:
         """ds/dt (1/s). A subclass writes it without stops; they act on what it returns."""
