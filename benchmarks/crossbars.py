@@ -13,11 +13,10 @@ import spicecim as sc
 from spicecim.fields import FloatArray
 from spicecim.netlist import CrossbarNetlist
 from spicecim.ngspice.run import run_netlist
-from spicecim.reference.network import Network
-from spicecim.reference.wired import wired_waveforms
 
 # The oracles are those of the tests.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+from crossbar_runs import run_coupled
 from integration import Course
 
 NGSPICE_TOLERANCE = 1e-3
@@ -105,9 +104,4 @@ def exact_currents(bench: sc.Testbench, columns: FloatArray | slice, instants: F
 
 def converged(bench: sc.Testbench, instants: FloatArray, tolerance: float = 1e-9) -> FloatArray:
     """Column currents (instant, column) behind resistive wires by the core at a tighter tolerance."""
-    device = bench.device.build()
-    waveforms = wired_waveforms(
-        device, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
-        device.state_from_x(bench.crossbar.state), np.minimum(instants, bench.duration), tolerance=tolerance,
-    )  # fmt: skip
-    return waveforms.i_cell.sum(axis=1)
+    return run_coupled(bench, np.minimum(instants, bench.duration), tolerance=tolerance).i_column

@@ -1,9 +1,10 @@
-"""Crossbars with capacitances, or with Verilog-A modules behind wires, in the reference core."""
+"""Crossbars with capacitances, or with Verilog-A modules behind wires, in the reference engine."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from crossbar_runs import run_coupled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import eigh
@@ -12,16 +13,16 @@ from test_wired import OBLEA, OHMS, PULSE, samples, sine, wired_bench
 
 from spicecim.devices import make_device
 from spicecim.devices.cell import ExplicitCell
-from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.measure import compare, energy_balance
-from spicecim.reference import readout
-from spicecim.reference.coupled import follow_coupled
-from spicecim.reference.following import Collocated, Flowing
-from spicecim.reference.wiring import Wiring
+from spicecim.reference import dense_output
+from spicecim.reference.capacitance import CapacitiveNetwork
+from spicecim.reference.cells import ExplicitCells, ImplicitCells
+from spicecim.reference.collocation import radau
+from spicecim.reference.coupled import STORING_TOLERANCE
+from spicecim.reference.step import System
 from spicecim.resources import resource_folder
-from spicecim.testbench import Crossbar
 
 STILL = {"model": "linear_drift", "preset": "hp", "parameters": {"mobility": 1e-30}}
 SERIES = {"verilog_a": str(Path(__file__).parents[1] / "examples" / "series_memristor.va")}
@@ -291,16 +292,9 @@ def test_a_vanishing_capacitance_leaves_the_resistances(device, drive):
 
 
 def follow(tolerance):
-    wires = {"wire_row": 50.0, "wire_column": 20.0, "wire_capacitance": 1e-6}
-    device, shape = make_device("yakopcic", "oblea"), (2, 2)
-    drive = SineDrive(amplitude=0.45, frequency=100.0).for_rows(2)
-    initial = np.random.default_rng(1).uniform(0.1, 0.6, shape)
-    blocks = []
-    follow_coupled(
-        Flowing(device), Wiring(Crossbar(state=initial, **wires), shape), drive, 1e-2, initial,
-        np.linspace(0, 1e-2, 41), lambda _, block: blocks.append(block), tolerance=tolerance,
-    )  # fmt: skip
-    return tuple(np.concatenate(parts) for parts in zip(*((b.states, b.v_row_node) for b in blocks), strict=True))
+    bench = wired_bench((2, 2), wire_row=50.0, wire_column=20.0, wire_capacitance=1e-6)
+    run = run_coupled(bench, np.linspace(0, 1e-2, 41), tolerance=tolerance)
+    return run.states, run.potentials[0]
 
 
 def test_errors_follow_the_tolerance():
@@ -319,17 +313,15 @@ def test_flowing_states_are_the_collocated_ones(farad):
     """Two ways to follow the same devices; thresholds are passed at instants of each cell's own."""
     drive = {**sine(0.45, 100), "phase": [0.0, 0.7]}
     bench = wired_bench((2, 2), OBLEA, drive, **OHMS, wire_capacitance=farad)
-    device, time = bench.device.build(), bench.time_grid()
-    runs = []
-    for cells in (Flowing(device), Collocated(ExplicitCell(device))):
-        blocks = []
-        follow_coupled(
-            cells, Wiring(bench.crossbar, bench.shape), bench.drive, bench.duration, bench.crossbar.state, time,
-            lambda _, block, blocks=blocks: blocks.append(block),
-        )  # fmt: skip
-        runs.append([np.concatenate(parts) for parts in zip(*blocks, strict=True)])
-    for flowing, collocated in zip(*runs, strict=True):
-        np.testing.assert_allclose(flowing, collocated, rtol=0, atol=5e-7 * np.abs(collocated).max())
+    device, rule, network = bench.device.build(), radau(5), CapacitiveNetwork(bench.crossbar, bench.shape)
+    flowing, collocated = (
+        run_coupled(bench, bench.time_grid(), tolerance=STORING_TOLERANCE, crossbar=System(cells, network, rule))
+        for cells in (ExplicitCells(device, rule, rule.checks), ImplicitCells(ExplicitCell(device), rule))
+    )
+    for one, other in zip(
+        (*flowing[:4], *flowing.potentials), (*collocated[:4], *collocated.potentials), strict=True
+    ):  # fmt: skip
+        np.testing.assert_allclose(one, other, rtol=0, atol=5e-7 * np.abs(other).max())
 
 
 def test_energy_balances_up_to_the_time_grid():
@@ -358,7 +350,7 @@ def test_instants_do_not_change_the_answer():
 def test_blocks_do_not_change_the_answer(monkeypatch):
     bench = wired_bench((1, 2), **OHMS, wire_capacitance=1e-9)
     whole = simulate(bench, "reference")
-    monkeypatch.setattr(readout, "_BLOCK", 2 * 3)
+    monkeypatch.setattr(dense_output, "_BLOCK", 2 * 3)
     parts = simulate(bench, "reference")
     for name in ("x", "i_cell", "v_row_node", "v_column_node", "i_row", "i_column"):
         np.testing.assert_allclose(parts[name], whole[name], rtol=0, atol=1e-11 * float(abs(whole[name]).max()))

@@ -13,14 +13,12 @@ from spicecim.devices.cell import CellTerms, ExplicitCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
-from spicecim.reference import ideal, integrated
-from spicecim.reference.excitation import cell_voltages
-from spicecim.reference.flux import row_flux
-from spicecim.reference.integrated import cell_waveforms
-from spicecim.reference.integrator import integrate
-from spicecim.reference.radau import radau
-from spicecim.reference.stages import attempt_step, solve
-from spicecim.reference.states import row_states
+from spicecim.reference import ideal
+from spicecim.reference.collocation import attempt_step, radau, solve
+from spicecim.reference.drive import cell_voltages
+from spicecim.reference.ideal import cell_waveforms
+from spicecim.reference.independent import integrate
+from spicecim.reference.theta import row_states, row_theta
 from spicecim.testbench import Testbench
 
 ONE = np.zeros(1, dtype=int)
@@ -313,7 +311,7 @@ def test_no_kink_is_missed_by_chance(Vp, Vn, xp, xn, Ap, eta, phase, x0):
     drive = SineDrive(amplitude=0.45, frequency=100.0, phase=phase).for_rows(1)
     instants = np.linspace(0, 0.012, 57)
     voltages = cell_voltages(drive, ONE, device.voltage_breaks(), 0.012)
-    flux = row_flux(device, voltages)
+    flux = row_theta(device, voltages)
     expected, _ = row_states(device, flux.total, *flux.at(instants), np.array([[x0]]))
     waveforms = cell_waveforms(WithoutBreaks(device), drive, 0.012, ONE, np.array([x0]), instants)
     np.testing.assert_allclose(waveforms.states[:, 0], expected[0, 0], atol=1e-8)
@@ -407,15 +405,15 @@ def test_many_initial_states_are_followed_from_a_few(monkeypatch):
     """Column currents by interpolation in the initial state are those of each cell by itself."""
     bench = many_states(80)
     followed = []
-    follow = integrated.cell_waveforms
+    follow = ideal.cell_waveforms
     monkeypatch.setattr(
-        integrated,
+        ideal,
         "cell_waveforms",
         lambda *arguments: (followed.append(len(arguments[3])), follow(*arguments))[1],
     )
     interpolated = simulate(bench, "reference")
     assert sum(followed) < 40
-    monkeypatch.setattr(integrated, "_FEWEST_NODES", 100)
+    monkeypatch.setattr(ideal, "_FEWEST_NODES", 100)
     each = simulate(bench, "reference")
     for name in ("i_column", "i_row"):
         np.testing.assert_allclose(interpolated[name], each[name], atol=1e-9 * np.abs(each[name]).max())
@@ -425,8 +423,8 @@ def test_many_initial_states_are_followed_from_a_few(monkeypatch):
 def test_blocks_do_not_change_the_answer(monkeypatch, device):
     bench = many_states(6, "cells", **device)
     whole = simulate(bench, "reference")
-    monkeypatch.setattr(integrated, "_BLOCK", 100)
     monkeypatch.setattr(ideal, "_BLOCK", 100)
+    monkeypatch.setattr(ideal, "_CACHED", 100)
     blocks = simulate(bench, "reference")
     columns = simulate(many_states(6, **device), "reference")
     for name in ("i_column", "i_row", "x", "i_cell"):

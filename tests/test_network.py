@@ -1,4 +1,4 @@
-"""Crossbars of ohmic cells in the reference core, against closed forms, laws of linear networks and ngspice."""
+"""Crossbars of ohmic cells in the reference engine, against closed forms, laws of linear networks and ngspice."""
 
 import numpy as np
 import pytest
@@ -125,8 +125,8 @@ def test_either_factorisation_solves_the_network(network, dense):
     with pytest.MonkeyPatch.context() as patch:
         if not dense:
             patch.setattr(network_module, "_DENSE", 0)
-        factors = wires.factorise(g)
-    assert isinstance(factors, LadderFactors if dense or not wires.nodes else Factors)
+        factors = wires.factorise(0.0, g)
+    assert isinstance(factors, LadderFactors if dense or not wires.nodal.nodes else Factors)
     residual = random.uniform(-1, 1, (2, 3, *g.shape))
     expected = np.array([[dense_correction(wires, g, part) for part in stack] for stack in residual])
     # resistances up to a million times apart: corrections are repeated until the residual is small
@@ -141,7 +141,7 @@ def test_a_conductance_may_be_negative(resistances, rng):
     wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
     residual = rng.uniform(-1, 1, g.shape)
     expected = dense_correction(wires, g, residual)
-    np.testing.assert_allclose(wires.factorise(g).correction(residual), expected, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(wires.factorise(0.0, g).correction(residual), expected, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])

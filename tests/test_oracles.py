@@ -8,8 +8,8 @@ from integration import Course
 
 from spicecim.devices.cell import ExplicitCell
 from spicecim.engines import simulate
-from spicecim.reference.excitation import cell_voltages
-from spicecim.reference.integrator import integrate
+from spicecim.reference.drive import cell_voltages
+from spicecim.reference.independent import integrate
 from spicecim.reference.network import solve_static
 from spicecim.testbench import Crossbar, Testbench
 

@@ -13,9 +13,9 @@ from spicecim.devices import make_device
 from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import InputError
-from spicecim.reference.excitation import cell_voltages, row_breaks
-from spicecim.reference.flow import Flow
-from spicecim.reference.flux import row_flux
+from spicecim.reference.drive import cell_voltages, row_breaks
+from spicecim.reference.flow_map import Flow
+from spicecim.reference.theta import row_theta
 from spicecim.testbench import Testbench
 
 
@@ -156,7 +156,7 @@ def test_the_drive_is_integrated_to_the_last_digits():
     drive = SineDrive(amplitude=[9, 0.7], frequency=[9, 3.0], phase=[9, 0.4]).for_rows(2)
     time = np.union1d(np.linspace(0, 2, 777), [0.0, 2.0])
     device = make_device("linear_drift", "joglekar")
-    flux = row_flux(device, cell_voltages(drive, np.arange(2), [0.0], 2.0))
+    flux = row_theta(device, cell_voltages(drive, np.arange(2), [0.0], 2.0))
     segment, since = flux.at(time)
     begin = cell_voltages(drive, np.arange(2), [0.0], 2.0).breaks[1, segment[1]]
     exact = 0.7 * (np.cos(6 * np.pi * begin + 0.4) - np.cos(6 * np.pi * time + 0.4)) / (6 * np.pi)
@@ -168,7 +168,7 @@ def test_an_exponential_drive_is_integrated_by_its_bessel_series():
     """The mean of exp(A sin) over half a period above zero is that of Bessel's and Struve's functions."""
     device = make_device("yakopcic", "oblea", {"Vp": 0.0, "Vn": 0.0})
     drive = SineDrive(amplitude=3.0, frequency=5.0).for_rows(1)
-    flux = row_flux(device, cell_voltages(drive, np.arange(1), device.voltage_breaks(), 0.2))
+    flux = row_theta(device, cell_voltages(drive, np.arange(1), device.voltage_breaks(), 0.2))
     exact = device.Ap * (0.1 * (iv(0, 3.0) + modstruve(0, 3.0)) - 0.1)
     assert flux.total[0, 0] == pytest.approx(exact, rel=1e-13)
 

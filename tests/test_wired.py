@@ -1,21 +1,21 @@
-"""Crossbars with resistive wires over time in the reference core, against closed forms, laws and ngspice."""
+"""Crossbars with resistive wires over time in the reference engine, against closed forms, laws and ngspice."""
 
 import numpy as np
 import pytest
+from crossbar_runs import run_coupled
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from test_network import PARASITICS, TOGETHER
 
 from spicecim.devices import make_device
-from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError, SimulationError
 from spicecim.measure import compare, energy_balance
-from spicecim.reference import wired
-from spicecim.reference.motion import Interpolation, Motion, lobatto
-from spicecim.reference.network import Network, solve_static
-from spicecim.reference.wired import follow_wired, wired_waveforms
-from spicecim.testbench import Crossbar, Testbench
+from spicecim.reference import coupled, dense_output
+from spicecim.reference.collocation import lobatto
+from spicecim.reference.flow_map import FlowMotion
+from spicecim.reference.network import solve_static
+from spicecim.testbench import Testbench
 from spicecim.waveforms import load_waveforms, save_waveforms
 
 OBLEA = {"model": "yakopcic", "preset": "oblea"}
@@ -139,13 +139,17 @@ def test_cells_that_hold_their_states_are_a_static_network():
         np.testing.assert_allclose(waveforms[name], getattr(expected, name), atol=1e-11)
 
 
-def follow(tolerance, device, shape=(4, 4), amplitude=0.45, frequency=100.0, ohm=20.0):
-    network = Network(Crossbar(state=np.zeros(shape), wire_row=ohm, wire_column=ohm), shape)
-    drive = SineDrive(amplitude=amplitude, frequency=frequency).for_rows(shape[0])
-    initial = device.state_from_x(np.random.default_rng(1).uniform(0.1, 0.6, shape))
-    instants = np.linspace(0, 1 / frequency, 41)
-    run = wired_waveforms(device, network, drive, 1 / frequency, initial, instants, tolerance=tolerance)
-    return device.x_from_state(run.states), run.error
+def follow(tolerance, model, preset, shape=(4, 4), amplitude=0.45, frequency=100.0, ohm=20.0):
+    state = np.random.default_rng(1).uniform(0.1, 0.6, shape)
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": model, "preset": preset},
+            "crossbar": {"state": state, "wire_row": ohm, "wire_column": ohm},
+            "drive": sine(amplitude, frequency),
+        }
+    )
+    run = run_coupled(bench, np.linspace(0, 1 / frequency, 41), tolerance=tolerance)
+    return bench.device.build().x_from_state(run.states), run.error
 
 
 @pytest.mark.parametrize(
@@ -153,11 +157,10 @@ def follow(tolerance, device, shape=(4, 4), amplitude=0.45, frequency=100.0, ohm
     [("yakopcic", "oblea", 0.45, 100.0), ("linear_drift", "hp", 1.0, 2.0), ("vteam", "kvatinsky", 1.0, 2e6)],
 )
 def test_the_error_is_estimated_honestly_and_follows_the_tolerance(model, preset, amplitude, frequency):
-    device = make_device(model, preset)
-    exact, _ = follow(1e-9, device, amplitude=amplitude, frequency=frequency)
+    exact, _ = follow(1e-9, model, preset, amplitude=amplitude, frequency=frequency)
     errors = []
     for tolerance in (1e-5, 1e-7):
-        x, estimate = follow(tolerance, device, amplitude=amplitude, frequency=frequency)
+        x, estimate = follow(tolerance, model, preset, amplitude=amplitude, frequency=frequency)
         errors.append(np.abs(x - exact).max())
         assert errors[-1] < 2 * estimate
         assert estimate < 300 * tolerance
@@ -165,10 +168,9 @@ def test_the_error_is_estimated_honestly_and_follows_the_tolerance(model, preset
 
 
 def test_the_error_falls_with_the_tolerance():
-    device = make_device("yakopcic", "oblea")
-    exact, _ = follow(1e-9, device, shape=(3, 2))
+    exact, _ = follow(1e-9, "yakopcic", "oblea", shape=(3, 2))
     tolerances = 10.0 ** np.arange(-4, -7.5, -0.5)
-    errors = [np.abs(follow(tolerance, device, shape=(3, 2))[0] - exact).max() for tolerance in tolerances]
+    errors = [np.abs(follow(tolerance, "yakopcic", "oblea", shape=(3, 2))[0] - exact).max() for tolerance in tolerances]
     slope = np.polyfit(np.log(tolerances), np.log(errors), 1)[0]
     # a step's error is what is allowed; how many steps there are grows slowly
     assert 0.7 < slope < 1.3
@@ -221,28 +223,21 @@ def wired_benches(draw):
 def test_the_stated_error_bounds_the_true_one(bench):
     waveforms = simulate(bench, "reference", time=np.linspace(0, bench.duration, 41))
     model = bench.device.build()
-    exact = wired_waveforms(
-        model, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
-        model.state_from_x(bench.crossbar.state), waveforms["time"].values, tolerance=3e-8,
-    )  # fmt: skip
+    exact = run_coupled(bench, waveforms["time"].values, tolerance=3e-8)
     error = np.abs(model.x_from_state(exact.states) - waveforms["x"].values).max()
     assert error <= waveforms.attrs["state_error"] + exact.error
 
 
 def test_waveforms_are_handed_on_in_blocks(monkeypatch):
-    device, shape = make_device("yakopcic", "oblea"), (3, 4)
-    network = Network(Crossbar(state=np.zeros(shape), wire_row=20.0, sense_resistance=50.0), shape)
-    drive = SineDrive(amplitude=0.45, frequency=100.0).for_rows(3)
-    case = device, network, drive, 0.01, np.full(shape, 0.3), np.linspace(0, 0.01, 500)
-    whole = wired_waveforms(*case)
-    monkeypatch.setattr(wired, "_BLOCK", 12 * 7)
-    blocks = []
-    course = follow_wired(*case, lambda chosen, *parts: blocks.append((chosen, *parts)))
-    assert [block[0].start for block in blocks] == [0, *(block[0].stop for block in blocks[:-1])]
-    assert max(len(block[1]) for block in blocks) == 7
-    for index, expected in enumerate((whole.states, whole.v_cell, whole.i_cell), start=1):
-        np.testing.assert_allclose(np.concatenate([block[index] for block in blocks]), expected, atol=1e-12)
-    assert course.error == pytest.approx(whole.error, rel=1e-3)
+    bench, instants = wired_bench((3, 4), wire_row=20.0, sense_resistance=50.0), np.linspace(0, 0.01, 500)
+    whole = run_coupled(bench, instants)
+    monkeypatch.setattr(dense_output, "_BLOCK", 12 * 7)
+    parts = run_coupled(bench, instants)
+    assert [block.start for block in parts.blocks] == [0, *(block.stop for block in parts.blocks[:-1])]
+    assert max(block.stop - block.start for block in parts.blocks) == 7
+    np.testing.assert_allclose(parts.states, whole.states, atol=1e-12)
+    np.testing.assert_allclose(parts.i_cell, whole.i_cell, atol=1e-12)
+    assert parts.error == pytest.approx(whole.error, rel=1e-3)
 
 
 def test_instants_do_not_change_the_answer():
@@ -303,11 +298,8 @@ def test_an_error_that_grows_by_feedback_is_stated():
     device = {"model": "vteam", "preset": "kvatinsky"}
     bench = wired_bench((3, 3), device, sine(1.0, 2e6), wire_row=5.0, source_resistance=500.0)
     waveforms = simulate(bench, "reference")
-    model, time = bench.device.build(), waveforms["time"].values
-    exact = wired_waveforms(
-        model, Network(bench.crossbar, bench.shape), bench.drive, bench.duration,
-        model.state_from_x(bench.crossbar.state), time, tolerance=1e-9,
-    )  # fmt: skip
+    model = bench.device.build()
+    exact = run_coupled(bench, waveforms["time"].values, tolerance=1e-9)
     error = np.abs(model.x_from_state(exact.states) - waveforms["x"].values).max()
     assert error < waveforms.attrs["state_error"] < 1e-4
 
@@ -315,23 +307,23 @@ def test_an_error_that_grows_by_feedback_is_stated():
 @settings(deadline=None)
 @given(degree=st.integers(2, 6), between=st.booleans(), seed=st.integers(0, 2**32 - 1))
 def test_polynomials_are_interpolated_and_integrated_exactly(degree, between, seed):
-    rule = Interpolation(lobatto(degree), between=between)
-    polynomial = np.polynomial.Polynomial(np.random.default_rng(seed).normal(size=len(rule.nodes)))
+    rule = lobatto(degree).finer if between else lobatto(degree)
+    polynomial = np.polynomial.Polynomial(np.random.default_rng(seed).normal(size=len(rule.places)))
     places = np.linspace(0, 1, 9)
-    np.testing.assert_allclose(rule.values(places) @ polynomial(rule.nodes), polynomial(places), atol=1e-11)
+    np.testing.assert_allclose(rule.values(places) @ polynomial(rule.places), polynomial(places), atol=1e-11)
     exact = polynomial.integ()(places)
-    np.testing.assert_allclose(rule.integrals(places) @ polynomial(rule.nodes), exact, atol=1e-11)
+    np.testing.assert_allclose(rule.integrals(places) @ polynomial(rule.places), exact, atol=1e-11)
 
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_states_follow_a_voltage_across_its_thresholds(seed):
     """While x is below its kink and rises, x is the integral of the voltage factor, kinks and all."""
-    device, rule = make_device("yakopcic", "oblea"), Interpolation(lobatto(4))
+    device, rule = make_device("yakopcic", "oblea"), lobatto(4)
     random = np.random.default_rng(seed)
     ends = random.uniform(0.05, 0.15, 20), random.uniform(0.17, 0.45, 20)
-    v = ends[0] + (ends[1] - ends[0]) * rule.nodes[:, None]
-    states = Motion(device).states(rule, v, 1e-5, np.full(20, 0.1), np.array([0.5, 1.0]))
+    v = ends[0] + (ends[1] - ends[0]) * rule.places[:, None]
+    states = FlowMotion(device).states(rule, v, 1e-5, np.full(20, 0.1), np.array([0.5, 1.0]))
     # of a ramp the integral of exp(v) - exp(Vp) beyond Vp has a closed form
     top = np.stack([0.5 * (ends[0] + ends[1]), ends[1]])
     beyond = np.maximum(top, 0.16)
@@ -354,7 +346,7 @@ def test_the_stated_errors_cover_a_switching_edge(monkeypatch):
     bench = Testbench.from_dict(SWITCHING)
     coarse = simulate(bench, "reference")
     with monkeypatch.context() as patch:
-        patch.setattr("spicecim.reference.engine.WIRED_TOLERANCE", wired.TOLERANCE / 100)
+        patch.setattr("spicecim.reference.engine.TOLERANCE", coupled.TOLERANCE / 100)
         fine = simulate(bench, "reference")
     off = np.abs(coarse["i_column"] - fine["i_column"]).max("time") / np.abs(fine["i_column"]).max("time")
     assert float(off.max()) <= 3.0 * coarse.attrs["current_error"]

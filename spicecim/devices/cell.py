@@ -105,7 +105,7 @@ class ExplicitCell:
         return CellTerms(
             flow=-self._device.rate(over, s)[:, None],
             charge=y,
-            flow_jacobian=-self._device.slopes(over, s).rate_s[:, None, None],
+            flow_jacobian=-self._device.slope("rate", "s", over, s)[:, None, None],
             charge_jacobian=np.ones((len(s), 1, 1)),
             current=current if v.ndim == 1 else current[:, None] * ENDS,
             current_charge=np.zeros(v.shape),

@@ -81,6 +81,10 @@ class Device(ABC):
         """Derivatives of an explicit device's current and rate by `v` and `s`; at a kink those of one side."""
         raise NotImplementedError
 
+    def slope(self, function: str, by: str, v: Any, s: Any) -> FloatArray:
+        """One of these derivatives alone, of ``"current"`` or ``"rate"`` by ``"v"`` or ``"s"``."""
+        return np.asarray(getattr(self.slopes(v, s), f"{function}_{by}"))
+
     def stops(self) -> tuple[Any, Any] | None:
         """Lower and upper hard stop between which `s` runs freely; None if its rate bounds it."""
         return None

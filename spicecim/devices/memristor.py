@@ -251,6 +251,9 @@ class Memristor(Device, BaseModel):
     def slopes(self, v: Any, s: Any) -> Slopes:
         return equations_of(self).slopes(v, s)
 
+    def slope(self, function: str, by: str, v: Any, s: Any) -> FloatArray:
+        return equations_of(self).slope(function, by, v, s)
+
     @classmethod
     def units(cls) -> dict[str, str]:
         """Units of the parameters by their names."""

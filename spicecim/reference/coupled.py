@@ -1,64 +1,72 @@
-"""A crossbar over time with all that its wires have, and any cells: one system of differential and algebraic equations.
+"""A crossbar over time, cells and wires on one clock.
 
-Radau IIA steps take cells and wires together (see `step`), so that time constants of the wires far below the step cost
-nothing once they have settled. Where the drive has a corner, the steps resolve what the capacitances draw then, if it
-counts beside the other currents. Steps set the error of the polynomials between their ends too.
+One solver for all that wires and cells have: resistances, capacitances, library devices and Verilog-A modules. Steps by
+collocation take cells and wires together (see `step`). Where nothing stores charge, the network is solved at every
+stage, dense if it is small enough (see `ladder`). Where something does, the steps are those of Radau IIA, so that time
+constants of the wires far below the step cost nothing once they have settled; where the drive has a corner, the steps
+resolve what the capacitances draw then, if it counts beside the other currents. Steps set the error of the polynomials
+between the stages too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.clock import check_time
-from spicecim.reference.course import RULE, STAGES, Allowed, Course, NoConvergence, State
-from spicecim.reference.crossings import first_crossing
-from spicecim.reference.displacement import CURRENT_SHARE, Ends, Layer, current_error, layer
-from spicecim.reference.following import Follower
-from spicecim.reference.motion import Interpolation
-from spicecim.reference.overflow import JUST_BEYOND, check_finite
-from spicecim.reference.radau import basis
-from spicecim.reference.readout import Readout, Sink
-from spicecim.reference.rest import rest
-from spicecim.reference.row_voltages import RowVoltages
-from spicecim.reference.stages import defects
-from spicecim.reference.step import Linearised, correct, solve_step
-from spicecim.reference.threads import one_thread
-from spicecim.reference.wiring import Wiring
+from spicecim.reference.capacitance import CURRENT_SHARE, NO_LAYER, CapacitiveNetwork, Ends, Layer
+from spicecim.reference.cells import ExplicitCells, ImplicitCells, combine
+from spicecim.reference.collocation import lobatto, radau
+from spicecim.reference.dense_output import Block, DenseOutput
+from spicecim.reference.drive import RowVoltages
+from spicecim.reference.error_estimates import Companion
+from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, check_time, one_thread
+from spicecim.reference.kinks import first_crossing
+from spicecim.reference.network import Network
+from spicecim.reference.newton import solve_damped
+from spicecim.reference.step import Course, Linearised, State, System, carried, correct, solve_step
+from spicecim.reference.step_control import StepControl
+from spicecim.testbench import Crossbar
 
-TOLERANCE = 1e-8
-"""Allowed error of a step, of the cells' unknowns relative to their scale (or to themselves, if larger) and of the
-wires' potentials relative to the drive's largest voltage."""
+TOLERANCE, STORING_TOLERANCE = 1e-6, 1e-7
+"""Allowed error of x in a step: where nothing stores charge, and where something does. That of the potentials between
+the stages may be more, relative to the drive's largest voltage: it acts by its mean over the step alone."""
+DEGREE, STAGES = 4, 5
+"""Degree of the polynomials where nothing stores charge, and stages of the Radau rule where something does."""
+_STEPS = StepControl(DEGREE + 1, safety=0.8, growth=2.0, per_period=8.0)
+_STORING_STEPS = StepControl(STAGES + 1, kept=1.3)
+"""A step that keeps its length keeps its factors, where these depend on it."""
 
 _LEAST_PEAK = 1e-3
 """Peak of a current relative to the largest of all below which it counts as that much."""
-_STEPS_A_PERIOD = 16
-"""The longest step does not pass over what a drive does in a period."""
-_FIRST_STEP = 1.0 / 32
-"""First step, and the first after a break, relative to the longest."""
-_SMALLEST_STEP = 4.0 * np.finfo(float).eps
-"""Step, relative to the time since the last break, that changes nothing."""
-_NO_TIME = 1e-9
-"""Time since the last break, relative to the duration, below which it counts as that much."""
-_STEPS_A_LONGEST = 2000
-"""Attempts for each of the longest steps and breaks in the duration, beyond which the integration gets nowhere."""
-_SAFETY, _MOST_GROWTH, _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 0.85, 4.0, 0.5, 0.05
-_KEPT = 1.3
-"""Growth below which a step keeps its length, and with it the factorisations."""
 _LEFT = 3.0
 """Error left by an implicit Euler step, relative to the ratio of a time constant to it."""
-_FARTHEST_GUESS = 2.0
-"""Ratio of a step to the last beyond which the last polynomial is no guess for it."""
+
+
+def system(device: Device, crossbar: Crossbar, shape: tuple[int, int]) -> System:
+    """Choose how a crossbar of a device is solved."""
+    if device.explicit and not crossbar.wire_capacitance:
+        rule, network = lobatto(DEGREE), Network(crossbar, shape)
+        return System(ExplicitCells(device, rule, rule.middles), network, rule)
+    rule, network = radau(STAGES), CapacitiveNetwork(crossbar, shape)
+    cells = ExplicitCells(device, rule, rule.checks) if device.explicit else ImplicitCells(device.cell(), rule)
+    return System(cells, network, rule)
 
 
 class Outcome(NamedTuple):
     """What is to be said of a run."""
 
+    error: float | None
+    """Estimate of the largest error of x of any cell at any time: the estimates of all steps, summed or, if that is
+    more, carried on by the equations. None where something stores charge."""
+    current_error: FloatArray
+    """What becomes of it in the currents of the columns, at most at any end of a step (column,), ampere."""
     peaks: Ends
     """Largest currents of the drivers (row,) and sense nodes (column,) at the instants asked for, or `_LEAST_PEAK` of
     the largest of all (A)."""
@@ -68,25 +76,22 @@ class Outcome(NamedTuple):
 
 @one_thread
 def follow_coupled(
-    cells: Follower,
-    wiring: Wiring,
+    system: System,
     drive: Drive,
     duration: float,
     initial: FloatArray,
     instants: FloatArray,
-    sink: Sink,
+    sink: Callable[[slice, Block], None],
     *,
-    tolerance: float = TOLERANCE,
+    tolerance: float,
     peaks: Ends | None = None,
 ) -> Outcome:
     """Follow a crossbar, and hand on its waveforms in blocks of instants.
 
     Parameters
     ----------
-    cells
-        The cells, and how they are followed.
-    wiring
-        The wires.
+    system
+        The crossbar.
     drive
         The drive of all rows.
     duration
@@ -98,10 +103,10 @@ def follow_coupled(
     sink
         Takes the waveforms, block by block in the order of time.
     tolerance
-        Allowed error of a step.
+        Allowed error of x in a step.
     peaks
-        Largest currents of drivers (row,) and sense nodes (column,), ampere, which errors of these count relative to;
-        without them they do not count.
+        Largest currents of drivers (row,) and sense nodes (column,), ampere, which errors of what capacitances draw
+        count relative to; without them they do not count.
 
     Raises
     ------
@@ -110,29 +115,61 @@ def follow_coupled(
     """
     # What is not finite fails its step.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        run = _Run(cells, wiring, drive, duration, initial, instants, sink, tolerance, peaks)
+        run = _Run(system, drive, duration, initial, instants, sink, tolerance, peaks)
         for segment in range(len(run.breaks) - 1):
             run.follow(segment)
+        run.output.finish()
     report = (
         f"{run.steps} steps, {run.rejected} more rejected, {run.factorisations} factorisations, "
-        f"residual {run.readout.largest_residual:.2g} V at most"
+        f"residual {run.output.largest_residual:.2g} V at most"
     )
-    least = _LEAST_PEAK * max(run.largest, *(part.max() for part in run.readout.peaks))
-    rows, columns = (np.maximum(part, least) for part in run.readout.peaks)
-    return Outcome((rows, columns), report)
+    least = _LEAST_PEAK * max(run.largest, *(part.max() for part in run.output.peaks))
+    rows, columns = (np.maximum(part, least) for part in run.output.peaks)
+    error = None if run.companion is None else run.companion.error
+    current_error = np.zeros(len(columns)) if run.companion is None else run.companion.current_error
+    return Outcome(error, current_error, (rows, columns), report)
+
+
+def operating_point(system: System, drive: FloatArray, states: FloatArray, scale: float) -> FloatArray:
+    """Unknowns of the network (unknown,) with the states (cell,) held and the drivers at voltages (row,).
+
+    No capacitance draws a current. From cells without current on; `scale` is that of voltages.
+
+    Raises
+    ------
+    InputError
+        If the current at the drivers' voltages is beyond a float.
+    ConvergenceError
+        If there is no solution that Newton's method would find.
+    """
+    cells, network = system.cells, system.network
+
+    def missed(unknowns: tuple[FloatArray, ...]) -> FloatArray:
+        p = unknowns[0]
+        currents, _ = cells.held(network.terminals(drive[None], p)[0], states)
+        return network.misses(drive[None], p, currents[None], None)
+
+    def correction(unknowns: tuple[FloatArray, ...]) -> tuple[tuple[FloatArray, ...], float]:
+        _, admittance = cells.held(network.terminals(drive[None], unknowns[0])[0], states)
+        factors = network.factorise(0.0, admittance)
+        change = factors.correction(missed(unknowns).reshape(1, *network.each)).reshape(1, -1)
+        return (change,), float(np.abs(change).max(initial=0.0)) / scale
+
+    start = (network.start(drive)[None],)
+    check_finite(missed(start))
+    return np.asarray(solve_damped(start, missed, correction, scale, 0.0)[0][0])
 
 
 @dataclass
 class _Run:
     """The progress of a run."""
 
-    cells: Follower
-    wiring: Wiring
+    system: System
     drive: Drive
     duration: float
     initial: FloatArray
     instants: FloatArray
-    sink: Sink
+    sink: Callable[[slice, Block], None]
     tolerance: float
     peaks: Ends | None
     steps: int = field(default=0, init=False)
@@ -140,149 +177,165 @@ class _Run:
     factorisations: int = field(default=0, init=False)
     largest: float = field(default=0.0, init=False)
     """Largest current that the cells of a row or column took together in any step (A)."""
+    companion: Companion | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        cells, network = self.system.cells, self.system.network
+        self._control = _STORING_STEPS if network.stores else _STEPS
         self._rows = RowVoltages(self.drive, len(self.initial), self.duration)
         self.breaks = self._rows.breaks
         # a drive that is zero throughout has no scale, and needs none
         self._scale = self.drive.largest_voltage() or 1.0
-        self._longest = min(float(self.drive.periods().min()) / _STEPS_A_PERIOD, self.duration)
-        self._length = _FIRST_STEP * self._longest
-        self._most = _STEPS_A_LONGEST * (self.duration / self._longest + len(self.breaks))
-        self._longest_time = self.wiring.longest_time()
+        self._longest = float(self._control.longest(self.drive.periods().min(), self.duration))
+        self._planned = self._control.first * self._longest
+        self._most = self._control.most_attempts(self._longest, self.duration, len(self.breaks))
+        self._longest_time = network.longest_time() if isinstance(network, CapacitiveNetwork) else 0.0
         self._linear: Linearised | None = None
-        self._interpolation = Interpolation(np.append(0.0, RULE.nodes))
-        self.readout = Readout(
-            self.cells, self.wiring, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
+        self.output = DenseOutput(
+            self.system, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
         )
         states, drive = self.initial.ravel(), self._rows.start()
-        nodes = rest(self.cells.cell, self.wiring, drive, states, self._scale)
-        v = self.wiring.potentials(drive[None], nodes[None])[0]
-        y = self.cells.cell.start(v, states)
-        terms = self.cells.cell.terms(np.zeros(len(states)), v, y)
-        check_finite(terms.current, terms.flow)
-        self._state = State(y, terms.charge.copy(), terms.current_charge.copy(), nodes, v)
+        p = operating_point(self.system, drive, states, self._scale)
+        v = network.terminals(drive[None], p[None])[0]
+        y = cells.start(v, states)
+        terms = cells.initial_terms(v, y)
+        check_finite(*(part for part in terms[:2] if part is not None))
+        self._state = State(y, p, v, terms.reactive, terms.charge)
+        if isinstance(cells, ExplicitCells) and not network.stores:
+            self.companion = Companion(self.system, cells, self._state, self._scale)
         # before time 0 the drive has stood still
-        self.readout.rest(states, v, terms.current)
+        self.output.start(self._state, terms.currents)
 
     def follow(self, segment: int) -> None:
         """Go from one break of the drive to the next."""
-        begin = float(self.breaks[segment])
+        control, begin = self._control, float(self.breaks[segment])
         room = float(self.breaks[segment + 1]) - begin
         since, last = 0.0, None
         beyond = 0.0  # what was planned before a crossing cut it
-        self._length = min(max(self._length, _FIRST_STEP * min(self._longest, room)), _FIRST_STEP * self._longest)
-        self._layer = Layer(np.inf, 0.0)
-        if self.peaks:
-            self._layer = layer(
-                self.cells.cell, self.wiring, self._rows, segment, self._state, self._scale, self.peaks, self.instants,
-                self.tolerance,
-            )  # fmt: skip
-        self._length = min(self._length, self._layer.shortest)
+        self._layer = self._resolved_layer(segment)
+        self._planned = min(float(control.after_break(self._planned, self._longest, room)), self._layer.shortest)
         while since < room:
             check_time(begin + since, self.duration)
-            length = min(self._length, self._longest)
-            left = room - since
-            lands = length >= left * (1.0 - 1e-9)
-            # Two even steps rather than a long one and a remainder.
-            length = left if lands else min(length, left if beyond else 0.5 * left)
-            tiny = length < _SMALLEST_STEP * max(since, _NO_TIME * self.duration)
-            if (tiny and not lands) or self.steps + self.rejected > self._most:
-                beyond_v, y = JUST_BEYOND * self._state.v, self._state.y
-                terms = self.cells.cell.terms(np.full(len(y), begin + since), beyond_v, y)
-                check_finite(terms.current, terms.flow)
-                raise ConvergenceError(
-                    f"the reference engine found no solution of the crossbar beyond {begin + since:g} s "
-                    f"of {self.duration:g} s"
-                )
+            length, lands = control.landing(self._planned, self._longest, room - since, whole=beyond > 0.0)
+            length, lands = float(length), bool(lands)
+            if self.steps + self.rejected > self._most or (
+                not lands and control.too_small(length, since, self.duration)
+            ):
+                self._give_up(begin + since)
+            end = float(self.breaks[segment + 1]) if lands else begin + since + length
+            wanted = self.output.wanted(segment, since, end, lands, length)
             try:
-                course, linear, error = self._attempt(segment, since, length, last)
+                course, linear, error, off = self._attempt(segment, since, length, last, wanted)
             except NoConvergence:
                 self.rejected += 1
-                self._length = 0.25 * length
+                self._planned = control.failed_shrinkage * length
                 continue
-            factor = float(np.clip(_SAFETY * error ** (-1.0 / (STAGES + 1)), _MOST_SHRINKAGE, _MOST_GROWTH))
+            planned = float(control.next_length(length, error))
             if error > 1.0:
                 self.rejected += 1
-                crossing = first_crossing(
-                    self.cells.voltage_breaks(), self.wiring, self._rows, segment, since, course
-                )  # fmt: skip
+                crossing = first_crossing(self.system.cells.voltage_breaks(), self._voltages(segment, since, course))
                 beyond = max(beyond, length) if crossing else 0.0
-                self._length = length * (crossing or min(factor, _LEAST_SHRINKAGE))
+                self._planned = crossing * length if crossing else planned
                 continue
-            self._length = max(factor * length, beyond, self._length if lands else 0.0)
-            if 1.0 <= factor < _KEPT and not beyond and not lands:
-                self._length = length
+            self._planned = max(planned, beyond, self._planned if lands else 0.0)
             beyond = 0.0
-            end = self.breaks[segment + 1] if lands else begin + since + length
-            self.readout.step(segment, since, end, lands, course, linear)
+            self.output.step(segment, since, wanted, course, linear)
+            if self.companion is not None:
+                drive = self._rows.places(self.system.rule, segment, since, length, np.ones(1)).drive
+                self.companion.move(self._state, course, linear, drive, off)
             self._state, self.steps, last = course.end, self.steps + 1, course
             since = room if lands else since + length
+        self.output.end_segment()
 
     def _attempt(
-        self, segment: int, since: float, length: float, last: Course | None
-    ) -> tuple[Course, Linearised, float]:
-        """Solve a step; also its error relative to what is allowed."""
-        cell, wiring = self.cells.cell, self.wiring
-        allowed = self.cells.allowed(self._state.y, self._scale, self.tolerance)
-        linear = self._linear
-        if linear is not None and linear.length != length:
-            linear = None
+        self, segment: int, since: float, length: float, last: Course | None, wanted: FloatArray
+    ) -> tuple[Course, Linearised, float, FloatArray]:
+        """Solve a step; also its error relative to what is allowed, and that of x of each cell."""
+        cells, network, rule = self.system.cells, self.system.network, self.system.rule
+        allowed = cells.allowed(self._state.y, self._scale, self.tolerance)
+        linear = self._linear if self._linear is not None and self._linear.serves(length) else None
+        stages = self._rows.places(rule, segment, since, length, rule.stages)
 
         def linearised(time: float, v: FloatArray, y: FloatArray) -> Linearised:
             self.factorisations += 1
             try:
-                return Linearised(cell, wiring, time, v, y, length)
+                return Linearised(self.system, time, v, y, length)
             except ConvergenceError:
                 # where a step too long has led to
                 raise NoConvergence from None
 
-        course, linear = solve_step(
-            self.cells, wiring, self._state, length, self._rows.places(segment, since, length, RULE.nodes),
-            self._guess(length, last), allowed, linear, linearised,
-        )  # fmt: skip
+        course, linear, checks = solve_step(
+            self.system, self._state, length, stages, self._guess(length, last), allowed, linear, linearised
+        )
         self._linear = linear
-        where = self._rows.places(segment, since, length, RULE.checks)
-        nodes = where.values @ course.nodes
-        found = correct(cell, wiring, course, linear, where, self.cells.at(course, where), nodes)
-        course, off = self.cells.refined(course, where, wiring.potentials(where.drive, nodes - found.nodes))
-        # At the instants asked for, what the wires follow at once is found afresh.
-        left = 1.0
-        if self.cells.immediate and since >= self._layer.length:
-            left = min(_LEFT * self._longest_time * linear.shift, 1.0)
-        off_nodes = np.abs(found.nodes).max(initial=0.0)
-        errors = [
-            (np.abs(found.y) / allowed.y[:, None]).max(),
-            (np.abs(off) / allowed.y[:, None]).max(initial=0.0),
-            self._missed_at_peaks(segment, since, course, allowed),
-            off_nodes / allowed.potential,
-            left * off_nodes / allowed.left,
-        ]
-        if self.peaks:
-            missed = current_error(wiring, found, linear.shift, self._scale, self.peaks)
-            errors.append(left * missed * CURRENT_SHARE / self.tolerance)
+        where = self._rows.places(rule, segment, since, length, self.system.checks)
+        p, off = where.values @ course.p, np.empty(0)
+        if isinstance(cells, ExplicitCells):
+            found = correct(self.system, course, linear, where, checks, p)
+            course, off = cells.refined(course, checks, network.terminals(where.drive, p - found.p), wanted)
+            errors = [float(off.max()) / self.tolerance, cells.missed_at_peaks(course) / self.tolerance]
+        else:
+            found = correct(self.system, course, linear, where, cells.at(course, where), p)
+            errors = [
+                float((np.abs(found.y) / allowed.y).max()),
+                cells.missed_at_peaks(course, allowed, float(self.breaks[segment]) + since),
+            ]
+        off_p = float(np.abs(found.p).max(initial=0.0))
+        errors.append(off_p / allowed.potential)
+        if isinstance(network, CapacitiveNetwork):
+            # At the instants asked for, what the wires follow at once is found afresh.
+            left = 1.0
+            if cells.explicit and since >= self._layer.length:
+                left = min(_LEFT * self._longest_time * linear.shift, 1.0)
+            errors.append(left * off_p / allowed.left)
+            change = carried(network, linear, found)
+            if self.peaks:
+                missed = network.current_error(found.p, change, linear.shift, self._scale, self.peaks)
+                errors.append(left * missed * CURRENT_SHARE / self.tolerance)
+            self.largest = max(self.largest, *(float(np.abs(part).max()) for part in network.ends(found.currents)))
         error = float(np.max(errors))
         if not np.isfinite(error):
             raise NoConvergence
-        self.largest = max(self.largest, *(float(np.abs(part).max()) for part in wiring.ends(found.currents)))
-        return course, linear, max(error, 1e-10)
-
-    def _missed_at_peaks(self, segment: int, since: float, course: Course, allowed: Allowed) -> float:
-        """Error of the unknowns where the voltages peak, between stages and checks, relative to the allowed."""
-        if self.cells.immediate:
-            return 0.0  # their levels are known, and met at the peaks too
-        which, place = self._interpolation.peaks(course.v[:, :, 0] - course.v[:, :, 1])
-        v = np.einsum("ms,sma->ma", RULE.values(place), course.v[:, which])
-        time = self.breaks[segment] + since + place * course.length
-        missed = defects(
-            self.cells.cell, RULE, place, time, v, course.length, course.y[which], course.flow[which],
-            course.charge[which],
-        )  # fmt: skip
-        return float((missed / allowed.y[which]).max(initial=0.0))
+        return course, linear, error, off
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
-        """Unknowns (cell, stage, k) and potentials (stage, node) at the stages by the last polynomial, or held."""
-        if last is None or length > _FARTHEST_GUESS * last.length:
-            return np.repeat(self._state.y[:, None], STAGES, axis=1), np.repeat(self._state.nodes[None], STAGES, axis=0)
-        matrix = basis(1.0 + RULE.nodes * length / last.length, STAGES) @ RULE.fit
-        return matrix @ last.y, matrix @ last.nodes
+        """Unknowns of the cells (stage, cell, k) and the network (stage, unknown) by the last polynomial, or held."""
+        rule = self.system.rule
+        if last is None or length > self._control.farthest_guess * last.length:
+            y, p = (np.repeat(part[None], rule.degree, axis=0) for part in (self._state.y, self._state.p))
+            return y, p
+        matrix = rule.values(1.0 + rule.stages * length / last.length)
+        p = matrix @ last.p
+        if self.system.cells.explicit:
+            return last.y[1:], p  # no guess is needed of what follows from the potentials
+        return combine(matrix, last.y), p
+
+    def _voltages(self, segment: int, since: float, course: Course) -> Callable[[FloatArray], FloatArray]:
+        """Voltages over the cells (place, cell) at places in a step."""
+
+        def voltages(at: FloatArray) -> FloatArray:
+            where = self._rows.places(self.system.rule, segment, since, course.length, at)
+            v = self.system.network.terminals(where.drive, where.values @ course.p)
+            return v[:, :, 0] - v[:, :, 1]
+
+        return voltages
+
+    def _resolved_layer(self, segment: int) -> Layer:
+        """What the corner at the start of a segment sets off, if it is to be resolved."""
+        network = self.system.network
+        if not isinstance(network, CapacitiveNetwork) or self.peaks is None:
+            return NO_LAYER
+        begin, own = float(self.breaks[segment]), np.zeros((len(self._state.y), 2))
+        if isinstance(self.system.cells, ImplicitCells):
+            charge_v = self.system.cells.linear(begin, self._state.v, self._state.y).slopes.current_charge_v
+            own = np.abs(np.diagonal(charge_v, axis1=1, axis2=2))
+        return network.layer(self._rows.jump(segment), own, self.peaks, self.instants - begin, self.tolerance)
+
+    def _give_up(self, reached: float) -> None:
+        """Raise `ConvergenceError`, or `InputError` if a device's equations overflow just beyond where it is."""
+        cells, v, y = self.system.cells, JUST_BEYOND * self._state.v, self._state.y
+        terms = cells.initial_terms(v, y)
+        check_finite(*(part for part in terms[:2] if part is not None))
+        raise ConvergenceError(
+            f"the reference engine found no solution of the crossbar beyond {reached:g} s of {self.duration:g} s"
+        )

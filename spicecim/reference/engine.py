@@ -14,19 +14,11 @@ from spicecim.devices.device import Device
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.physics import check_physics
-from spicecim.reference.coupled import TOLERANCE as COUPLED_TOLERANCE
-from spicecim.reference.coupled import follow_coupled
-from spicecim.reference.errors import Compared, Errors, relative_to_peaks
-from spicecim.reference.excitation import drive_slopes
-from spicecim.reference.following import Collocated, Flowing, Follower
-from spicecim.reference.ideal import follow_flowing
-from spicecim.reference.integrated import follow_integrated
-from spicecim.reference.network import Network
-from spicecim.reference.readout import Block
-from spicecim.reference.record import Record
-from spicecim.reference.wired import TOLERANCE as WIRED_TOLERANCE
-from spicecim.reference.wired import follow_wired
-from spicecim.reference.wiring import Wiring
+from spicecim.reference.coupled import STORING_TOLERANCE, TOLERANCE, follow_coupled, system
+from spicecim.reference.dense_output import Block, Record
+from spicecim.reference.drive import drive_slopes
+from spicecim.reference.error_estimates import Compared, Errors, relative_to_peaks
+from spicecim.reference.ideal import follow_flowing, follow_integrated
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
@@ -48,11 +40,10 @@ _ROUNDING = 1e-9
 
 
 def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
-    """Run a testbench in the numpy core.
+    """Run a testbench in the reference engine.
 
-    With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other.
-    Resistive wires around models of the library are solved with the states (see `wired`); with a capacitance, or around
-    Verilog-A modules, cells and wires are one system (see `coupled`).
+    With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other (see
+    `ideal`). Otherwise cells and wires are one system (see `coupled`).
 
     Parameters
     ----------
@@ -114,7 +105,7 @@ def check_covered(testbench: Testbench) -> None:
 
 def takes_long(testbench: Testbench) -> bool:
     """Whether a run takes many times as long as one of a small crossbar in ngspice: where all is one system."""
-    return _is_coupled(testbench, _device(testbench))
+    return _stores(testbench, _device(testbench))
 
 
 class _Run(NamedTuple):
@@ -137,8 +128,8 @@ def _is_resistive(testbench: Testbench) -> bool:
     )  # fmt: skip
 
 
-def _is_coupled(testbench: Testbench, device: Device) -> bool:
-    """Whether cells and wires have to be solved as one system of differential and algebraic equations."""
+def _stores(testbench: Testbench, device: Device) -> bool:
+    """Whether cells behind resistances, or the wires with them, store charge, or cells conduct to the ground."""
     if device.explicit:
         return _is_resistive(testbench) and bool(testbench.crossbar.wire_capacitance)
     # A module may conduct to the ground: then the column does not take what the row gives.
@@ -148,15 +139,12 @@ def _is_coupled(testbench: Testbench, device: Device) -> bool:
 def _follow(testbench: Testbench, device: Device, record: Record) -> _Run:
     """Follow the cells and write them to the record."""
     crossbar, initial = testbench.crossbar, device.state_from_x(testbench.crossbar.state)
-    if _is_coupled(testbench, device):
+    if _stores(testbench, device) or _is_resistive(testbench):
         return _follow_coupled(testbench, device, initial, record)
-    if _is_resistive(testbench):
-        return _follow_wired(testbench, device, initial, record)
     if crossbar.wire_capacitance:
         record.add_row_currents(_into_ideal_rows(testbench, record.instants))
-    if device.separable:
-        return _Run(follow_flowing(device, testbench.drive, testbench.duration, initial, record))
-    return _Run(follow_integrated(device, testbench.drive, testbench.duration, initial, record))
+    follow = follow_flowing if device.separable else follow_integrated
+    return _Run(follow(device, testbench.drive, testbench.duration, initial, record))
 
 
 def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
@@ -166,61 +154,41 @@ def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
     return columns * testbench.crossbar.wire_capacitance * slopes
 
 
-def _follow_coupled(
-    testbench: Testbench, device: Device, initial: FloatArray, record: Record
-) -> _Run:  # fmt: skip
+def _follow_coupled(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
     """Follow cells and wires together.
 
-    The run at a coarser tolerance tells how large the currents are, for the other's errors to count relative to.
+    Where nothing stores charge, the estimated errors of all steps are carried on by the equations. Where a cell meets a
+    hard stop, or drives itself there ever faster behind a resistance, they tell too little, and where something stores
+    charge, there are none: the difference from a run at a coarser tolerance shows more. That also tells how large the
+    currents are, for errors of what capacitances draw to count relative to.
     """
-    cells: Follower
-    cells = Flowing(device) if device.separable else Collocated(device.cell())
-    given = (cells, Wiring(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
-    compared, tolerance = Compared(device, record.instants, initial.shape), COUPLED_TOLERANCE
+    crossbar = system(device, testbench.crossbar, testbench.shape)
+    given = crossbar, testbench.drive, testbench.duration, initial, record.instants
+    stores, peaks = crossbar.network.stores, None
+    first = tolerance = STORING_TOLERANCE if stores else TOLERANCE
+    compared = Compared(device, record.instants, initial.shape) if stores or device.stops() else None
 
     def keep(chosen: slice, block: Block) -> None:
-        record.write_wires(chosen, block)
-        compared.keep(chosen, block.states, block.i_column)
-
-    outcome = follow_coupled(*given, record.instants, keep, tolerance=_COARSE * tolerance)
-    while True:
-        compared.start_another()
-        outcome = follow_coupled(*given, record.instants, keep, tolerance=tolerance, peaks=outcome.peaks)
-        errors = compared.errors(testbench.drive.cycle())
-        if max(errors) <= testbench.analysis.accuracy or tolerance < _FINEST * COUPLED_TOLERANCE:
-            return _Run(errors, {"convergence": outcome.report})
-        tolerance /= _COARSE
-
-
-def _follow_wired(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
-    """Follow the cells behind resistive wires.
-
-    Where a cell meets a hard stop, or drives itself there ever faster behind a resistance, the errors of the steps that
-    are carried on tell too little: a run at a coarser tolerance shows more.
-    """
-    given = (device, Network(testbench.crossbar, testbench.shape), testbench.drive, testbench.duration, initial)
-    compared, tolerance = Compared(device, record.instants, initial.shape) if device.stops() else None, WIRED_TOLERANCE
-
-    def keep(chosen: slice, states: FloatArray, _: FloatArray, i_cell: FloatArray) -> None:
-        record.write_cells(chosen, slice(None), slice(None), states, i_cell)
+        record.write(chosen, block)
         if compared:
-            compared.keep(chosen, states, i_cell.sum(axis=1))
+            compared.keep(chosen, block.states, block.i_column)
 
     if compared:
-        follow_wired(*given, record.instants, keep, tolerance=_COARSE * tolerance)
+        peaks = follow_coupled(*given, keep, tolerance=_COARSE * tolerance).peaks
     while True:
-        record.clear()
         if compared:
             compared.start_another()
-        course = follow_wired(*given, record.instants, keep, tolerance=tolerance)
-        errors = Errors(course.error, relative_to_peaks(course.current_error, record.i_column))
+        outcome = follow_coupled(*given, keep, tolerance=tolerance, peaks=peaks)
+        peaks, errors = outcome.peaks, Errors(0.0, 0.0)
+        if outcome.error is not None:
+            errors = Errors(outcome.error, relative_to_peaks(outcome.current_error, record.i_column))
         if compared:
             found = compared.errors(testbench.drive.cycle())
-            least = _LEAST_AT_STOPS * tolerance
+            least = 0.0 if stores else _LEAST_AT_STOPS * tolerance
             stated = max(errors.state, _SAFETY * found.state, least)
             errors = Errors(stated, max(errors.current, _SAFETY * found.current))
-        if max(errors) <= testbench.analysis.accuracy or tolerance < _FINEST * WIRED_TOLERANCE:
-            return _Run(errors, {"convergence": course.report})
+        if max(errors) <= testbench.analysis.accuracy or tolerance < _FINEST * first:
+            return _Run(errors, {"convergence": outcome.report})
         tolerance /= _COARSE
 
 

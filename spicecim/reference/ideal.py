@@ -1,29 +1,47 @@
 """A crossbar with ideal wires: every cell sees its row's driver and virtual ground, and knows of no other.
 
-Cells of a row that start alike stay alike and are followed once.
+Cells of a row that start alike stay alike and are followed once. Where the rate separates, they are followed by tables
+of their flow (see `flow_map`), without a time step. Other cells are integrated (see `independent`). Where a row of them
+has many different initial states, they are followed from Chebyshev nodes alone, ever more of them, until what lies
+between is known: its currents and states are then polynomials in the initial state (L. N. Trefethen, Approximation
+Theory and Approximation Practice, SIAM (2013), doi:10.1137/1.9781611975949, chapters 5 and 8), and the column currents
+a product of matrices. Where the cells do not depend on the initial state so smoothly, each is followed by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import BarycentricInterpolator
 
+from spicecim.accuracy import current_errors
+from spicecim.devices.cell import Cell
 from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
-from spicecim.reference.clock import check_time
-from spicecim.reference.errors import Errors, relative_to_peaks
-from spicecim.reference.excitation import cell_voltages
-from spicecim.reference.flux import row_flux
-from spicecim.reference.record import Record
-from spicecim.reference.states import row_states
+from spicecim.reference.dense_output import Record
+from spicecim.reference.drive import cell_voltages
+from spicecim.reference.error_estimates import Errors, relative_to_peaks
+from spicecim.reference.guards import check_time
+from spicecim.reference.independent import TOLERANCE, integrate
+from spicecim.reference.theta import row_states, row_theta
 
 _X = np.linspace(0.0, 1.0, 101)
 """States at which it is looked how much the current depends on them."""
-_BLOCK = 250_000
+_CACHED = 250_000
 """Cells and instants that are evaluated at once: what a processor's cache holds."""
+_COARSE = 30.0
+"""Ratio of the tolerances of the two runs that are compared."""
+_INTERPOLATED = 1e-9
+"""Allowed error of x, and of the current relative to the row's peak, of the next to last number of nodes."""
+_FEWEST_NODES = 9
+_FALLING = 0.1
+"""Ratio of the errors of successive numbers of nodes above which cells do not depend smoothly on the initial state."""
+_BLOCK = 4_000_000
+"""Cells and instants that are followed at once, to bound the memory."""
 
 
 def follow_flowing(device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> Errors:
@@ -48,13 +66,13 @@ def follow_flowing(device: Device, drive: Drive, duration: float, initial: Float
     shared = 2 * starts.shape[1] <= columns and not record.keeps_cells
     if not shared:
         starts = initial
-    flux = row_flux(device, voltages)
-    segment, theta = flux.at(record.instants)
+    thetas = row_theta(device, voltages)
+    segment, theta = thetas.at(record.instants)
     error = 0.0
     for some_rows, some in _blocks(starts.shape, len(record.instants)):
         check_time(some_rows.start, rows, "rows")
         states, part_error = row_states(
-            device, flux.total[some_rows], segment[some_rows], theta[some_rows], starts[some_rows, some]
+            device, thetas.total[some_rows], segment[some_rows], theta[some_rows], starts[some_rows, some]
         )
         error = max(error, part_error)
         current = device.current(record.v_row[:, some_rows].T, states)
@@ -63,7 +81,7 @@ def follow_flowing(device: Device, drive: Drive, duration: float, initial: Float
             i_row = np.einsum("krt,kr->tr", current, cells.sum(axis=2))
             record.add_currents(some_rows, i_row, np.tensordot(current, cells, axes=((0, 1), (0, 1))))
         else:
-            record.write_cells(slice(None), some_rows, some, states.T, current.T)
+            record.add_cells(some_rows, some, states.T, current.T)
     # the error of x at the largest voltage of each row, where the current depends on it most
     steepest = np.abs(np.diff(device.current(_peaks(record.v_row), device.state_from_x(_X)), axis=-1)).max(axis=(0, 2))
     current = np.full(columns, error * float(steepest.sum()) * (len(_X) - 1))
@@ -90,8 +108,202 @@ def _distinct(initial: FloatArray) -> tuple[FloatArray, NDArray[np.int_]]:
 def _blocks(shape: tuple[int, ...], instants: int) -> Iterator[tuple[slice, slice]]:
     """Rows and devices that fit together in the memory allowed."""
     rows, devices = shape
-    some = min(devices, max(1, _BLOCK // instants))
-    some_rows = min(rows, max(1, _BLOCK // (instants * some)))
+    some = min(devices, max(1, _CACHED // instants))
+    some_rows = min(rows, max(1, _CACHED // (instants * some)))
     for row in range(0, rows, some_rows):
         for first in range(0, devices, some):
             yield slice(row, min(row + some_rows, rows)), slice(first, min(first + some, devices))
+
+
+class CellWaveforms(NamedTuple):
+    """Waveforms of cells (time, cell)."""
+
+    states: FloatArray
+    """State variables."""
+    current: FloatArray
+    """Currents from row to column (A)."""
+    coarse_states: FloatArray
+    """State variables of a run at `_COARSE` times the tolerance."""
+    current_error: FloatArray
+    """How far the current of that run is off (A)."""
+
+
+def cell_waveforms(
+    cell: Cell, drive: Drive, duration: float, rows: NDArray[np.int_], initial: FloatArray, instants: FloatArray,
+    name: Callable[[int], str] = "cell {}".format,
+) -> CellWaveforms:  # fmt: skip
+    """Follow cells, twice.
+
+    Parameters
+    ----------
+    cell
+        The equations of every cell.
+    drive
+        The drive of all rows.
+    duration
+        End of the drive (s).
+    rows
+        Row of each cell (cell,).
+    initial
+        State variables at time 0 (cell,).
+    instants
+        Increasing instants (s) between 0 and the duration.
+    name
+        What a cell is called in an error, by its index.
+
+    Raises
+    ------
+    ConvergenceError
+        If a cell has no solution.
+    """
+    voltages = cell_voltages(drive, rows, cell.voltage_breaks(), duration, peaks=True)
+    start = cell.start(voltages.start(), initial)
+    fine, coarse = (
+        integrate(cell, voltages, start, instants, tolerance=tolerance, name=name)
+        for tolerance in (TOLERANCE, _COARSE * TOLERANCE)
+    )
+    current_error = fine.current - coarse.current
+    return CellWaveforms(
+        fine.unknowns[..., cell.state_index], fine.current, coarse.unknowns[..., cell.state_index], current_error
+    )
+
+
+def follow_integrated(device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> Errors:
+    """Follow the cells of a device, write them to a record, and return the estimated errors.
+
+    Parameters
+    ----------
+    device
+        The device of every cell.
+    drive
+        The drive of all rows.
+    duration
+        End of the drive (s).
+    initial
+        State variables at time 0 (row, column).
+    record
+        Where the waveforms go.
+
+    Raises
+    ------
+    ConvergenceError
+        If a cell has no solution.
+    """
+    rows, columns = initial.shape
+    run = _Run(device, drive, duration, initial, record)
+    some = min(columns, max(1, _BLOCK // len(record.instants)))
+    some_rows = max(1, _BLOCK // (len(record.instants) * some))
+    for row in range(0, rows, some_rows):
+        for first in range(0, columns, some):
+            run.follow(np.arange(row, min(row + some_rows, rows)), slice(first, min(first + some, columns)))
+    coarse = record.i_column - run.current_error
+    current = current_errors(record.instants, record.i_column, coarse, drive.cycle())
+    return Errors(run.error, float(current.max()))
+
+
+class _Run:
+    """What all parts of a run share, and the largest error so far."""
+
+    def __init__(self, device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> None:
+        self.device, self.drive, self.duration, self.initial, self.record = device, drive, duration, initial, record
+        self.cell: Cell = device.cell()
+        self.error = 0.0
+        self.current_error = np.zeros_like(record.i_column)
+
+    def follow(self, rows: NDArray[np.int_], columns: slice) -> None:
+        """Follow the cells of some rows and columns."""
+        starts = [np.unique(self.initial[row, columns]) for row in rows]
+        smooth = self._interpolate(rows, starts, columns)
+        left = [number for number in range(len(rows)) if number not in smooth]
+        if not left:
+            return
+        lengths = [len(starts[number]) for number in left]
+        cells = self._cells(np.repeat(rows[left], lengths), np.concatenate([starts[number] for number in left]))
+        parts = zip(*(np.split(part, np.cumsum(lengths)[:-1], axis=1) for part in cells), strict=True)
+        for number, part in zip(left, parts, strict=True):
+            which = np.searchsorted(starts[number], self.initial[rows[number], columns])
+            self._write(int(rows[number]), columns, part[0][:, which], part[1][:, which])
+            self.current_error[:, columns] += part[3][:, which]
+        self._keep_error(cells)
+
+    def _interpolate(self, rows: NDArray[np.int_], starts: list[FloatArray], columns: slice) -> set[int]:
+        """Follow rows of many different initial states from Chebyshev nodes; return the numbers of those done."""
+        count = _FEWEST_NODES
+        tried = [number for number, values in enumerate(starts) if len(values) >= 4 * count]
+        done: set[int] = set()
+        ends = np.array([(values[0], values[-1]) for values in starts])
+        known: CellWaveforms | None = None
+        before = np.full(len(tried), np.inf)
+        while tried:
+            fresh = _chebyshev(count) if known is None else _chebyshev(count)[1::2]
+            middle, half = ends[tried].mean(axis=1), 0.5 * np.diff(ends[tried], axis=1)[:, 0]
+            nodes = middle[:, None] + half[:, None] * fresh
+            cells = self._cells(np.repeat(rows[tried], len(fresh)), nodes.ravel())
+            found = CellWaveforms(*(part.reshape(len(part), len(tried), -1) for part in cells))
+            if known is None:
+                known, count = found, 2 * count - 1
+                continue
+            between = _weights(_chebyshev((count + 1) // 2), fresh)
+            error = self._difference(found, CellWaveforms(*(part @ between.T for part in known)))
+            known = CellWaveforms(*(_interleaved(old, new) for old, new in zip(known, found, strict=True)))
+            smooth = error <= _INTERPOLATED
+            for place in np.flatnonzero(smooth):
+                number = tried[place]
+                at = (self.initial[rows[number], columns] - middle[place]) / half[place]
+                weights = _weights(_chebyshev(count), at)
+                row = CellWaveforms(*(part[:, place] for part in known))
+                self._write(int(rows[number]), columns, row.states @ weights.T, row.current @ weights.T)
+                self.current_error[:, columns] += row.current_error @ weights.T
+                self._keep_error(row)
+                self.error = max(self.error, float(error[place]))
+                done.add(number)
+            worth = np.array([len(starts[number]) >= 2 * (2 * count - 1) for number in tried])
+            going = ~smooth & worth & (error <= _FALLING * before)
+            tried = [number for number, goes in zip(tried, going, strict=True) if goes]
+            known, count, before = CellWaveforms(*(part[:, going] for part in known)), 2 * count - 1, error[going]
+        return done
+
+    def _difference(self, one: CellWaveforms, other: CellWaveforms) -> FloatArray:
+        """Largest difference (row,) of x, and of the current relative to the peak."""
+        x, other_x = (self.device.x_from_state(cells.states) for cells in (one, other))
+        peak = np.maximum(np.abs(one.current).max(axis=(0, 2)), np.finfo(float).tiny)
+        current = np.abs(one.current - other.current).max(axis=(0, 2)) / peak
+        return np.asarray(np.maximum(np.abs(x - other_x).max(axis=(0, 2)), current))
+
+    def _cells(self, rows: NDArray[np.int_], starts: FloatArray) -> CellWaveforms:
+        """Integrate cells on rows (cell,) from initial states (cell,)."""
+
+        def name(index: int) -> str:
+            columns = np.flatnonzero(self.initial[rows[index]] == starts[index])
+            place = f", column {columns[0]}" if len(columns) else f" with the initial state variable {starts[index]:g}"
+            return f"the cell of row {rows[index]}{place}"
+
+        cells = cell_waveforms(self.cell, self.drive, self.duration, rows, starts, self.record.instants, name)
+        if self.device.explicit:
+            # It follows from the state alone. Charges of a module add to its current.
+            return cells._replace(current=self.device.current(self.record.v_row[:, rows], cells.states))
+        return cells
+
+    def _keep_error(self, cells: CellWaveforms) -> None:
+        x, coarse = (self.device.x_from_state(states) for states in (cells.states, cells.coarse_states))
+        self.error = max(self.error, float(np.abs(x - coarse).max()))
+
+    def _write(self, row: int, columns: slice, states: FloatArray, current: FloatArray) -> None:
+        self.record.add_cells(slice(row, row + 1), columns, states[:, None], current[:, None])
+
+
+def _chebyshev(count: int) -> FloatArray:
+    """Chebyshev nodes (count,) from -1 to 1, both among them; every second one of an odd count is a set of these."""
+    return np.asarray(-np.cos(np.pi * np.arange(count) / (count - 1)))
+
+
+def _weights(nodes: FloatArray, places: FloatArray) -> FloatArray:
+    """Matrix (place, node) from values at nodes to those of the polynomial through them."""
+    return np.asarray(BarycentricInterpolator(nodes, np.eye(len(nodes)))(places))
+
+
+def _interleaved(old: FloatArray, new: FloatArray) -> FloatArray:
+    """Values (time, row, node) at nodes that stand in turn, one of the old ones first and last."""
+    both = np.empty((*old.shape[:2], old.shape[2] + new.shape[2]))
+    both[..., ::2], both[..., 1::2] = old, new
+    return both

@@ -9,9 +9,10 @@ row drivers, the network is
 
 Z the resistances that the cells share on the way from the drivers to the sense nodes. Z i is one small matrix product
 along either kind of wire, all of its terms alike in sign, so that this residual is known to rounding whatever the
-resistances. What solves it is a sparse
-factorisation of the nodal equations ``J = Y + B' G B``, Y the conductances of the wires, B the incidence of the cells
-and G their (differential) conductances: by Z = B inverse(Y) B',
+resistances. What solves it is a factorisation: a dense one of line after line of cells (see `ladder`), or, where that
+is too large or has no positive pivots, a sparse one of the nodal equations ``J = Y + B' G B``, Y the conductances of
+the wires, B the incidence of the cells and G their (differential) conductances: by Z = B inverse(Y) B' (M. A. Woodbury,
+Inverting modified matrices, Princeton (1950)),
 
     inverse(1 + Z G) = 1 - B inverse(J) B' G.
 
@@ -25,14 +26,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csc_array, csr_array
-from scipy.sparse.linalg import SuperLU, splu
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import SuperLU
 
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
+from spicecim.reference.guards import one_thread
 from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
-from spicecim.reference.threads import one_thread
+from spicecim.reference.nodal import TOO_FAR_APART, NodalEquations
 from spicecim.testbench import Crossbar
 
 _RESIDUAL = 1e-11
@@ -43,7 +44,6 @@ _DENSE = 8_000_000
 """Most numbers in the dense blocks of a `LadderFactors`: beyond, a sparse factorisation is faster and takes less."""
 _TOGETHER = 4
 """Inputs that SuperLU solves for at once: a wider block leaves the cache, and takes ten times as long for 128 x 128."""
-_TOO_FAR_APART = "the resistances of wires, drivers, sense nodes and cells are too far apart for the digits of a float"
 
 
 class StaticSolution(NamedTuple):
@@ -100,11 +100,23 @@ class Network:
         The resistances.
     shape
         Rows and columns.
+
+    Attributes
+    ----------
+    unknowns
+        Number of unknowns: here the voltages over the cells.
+    each
+        Shape of the unknowns, as the factors take them.
     """
+
+    stores = False
+    """Whether it has capacitances, or cells that have."""
 
     def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
         self.shape = shape
+        self.each: tuple[int, ...] = shape
         self._crossbar = crossbar
+        self.unknowns = shape[0] * shape[1]
         rows, columns = shape
         self._rows = Wire(crossbar.wire_row, crossbar.source_resistance)
         self._columns = Wire(crossbar.wire_column, crossbar.sense_resistance)
@@ -112,28 +124,10 @@ class Network:
         self._shared_by_row = _shared(self._rows, columns)
         self._shared_by_column = _shared(self._columns, rows)[::-1, ::-1].copy()
 
-    @property
-    def nodes(self) -> int:
-        """Number of nodes of unknown potential."""
-        return self._nodal.nodes
-
-    @property
-    def incidence(self) -> csr_array:
-        """Matrix (node, cell): 1 where a cell takes its current, -1 where it gives it."""
-        return self._nodal.incidence
-
-    @property
-    def ends(self) -> NDArray[np.int_]:
-        """Nodes (cell, 2) of each cell's row and column; -1 is a known potential."""
-        return self._nodal.ends
-
-    def wires(self) -> csc_array:
-        """Nodal conductances (node, node) of the wires alone, siemens."""
-        return self._nodal.matrix(np.zeros(self.shape))
-
     @cached_property
-    def _nodal(self) -> _NodalEquations:
-        return _NodalEquations(self._crossbar, self.shape)
+    def nodal(self) -> NodalEquations:
+        """The nodal equations of the wires."""
+        return NodalEquations(self._crossbar, self.shape)
 
     def voltage_at_rows(self, v_row: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages of the row wires at the cells (..., row, column) by those of the drivers (..., row)."""
@@ -152,45 +146,64 @@ class Network:
         return v_cell - self.voltage_at_rows(v_row, i_cell) + self.voltage_at_columns(i_cell)
 
     @one_thread
-    def factorise(self, conductance: FloatArray) -> Factors | LadderFactors:
-        """Factorise the nodal equations with (differential) conductances (row, column) of the cells.
+    def factorise(self, shift: complex, admittance: FloatArray) -> Factors | LadderFactors:
+        """Factorise the equations with (differential) conductances (row, column) of the cells.
+
+        Without capacitances any d/dt is the same.
 
         Raises
         ------
         ConvergenceError
             If the conductances are too far apart for the digits of a float.
         """
+        conductance = admittance.reshape(self.shape)
         if not any(self._rows + self._columns) or conductance.size * min(self.shape) <= _DENSE:
             # a device whose current falls with its voltage makes equations that pivots alone can solve
             with suppress(NotPositive):
                 return LadderFactors(self._rows, self._columns, conductance)
-        matrix = self._nodal.matrix(conductance)
-        try:
-            # The matrix is symmetric and positive definite: its diagonal serves as pivots in any order.
-            factors = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        except RuntimeError:
-            raise ConvergenceError(_TOO_FAR_APART) from None
-        return Factors(self, conductance, factors)
+        both = conductance.reshape(-1, 1, 1) * [[1.0, -1.0], [-1.0, 1.0]]
+        return Factors(self, conductance, self.nodal.factorise(shift, both, symmetric=True))
+
+    def terminals(self, drive: FloatArray, p: FloatArray) -> FloatArray:
+        """Voltages over the cells (m, cell) by the unknowns (m, cell), which they are."""
+        return p
+
+    def at_cells(self, p: FloatArray) -> FloatArray:
+        """Return what unknowns (m, cell) are at the cells: themselves."""
+        return p
+
+    def misses(self, drive: FloatArray, p: FloatArray, currents: FloatArray, slopes: FloatArray | None) -> FloatArray:
+        """Return `residual` with the cells in one dimension: (m, cell)."""
+        each = (-1, *self.shape)
+        return self.residual(drive, p.reshape(each), currents.reshape(each)).reshape(len(p), -1)
+
+    def start(self, drive: FloatArray) -> FloatArray:
+        """Unknowns (cell,) with the drivers at voltages (row,) and without currents."""
+        return np.repeat(drive, self.shape[1])
+
+    def ends(self, currents: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Currents out of drivers (m, row) and into sense nodes (m, column) by those of the cells (m, cell)."""
+        each = currents.reshape(-1, *self.shape)
+        return each.sum(axis=2), each.sum(axis=1)
 
 
 class Factors:
-    """The factorised network at some conductances of the cells."""
+    """The network factorised as sparse nodal equations at some conductances of the cells."""
 
     def __init__(self, network: Network, conductance: FloatArray, factors: SuperLU) -> None:
-        self._network, self._conductance, self._factors = network, conductance, factors
+        self._incidence, self._conductance, self._factors = network.nodal.incidence, conductance, factors
 
     def correction(self, residual: FloatArray) -> FloatArray:
         """Return what to take off the cells' voltages for a residual of theirs: inverse(1 + Z G) of it.
 
         Both are (..., row, column).
         """
-        incidence = self._network.incidence
-        currents = (self._conductance * residual).reshape(-1, incidence.shape[1])
-        potentials = incidence @ currents.T
+        currents = (self._conductance * residual).reshape(-1, self._incidence.shape[1])
+        potentials = self._incidence @ currents.T
         for start in range(0, potentials.shape[1], _TOGETHER):
             few = slice(start, start + _TOGETHER)
             potentials[:, few] = self._factors.solve(potentials[:, few])
-        return np.asarray(residual - (incidence.T @ potentials).T.reshape(residual.shape))
+        return np.asarray(residual - (self._incidence.T @ potentials).T.reshape(residual.shape))
 
 
 class LinearCrossbar:
@@ -206,7 +219,7 @@ class LinearCrossbar:
 
     def __init__(self, network: Network, conductance: FloatArray) -> None:
         self._network, self._conductance = network, conductance
-        self._factors = network.factorise(conductance)
+        self._factors = network.factorise(0.0, conductance)
 
     @one_thread
     def solve(self, v_row: FloatArray) -> StaticSolution:
@@ -232,103 +245,10 @@ class LinearCrossbar:
                     v_row_node=network.voltage_at_rows(v_row, i),
                     v_column_node=network.voltage_at_columns(i),
                 )
-        raise ConvergenceError(_TOO_FAR_APART)
-
-
-class _NodalEquations:
-    """Kirchhoff's current law at the nodes of unknown potential, for the resistances of a crossbar."""
-
-    def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
-        rows, columns = shape
-        row_wires = _wires(rows, columns, crossbar.wire_row, crossbar.source_resistance, 0)
-        # From the sense node on, a column wire is as a row wire from its driver on.
-        column_wires = _wires(columns, rows, crossbar.wire_column, crossbar.sense_resistance, row_wires.number)
-        self.nodes = row_wires.number + column_wires.number
-        row_nodes, column_nodes = row_wires.nodes.ravel(), column_wires.nodes[:, ::-1].T.ravel()
-        self.ends = np.stack([row_nodes, column_nodes], axis=1)
-        fixed = _entries(
-            np.concatenate([row_wires.start, column_wires.start]),
-            np.concatenate([row_wires.end, column_wires.end]),
-        )
-        cells = _entries(row_nodes, column_nodes)
-        self.incidence = _incidence(row_nodes, column_nodes, self.nodes)
-        # The pattern of the nodal equations, and the place in it of every entry.
-        places = np.concatenate([fixed.column * self.nodes + fixed.row, cells.column * self.nodes + cells.row])
-        pattern, slots = np.unique(places, return_inverse=True)
-        self._indices = pattern % max(self.nodes, 1)
-        self._starts = np.searchsorted(pattern, self.nodes * np.arange(self.nodes + 1))
-        self._cells, self._cell_slots = cells, slots[len(fixed.row) :]
-        wires = np.concatenate([row_wires.conductance, column_wires.conductance])
-        self._fixed = np.bincount(
-            slots[: len(fixed.row)], fixed.sign * wires[fixed.element], minlength=len(pattern)
-        )  # fmt: skip
-
-    def matrix(self, conductance: FloatArray) -> csc_array:
-        """Matrix (node, node) with conductances (row, column) of the cells."""
-        values = self._cells.sign * conductance.ravel()[self._cells.element]
-        data = self._fixed + np.bincount(self._cell_slots, values, minlength=len(self._fixed))
-        return csc_array((data, self._indices, self._starts), shape=(self.nodes, self.nodes))
-
-
-class _Wires(NamedTuple):
-    """Parallel wires: resistors between their nodes, -1 for a known potential."""
-
-    nodes: NDArray[np.int_]
-    """Node at each place of each wire (wire, place)."""
-    number: int
-    """Number of nodes."""
-    start: NDArray[np.int_]
-    end: NDArray[np.int_]
-    """Nodes of the resistors (resistor,)."""
-    conductance: FloatArray
-    """Conductance of the resistors (resistor,), siemens."""
+        raise ConvergenceError(TOO_FAR_APART)
 
 
 def _shared(wire: Wire, places: int) -> FloatArray:
     """Resistance (place, place) on the way from the terminal to both of two places of a wire, ohm."""
     number = np.arange(1.0, places + 1.0)
     return np.asarray(wire.terminal + wire.segment * np.minimum(number[:, None], number))
-
-
-def _wires(wires: int, places: int, segment: float, terminal: float, first: int) -> _Wires:
-    """Number the nodes of wires from `first` on; a segment before every place, and a resistance before the wire."""
-    if segment:
-        nodes = first + np.arange(wires * places).reshape(wires, places)
-        # The node between the terminal's resistance and the first segment has nothing else on it.
-        before = np.hstack([np.full((wires, 1), -1), nodes[:, :-1]])
-        conductance = np.full((wires, places), 1.0 / segment)
-        conductance[:, 0] = 1.0 / (terminal + segment)
-        return _Wires(nodes, wires * places, before.ravel(), nodes.ravel(), conductance.ravel())
-    if terminal:
-        ends = first + np.arange(wires)
-        nodes = np.repeat(ends[:, None], places, axis=1)
-        return _Wires(nodes, wires, np.full(wires, -1), ends, np.full(wires, 1.0 / terminal))
-    none = np.empty(0, dtype=int)
-    return _Wires(np.full((wires, places), -1), 0, none, none, np.empty(0))
-
-
-class _Entries(NamedTuple):
-    """Entries that two-terminal elements have in the nodal equations."""
-
-    row: NDArray[np.int_]
-    column: NDArray[np.int_]
-    sign: FloatArray
-    element: NDArray[np.int_]
-
-
-def _incidence(row_nodes: NDArray[np.int_], column_nodes: NDArray[np.int_], nodes: int) -> csr_array:
-    """Matrix (node, cell): 1 where a cell takes its current, -1 where it gives it; -1 is a known potential."""
-    cell = np.tile(np.arange(len(row_nodes)), 2)
-    node = np.concatenate([row_nodes, column_nodes])
-    sign = np.repeat([1.0, -1.0], len(row_nodes))
-    unknown = node >= 0
-    return csr_array((sign[unknown], (node[unknown], cell[unknown])), shape=(nodes, len(row_nodes)))
-
-
-def _entries(start: NDArray[np.int_], end: NDArray[np.int_]) -> _Entries:
-    """Entries of elements between nodes; -1 is a known potential, which has no equation."""
-    element = np.tile(np.arange(len(start)), 4)
-    row, column = np.concatenate([start, end, start, end]), np.concatenate([start, end, end, start])
-    sign = np.repeat([1.0, 1.0, -1.0, -1.0], len(start))
-    unknown = (row >= 0) & (column >= 0)
-    return _Entries(row[unknown], column[unknown], sign[unknown], element[unknown])

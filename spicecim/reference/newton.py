@@ -1,4 +1,8 @@
-"""Newton's method with damped steps, for the potentials of a crossbar at one instant."""
+"""Newton's method with damped steps, for the unknowns of a crossbar at one instant.
+
+A step is halved until the residual falls by a part of what the full step promises (P. Deuflhard, Newton Methods for
+Nonlinear Problems, Springer (2004), doi:10.1007/978-3-642-23899-4, section 3.2: the residual as level function).
+"""
 
 from __future__ import annotations
 
@@ -9,52 +13,60 @@ import numpy as np
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 
-BALANCED = 1e-12
-"""Last change of the potentials, relative to the drive's largest voltage."""
+SETTLED = 1e-12
+"""Last change of the unknowns, relative to their scales."""
 _ROUNDS, _MOST_CUTS = 100, 20
 """Newton's steps, and halvings of each."""
+_DESCENT = 0.1
+"""Part of the promised fall of the residual that a step has to make."""
+
+Unknowns = tuple[FloatArray, ...]
 
 
 def solve_damped(
-    start: FloatArray,
-    residual: Callable[[FloatArray], FloatArray],
-    correction: Callable[[FloatArray, FloatArray], FloatArray],
+    start: Unknowns,
+    residual: Callable[[Unknowns], FloatArray],
+    correction: Callable[[Unknowns], tuple[Unknowns, float]],
     scale: float,
     instant: float,
-) -> FloatArray:
-    """Solve for potentials at one instant.
+    *,
+    enough: float = SETTLED,
+) -> Unknowns:
+    """Solve for unknowns at one instant.
 
     Parameters
     ----------
     start
-        Potentials to begin with (V).
+        Unknowns to begin with.
     residual
-        By how much potentials miss the equations (V).
+        By how much unknowns miss the equations (V).
     correction
-        What to take off potentials for a residual, by the equations linearised there.
+        What to take off unknowns by the equations linearized there, and how large that is relative to their scales.
     scale
         The drive's largest voltage (V).
     instant
         The instant (s), for the error.
+    enough
+        Last change, relative to the scales, that may be left where it cannot be less.
 
     Raises
     ------
     ConvergenceError
         If there is no solution that this would find.
     """
-    potentials = start
+    unknowns, before = start, np.inf
     missed = residual(start)
     for _ in range(_ROUNDS):
         if not np.isfinite(missed).all():
             break
-        change = correction(potentials, missed)
+        change, size = correction(unknowns)
+        if size <= enough and not SETTLED < size <= 0.5 * before:
+            return tuple(part - off for part, off in zip(unknowns, change, strict=True))
+        before, largest = size, np.abs(missed).max(initial=0.0)
         for share in 0.5 ** np.arange(_MOST_CUTS):
-            tried = potentials - share * change
+            tried = tuple(part - share * off for part, off in zip(unknowns, change, strict=True))
             left = residual(tried)
-            largest = np.abs(missed).max(initial=0.0)
-            if np.abs(left).max(initial=0.0) <= max((1.0 - 0.1 * share) * largest, BALANCED * scale):
+            if np.abs(left).max(initial=0.0) <= max((1.0 - _DESCENT * share) * largest, SETTLED * scale):
                 break
-        potentials, missed = tried, left
-        if np.isfinite(missed).all() and np.abs(change).max(initial=0.0) <= BALANCED * scale:
-            return np.asarray(potentials)
+        unknowns, missed = tried, left
     raise ConvergenceError(f"the reference engine found no solution of the crossbar at {instant:g} s")

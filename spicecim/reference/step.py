@@ -1,103 +1,157 @@
-"""One time step of a whole crossbar: cells and wires solved together at the stages of a Radau rule.
+"""One time step of a whole crossbar: cells and wires solved together at the stages of a collocation rule.
 
-For given potentials of the wires the cells are followed one by one (see `following`). What their currents then leave of
-the drivers' voltages corrects the potentials, by Newton's method with one linearisation for all stages: in the
-eigenbasis of the rule's matrix the stages fall apart into crossbars with d/dt a number, some of them complex
-(E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., Springer (1996),
-doi:10.1007/978-3-642-05221-7, section IV.8).
+For given potentials of the wires the cells are followed one by one (see `cells`). What their currents then leave of the
+drivers' voltages corrects the potentials, by Newton's method with one linearization for all stages (Hairer and Wanner,
+see `collocation`, section IV.8): where something stores charge, the stages fall apart in the eigenbasis of the rule's
+matrix into crossbars with d/dt = s a number, some of them complex; where nothing does, all stages are one network, and
+its factors serve steps of any length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spicecim.devices.cell import WiredCell
 from spicecim.fields import FloatArray
-from spicecim.reference.course import RULE, STAGES, Allowed, Course, NoConvergence, Places, State
-from spicecim.reference.following import Follower
-from spicecim.reference.stages import evaluate, solve
-from spicecim.reference.terminals import LinearCells
-from spicecim.reference.wiring import Factors, Wiring
+from spicecim.reference.capacitance import CapacitiveNetwork
+from spicecim.reference.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
+from spicecim.reference.collocation import Places, Rule
+from spicecim.reference.guards import NoConvergence
+from spicecim.reference.network import Network
 
-_ROUNDS = 12
-_SLOW = 0.1
-"""Ratio of successive changes from which on the crossbar is linearised anew."""
+_ROUNDS = 25
+SLOW = 0.1
+"""Ratio of successive changes from which on the crossbar is linearized anew."""
 _STUCK = 0.9
 
 
-class _Modes(NamedTuple):
-    """Eigenvalues of the rule's matrix, the real one first and one of each complex pair."""
+@dataclass(frozen=True)
+class System:
+    """What is solved: cells, the wires around them, and the polynomials of the steps."""
 
-    values: NDArray[np.complex128]
-    vectors: NDArray[np.complex128]
-    """Their vectors (stage, mode)."""
-    inverse: NDArray[np.complex128]
-    """Rows (mode, stage) of the inverse of all vectors."""
+    cells: ExplicitCells | ImplicitCells
+    network: Network
+    rule: Rule
+
+    @property
+    def checks(self) -> FloatArray:
+        """Places at which the equations are looked at away from the stages."""
+        return self.rule.checks if self.network.stores else self.rule.middles
 
 
-@cache
-def _modes() -> _Modes:
-    values, vectors = np.linalg.eig(RULE.slope)
-    kept = np.argsort(np.where(values.imag >= 0.0, np.abs(values.imag), np.inf))[: (STAGES + 1) // 2]
-    return _Modes(values[kept], vectors[:, kept], np.linalg.inv(vectors)[kept])
+class State(NamedTuple):
+    """A crossbar at one instant."""
+
+    y: FloatArray
+    """Unknowns of the cells (cell, k)."""
+    p: FloatArray
+    """Unknowns of the network (unknown,), volt."""
+    v: FloatArray
+    """Potentials of the cells (cell, ...)."""
+    reactive: Any = None
+    """Reactive parts of the cells' residuals (cell, k), where there are any."""
+    charge: Any = None
+    """Charges of their currents (cell, 2)."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A solved step: polynomials through the start and the stages, and what the equations say there."""
+
+    length: float
+    y: FloatArray
+    """Unknowns of the cells (stage + 1, cell, k)."""
+    p: FloatArray
+    """Unknowns of the network (stage + 1, unknown), volt."""
+    v: FloatArray
+    """Potentials of the cells (stage + 1, cell, ...)."""
+    terms: Terms
+    slopes: Any
+    """Derivatives of `p` by time at the stages (stage, unknown), where the network stores."""
+    finer_v: FloatArray | None = None
+    """Voltages over explicit cells with those between the places too (finer place, cell)."""
+    added: Any = None
+    """What that adds to the states at the end (cell,)."""
+    known: tuple[FloatArray, FloatArray] | None = None
+    """Places at which unknowns of the cells are known already, and these."""
+
+    @property
+    def end(self) -> State:
+        reactive, charge = self.terms.reactive, self.terms.charge
+        return State(
+            self.y[-1], self.p[-1], self.v[-1],
+            None if reactive is None else reactive[-1], None if charge is None else charge[-1],
+        )  # fmt: skip
 
 
 class Linearised:
-    """A crossbar linearised at one instant, for steps of one length."""
+    """A crossbar linearized at one instant, for steps of one length or, where nothing stores, of any.
 
-    def __init__(
-        self, cell: WiredCell, wiring: Wiring, time: float, v: FloatArray, y: FloatArray, length: float
-    ) -> None:
-        self.length = length
-        cells = LinearCells(cell.linear(np.full(len(v), time), v, y))
-        shifts = _modes().values / length
-        self.shift = float(shifts[0].real)
+    Raises
+    ------
+    ConvergenceError
+        If conductances are too far apart for the digits of a float.
+    """
+
+    def __init__(self, system: System, time: float, v: FloatArray, y: FloatArray, length: float) -> None:
+        self._network, self._rule, self.length = system.network, system.rule, length
+        self.cells = system.cells.linear(time, v, y)
+        self.shift = float(self._rule.modes.values[0].real / length) if self._network.stores else 0.0
         """d/dt of the real mode (1/s)."""
-        self.drive, self.response, self.direct = (
-            cells.drive(self.shift), cells.response(self.shift), cells.direct(self.shift)
-        )  # fmt: skip
-        self.real: Factors = wiring.factorise(self.shift, cells.admittance(self.shift))
-        self._wiring, self._cells, self._shifts = wiring, cells, shifts[1:]
+        self._real = self._network.factorise(self.shift, self.cells.admittance(self.shift))
 
-    @cached_property
-    def _complex(self) -> list[Factors]:
-        return [self._wiring.factorise(shift, self._cells.admittance(shift)) for shift in self._shifts]
+    @property
+    def implicit(self) -> LinearCells:
+        """The linearization of cells that have unknowns of their own."""
+        assert isinstance(self.cells, LinearCells)
+        return self.cells
+
+    def serves(self, length: float) -> bool:
+        """Whether it is one for steps of a length."""
+        return self.length == length or not self._network.stores
 
     def correction(self, missed: FloatArray) -> FloatArray:
-        """What to take off the potentials at the stages (stage, node) for voltages that they miss."""
-        vectors = _modes().vectors
-        parts = _modes().inverse @ missed
-        change = np.outer(vectors[:, 0], self.real.correction(parts[:1].real)[0]).real
+        """What to take off unknowns (m, unknown) for voltages that they miss, each by itself."""
+        return self._real.correction(missed.reshape(len(missed), *self._network.each)).reshape(missed.shape)
+
+    def stages_correction(self, missed: FloatArray) -> FloatArray:
+        """The same at the stages (stage, unknown), whose derivatives by time depend on each other."""
+        if not self._network.stores:
+            return self.correction(missed)
+        modes = self._rule.modes
+        parts = modes.inverse @ missed
+        change = np.outer(modes.vectors[:, 0], self.correction(parts[:1].real)[0]).real
         for mode, factors in enumerate(self._complex, start=1):
-            change += 2.0 * np.outer(vectors[:, mode], factors.correction(parts[mode : mode + 1])[0]).real
+            change += 2.0 * np.outer(modes.vectors[:, mode], factors.correction(parts[mode : mode + 1])[0]).real
         return np.asarray(change)
+
+    @cached_property
+    def _complex(self) -> list[Any]:
+        shifts = self._rule.modes.values[1:] / self.length
+        return [self._network.factorise(complex(shift), self.cells.admittance(shift)) for shift in shifts]
 
 
 class Correction(NamedTuple):
     """How far cells and wires are from their equations at places in a step, and what they carry there."""
 
     y: FloatArray
-    """What to take off the unknowns (cell, place, k)."""
-    nodes: FloatArray
-    """What to take off the potentials (place, node)."""
+    """What to take off the unknowns of the cells (place, cell, k)."""
+    p: FloatArray
+    """What to take off those of the network (place, unknown)."""
     missed: FloatArray
-    """Voltages (place, node) by which these miss what the currents leave of the drivers'."""
-    change: FloatArray
-    """What that takes off the currents (place, cell, 2), those into the capacitances included."""
+    """Voltages (place, unknown) by which these miss what the currents leave of the drivers'."""
     currents: FloatArray
-    """Currents into the cells (place, cell, 2) before."""
-    slopes: FloatArray
-    """Derivatives of the potentials by time (place, node) before."""
+    """Currents into the cells (place, cell, ...) before."""
+    slopes: Any
+    """Derivatives of the unknowns of the network by time (place, unknown) before, where it stores."""
 
 
 def solve_step(
-    cells: Follower,
-    wiring: Wiring,
+    system: System,
     start: State,
     length: float,
     stages: Places,
@@ -105,13 +159,13 @@ def solve_step(
     allowed: Allowed,
     linear: Linearised | None,
     linearised: Callable[[float, FloatArray, FloatArray], Linearised],
-) -> tuple[Course, Linearised]:
-    """Solve a step.
+) -> tuple[Course, Linearised, FloatArray]:
+    """Solve a step; returns it with its linearization, and the unknowns (check, cell, k) at checks if they are known.
 
     Parameters
     ----------
-    cells, wiring
-        The crossbar.
+    system
+        What is solved.
     start
         Where it starts.
     length
@@ -119,88 +173,95 @@ def solve_step(
     stages
         The places of the stages.
     guess
-        Unknowns (cell, stage, k) and potentials (stage, node) at the stages to begin with.
+        Unknowns of the cells (stage, cell, k) and the network (stage, unknown) at the stages to begin with.
     allowed
         Allowed errors.
     linear
-        A linearisation for this length to begin with, if there is one.
+        A linearization for this length to begin with, if there is one.
     linearised
-        Gives another, at an instant, potentials (cell, 2) and unknowns (cell, k).
+        Gives another, at an instant, potentials (cell, ...) and unknowns (cell, k).
 
     Raises
     ------
     NoConvergence
         If no solution is found.
     """
-    count, middle = len(start.y), STAGES // 2
-    y, nodes = guess[0], guess[1].copy()
-    time = np.repeat(stages.time[None], count, axis=0)
-    before, fresh = np.inf, linear is None
-    for number in range(_ROUNDS):
-        v = wiring.potentials(stages.drive, nodes)
+    cells, network, rule = system.cells, system.network, system.rule
+    middle, y, p = rule.degree // 2, guess[0], guess[1]
+    before, fresh = np.inf, False
+    for _ in range(_ROUNDS):
+        v = network.terminals(stages.drive, p)
+        y, checks = cells.stages(start, length, stages, v, y, allowed)
+        terms = cells.terms(start, length, stages, v, y)
         if linear is None:
-            linear = linearised(float(stages.time[middle]), v[middle], y[:, middle])
-        y = cells.stages(start, length, stages, v, y, allowed)
-        terms = evaluate(cells.cell, time, v.swapaxes(0, 1), y)
-        charge_currents = RULE.slope @ (terms.current_charge - start.current_charge[:, None]) / length
-        slopes = RULE.slope @ (nodes - start.nodes) / length
-        currents = (terms.current + charge_currents).swapaxes(0, 1)
-        missed = wiring.misses(stages.drive, nodes, currents, slopes)
-        change = linear.correction(missed)
-        largest = float(np.abs(change).max(initial=0.0))
-        if not (np.isfinite(largest) and np.isfinite(currents).all()):
-            raise NoConvergence
-        # a small change of the potentials may be a large one of the currents: it is made once at least
-        if number and largest <= allowed.settled:
+            linear, fresh = linearised(float(stages.time[middle]), v[middle], y[middle]), True
+        slopes = rule.slope @ (p - start.p) / length if network.stores else None
+        missed = network.misses(stages.drive, p, terms.currents, slopes)
+        change = linear.stages_correction(missed)
+        largest = _largest(change)
+        rate = largest / before if before else 0.0
+        # What an explicit cell carries is known once the potentials are: they are better with this last change.
+        expected = rate * largest if cells.explicit else largest
+        if np.isfinite(before) and expected <= allowed.settled:
+            if cells.explicit:
+                p = p - change
+                v = network.terminals(stages.drive, p)
+                slopes = rule.slope @ (p - start.p) / length if network.stores else None
             course = Course(
-                length=length,
-                y=np.concatenate([start.y[:, None], y], axis=1),
-                nodes=np.concatenate([start.nodes[None], nodes]),
-                v=np.concatenate([start.v[None], v]),
-                flow=terms.flow,
-                charge=np.concatenate([start.charge[:, None], terms.charge], axis=1),
-                current_charge=np.concatenate([start.current_charge[:, None], terms.current_charge], axis=1),
-                node_slopes=slopes,
-                charge_currents=charge_currents,
-            )
-            return course, linear
-        if largest > _SLOW * before:
-            if fresh and largest > _STUCK * before:
-                raise NoConvergence
-            if not fresh:
-                linear, fresh = linearised(float(stages.time[middle]), v[middle], y[:, middle]), True
-                change = linear.correction(missed)
-        nodes -= change
+                length, np.concatenate([start.y[None], y]), np.concatenate([start.p[None], p]),
+                np.concatenate([start.v[None], v]), terms, slopes,
+            )  # fmt: skip
+            return course, linear, checks
+        if rate > _STUCK and fresh:
+            raise NoConvergence
+        if rate > SLOW and not fresh and rate * largest > allowed.settled:
+            linear, fresh = linearised(float(stages.time[middle]), v[middle], y[middle]), True
+            change = linear.stages_correction(missed)
+            largest = _largest(change)
+        p = p - change
         before = largest
     raise NoConvergence
 
 
 def correct(
-    cell: WiredCell, wiring: Wiring, course: Course, linear: Linearised, where: Places, y: FloatArray, nodes: FloatArray
+    system: System, course: Course, linear: Linearised, where: Places, y: FloatArray, p: FloatArray
 ) -> Correction:
-    """Compare unknowns (cell, place, k) and potentials (place, node) in a step with the equations there.
+    """Compare unknowns of cells (place, cell, k) and network (place, unknown) in a step with the equations there.
 
-    The derivatives by time are those of the polynomial, and an implicit Euler step over a part of the step takes care
+    The derivatives by time are those of the polynomials, and an implicit Euler step over a part of the step takes care
     of what differs from it: what is faster than the step is corrected as if it had no charge, and what is slower
-    hardly. Of the polynomial itself this is the estimate of its error, wherever a kink lies (see `stages`).
+    hardly. Of the polynomial itself this is the estimate of its error, wherever a kink lies (see `collocation`).
     """
-    shift, count = linear.shift, len(y)
-    time = np.repeat(where.time[None], count, axis=0)
-    v = wiring.potentials(where.drive, nodes)
-    terms = evaluate(cell, time, v.swapaxes(0, 1), y)
-    own = terms.flow_jacobian + shift * terms.charge_jacobian
-    off = terms.flow - where.slopes @ course.flow + shift * (terms.charge - where.values @ course.charge)
-    alone = solve(own, off)
-    currents = terms.current + where.slopes @ course.charge_currents
-    currents += shift * (terms.current_charge - where.values @ course.current_charge)
-    currents = currents.swapaxes(0, 1)
-    slopes = where.slopes @ course.node_slopes + shift * (nodes - where.values @ course.nodes)
-    following = np.einsum("nak,nmk->mna", linear.response, alone)
-    missed = wiring.misses(where.drive, nodes, currents, slopes) - wiring.drops(following)
-    change = linear.real.correction(missed)
-    change_v = wiring.at_cells(change)
-    change_y = alone - solve(own, np.einsum("nka,mna->nmk", linear.drive, change_v))
-    carried = np.einsum("nak,nmk->mna", linear.response, change_y) + np.einsum(
-        "nab,mnb->mna", linear.direct + shift * wiring.segment * np.eye(2), change_v
-    )
-    return Correction(change_y, change, missed, carried, currents, slopes)
+    cells, network = system.cells, system.network
+    v = network.terminals(where.drive, p)
+    reply = cells.reply(course, linear, where, v, y)
+    slopes = None
+    if network.stores:
+        slopes = combine(where.slopes, course.slopes) + linear.shift * (p - combine(where.values, course.p))
+    missed = network.misses(where.drive, p, reply.corrected, slopes)
+    change = linear.correction(missed)
+    return Correction(cells.follow(linear, reply, change, network), change, missed, reply.currents, slopes)
+
+
+def carried(network: CapacitiveNetwork, linear: Linearised, found: Correction) -> FloatArray:
+    """What a correction takes off the currents (place, cell, 2), those into the capacitances included."""
+    shift, cells = linear.shift, linear.cells
+    own = cells.direct(shift) + shift * network.segment * np.eye(2)
+    change = np.einsum("nab,mnb->mna", own, network.at_cells(found.p))
+    if isinstance(cells, LinearCells):
+        change += np.einsum("nak,mnk->mna", cells.response(shift), found.y)
+    return np.asarray(change)
+
+
+def _largest(change: FloatArray) -> float:
+    """Largest magnitude.
+
+    Raises
+    ------
+    NoConvergence
+        If it is not finite.
+    """
+    largest = float(np.abs(change).max(initial=0.0))
+    if not np.isfinite(largest):
+        raise NoConvergence
+    return largest

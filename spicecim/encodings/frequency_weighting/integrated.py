@@ -12,8 +12,8 @@ from spicecim.devices.cell import Cell, CellTerms
 from spicecim.drives import SineDrive
 from spicecim.encodings.frequency_weighting.flowing import Responses
 from spicecim.fields import FloatArray
-from spicecim.reference.excitation import cell_voltages
-from spicecim.reference.integrator import integrate
+from spicecim.reference.drive import cell_voltages
+from spicecim.reference.independent import integrate
 
 
 class _MeteredCell:

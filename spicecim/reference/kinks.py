@@ -1,5 +1,8 @@
 """Where voltages that are polynomials of time pass levels, and the integral of a function with kinks there.
 
+Roots by Newton's method, safeguarded by bisection (R. P. Brent, Algorithms for Minimization without Derivatives,
+Prentice-Hall (1973), chapters 3 and 4); integrals between them by Gauss's rule of four points.
+
 A voltage may pass a level between two places and come back: its peak is looked for wherever the slope changes its sign.
 Polynomials are coefficients (power of ``2 place - 1``, interval), each over an interval of a step from 0 to 1.
 """
@@ -11,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from spicecim.fields import FloatArray
 
@@ -20,6 +24,10 @@ _CLOSE = 1e-6
 """Last of Newton's steps to a crossing or a peak. The rate is continuous there: an error counts by its square."""
 _MOST_REFINEMENTS = 30
 """Most of these steps. Beside a peak, where the slope vanishes, each but the last few halves the distance."""
+_AT_CROSSING = 1e-6
+"""Place in a step up to which, and before its end from which, a crossing is that end."""
+_SAMPLES = 17
+"""Places in a step between which its first crossing is looked for."""
 
 Numbers = NDArray[np.int_]
 
@@ -31,6 +39,23 @@ class Peaks(NamedTuple):
     """Numbers of the intervals among all (peak,)."""
     place: FloatArray
     """Places of the peaks (peak,)."""
+
+
+def first_crossing(levels: tuple[float, ...], voltages: Callable[[FloatArray], FloatArray]) -> float:
+    """First place where a cell's voltage crosses a level (V) in a step, or 0; by voltages (place, cell) at places."""
+    if not levels:
+        return 0.0
+    samples = np.concatenate([[_AT_CROSSING], np.linspace(0.0, 1.0, _SAMPLES)[1:]])
+    v, found = voltages(samples), 1.0
+    for level in levels:
+        above = v > level
+        for index, which in np.argwhere(above[1:] != above[:-1]):
+            if samples[index] >= found:
+                break
+            ends = samples[index : index + 2]
+            root = brentq(lambda at, n, level: voltages(np.array([at]))[0, n] - level, *ends, args=(which, level))
+            found = min(found, float(root))
+    return found if _AT_CROSSING < found < 1.0 - _AT_CROSSING else 0.0
 
 
 def find_peaks(polynomial: FloatArray, begin: FloatArray, end: FloatArray) -> Peaks:

@@ -1,4 +1,4 @@
-"""What cells see of the rows' drives: voltages, in segments between breaks."""
+"""The rows' drives: piecewise smooth voltages with their slopes, in segments between breaks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from spicecim.drives import Drive, ramps
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
+from spicecim.reference.collocation import Places, Rule
 
-_ROUNDING = 1e-14
+ROUNDING = 1e-14
 """Distance of instants, relative to the duration, below which they are one."""
 
 
@@ -33,7 +34,7 @@ def row_breaks(drive: Drive, levels: Iterable[float], duration: float) -> FloatA
 
 def _check_edges(drive: Drive, corners: FloatArray) -> None:
     """Raise `InputError` if an edge between corners is so short that both would be one instant."""
-    least = _ROUNDING * corners[-1]
+    least = ROUNDING * corners[-1]
     shortest = drive.shortest_edge(corners)
     if len(corners) > 2 and shortest <= least:
         raise InputError(
@@ -51,7 +52,7 @@ def _padded(row: NDArray[np.int_], instants: FloatArray, duration: float) -> Flo
     row, instants = row[within], instants[within]
     order = np.lexsort((instants, row))
     row, instants = row[order], instants[order]
-    kept = (np.diff(instants, prepend=-1.0) > _ROUNDING * duration) | (np.diff(row, prepend=-1) > 0)
+    kept = (np.diff(instants, prepend=-1.0) > ROUNDING * duration) | (np.diff(row, prepend=-1) > 0)
     row, instants = row[kept], instants[kept]
     counts = np.bincount(row)
     padded = np.full((len(counts), int(counts.max())), np.inf)
@@ -140,7 +141,7 @@ def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray)
     drive has stood still before.
     """
     breaks = row_breaks(drive, (), duration)
-    segment = np.clip(np.searchsorted(breaks + _ROUNDING * duration, instants) - 1, 0, len(breaks) - 2)
+    segment = np.clip(np.searchsorted(breaks + ROUNDING * duration, instants) - 1, 0, len(breaks) - 2)
     row = np.repeat(np.arange(rows), len(instants))
     voltages = CellVoltages(drive, row, np.broadcast_to(breaks, (rows, len(breaks))))
     since = np.tile(instants - breaks[segment], rows)[:, None]
@@ -171,3 +172,52 @@ def cell_voltages(
     for padded_row, row_instants in zip(padded, breaks, strict=True):
         padded_row[: len(row_instants)] = row_instants
     return CellVoltages(drive, rows, padded)
+
+
+class RowVoltages:
+    """All row drivers at common instants, in segments between the corners of any of them.
+
+    Parameters
+    ----------
+    drive
+        The drive of all rows.
+    rows
+        Number of rows.
+    duration
+        End of the drive (s).
+
+    Attributes
+    ----------
+    breaks
+        0, the corners of any row's drive and the duration (s).
+    """
+
+    def __init__(self, drive: Drive, rows: int, duration: float) -> None:
+        self.breaks = row_breaks(drive, (), duration)
+        self._each = np.arange(rows)
+        self._voltages = CellVoltages(drive, self._each, np.broadcast_to(self.breaks, (rows, len(self.breaks))))
+
+    def start(self) -> FloatArray:
+        """Voltages at time 0 (row,)."""
+        return self._voltages.start()
+
+    def places(self, rule: Rule, segment: int, since: float, length: float, at: FloatArray) -> Places:
+        """Places `at` in a step that starts `since` the start of a segment."""
+        after = since + length * at
+        drive = self._voltages.voltage(*self._at(segment, after)).T
+        return Places(at, rule.values(at), rule.slopes(at), self.breaks[segment] + after, drive)
+
+    def slopes(self, segment: int, after: FloatArray) -> FloatArray:
+        """Derivatives by time (instant, row) at instants since the start of a segment, V/s."""
+        return self._voltages.slope(*self._at(segment, after)).T
+
+    def jump(self, segment: int) -> float:
+        """Largest change of a row's slope at the start of a segment (V/s); before time 0 the drive stood still."""
+        after = self.slopes(segment, np.zeros(1))
+        if not segment:
+            return float(np.abs(after).max())
+        before = self.slopes(segment - 1, self.breaks[segment : segment + 1] - self.breaks[segment - 1])
+        return float(np.abs(after - before).max())
+
+    def _at(self, segment: int, after: FloatArray) -> tuple[NDArray[np.int_], NDArray[np.int_], FloatArray]:
+        return self._each, np.full(len(self._each), segment), np.broadcast_to(after, (len(self._each), len(after)))

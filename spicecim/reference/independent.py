@@ -1,8 +1,7 @@
-"""Cells over time by adaptive implicit steps, for whatever equations.
+"""Cells that do not see each other, each on its own clock, by Radau IIA steps for whatever equations.
 
-Each cell has its own time and step, so that a kink in one does not cost steps in another; what is common is the
-evaluation. The step sets the error of the polynomials between its ends too (see `stages`), which is why any number of
-instants can be asked for.
+A kink in one cell does not cost steps in another; what is common is the evaluation. The step sets the error of the
+polynomials between its ends too (see `collocation`), which is why any number of instants can be asked for.
 """
 
 from __future__ import annotations
@@ -17,29 +16,15 @@ from spicecim.devices.cell import Cell
 from spicecim.drives import ramps
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.clock import check_time
-from spicecim.reference.excitation import CellVoltages
-from spicecim.reference.overflow import JUST_BEYOND, check_finite
-from spicecim.reference.radau import basis, basis_slope, radau
-from spicecim.reference.stages import Step, attempt_step, evaluate
+from spicecim.reference.collocation import Step, attempt_step, basis, basis_slope, evaluate, radau
+from spicecim.reference.drive import ROUNDING, CellVoltages
+from spicecim.reference.guards import JUST_BEYOND, check_finite, check_time
+from spicecim.reference.step_control import StepControl
 
 TOLERANCE = 1e-10
 """Allowed error of a step relative to the scale of each unknown, or to the unknown where that is larger."""
 STAGES = 5
 
-_STEPS_A_PERIOD = 16
-"""The longest step does not pass over what a drive does in a period."""
-_FIRST_STEP = 1.0 / 32
-"""First step, and the first after a break, relative to the longest."""
-_SMALLEST_STEP = 4.0 * np.finfo(float).eps
-"""Step, relative to the duration, below which a cell has no solution."""
-_ROUNDING = 1e-14
-"""Distance of instants, relative to the duration, below which they are one."""
-_STEPS_A_LONGEST = 1000
-"""Attempts for each of the longest steps and breaks in the duration, beyond which the integration gets nowhere."""
-_SAFETY, _MOST_GROWTH, _LEAST_SHRINKAGE, _MOST_SHRINKAGE = 0.9, 4.0, 0.5, 0.05
-_FARTHEST_GUESS = 2.0
-"""Ratio of a step to the last beyond which the last polynomial is no guess for it."""
 _SETTLING = 3
 """Newton's steps to settle: from within the tolerance two are enough."""
 
@@ -123,11 +108,12 @@ class _Run:
         self.cell, self.voltages, self.instants, self.rule = cell, voltages, instants, radau(stages)
         self.breaks = voltages.breaks[voltages.rows]
         self.duration = float(self.breaks[0, voltages.segments[0]])
-        self.longest = np.minimum(voltages.periods / _STEPS_A_PERIOD, self.duration)
-        self.most_attempts = _STEPS_A_LONGEST * (self.duration / self.longest + voltages.segments)
+        self.control = StepControl(stages + 1)
+        self.longest = self.control.longest(voltages.periods, self.duration)
+        self.most_attempts = self.control.most_attempts(self.longest, self.duration, voltages.segments)
         # The segment that each cell is in, and the time since its start.
         self.segment, self.since = np.zeros(count, dtype=int), np.zeros(count)
-        self.length = _FIRST_STEP * self.longest
+        self.length = self.control.first * self.longest
         self.y = initial.copy()
         first = evaluate(cell, np.zeros((count, 1)), voltages.start()[:, None], initial[:, None])
         # A copy, because a cell may give its unknowns themselves as charges.
@@ -148,11 +134,8 @@ class _Run:
         begin = self.breaks[active, segment]
         check_time(float((begin + since).min()), self.duration)
         room = self.breaks[active, segment + 1] - begin - since
-        length = np.minimum(self.length[active], self.longest[active])
-        lands = length >= room * (1.0 - 1e-9)
-        # Two even steps rather than a long one and a remainder.
-        length = np.where(lands, room, np.minimum(length, 0.5 * room))
-        instants = since[:, None] + np.concatenate([rule.checks, rule.nodes]) * length[:, None]
+        length, lands = self.control.landing(self.length[active], self.longest[active], room)
+        instants = since[:, None] + np.concatenate([rule.checks, rule.stages]) * length[:, None]
         step = attempt_step(
             self.cell,
             rule,
@@ -176,20 +159,17 @@ class _Run:
     def _plan(
         self, active: NDArray[np.int_], length: FloatArray, error: FloatArray, at_break: NDArray[np.bool_]
     ) -> None:
-        """Choose the length of the next steps."""
-        factor = np.clip(_SAFETY * error ** (-1.0 / (len(self.rule.nodes) + 1)), _MOST_SHRINKAGE, _MOST_GROWTH)
-        factor = np.where(error > 1.0, np.minimum(factor, _LEAST_SHRINKAGE), factor)
-        # Beyond a break nothing is known but what was planned before the break cut it.
-        anew = np.minimum(self.length[active], _FIRST_STEP * self.longest[active])
-        self.length[active] = np.where(at_break, anew, factor * length)
+        """Choose the length of the next steps; beyond a break, from what was planned before the break cut it."""
+        anew = self.control.after_break(self.length[active], self.longest[active], 0.0)
+        self.length[active] = np.where(at_break, anew, self.control.next_length(length, error))
 
     def _guess(self, active: NDArray[np.int_], since: FloatArray, length: FloatArray) -> FloatArray:
         """Unknowns at the nodes (cell, stage, k) by the last polynomial, or held."""
         last = self.polynomial_length[active]
-        place = ((since - self.polynomial_start[active])[:, None] + self.rule.nodes * length[:, None]) / last[:, None]
-        held = ~(place[:, -1] <= 1.0 + _FARTHEST_GUESS)
+        place = ((since - self.polynomial_start[active])[:, None] + self.rule.stages * length[:, None]) / last[:, None]
+        held = ~(place[:, -1] <= 1.0 + self.control.farthest_guess)
         place[held] = 0.0
-        guess = basis(place, len(self.rule.nodes)) @ self.polynomial[active]
+        guess = basis(place, len(self.rule.stages)) @ self.polynomial[active]
         guess[held] = self.y[active[held], None]
         return np.asarray(guess)
 
@@ -213,7 +193,7 @@ class _Run:
         start = self.breaks[cells, segment] + self.since[cells]
         ends = np.where(lands, self.breaks[cells, segment + 1], start + length)
         # An instant that misses a break by rounding is meant to be the break, where the slope of a charge may jump.
-        missed = np.where(lands, np.minimum(_ROUNDING * self.duration, 1e-3 * length), 0.0)
+        missed = np.where(lands, np.minimum(ROUNDING * self.duration, 1e-3 * length), 0.0)
         self._write(cells, start, length, ends + missed, step)
         self.since[cells] = np.where(lands, 0.0, self.since[cells] + length)
         self.segment[cells] += lands
@@ -230,14 +210,14 @@ class _Run:
         which = np.repeat(np.arange(len(cells)), counts)
         instants = np.repeat(self.written[cells], counts) + ramps(counts)
         place = (self.instants[instants] - start[which]) / length[which]
-        degree = len(self.rule.nodes)
+        degree = len(self.rule.stages)
         self.unknowns[instants, cells[which]] = np.einsum("md,mdk->mk", basis(place, degree), step.polynomial[which])
         slopes = np.einsum("md,md->m", basis_slope(place, 2 * degree), step.charge_polynomial[which])
         self.displacement[instants, cells[which]] = slopes / length[which]
         self.written[cells] = until
 
     def _check_progress(self, active: NDArray[np.int_], name: Callable[[int], str]) -> None:
-        tiny = self.length[active] < _SMALLEST_STEP * self.duration
+        tiny = self.control.too_small(self.length[active], self.since[active], self.duration)
         stuck = tiny | (self.attempts[active] > self.most_attempts[active])
         if stuck.any():
             worst = active[stuck][0]

@@ -1,0 +1,327 @@
+"""Dense output: the waveforms of a crossbar at the instants asked for, and what is kept of them.
+
+Within a step the polynomials are a guess. The equations are solved once more at every instant asked for: Kirchhoff's
+laws hold there to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spicecim.devices.device import Device
+from spicecim.errors import ConvergenceError
+from spicecim.fields import FloatArray
+from spicecim.physics import States
+from spicecim.reference.capacitance import CapacitiveNetwork, Ends
+from spicecim.reference.collocation import Places
+from spicecim.reference.drive import ROUNDING, RowVoltages
+from spicecim.reference.guards import check_finite, check_time
+from spicecim.reference.network import Network
+from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
+from spicecim.reference.step import Correction, Course, Linearised, State, System, correct
+from spicecim.testbench import Testbench
+
+_ROUNDS = 25
+_SLOW = 0.3
+"""Ratio of successive changes from which on the crossbar is linearized anew."""
+_STUCK = 0.5
+_BLOCK = 1 << 18
+"""Most cells times instants that are evaluated at once, to bound the memory."""
+_TOGETHER = 16
+"""Instants that are solved at once where nothing stores charge, if there is no reason not to."""
+_MOST_MISSED = 1e-3
+"""Voltage that a cell may be off by, relative to the drive's largest, before it counts as no solution: where the
+network multiplies a change of its voltage a billion times, more than rounding is left."""
+
+
+class Block(NamedTuple):
+    """Waveforms of a crossbar at some instants."""
+
+    states: FloatArray
+    """State variables (time, row, column)."""
+    i_cell: FloatArray
+    """Currents into the cells' rows (time, row, column), ampere."""
+    i_row: FloatArray
+    """Currents out of the row drivers (time, row), ampere."""
+    i_column: FloatArray
+    """Currents into the sense nodes (time, column), ampere."""
+    potentials: tuple[FloatArray, FloatArray] | None
+    """Voltages of the row and column wires at the cells (time, row, column); None where the currents tell them."""
+
+
+class _Waiting(NamedTuple):
+    """What is known of instants that wait to be solved together."""
+
+    where: Places
+    y: FloatArray
+    p: FloatArray
+
+
+@dataclass
+class DenseOutput:
+    """What was asked for of a run, and how far it has come."""
+
+    system: System
+    rows: RowVoltages
+    duration: float
+    """End of the drive (s)."""
+    instants: FloatArray
+    """Increasing instants (s) between 0 and the duration."""
+    sink: Callable[[slice, Block], None]
+    """Takes a range of instants and the waveforms there."""
+    scale: float
+    """That of voltages (V)."""
+    tolerance: float
+    """Allowed error of x in a step."""
+    largest_residual: float = field(default=0.0, init=False)
+    """Largest voltage that the network at an instant asked for is off by, of what the currents leave it (V)."""
+    peaks: Ends = field(init=False)
+    """Largest currents at the instants handed on of drivers (row,) and sense nodes (column,), ampere."""
+    passed: int = field(default=0, init=False)
+    """Number of instants that steps have passed."""
+
+    def __post_init__(self) -> None:
+        rows, columns = self.system.network.shape
+        self.peaks = np.zeros(rows), np.zeros(columns)
+        self._block = max(1, _BLOCK // (rows * columns))
+        self._enough = 0.1 * self.tolerance
+        self._waiting: list[_Waiting] = []
+        self._written = 0
+        self._last: tuple[Course, Linearised]
+
+    def start(self, state: State, currents: FloatArray) -> None:
+        """Hand on time 0, if it was asked for: with currents (cell, ...) at rest."""
+        if self.instants[0] == 0.0:
+            self.passed = 1
+            self._hand_on(state.y[None], state.v[None], currents[None], self.system.network.ends(currents[None]))
+
+    def wanted(self, segment: int, since: float, end: float, lands: bool, length: float) -> FloatArray:
+        """Places of the first instants asked for, as many as one block holds, in a step that ends at `end` (s)."""
+        # An instant that misses a break by rounding is meant to be the break, where the slope of a charge may jump.
+        missed = min(ROUNDING * self.duration, 1e-3 * length) if lands else 0.0
+        until = int(np.searchsorted(self.instants, end + missed, side="right"))
+        after = self.instants[self.passed : until] - self.rows.breaks[segment]
+        return np.asarray(np.clip((after - since) / length, 0.0, 1.0))
+
+    def step(self, segment: int, since: float, wanted: FloatArray, course: Course, linear: Linearised) -> None:
+        """Take the places that are wanted of a step that starts `since` the start of a segment."""
+        system, self._last = self.system, (course, linear)
+        for first in range(0, len(wanted), self._block):
+            at = wanted[first : first + self._block]
+            check_time(self.instants[self.passed], self.duration)
+            where = self.rows.places(system.rule, segment, since, course.length, at)
+            y = system.cells.at(course, where)
+            if course.finer_v is not None and not system.network.stores:
+                p = system.rule.finer.values(at) @ course.finer_v
+            else:
+                p = where.values @ course.p
+            self.passed += len(at)
+            if system.network.stores:
+                slopes = self.rows.slopes(segment, since + course.length * at)
+                self._solve(where, y, p, course, linear, slopes)
+                continue
+            waiting = sum(len(part.p) for part in self._waiting) + len(at)
+            if waiting > self._block:
+                self.end_segment()
+            self._waiting.append(_Waiting(where, y, p))
+            if waiting >= min(_TOGETHER, self._block):
+                self.end_segment()
+
+    def end_segment(self) -> None:
+        """Solve what waits, by the last linearization."""
+        if self._waiting:
+            wheres, y, p = zip(*self._waiting, strict=True)
+            where = Places(*(np.concatenate(parts) for parts in zip(*wheres, strict=True)))
+            self._waiting = []
+            self._solve(where, np.concatenate(y), np.concatenate(p), *self._last, None)
+
+    def finish(self) -> None:
+        """Check that all has been handed on."""
+        assert self._written == len(self.instants)
+
+    def _solve(
+        self, where: Places, y: FloatArray, p: FloatArray, course: Course, linear: Linearised, slopes: Any
+    ) -> None:
+        """Solve the equations at places, and hand on what is found; `slopes` (place, row) are those of the drivers."""
+        network = self.system.network
+        found = self._settle(course, linear, where, y, p)
+        residual = float(np.abs(found.missed).max(initial=0.0))
+        if not residual <= _MOST_MISSED * self.scale:
+            raise ConvergenceError(
+                f"the reference engine found no solution of the crossbar at {where.time[0]:g} s to "
+                f"{where.time[-1]:g} s: voltages are {residual:g} V off"
+            )
+        self.largest_residual = max(self.largest_residual, residual)
+        if isinstance(network, CapacitiveNetwork):
+            ends = network.end_currents(found.currents, where.drive, p, (slopes, found.slopes), linear.shift)
+        else:
+            ends = network.ends(found.currents)
+        self._hand_on(y, network.terminals(where.drive, p), found.currents, ends)
+
+    def _hand_on(self, y: FloatArray, v: FloatArray, currents: FloatArray, ends: Ends) -> None:
+        each, stores = (-1, *self.system.network.shape), self.system.network.stores
+        block = Block(
+            states=self.system.cells.state(y).reshape(each),
+            i_cell=(currents[:, :, 0] if stores else currents).reshape(each),
+            i_row=ends[0],
+            i_column=ends[1],
+            potentials=(v[:, :, 0].reshape(each), v[:, :, 1].reshape(each)) if stores else None,
+        )
+        self.sink(slice(self._written, self._written + len(y)), block)
+        self._written += len(y)
+        i_row, i_column = self.peaks
+        self.peaks = np.maximum(i_row, np.abs(ends[0]).max(axis=0)), np.maximum(i_column, np.abs(ends[1]).max(axis=0))
+
+    def _settle(
+        self, course: Course, linear: Linearised, where: Places, y: FloatArray, p: FloatArray
+    ) -> Correction:  # fmt: skip
+        """Solve for unknowns of the cells `y` (place, cell, k) and of the network `p` (place, unknown) at places.
+
+        Both are corrected in place. Returns the last correction, which is not made.
+        """
+        guess = y.copy(), p.copy()
+        before, fresh, middle = np.inf, False, len(p) // 2
+        for _ in range(_ROUNDS):
+            found = correct(self.system, course, linear, where, y, p)
+            size = self._size(course, found)
+            if size <= SETTLED or (fresh and not size <= _STUCK * before):
+                break
+            if not fresh and not size <= _SLOW * before:
+                # the instants asked for do not change the steps: those keep their linearization
+                v = self.system.network.terminals(where.drive, p)[middle]
+                linear, fresh = Linearised(self.system, where.time[middle], v, y[middle], course.length), True
+                found = correct(self.system, course, linear, where, y, p)
+                size = self._size(course, found)
+            y -= found.y
+            p -= found.p
+            before = size
+        if size <= self._enough:
+            return found
+        # one linearization does not serve all
+        y[:], p[:] = guess
+        parts = []
+        for number in range(len(p)):
+            one = slice(number, number + 1)
+            alone = Places(*(part[one] for part in where))
+            y[one], p[one], single = self._afresh(course, alone, y[one], p[one])
+            parts.append(single)
+        joined: list[Any] = [None if each[0] is None else np.concatenate(each) for each in zip(*parts, strict=True)]
+        return Correction(*joined)
+
+    def _afresh(
+        self, course: Course, where: Places, y: FloatArray, p: FloatArray
+    ) -> tuple[FloatArray, FloatArray, Correction]:
+        """Solve at one place by Newton's method with damped steps."""
+
+        def linearised(unknowns: Unknowns) -> Linearised:
+            check_time(where.time[0], self.duration)
+            y, p = unknowns
+            v = self.system.network.terminals(where.drive, p)[0]
+            return Linearised(self.system, where.time[0], v, y[0], course.length)
+
+        linear = linearised((y, p))
+
+        def missed(unknowns: Unknowns) -> FloatArray:
+            return correct(self.system, course, linear, where, *unknowns).missed
+
+        def correction(unknowns: Unknowns) -> tuple[Unknowns, float]:
+            nonlocal linear
+            linear = linearised(unknowns)
+            found = correct(self.system, course, linear, where, *unknowns)
+            return (found.y, found.p), self._size(course, found)
+
+        y, p = solve_damped((y, p), missed, correction, self.scale, float(where.time[0]), enough=self._enough)
+        return y, p, correct(self.system, course, linear, where, y, p)
+
+    def _size(self, course: Course, found: Correction) -> float:
+        """Largest change relative to the scales."""
+        largest = float(np.abs(found.p).max(initial=0.0)) / self.scale
+        if self.system.cells.explicit:
+            return largest
+        return float(np.max([largest, (np.abs(found.y) / self.system.cells.scales(course.y[0])).max()]))
+
+
+class Record:
+    """The waveforms of a run, written part by part, in any order.
+
+    Parameters
+    ----------
+    testbench
+        What is run.
+    device
+        Its device.
+    instants
+        Instants (time,), s.
+    """
+
+    def __init__(self, testbench: Testbench, device: Device, instants: FloatArray) -> None:
+        self._testbench, self._device, self.instants = testbench, device, instants
+        rows, columns = testbench.shape
+        self.v_row = testbench.drive.voltage(instants)
+        self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
+        self._nodes: tuple[FloatArray, FloatArray] | None = None
+        self.keeps_cells = testbench.analysis.probe == "cells"
+        if self.keeps_cells:
+            self._states, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
+
+    def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray) -> None:
+        """Add to the currents of some rows (time, row) and of all columns (time, column), ampere."""
+        self._i_row[:, rows] += i_row
+        self.i_column += i_column
+
+    def add_cells(self, rows: slice, columns: slice, states: FloatArray, i_cell: FloatArray) -> None:
+        """Take the state variables and currents (A) of some cells (time, row, column), and add to the currents."""
+        self._i_row[:, rows] += i_cell.sum(axis=2)
+        self.i_column[:, columns] += i_cell.sum(axis=1)
+        if self.keeps_cells:
+            self._states[:, rows, columns] = states
+            self._i_cell[:, rows, columns] = i_cell
+
+    def add_row_currents(self, i_row: FloatArray) -> None:
+        """Add to the currents of all rows (time, row), ampere."""
+        self._i_row += i_row
+
+    def write(self, instants: slice, block: Block) -> None:
+        """Take everything at some instants."""
+        self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
+        if self.keeps_cells:
+            self._states[instants], self._i_cell[instants] = block.states, block.i_cell
+            if block.potentials is not None:
+                if self._nodes is None:
+                    self._nodes = np.empty_like(self._i_cell), np.empty_like(self._i_cell)
+                for nodes, some in zip(self._nodes, block.potentials, strict=True):
+                    nodes[instants] = some
+
+    def variables(self) -> dict[str, FloatArray]:
+        """Return the waveforms by the names of `spicecim.waveforms.VARIABLES`.
+
+        Raises
+        ------
+        InputError
+            If a current is not finite.
+        """
+        check_finite(self._i_row, self.i_column)
+        variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self.i_column}
+        if self.keeps_cells:
+            v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
+            x = self._device.x_from_state(self._states)
+            variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": x}
+            if not self._testbench.crossbar.ideal:
+                variables |= {"v_row_node": v_row_node, "v_column_node": v_column_node}
+        return variables
+
+    def states(self) -> States | None:
+        """Return the state variables; None where the testbench does not ask for cells."""
+        if not self.keeps_cells:
+            return None
+        cells = self._states.reshape(len(self.instants), -1)
+        return States(cells, np.arange(cells.shape[1]))
+
+    def _voltages_of_nodes(self) -> tuple[FloatArray, FloatArray]:
+        """Voltages of the row and column wires at the cells (time, row, column), by the cells' currents."""
+        network = Network(self._testbench.crossbar, self._testbench.shape)
+        return network.voltage_at_rows(self.v_row, self._i_cell), network.voltage_at_columns(self._i_cell)

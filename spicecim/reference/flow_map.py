@@ -1,0 +1,328 @@
+"""States by tables of their flow.
+
+Where ``ds/dt = g(v) f(s)``, the state depends on the drive only through theta, the integral of g(v) over time, as long
+as the direction stays: ``integral of ds/f = theta`` (separation of variables; of a linear drift device theta is k times
+the flux, L. O. Chua, IEEE Trans. Circuit Theory 18 (1971), doi:10.1109/TCT.1971.1083337). That integral is tabulated
+once per device and direction, and every motion of every cell is an evaluation of the table, whatever the drive.
+
+Where the voltage of a cell is a polynomial of time over a step and passes a threshold or zero, g has a kink at an
+instant of the cell's own. Theta is then split there, so that a step need not end at any of them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PPoly
+
+from spicecim.devices.device import Device
+from spicecim.fields import FloatArray
+from spicecim.reference.collocation import Rule, basis_slope
+from spicecim.reference.kinks import (
+    GAUSS_NODES,
+    GAUSS_WEIGHTS,
+    Peaks,
+    find_peaks,
+    integrals_across,
+    peaks_across,
+)
+
+DENSITY = 32
+"""Nodes of the tables to each halving of the distance to a bound: an error of x below 1e-13 a motion."""
+_RESOLUTION = 1e-13
+"""Relative distance of values that can be told apart after a summation."""
+_PLACES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_FARTHEST_PEAK = 0.5
+"""Largest way of a peak beyond all samples of a polynomial, relative to the distance of these."""
+
+
+class Flow:
+    """The motion of a device's state in one direction.
+
+    Parameters
+    ----------
+    device
+        The device.
+    rising
+        Direction of the motion.
+    density
+        How close the nodes of the table are (see `Memristor.state_nodes`). The error falls with its sixth power.
+    """
+
+    def __init__(self, device: Device, rising: bool, density: int = DENSITY) -> None:
+        self._device, self._rising = device, rising
+        nodes = device.state_nodes(density)
+        # At a bound that the state only tends to, the integral diverges: the table ends a rounding error before it.
+        nodes = nodes[device.motion(nodes, rising) > 0]
+        nodes = nodes[_distinct(nodes)]
+        if not rising:
+            nodes = nodes[::-1]
+        # Near a bound that the state leaves, nodes lie closer than theta can tell apart.
+        nodes = nodes[_distinct(self._places(nodes))]
+        middles, theta = 0.5 * (nodes[1:] + nodes[:-1]), self._places(nodes)
+        shares = self._way(nodes[:-1], middles) / self._way(nodes[:-1], nodes[1:])
+        speed, middle_speed = self._velocity(nodes), self._velocity(middles)
+        self._theta_end, self._end = theta[-1], nodes[-1]
+        self._range = (float(nodes.min()), float(nodes.max()))
+        middle_theta = theta[:-1] + shares * np.diff(theta)
+        self._state = _hermite(theta, shares, nodes, middles, speed, middle_speed)
+        half = np.full_like(middles, 0.5)
+        if rising:
+            self._theta = _hermite(nodes, half, theta, middle_theta, 1.0 / speed, 1.0 / middle_speed)
+        else:
+            self._theta = _hermite(
+                nodes[::-1], half, theta[::-1], middle_theta[::-1], 1.0 / speed[::-1], 1.0 / middle_speed[::-1]
+            )
+        quarters = 0.5 * (nodes[:-1] + middles)
+        reached = self._state(theta[:-1] + self._way(nodes[:-1], quarters))
+        self.error = float(np.abs(device.x_from_state(reached) - device.x_from_state(quarters)).max())
+        """Largest error of x in the table, found halfway between the places that it is made from."""
+
+    def position(self, state: FloatArray) -> FloatArray:
+        """Return the place ``theta`` of states on the table."""
+        state = np.clip(state, *self._range)
+        theta = self._theta(state)
+        # The two tables are inverse to each other to their own error only; one step of Newton's method closes it.
+        return np.asarray(theta - (self._state(theta) - state) / self._velocity(state))
+
+    def move(self, position: FloatArray, theta: FloatArray) -> FloatArray:
+        """Return the states that lie `theta` (not negative) further than `position`; a stop is not passed."""
+        place = position + theta
+        beyond = place >= self._theta_end
+        moved = np.asarray(self._state(np.minimum(place, self._theta_end, out=place)))
+        np.clip(moved, *self._range, out=moved)
+        moved[beyond] = self._end
+        return moved
+
+    def _velocity(self, state: FloatArray) -> FloatArray:
+        """Derivative of the state by theta."""
+        speed = self._device.motion(state, self._rising)
+        return np.asarray(speed if self._rising else -speed)
+
+    def _way(self, start: FloatArray, end: FloatArray) -> FloatArray:
+        """Integral of ds/f from each start to its end."""
+        half = 0.5 * (end - start)
+        inside = start[:, None] + half[:, None] * (1.0 + _PLACES)
+        return np.asarray(half * ((1.0 / self._velocity(inside)) @ _WEIGHTS))
+
+    def _places(self, nodes: FloatArray) -> FloatArray:
+        """Places of the nodes, summed outwards from the middle: long tails of the range do not cost digits there."""
+        steps, middle = self._way(nodes[:-1], nodes[1:]), len(nodes) // 2
+        return np.concatenate([-np.cumsum(steps[:middle][::-1])[::-1], [0.0], np.cumsum(steps[middle:])])
+
+
+class Flows:
+    """The motions of a device's state in both directions."""
+
+    def __init__(self, device: Device, density: int = DENSITY) -> None:
+        self.device = device
+        self.rising = Flow(device, True, density)
+        self.falling = Flow(device, False, density)
+
+    @property
+    def error(self) -> float:
+        """Largest error of x in either table."""
+        return max(self.rising.error, self.falling.error)
+
+
+def _distinct(values: FloatArray) -> list[int]:
+    """Indices of increasing values that can be told apart, both ends among them."""
+    kept, last = [0], float(values[0])
+    for index, value in enumerate(values.tolist()):
+        if value - last > _RESOLUTION * max(abs(value), abs(last)):
+            kept.append(index)
+            last = value
+    kept[-1] = len(values) - 1
+    return kept
+
+
+@lru_cache(maxsize=32)
+def flows(device: Device, density: int = DENSITY) -> Flows:
+    """Return the motions of a device's state, made once a device."""
+    return Flows(device, density)
+
+
+def _hermite(
+    places: FloatArray,
+    shares: FloatArray,
+    values: FloatArray,
+    middle_values: FloatArray,
+    slopes: FloatArray,
+    middle_slopes: FloatArray,
+) -> PPoly:
+    """Polynomials of degree five between increasing places, with values and slopes there and once between.
+
+    `shares` tells where between: 0 at the one place, 1 at the next. Coefficients by divided differences on the three
+    places, each taken twice.
+    """
+    width = np.diff(places)
+    m, n = shares, 1.0 - shares
+    first, middle, last = width * slopes[:-1], width * middle_slopes, width * slopes[1:]
+    before, after = (middle_values - values[:-1]) / m, (values[1:] - middle_values) / n
+    one, two, three, four = (before - first) / m, (middle - before) / m, (after - middle) / n, (last - after) / n
+    cubic, inner, outer = (two - one) / m, three - two, (four - three) / n
+    quartic = inner - cubic
+    quintic = outer - inner - quartic
+    coefficients = [
+        quintic,
+        quartic - quintic * (1.0 + 2.0 * m),
+        cubic - 2.0 * quartic * m + quintic * (m + 2.0) * m,
+        one - (cubic - (quartic - quintic) * m) * m,
+        first,
+        values[:-1],
+    ]
+    return PPoly(
+        np.stack([part / width**power for part, power in zip(coefficients, range(5, -1, -1), strict=True)]), places
+    )
+
+
+class FlowMotion:
+    """How the states of a separable device follow voltages that are polynomials of time: by tabulated flow."""
+
+    def __init__(self, device: Device) -> None:
+        self._device, self._flows = device, flows(device)
+        self._levels = np.array(sorted({0.0, *device.voltage_breaks()}))
+
+    def states(self, rule: Rule, v: FloatArray, length: float, start: FloatArray, places: FloatArray) -> FloatArray:
+        """Follow devices over a step.
+
+        Parameters
+        ----------
+        rule
+            The polynomials.
+        v
+            Voltages at its places (place, device).
+        length
+            Length of the step (s).
+        start
+            States at the start (device,).
+        places
+            Increasing places in the step, above 0 up to 1.
+
+        Returns
+        -------
+        numpy.ndarray
+            States at the places (place, device).
+        """
+        crosses = self._crosses(rule, v)
+        states = self._advance(start, length * (rule.integrals(places) @ self._device.drive(v)))
+        if len(crosses):
+            states[:, crosses] = self._across(rule, v[:, crosses], length, start[crosses], places)
+        return states
+
+    def missed_at_peaks(self, rule: Rule, v: FloatArray, length: float, start: FloatArray) -> float:
+        """Nothing: all levels are known, and met at the peaks too."""
+        return 0.0
+
+    def _crosses(self, rule: Rule, v: FloatArray) -> NDArray[np.int_]:
+        """Devices whose voltages pass a level, be it by a peak between the samples."""
+        samples = rule.values(rule.samples) @ v
+        low, high = samples.min(axis=0), samples.max(axis=0)
+        crosses = np.searchsorted(self._levels, low) != np.searchsorted(self._levels, high)
+        reach = _FARTHEST_PEAK * (high - low)
+        near = np.searchsorted(self._levels, low - reach) != np.searchsorted(self._levels, high + reach)
+        near = np.flatnonzero(near & ~crosses)
+        if len(near):
+            interval, device = self._turns_at_levels(rule, v[:, near], rule.samples, samples[:, near])
+            begin, end = rule.samples[interval], rule.samples[interval + 1]
+            peaks, _ = peaks_across(self._levels, rule.powers @ v[:, near[device]], begin, end)
+            crosses[near[device[peaks.interval]]] = True
+        return np.flatnonzero(crosses)
+
+    def _turns_at_levels(
+        self, rule: Rule, v: FloatArray, places: FloatArray, values: FloatArray
+    ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+        """Intervals between places, and devices, whose peak may pass a level, by the values (place, device) there."""
+        interval, device, reach = turns(rule, v, places)
+        one, other = values[interval, device], values[interval + 1, device]
+        lowest, highest = np.minimum(one, other) - reach, np.maximum(one, other) + reach
+        passes = np.searchsorted(self._levels, lowest) != np.searchsorted(self._levels, highest)
+        return interval[passes], device[passes]
+
+    def _advance(self, start: FloatArray, theta: FloatArray) -> FloatArray:
+        """States (place, device) after integrals `theta` (place, device) of the voltage factor of one sign each."""
+        direction = np.sign(theta[-1])
+        states = np.where(np.isfinite(theta), start, np.nan)
+        for sign, flow in ((1.0, self._flows.rising), (-1.0, self._flows.falling)):
+            moving = np.flatnonzero(direction == sign)
+            if len(moving):
+                # of a polynomial, an integral that should be zero may have either sign
+                way = np.maximum(sign * theta[:, moving], 0.0)
+                states[:, moving] = flow.move(flow.position(start[moving]), way)
+        return states
+
+    def _across(self, rule: Rule, v: FloatArray, length: float, start: FloatArray, places: FloatArray) -> FloatArray:
+        """States (place, device) of devices whose voltages pass levels in the step."""
+        edges = np.union1d(np.append(places, 0.0), rule.samples)
+        edges = edges[edges <= places[-1]]
+        width = np.diff(edges)
+        inside = (edges[:-1, None] + width[:, None] * GAUSS_NODES).ravel()
+        factor = self._device.drive(rule.values(inside) @ v).reshape(len(width), -1, len(start))
+        parts = length * width[:, None] * (GAUSS_WEIGHTS @ factor)
+        ends = rule.values(edges) @ v
+        sides = np.searchsorted(self._levels, ends, side="right")
+        interval, device = np.nonzero(sides[1:] != sides[:-1])
+        turned = np.zeros(parts.shape)  # after a change of sign
+        polynomial = rule.powers @ v
+        across = self._device.drive, self._levels
+        if len(interval):
+            crossed = integrals_across(
+                *across, polynomial[:, device], edges[interval], edges[interval + 1],
+                (sides[interval, device], sides[interval + 1, device]),
+            )  # fmt: skip
+            parts[interval, device], turned[interval, device] = length * crossed
+        interval, device = self._turns_at_levels(rule, v, edges, ends)
+        peaks, side = peaks_across(self._levels, polynomial[:, device], edges[interval], edges[interval + 1])
+        if len(peaks.interval):
+            interval, device = interval[peaks.interval], device[peaks.interval]
+            shape, place = polynomial[:, device], peaks.place
+            rise = integrals_across(*across, shape, edges[interval], place, (sides[interval, device], side), "end")
+            fall = integrals_across(
+                *across, shape, place, edges[interval + 1], (side, sides[interval + 1, device]), "begin"
+            )  # fmt: skip
+            # where the sign changes twice, what lies beyond the first is nearly nothing
+            before = np.where(rise[1] != 0.0, rise[0], rise[0] + fall[0])
+            parts[interval, device] = length * before
+            turned[interval, device] = length * (rise.sum(axis=0) + fall.sum(axis=0) - before)
+        if not turned.any():
+            moved = self._by_turns(start, parts)
+        else:
+            moved = self._by_turns(start, np.stack([parts, turned], axis=1).reshape(-1, len(start)))[1::2]
+        return np.asarray(moved[np.searchsorted(edges[1:], places)])
+
+    def _by_turns(self, start: FloatArray, parts: FloatArray) -> FloatArray:
+        """States (part, device) after successive integrals (part, device) of either sign."""
+        sign = np.sign(parts)
+        if np.abs(sign.min(axis=0) - sign.max(axis=0)).max() < 2.0:
+            return self._advance(start, np.cumsum(parts, axis=0))
+        last = np.maximum.accumulate(np.where(sign != 0, np.arange(len(parts))[:, None], 0), axis=0)
+        sign = np.take_along_axis(sign, last, axis=0)
+        turns = np.cumsum(sign[1:] * sign[:-1] < 0, axis=0)
+        run = np.concatenate([np.zeros((1, len(start)), dtype=int), turns])
+        states = np.empty(parts.shape)
+        for number in range(int(run.max()) + 1):
+            present: NDArray[np.bool_] = run == number
+            moved = self._advance(start, np.cumsum(np.where(present, parts, 0.0), axis=0))
+            states[present] = moved[present]
+            start = moved[-1]
+        return states
+
+
+def turns(rule: Rule, v: FloatArray, places: FloatArray) -> tuple[NDArray[np.int_], NDArray[np.int_], FloatArray]:
+    """Intervals between places, and cells, in which slopes of polynomials (place, cell) change their sign.
+
+    And how far beyond both ends of an interval the peak may be, with a slope that falls all the way.
+    """
+    slopes = basis_slope(places, rule.degree) @ rule.fit @ v
+    interval, cell = np.nonzero(slopes[1:] * slopes[:-1] < 0)
+    flatter = np.minimum(np.abs(slopes[interval, cell]), np.abs(slopes[interval + 1, cell]))
+    return interval, cell, (places[interval + 1] - places[interval]) * flatter
+
+
+def peaks(rule: Rule, v: FloatArray) -> Peaks:
+    """Find the peaks of polynomials by their values (place, cell); the interval of each is its cell."""
+    interval, cell, _ = turns(rule, v, rule.places)
+    found = find_peaks(rule.powers @ v[:, cell], rule.places[interval], rule.places[interval + 1])
+    return Peaks(cell[found.interval], found.place)
