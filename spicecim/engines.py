@@ -107,7 +107,7 @@ def _check_waveforms(name: str, engine: Engine, waveforms: Any) -> None:
         missing = [attribute for attribute in ("engine", "testbench") if attribute not in waveforms.attrs]
         if missing:
             raise WaveformError(f"the dataset has no attribute {' and '.join(missing)}")
-        check_waveforms(waveforms, "v_row", "i_row", "i_column")
+        check_waveforms(waveforms, "v_row", "i_row", "i_column", instants=1)
     except WaveformError as error:
         raise WaveformError(f"engine {name}: {named(type(engine).run)} must give waveforms: {error}") from None
 

@@ -69,12 +69,15 @@ def make_waveforms(
         },
         attrs={**attributes, "testbench": testbench.model_dump_json(exclude_none=True)},
     )
-    check_waveforms(dataset, *variables)
+    check_waveforms(dataset, *variables, instants=1)
     return dataset
 
 
-def check_waveforms(dataset: xr.Dataset, *names: str) -> None:
-    """Raise `WaveformError` unless the dataset has the variables `names`, finite and on increasing instants."""
+def check_waveforms(dataset: xr.Dataset, *names: str, instants: int = 2) -> None:
+    """Raise `WaveformError` unless the dataset has the variables `names`, finite and on increasing instants.
+
+    Of these `instants` at least: what is measured over time takes two.
+    """
     missing = [name for name in names if name not in dataset]
     if missing:
         hint = ""
@@ -90,8 +93,9 @@ def check_waveforms(dataset: xr.Dataset, *names: str) -> None:
     if "time" not in dataset.coords:
         raise WaveformError("the dataset has no coordinate time")
     _check_numbers("time", dataset["time"].values, dataset["time"].attrs, "s")
-    if dataset.sizes["time"] < 2 or np.any(np.diff(dataset["time"].values) <= 0):
-        raise WaveformError("time must hold at least two instants and increase strictly")
+    if dataset.sizes["time"] < instants or np.any(np.diff(dataset["time"].values) <= 0):
+        least = "one instant" if instants == 1 else "two instants"
+        raise WaveformError(f"time must hold at least {least} and increase strictly")
     if "testbench" in dataset.attrs:
         _check_places(dataset, testbench_of(dataset))
 
@@ -184,7 +188,7 @@ def load_waveforms(path: str | Path) -> xr.Dataset:
 def check_run(dataset: xr.Dataset) -> None:
     """Raise `WaveformError` unless a dataset is a run of its testbench: rows and columns, instants, row voltages."""
     testbench = testbench_of(dataset)
-    check_waveforms(dataset, *(str(name) for name in dataset.data_vars if name in VARIABLES))
+    check_waveforms(dataset, *(str(name) for name in dataset.data_vars if name in VARIABLES), instants=1)
     for name, count in zip(("row", "column"), testbench.shape, strict=True):
         if dataset.sizes.get(name, count) != count:
             raise WaveformError(f"there are {dataset.sizes[name]} {name}s; its testbench has {count}")

@@ -1,1 +1,1 @@
-"""The numpy reference core."""
+"""The numpy reference engine."""

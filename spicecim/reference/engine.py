@@ -50,8 +50,8 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     testbench
         What to simulate.
     time
-        Instants (s) at which the waveforms are wanted, strictly increasing, from 0 to the duration at most; by default
-        `Testbench.time_grid`.
+        Instants (s) at which the waveforms are wanted, one at least, strictly increasing, from 0 to the duration; by
+        default `Testbench.time_grid`.
 
     Returns
     -------
@@ -200,8 +200,8 @@ def _checked_instants(time: ArrayLike, duration: float) -> FloatArray:
     if np.ma.is_masked(time) or given.dtype.kind not in "iuf":
         raise InputError("time must be numbers (seconds), none of them masked")
     instants = given.astype(float)
-    if instants.ndim != 1 or len(instants) < 2 or not np.all(np.diff(instants) > 0):
-        raise InputError("time must be a list of at least two strictly increasing instants")
+    if instants.ndim != 1 or not len(instants) or not np.all(np.diff(instants) > 0):
+        raise InputError("time must be a list of strictly increasing instants")
     if not 0 <= instants[0] <= instants[-1] <= duration * (1 + _ROUNDING):
         raise InputError(
             f"time must lie between 0 and the duration {duration:g} s; it is from {instants[0]:g} s to "

@@ -108,7 +108,7 @@ class _Run:
         self.cell, self.voltages, self.instants, self.rule = cell, voltages, instants, radau(stages)
         self.breaks = voltages.breaks[voltages.rows]
         self.duration = float(self.breaks[0, voltages.segments[0]])
-        self.control = StepControl(stages + 1)
+        self.control = StepControl(stages + 1, safety=0.9)
         self.longest = self.control.longest(voltages.periods, self.duration)
         self.most_attempts = self.control.most_attempts(self.longest, self.duration, voltages.segments)
         # The segment that each cell is in, and the time since its start.
