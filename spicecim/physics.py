@@ -20,7 +20,7 @@ from spicecim.testbench import Testbench
 ROUNDING = 1e-6
 """What currents, charges and powers may miss, relative to their peak: both engines keep them to 1e-9 and better."""
 _LOOSE = 100.0
-"""The same relative to ngspice's tolerance, where that is looser: the currents of its last iteration are linearised."""
+"""The same relative to ngspice's tolerance, where that is looser: the currents of its last iteration are linearized."""
 _OVERSHOOT = 1e-3
 """Distance of x from its range, where the accuracy asked for is no looser: a step of ngspice may end beyond a stop, at
 its default tolerance by up to 6e-4."""

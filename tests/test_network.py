@@ -119,13 +119,13 @@ def dense_correction(network, g, residual):
 
 @settings(deadline=None)
 @given(networks(), st.booleans())
-def test_either_factorisation_solves_the_network(network, dense):
+def test_either_factorization_solves_the_network(network, dense):
     resistances, g, random = network
     wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
     with pytest.MonkeyPatch.context() as patch:
         if not dense:
             patch.setattr(network_module, "_DENSE", 0)
-        factors = wires.factorise(0.0, g)
+        factors = wires.factorize(0.0, g)
     assert isinstance(factors, LadderFactors if dense or not wires.nodal.nodes else Factors)
     residual = random.uniform(-1, 1, (2, 3, *g.shape))
     expected = np.array([[dense_correction(wires, g, part) for part in stack] for stack in residual])
@@ -141,7 +141,7 @@ def test_a_conductance_may_be_negative(resistances, rng):
     wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
     residual = rng.uniform(-1, 1, g.shape)
     expected = dense_correction(wires, g, residual)
-    np.testing.assert_allclose(wires.factorise(0.0, g).correction(residual), expected, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(wires.factorize(0.0, g).correction(residual), expected, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])

@@ -7,7 +7,7 @@ of the cells,
 
 Z the inverse of the nodal conductances Y of the wires. Along the wires Z is running sums (see `network`), so that this
 residual is known to rounding whatever the resistances. With d/dt = s and the cells' admittances A, what solves it is a
-sparse factorisation of Y + K with K = s C + A (see `nodal`),
+sparse factorization of Y + K with K = s C + A (see `nodal`),
 
     inverse(1 + Z K) = 1 - inverse(Y + K) K.
 
@@ -127,15 +127,15 @@ class CapacitiveNetwork(Network):
         return each[..., 0].sum(axis=2), -each[..., 1].sum(axis=1)
 
     @one_thread
-    def factorise(self, shift: complex, admittance: Blocks) -> CapacitiveFactors:  # type: ignore[override]
-        """Factorise the nodal equations at d/dt = shift, with admittances (cell, 2, 2) of the cells.
+    def factorize(self, shift: complex, admittance: Blocks) -> CapacitiveFactors:  # type: ignore[override]
+        """Factorize the nodal equations at d/dt = shift, with admittances (cell, 2, 2) of the cells.
 
         Raises
         ------
         ConvergenceError
             If resistances and admittances are too far apart for the digits of a float.
         """
-        factors = self.nodal.factorise(shift, admittance) if self.unknowns else None
+        factors = self.nodal.factorize(shift, admittance) if self.unknowns else None
         return CapacitiveFactors(self, shift, admittance, factors)
 
     def drawn(self, shift: complex, admittance: Blocks, p: Blocks) -> Blocks:
@@ -257,7 +257,7 @@ NO_LAYER = Layer(np.inf, 0.0)
 
 
 class CapacitiveFactors:
-    """The nodal equations factorised at one d/dt."""
+    """The nodal equations factorized at one d/dt."""
 
     def __init__(
         self, network: CapacitiveNetwork, shift: complex, admittance: Blocks, factors: SuperLU | None

@@ -28,7 +28,7 @@ from spicecim.reference.network import Network
 from spicecim.reference.nodal import Blocks
 
 if TYPE_CHECKING:
-    from spicecim.reference.step import Course, Linearised, State
+    from spicecim.reference.step import Course, Linearized, State
 
 _IMPLICIT_SHARE = 0.1
 """Allowed error of the unknowns of modules, relative to the tolerance: it is the error of the stages themselves."""
@@ -128,10 +128,10 @@ class Cells(Protocol):
     def terms(self, start: State, length: float, where: Places, v: FloatArray, y: FloatArray) -> Terms:
         """Evaluate the equations at the stages."""
 
-    def reply(self, course: Course, linear: Linearised, where: Places, v: FloatArray, y: FloatArray) -> Reply:
+    def reply(self, course: Course, linear: Linearized, where: Places, v: FloatArray, y: FloatArray) -> Reply:
         """Evaluate the equations at places in a solved step, with the derivatives by time of its polynomials."""
 
-    def follow(self, linear: Linearised, reply: Reply, change: FloatArray, network: Network) -> FloatArray:
+    def follow(self, linear: Linearized, reply: Reply, change: FloatArray, network: Network) -> FloatArray:
         """What to take off the unknowns (place, cell, k) along with a change of the network's (place, unknown)."""
 
     def at(self, course: Course, where: Places) -> FloatArray:
@@ -198,11 +198,11 @@ class ExplicitCells:
     def terms(self, start: State, length: float, where: Places, v: FloatArray, y: FloatArray) -> Terms:
         return Terms(self._currents(v, y))
 
-    def reply(self, course: Course, linear: Linearised, where: Places, v: FloatArray, y: FloatArray) -> Reply:
+    def reply(self, course: Course, linear: Linearized, where: Places, v: FloatArray, y: FloatArray) -> Reply:
         currents = self._currents(v, y)
         return Reply(currents, currents)
 
-    def follow(self, linear: Linearised, reply: Reply, change: FloatArray, network: Network) -> FloatArray:
+    def follow(self, linear: Linearized, reply: Reply, change: FloatArray, network: Network) -> FloatArray:
         return np.zeros((1, 1, 1))
 
     def at(self, course: Course, where: Places) -> FloatArray:
@@ -324,7 +324,7 @@ class ImplicitCells:
         reactive = np.concatenate([start.reactive[None], found.charge])
         return Terms(found.current + charge_currents, found.flow, reactive, charge, charge_currents)
 
-    def reply(self, course: Course, linear: Linearised, where: Places, v: FloatArray, y: FloatArray) -> Reply:
+    def reply(self, course: Course, linear: Linearized, where: Places, v: FloatArray, y: FloatArray) -> Reply:
         terms, known, shift = self._evaluate(where, v, y), course.terms, linear.shift
         own = terms.flow_jacobian + shift * terms.charge_jacobian
         off = terms.flow - combine(where.slopes, known.resistive)
@@ -335,7 +335,7 @@ class ImplicitCells:
         corrected = currents - np.einsum("nak,mnk->mna", linear.implicit.response(shift), alone)
         return Reply(currents, corrected, alone, own)
 
-    def follow(self, linear: Linearised, reply: Reply, change: FloatArray, network: Network) -> FloatArray:
+    def follow(self, linear: Linearized, reply: Reply, change: FloatArray, network: Network) -> FloatArray:
         moved = np.einsum("nka,mna->mnk", linear.implicit.drive(linear.shift), network.at_cells(change))
         return np.asarray(reply.alone - solve(reply.own, moved))
 

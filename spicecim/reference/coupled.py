@@ -30,7 +30,7 @@ from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, 
 from spicecim.reference.kinks import first_crossing
 from spicecim.reference.network import Network
 from spicecim.reference.newton import solve_damped
-from spicecim.reference.step import Course, Linearised, State, System, carried, correct, solve_step
+from spicecim.reference.step import Course, Linearized, State, System, carried, correct, solve_step
 from spicecim.reference.step_control import StepControl
 from spicecim.testbench import Crossbar
 
@@ -120,7 +120,7 @@ def follow_coupled(
             run.follow(segment)
         run.output.finish()
     report = (
-        f"{run.steps} steps, {run.rejected} more rejected, {run.factorisations} factorisations, "
+        f"{run.steps} steps, {run.rejected} more rejected, {run.factorizations} factorizations, "
         f"residual {run.output.largest_residual:.2g} V at most"
     )
     least = _LEAST_PEAK * max(run.largest, *(part.max() for part in run.output.peaks))
@@ -151,7 +151,7 @@ def operating_point(system: System, drive: FloatArray, states: FloatArray, scale
 
     def correction(unknowns: tuple[FloatArray, ...]) -> tuple[tuple[FloatArray, ...], float]:
         _, admittance = cells.held(network.terminals(drive[None], unknowns[0])[0], states)
-        factors = network.factorise(0.0, admittance)
+        factors = network.factorize(0.0, admittance)
         change = factors.correction(missed(unknowns).reshape(1, *network.each)).reshape(1, -1)
         return (change,), float(np.abs(change).max(initial=0.0)) / scale
 
@@ -174,7 +174,7 @@ class _Run:
     peaks: Ends | None
     steps: int = field(default=0, init=False)
     rejected: int = field(default=0, init=False)
-    factorisations: int = field(default=0, init=False)
+    factorizations: int = field(default=0, init=False)
     largest: float = field(default=0.0, init=False)
     """Largest current that the cells of a row or column took together in any step (A)."""
     companion: Companion | None = field(default=None, init=False)
@@ -190,7 +190,7 @@ class _Run:
         self._planned = self._control.first * self._longest
         self._most = self._control.most_attempts(self._longest, self.duration, len(self.breaks))
         self._longest_time = network.longest_time() if isinstance(network, CapacitiveNetwork) else 0.0
-        self._linear: Linearised | None = None
+        self._linear: Linearized | None = None
         self.output = DenseOutput(
             self.system, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
         )
@@ -249,23 +249,23 @@ class _Run:
 
     def _attempt(
         self, segment: int, since: float, length: float, last: Course | None, wanted: FloatArray
-    ) -> tuple[Course, Linearised, float, FloatArray]:
+    ) -> tuple[Course, Linearized, float, FloatArray]:
         """Solve a step; also its error relative to what is allowed, and that of x of each cell."""
         cells, network, rule = self.system.cells, self.system.network, self.system.rule
         allowed = cells.allowed(self._state.y, self._scale, self.tolerance)
         linear = self._linear if self._linear is not None and self._linear.serves(length) else None
         stages = self._rows.places(rule, segment, since, length, rule.stages)
 
-        def linearised(time: float, v: FloatArray, y: FloatArray) -> Linearised:
-            self.factorisations += 1
+        def linearized(time: float, v: FloatArray, y: FloatArray) -> Linearized:
+            self.factorizations += 1
             try:
-                return Linearised(self.system, time, v, y, length)
+                return Linearized(self.system, time, v, y, length)
             except ConvergenceError:
                 # where a step too long has led to
                 raise NoConvergence from None
 
         course, linear, checks = solve_step(
-            self.system, self._state, length, stages, self._guess(length, last), allowed, linear, linearised
+            self.system, self._state, length, stages, self._guess(length, last), allowed, linear, linearized
         )
         self._linear = linear
         where = self._rows.places(rule, segment, since, length, self.system.checks)

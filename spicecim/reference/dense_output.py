@@ -22,7 +22,7 @@ from spicecim.reference.drive import ROUNDING, RowVoltages
 from spicecim.reference.guards import check_finite, check_time
 from spicecim.reference.network import Network
 from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
-from spicecim.reference.step import Correction, Course, Linearised, State, System, correct
+from spicecim.reference.step import Correction, Course, Linearized, State, System, correct
 from spicecim.testbench import Testbench
 
 _ROUNDS = 25
@@ -91,7 +91,7 @@ class DenseOutput:
         self._enough = 0.1 * self.tolerance
         self._waiting: list[_Waiting] = []
         self._written = 0
-        self._last: tuple[Course, Linearised]
+        self._last: tuple[Course, Linearized]
 
     def start(self, state: State, currents: FloatArray) -> None:
         """Hand on time 0, if it was asked for: with currents (cell, ...) at rest."""
@@ -107,7 +107,7 @@ class DenseOutput:
         after = self.instants[self.passed : until] - self.rows.breaks[segment]
         return np.asarray(np.clip((after - since) / length, 0.0, 1.0))
 
-    def step(self, segment: int, since: float, wanted: FloatArray, course: Course, linear: Linearised) -> None:
+    def step(self, segment: int, since: float, wanted: FloatArray, course: Course, linear: Linearized) -> None:
         """Take the places that are wanted of a step that starts `since` the start of a segment."""
         system, self._last = self.system, (course, linear)
         for first in range(0, len(wanted), self._block):
@@ -144,7 +144,7 @@ class DenseOutput:
         assert self._written == len(self.instants)
 
     def _solve(
-        self, where: Places, y: FloatArray, p: FloatArray, course: Course, linear: Linearised, slopes: Any
+        self, where: Places, y: FloatArray, p: FloatArray, course: Course, linear: Linearized, slopes: Any
     ) -> None:
         """Solve the equations at places, and hand on what is found; `slopes` (place, row) are those of the drivers."""
         network = self.system.network
@@ -177,7 +177,7 @@ class DenseOutput:
         self.peaks = np.maximum(i_row, np.abs(ends[0]).max(axis=0)), np.maximum(i_column, np.abs(ends[1]).max(axis=0))
 
     def _settle(
-        self, course: Course, linear: Linearised, where: Places, y: FloatArray, p: FloatArray
+        self, course: Course, linear: Linearized, where: Places, y: FloatArray, p: FloatArray
     ) -> Correction:  # fmt: skip
         """Solve for unknowns of the cells `y` (place, cell, k) and of the network `p` (place, unknown) at places.
 
@@ -193,7 +193,7 @@ class DenseOutput:
             if not fresh and not size <= _SLOW * before:
                 # the instants asked for do not change the steps: those keep their linearization
                 v = self.system.network.terminals(where.drive, p)[middle]
-                linear, fresh = Linearised(self.system, where.time[middle], v, y[middle], course.length), True
+                linear, fresh = Linearized(self.system, where.time[middle], v, y[middle], course.length), True
                 found = correct(self.system, course, linear, where, y, p)
                 size = self._size(course, found)
             y -= found.y
@@ -217,20 +217,20 @@ class DenseOutput:
     ) -> tuple[FloatArray, FloatArray, Correction]:
         """Solve at one place by Newton's method with damped steps."""
 
-        def linearised(unknowns: Unknowns) -> Linearised:
+        def linearized(unknowns: Unknowns) -> Linearized:
             check_time(where.time[0], self.duration)
             y, p = unknowns
             v = self.system.network.terminals(where.drive, p)[0]
-            return Linearised(self.system, where.time[0], v, y[0], course.length)
+            return Linearized(self.system, where.time[0], v, y[0], course.length)
 
-        linear = linearised((y, p))
+        linear = linearized((y, p))
 
         def missed(unknowns: Unknowns) -> FloatArray:
             return correct(self.system, course, linear, where, *unknowns).missed
 
         def correction(unknowns: Unknowns) -> tuple[Unknowns, float]:
             nonlocal linear
-            linear = linearised(unknowns)
+            linear = linearized(unknowns)
             found = correct(self.system, course, linear, where, *unknowns)
             return (found.y, found.p), self._size(course, found)
 

@@ -10,7 +10,7 @@ from spicecim.accuracy import current_errors, current_scales, curve_errors
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.cells import ExplicitCells
-from spicecim.reference.step import Course, Linearised, State, System
+from spicecim.reference.step import Course, Linearized, State, System
 
 _COMPARED = 4_000_000
 """Most cells times instants at which the states of two runs are compared, to bound the memory."""
@@ -100,7 +100,7 @@ class Companion:
         """Largest error of x: the estimates of all steps, summed or, if that is more, carried on by the equations."""
         return max(float(self._sum.max()), self._largest)
 
-    def move(self, start: State, course: Course, linear: Linearised, drive: FloatArray, off: FloatArray) -> None:
+    def move(self, start: State, course: Course, linear: Linearized, drive: FloatArray, off: FloatArray) -> None:
         """Move over a step of the first, with the drivers at voltages (1, row) at its end and errors of x (cell,).
 
         Between its ends, its voltages differ from those of the first linearly: an estimate need not be closer.
@@ -123,7 +123,7 @@ class Companion:
         columns = current.reshape(self._system.network.shape).sum(axis=0)
         self.current_error = np.maximum(self.current_error, np.abs(columns))
 
-    def _near(self, drive: FloatArray, linear: Linearised, v: FloatArray, s: FloatArray) -> FloatArray:
+    def _near(self, drive: FloatArray, linear: Linearized, v: FloatArray, s: FloatArray) -> FloatArray:
         """Voltages (cell,) at the end of a step, by its states and a guess: by one of Newton's steps."""
         missed = self._system.network.misses(drive, v[None], self._cells.device.current(v, s)[None], None)
         change, most = linear.correction(missed)[0], _ONE_STEP * self._scale

@@ -169,8 +169,8 @@ def derivative(polynomial: FloatArray) -> FloatArray:
 
 def evaluate(polynomial: FloatArray, places: FloatArray) -> FloatArray:
     """Values (..., interval) of polynomials at places (..., interval)."""
-    centred = 2.0 * places - 1.0
+    centered = 2.0 * places - 1.0
     values = np.broadcast_to(polynomial[-1], places.shape)
     for coefficient in polynomial[-2::-1]:
-        values = values * centred + coefficient
+        values = values * centered + coefficient
     return values

@@ -8,7 +8,7 @@ lies above a place acts there as one admittance Y and one current N, vectors and
 
 past a segment w, k the currents of the next line. Every term is a sum of positive ones, so that the digits last from
 vanishing resistances to large ones. Dense blocks of one line each are far fewer operations of far more work than a
-sparse factorisation has: faster up to some hundred lines, and for several right-hand sides above all.
+sparse factorization has: faster up to some hundred lines, and for several right-hand sides above all.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Wire(NamedTuple):
 
 
 class LadderFactors:
-    """The factorised network at some conductances of the cells.
+    """The factorized network at some conductances of the cells.
 
     Parameters
     ----------

@@ -9,14 +9,14 @@ row drivers, the network is
 
 Z the resistances that the cells share on the way from the drivers to the sense nodes. Z i is one small matrix product
 along either kind of wire, all of its terms alike in sign, so that this residual is known to rounding whatever the
-resistances. What solves it is a factorisation: a dense one of line after line of cells (see `ladder`), or, where that
+resistances. What solves it is a factorization: a dense one of line after line of cells (see `ladder`), or, where that
 is too large or has no positive pivots, a sparse one of the nodal equations ``J = Y + B' G B``, Y the conductances of
 the wires, B the incidence of the cells and G their (differential) conductances: by Z = B inverse(Y) B' (M. A. Woodbury,
 Inverting modified matrices, Princeton (1950)),
 
     inverse(1 + Z G) = 1 - B inverse(J) B' G.
 
-A factorisation for other conductances than the present ones corrects v too, in several steps.
+A factorization for other conductances than the present ones corrects v too, in several steps.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _RESIDUAL = 1e-11
 _CORRECTIONS = 6
 """Most corrections of a static solution; one nearly always does."""
 _DENSE = 8_000_000
-"""Most numbers in the dense blocks of a `LadderFactors`: beyond, a sparse factorisation is faster and takes less."""
+"""Most numbers in the dense blocks of a `LadderFactors`: beyond, a sparse factorization is faster and takes less."""
 _TOGETHER = 4
 """Inputs that SuperLU solves for at once: a wider block leaves the cache, and takes ten times as long for 128 x 128."""
 
@@ -74,7 +74,7 @@ def solve_static(crossbar: Crossbar, conductance: ArrayLike, v_row: ArrayLike) -
         Conductance of each cell (row, column), siemens, not negative.
     v_row
         Voltages of the row drivers (row,), or of several inputs (..., row), volt. Many inputs at once share one
-        factorisation.
+        factorization.
 
     Raises
     ------
@@ -146,8 +146,8 @@ class Network:
         return v_cell - self.voltage_at_rows(v_row, i_cell) + self.voltage_at_columns(i_cell)
 
     @one_thread
-    def factorise(self, shift: complex, admittance: FloatArray) -> Factors | LadderFactors:
-        """Factorise the equations with (differential) conductances (row, column) of the cells.
+    def factorize(self, shift: complex, admittance: FloatArray) -> Factors | LadderFactors:
+        """Factorize the equations with (differential) conductances (row, column) of the cells.
 
         Without capacitances any d/dt is the same.
 
@@ -162,7 +162,7 @@ class Network:
             with suppress(NotPositive):
                 return LadderFactors(self._rows, self._columns, conductance)
         both = conductance.reshape(-1, 1, 1) * [[1.0, -1.0], [-1.0, 1.0]]
-        return Factors(self, conductance, self.nodal.factorise(shift, both, symmetric=True))
+        return Factors(self, conductance, self.nodal.factorize(shift, both, symmetric=True))
 
     def terminals(self, drive: FloatArray, p: FloatArray) -> FloatArray:
         """Voltages over the cells (m, cell) by the unknowns (m, cell), which they are."""
@@ -188,7 +188,7 @@ class Network:
 
 
 class Factors:
-    """The network factorised as sparse nodal equations at some conductances of the cells."""
+    """The network factorized as sparse nodal equations at some conductances of the cells."""
 
     def __init__(self, network: Network, conductance: FloatArray, factors: SuperLU) -> None:
         self._incidence, self._conductance, self._factors = network.nodal.incidence, conductance, factors
@@ -207,7 +207,7 @@ class Factors:
 
 
 class LinearCrossbar:
-    """A crossbar of ohmic cells, factorised once for any number of inputs.
+    """A crossbar of ohmic cells, factorized once for any number of inputs.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class LinearCrossbar:
 
     def __init__(self, network: Network, conductance: FloatArray) -> None:
         self._network, self._conductance = network, conductance
-        self._factors = network.factorise(0.0, conductance)
+        self._factors = network.factorize(0.0, conductance)
 
     @one_thread
     def solve(self, v_row: FloatArray) -> StaticSolution:

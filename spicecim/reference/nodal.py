@@ -1,4 +1,4 @@
-"""Nodal equations of a crossbar's wires, drivers and sense nodes: numbering, sparse pattern, factorisation.
+"""Nodal equations of a crossbar's wires, drivers and sense nodes: numbering, sparse pattern, factorization.
 
 Kirchhoff's current law at the nodes of unknown potential p (C.-W. Ho, A. E. Ruehli, P. A. Brennan, The modified nodal
 approach to network analysis, IEEE Trans. Circuits Syst. 22 (1975), doi:10.1109/TCS.1975.1084079), with d/dt = s:
@@ -81,8 +81,8 @@ class NodalEquations:
         """What the wires conduct from each node (node,), siemens."""
         return self._fixed[self._diagonal]
 
-    def factorise(self, shift: complex, admittance: Blocks, *, symmetric: bool = False) -> SuperLU:
-        """Factorise the equations at d/dt = shift (1/s) with admittances (cell, 2, 2) of the cells, siemens.
+    def factorize(self, shift: complex, admittance: Blocks, *, symmetric: bool = False) -> SuperLU:
+        """Factorize the equations at d/dt = shift (1/s) with admittances (cell, 2, 2) of the cells, siemens.
 
         Raises
         ------

@@ -88,7 +88,7 @@ class Course:
         )  # fmt: skip
 
 
-class Linearised:
+class Linearized:
     """A crossbar linearized at one instant, for steps of one length or, where nothing stores, of any.
 
     Raises
@@ -102,7 +102,7 @@ class Linearised:
         self.cells = system.cells.linear(time, v, y)
         self.shift = float(self._rule.modes.values[0].real / length) if self._network.stores else 0.0
         """d/dt of the real mode (1/s)."""
-        self._real = self._network.factorise(self.shift, self.cells.admittance(self.shift))
+        self._real = self._network.factorize(self.shift, self.cells.admittance(self.shift))
 
     @property
     def implicit(self) -> LinearCells:
@@ -132,7 +132,7 @@ class Linearised:
     @cached_property
     def _complex(self) -> list[Any]:
         shifts = self._rule.modes.values[1:] / self.length
-        return [self._network.factorise(complex(shift), self.cells.admittance(shift)) for shift in shifts]
+        return [self._network.factorize(complex(shift), self.cells.admittance(shift)) for shift in shifts]
 
 
 class Correction(NamedTuple):
@@ -157,9 +157,9 @@ def solve_step(
     stages: Places,
     guess: tuple[FloatArray, FloatArray],
     allowed: Allowed,
-    linear: Linearised | None,
-    linearised: Callable[[float, FloatArray, FloatArray], Linearised],
-) -> tuple[Course, Linearised, FloatArray]:
+    linear: Linearized | None,
+    linearized: Callable[[float, FloatArray, FloatArray], Linearized],
+) -> tuple[Course, Linearized, FloatArray]:
     """Solve a step; returns it with its linearization, and the unknowns (check, cell, k) at checks if they are known.
 
     Parameters
@@ -178,7 +178,7 @@ def solve_step(
         Allowed errors.
     linear
         A linearization for this length to begin with, if there is one.
-    linearised
+    linearized
         Gives another, at an instant, potentials (cell, ...) and unknowns (cell, k).
 
     Raises
@@ -194,7 +194,7 @@ def solve_step(
         y, checks = cells.stages(start, length, stages, v, y, allowed)
         terms = cells.terms(start, length, stages, v, y)
         if linear is None:
-            linear, fresh = linearised(float(stages.time[middle]), v[middle], y[middle]), True
+            linear, fresh = linearized(float(stages.time[middle]), v[middle], y[middle]), True
         slopes = rule.slope @ (p - start.p) / length if network.stores else None
         missed = network.misses(stages.drive, p, terms.currents, slopes)
         change = linear.stages_correction(missed)
@@ -215,7 +215,7 @@ def solve_step(
         if rate > _STUCK and fresh:
             raise NoConvergence
         if rate > SLOW and not fresh and rate * largest > allowed.settled:
-            linear, fresh = linearised(float(stages.time[middle]), v[middle], y[middle]), True
+            linear, fresh = linearized(float(stages.time[middle]), v[middle], y[middle]), True
             change = linear.stages_correction(missed)
             largest = _largest(change)
         p = p - change
@@ -224,7 +224,7 @@ def solve_step(
 
 
 def correct(
-    system: System, course: Course, linear: Linearised, where: Places, y: FloatArray, p: FloatArray
+    system: System, course: Course, linear: Linearized, where: Places, y: FloatArray, p: FloatArray
 ) -> Correction:
     """Compare unknowns of cells (place, cell, k) and network (place, unknown) in a step with the equations there.
 
@@ -243,7 +243,7 @@ def correct(
     return Correction(cells.follow(linear, reply, change, network), change, missed, reply.currents, slopes)
 
 
-def carried(network: CapacitiveNetwork, linear: Linearised, found: Correction) -> FloatArray:
+def carried(network: CapacitiveNetwork, linear: Linearized, found: Correction) -> FloatArray:
     """What a correction takes off the currents (place, cell, 2), those into the capacitances included."""
     shift, cells = linear.shift, linear.cells
     own = cells.direct(shift) + shift * network.segment * np.eye(2)

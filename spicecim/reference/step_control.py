@@ -37,7 +37,7 @@ class StepControl:
     failed_shrinkage: float = 0.25
     """Ratio of a step to one before it that had no solution."""
     kept: float = 1.0
-    """Growth below which a step keeps its length, and with it what was factorised for it."""
+    """Growth below which a step keeps its length, and with it what was factorized for it."""
     first: float = 1.0 / 32
     """First step, and the first after a break, relative to the longest."""
     per_period: float = 16.0

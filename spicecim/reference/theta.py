@@ -208,7 +208,7 @@ def row_states(
     fine, coarse = flows(device), flows(device, DENSITY // 2)
     rows, instants = segment.shape
     order, ends = _by_segment(segment, total.shape[1])
-    # With time last, neighbours lie side by side in the tables too, which makes these twice as fast.
+    # With time last, neighbors lie side by side in the tables too, which makes these twice as fast.
     states = np.empty((initial.shape[1], segment.size))
     start, coarse_start, error = initial.T, initial.T, fine.error
     for number, way in enumerate(total.T):

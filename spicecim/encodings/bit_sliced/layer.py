@@ -1,7 +1,7 @@
 """A whole layer of a bit-sliced encoding in the core: every read of every vector at once, by matrix products.
 
 Cells are ohmic at the read voltage and the wires are linear, so that a crossbar is a matrix from row voltages to column
-currents: its conductances, or with resistive wires what one factorisation gives for a unit voltage on each row. With
+currents: its conductances, or with resistive wires what one factorization gives for a unit voltage on each row. With
 ideal parts the sums of levels are integers, and are computed as such.
 """
 
