@@ -49,6 +49,7 @@ bench: setup
 	$(BIN)/python benchmarks/native.py out/bench
 	$(BIN)/python benchmarks/reference.py out/bench
 	$(BIN)/python benchmarks/sizes.py out/bench
+	$(BIN)/python benchmarks/operating_point.py out/bench
 
 judge: setup
 	$(BIN)/python benchmarks/random_testbenches.py out/judge --count $(COUNT) --keep out/judge/integrations

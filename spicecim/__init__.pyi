@@ -27,6 +27,7 @@ from .measure import compare as compare
 from .measure import energy_balance as energy_balance
 from .measure import register_measure as register_measure
 from .ngspice.engine import render_netlist as render_netlist
+from .reference.operating_point import operating_point as operating_point
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
 from .testbench import Testbench as Testbench

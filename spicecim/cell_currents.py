@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spicecim.device_choice import DeviceSection
 from spicecim.errors import CurrentWarning
 from spicecim.waveforms import testbench_of
 
@@ -38,7 +39,12 @@ def current_warning(runs: Iterable[xr.Dataset]) -> CurrentWarning | None:
     Of several runs of one device, that of the largest current.
     """
     found, run = max(((largest_cell_current(run), run) for run in runs), key=lambda each: each[0])
-    limit, whose = testbench_of(run).device.largest_current()
+    return excess_warning(found, testbench_of(run).device)
+
+
+def excess_warning(found: float, device: DeviceSection) -> CurrentWarning | None:
+    """Return what to say of a cell that carries a current (A), if it is more than its device was published with."""
+    limit, whose = device.largest_current()
     if not found > limit:
         return None
     return CurrentWarning(

@@ -75,8 +75,13 @@ def operating_point(
     wire_column: float = 0.0,
     source_resistance: float = 0.0,
     sense_resistance: float = 0.0,
+    *,
+    current: str = "",
 ) -> FloatArray:
-    """Column currents (A) of resistors as cells by ngspice's ``.op``; what has no resistance is one node."""
+    """Column currents (A) of resistors as cells by ngspice's ``.op``; what has no resistance is one node.
+
+    Or of sources whose current is g times a function, written with ``v`` for the voltage over the cell.
+    """
     rows, columns = g.shape
     lines = ["resistors as cells"]
     for row in range(rows):
@@ -90,7 +95,11 @@ def operating_point(
                 lines.append(f"Rrow_{row}_{column} {node} row_{row}_{column} {wire_row}")
                 node = f"row_{row}_{column}"
             into = f"col_{row}_{column}" if wire_column else f"out_{column}"
-            lines.append(f"Rcell_{row}_{column} {node} {into} {float(1 / g[row, column])!r}")
+            if current:
+                written = current.replace("v", f"v({node},{into})")
+                lines.append(f"Bcell_{row}_{column} {node} {into} I={float(g[row, column])!r}*{written}")
+            else:
+                lines.append(f"Rcell_{row}_{column} {node} {into} {float(1 / g[row, column])!r}")
             if wire_column:
                 after = f"col_{row + 1}_{column}" if row + 1 < rows else f"out_{column}"
                 lines.append(f"Rcolumn_{row}_{column} {into} {after} {wire_column}")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 import yaml
 from conftest import bench_dict
 
+import spicecim as sc
 from spicecim.cli.lists import spread
 from spicecim.devices import MODELS
 from spicecim.hysteresis_sweep import load_sweep
@@ -40,7 +42,8 @@ def bench_file(tmp_path):
 def test_help_names_every_command():
     result = spicecim("--help")
     assert result.returncode == 0
-    for command in ("doctor", "models", "schema", "netlist", "run", "multiply", "extensions", "hysteresis", "validate"):
+    names = ("doctor", "models", "schema", "netlist", "run", "operating-point", "multiply", "extensions", "hysteresis")
+    for command in (*names, "validate"):
         assert command in result.stdout
     assert "polarized-columns" in spicecim("validate", "--help").stdout
 
@@ -331,3 +334,29 @@ def test_what_is_wrong_with_a_multiplication_is_said(tmp_path, change, said):
     assert result.returncode == 2
     assert said in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_an_operating_point(bench_file, tmp_path):
+    bench = bench_file(crossbar={"state": [[0.1, 0.9], [0.9, 0.1], [0.5, 0.5]], "wire_row": 1.0})
+    voltages = np.array([[0.1, 0.2, -0.1], [0.0, 0.0, 0.3]])
+    np.save(tmp_path / "inputs.npy", voltages)
+    result = spicecim("operating-point", bench, "--inputs", "inputs.npy", "-o", "out.nc", "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    expected = sc.operating_point(sc.Testbench.from_yaml(bench), voltages)
+    np.testing.assert_allclose(found["column_current_a"], expected["i_column"])
+    assert found["row_voltage_v"] == voltages.tolist()
+    assert found["residual"] < 1e-9
+    with xr.open_dataset(tmp_path / "out.nc", engine="h5netcdf") as saved:
+        np.testing.assert_array_equal(saved["i_cell"], expected["i_cell"])
+        assert saved["testbench"].item() == expected.attrs["testbench"]
+    shown = spicecim("operating-point", bench, cwd=tmp_path)
+    assert "column currents" in shown.stdout
+    assert "factorizations" in shown.stdout
+
+
+def test_voltages_for_other_rows_are_bad_input(bench_file, tmp_path):
+    np.save(tmp_path / "inputs.npy", np.zeros(7))
+    result = spicecim("operating-point", bench_file(), "--inputs", "inputs.npy", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "v_row: must be voltages" in result.stderr

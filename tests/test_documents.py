@@ -31,8 +31,9 @@ def test_the_python_of_the_readme_runs():
     assert len(run.stdout.splitlines()) >= 5
 
 
-def test_the_python_of_the_encodings_runs():
-    (code,) = blocks("python", (ROOT / "docs" / "bit-sliced-encodings.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", ["bit-sliced-encodings", "operating-point"])
+def test_the_python_of_a_page_runs(page):
+    (code,) = blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
 
@@ -72,7 +73,7 @@ def test_the_commands_of_the_readme_run(line, tmp_path):
 
 
 def test_commands_were_found():
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 10
 
 
 def test_links_lead_to_files():

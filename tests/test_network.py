@@ -8,6 +8,7 @@ from oracles import operating_point
 
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.reference import network as network_module
+from spicecim.reference.dissection import DissectedFactors
 from spicecim.reference.ladder import LadderFactors
 from spicecim.reference.network import Factors, Network, solve_static
 from spicecim.testbench import Crossbar
@@ -118,15 +119,19 @@ def dense_correction(network, g, residual):
 
 
 @settings(deadline=None)
-@given(networks(), st.booleans())
-def test_either_factorization_solves_the_network(network, dense):
+@given(networks(), st.sampled_from(["lines", "boxes", "nodes"]))
+def test_any_factorization_solves_the_network(network, kind):
     resistances, g, random = network
     wires = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
     with pytest.MonkeyPatch.context() as patch:
-        if not dense:
+        if kind == "boxes":
             patch.setattr(network_module, "_DENSE", 0)
         factors = wires.factorize(0.0, g)
-    assert isinstance(factors, LadderFactors if dense or not wires.nodal.nodes else Factors)
+    meshed = resistances["wire_row"] and resistances["wire_column"]
+    assert isinstance(factors, DissectedFactors if kind == "boxes" and meshed else LadderFactors)
+    if kind == "nodes" and wires.nodal.nodes:
+        both = g.reshape(-1, 1, 1) * [[1.0, -1.0], [-1.0, 1.0]]
+        factors = Factors(wires, g, wires.nodal.factorize(0.0, both, symmetric=True))
     residual = random.uniform(-1, 1, (2, 3, *g.shape))
     expected = np.array([[dense_correction(wires, g, part) for part in stack] for stack in residual])
     # resistances up to a million times apart: corrections are repeated until the residual is small
@@ -178,3 +183,12 @@ def test_unusable_conductances_are_refused(g):
 def test_unusable_voltages_are_refused(v):
     with pytest.raises(InputError, match="v_row"):
         solve_static(Crossbar(state=[[0.0]]), [[1e-3]], v)
+
+
+@pytest.mark.parametrize("name", ["wire_row", "wire_column"])
+def test_lines_that_are_summed_up_in_parts_are_the_same(name, rng, monkeypatch):
+    g, v = rng.uniform(0, 1e-3, (9, 5)), rng.uniform(-1, 1, 9)
+    resistances = {name: 3.0, "source_resistance": 20.0, "sense_resistance": 7.0}
+    expected = static(g, v, **resistances).i_cell
+    monkeypatch.setattr("spicecim.reference.ladder._TOGETHER", 100)
+    np.testing.assert_allclose(static(g, v, **resistances).i_cell, expected, rtol=1e-13)

@@ -277,6 +277,38 @@ def run(
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
 
 
+@app.command("operating-point")
+def find_operating_point(
+    bench: Bench,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="FILE.npy", help="Voltages of the drivers (row) or (input, row).")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="File to write.")] = None,
+    time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
+    as_json: JsonFlag = False,
+) -> None:
+    """Solve a crossbar at rest, its states held, and show the currents of its columns.
+
+    Without voltages it is driven as at its peak: where the sum of the squares of the drive's voltages is largest.
+    """
+    from spicecim.array_files import load_array
+    from spicecim.cli import tables
+    from spicecim.netcdf import write_netcdf
+    from spicecim.reference.operating_point import operating_point
+    from spicecim.testbench import Testbench
+
+    voltages = None if inputs is None else load_array(inputs)
+    found = operating_point(Testbench.from_yaml(bench), voltages, time_limit=_limit(time_limit))
+    if output is not None:
+        # as a variable, because HDF5 limits an attribute to 64 kB
+        write_netcdf(found.assign(testbench=((), found.attrs.pop("testbench"))), output)
+    result = tables.describe_operating_point(found)
+    if as_json:
+        tables.print_json(result)
+    else:
+        tables.print_operating_point(result)
+
+
 @app.command()
 def multiply(
     scheme: Annotated[str, typer.Argument(metavar="SCHEME", help="An encoding: `spicecim extensions` lists them.")],

@@ -69,6 +69,36 @@ def print_models(described: list[dict[str, Any]]) -> None:
     Console().print(table)
 
 
+def describe_operating_point(found: Any) -> dict[str, Any]:
+    """Return what `operating_point` found, as plain values: currents (input, row) and (input, column)."""
+    if "input" not in found.dims:
+        found = found.expand_dims("input")
+    return {
+        "row_voltage_v": found["v_row"].values.tolist(),
+        "row_current_a": found["i_row"].values.tolist(),
+        "column_current_a": found["i_column"].values.tolist(),
+        "largest_cell_current_a": float(abs(found["i_cell"]).max()),
+        **{name: found.attrs[name] for name in ("residual", "factorizations", "iterations")},
+    }
+
+
+def print_operating_point(result: dict[str, Any]) -> None:
+    """Print the currents of the columns, those of an input in a line, and how they were found."""
+    table = _plain_table("input", "column currents")
+    for number, currents in enumerate(result["column_current_a"]):
+        shown = "  ".join(format_quantity(current, "A") for current in currents[:_MOST_SHOWN])
+        table.add_row(str(number), f"{shown}{'  ...' if len(currents) > _MOST_SHOWN else ''}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(Text(f"largest current of a cell: {format_quantity(result['largest_cell_current_a'], 'A')}"))
+    console.print(
+        Text(
+            f"{result['factorizations']} factorizations, {result['iterations']} corrections, residual "
+            f"{result['residual']:.1e} of the largest current"
+        )
+    )
+
+
 def describe_products(found: Any) -> dict[str, Any]:
     """Return what `compare_encodings` found of one scheme, as plain values."""
     return {

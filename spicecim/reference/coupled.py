@@ -130,9 +130,10 @@ def follow_coupled(
     return Outcome(error, current_error, (rows, columns), report)
 
 
-def operating_point(system: System, drive: FloatArray, states: FloatArray, scale: float) -> FloatArray:
+def operating_point(system: System, drive: FloatArray, states: FloatArray, scale: float) -> tuple[FloatArray, int]:
     """Unknowns of the network (unknown,) with the states (cell,) held and the drivers at voltages (row,).
 
+    And the number of factorizations that it took.
     No capacitance draws a current. From cells without current on; `scale` is that of voltages.
 
     Raises
@@ -143,6 +144,7 @@ def operating_point(system: System, drive: FloatArray, states: FloatArray, scale
         If there is no solution that Newton's method would find.
     """
     cells, network = system.cells, system.network
+    factorizations = 0
 
     def missed(unknowns: tuple[FloatArray, ...]) -> FloatArray:
         p = unknowns[0]
@@ -150,6 +152,8 @@ def operating_point(system: System, drive: FloatArray, states: FloatArray, scale
         return network.misses(drive[None], p, currents[None], None)
 
     def correction(unknowns: tuple[FloatArray, ...]) -> tuple[tuple[FloatArray, ...], float]:
+        nonlocal factorizations
+        factorizations += 1
         _, admittance = cells.held(network.terminals(drive[None], unknowns[0])[0], states)
         factors = network.factorize(0.0, admittance)
         change = factors.correction(missed(unknowns).reshape(1, *network.each)).reshape(1, -1)
@@ -157,7 +161,7 @@ def operating_point(system: System, drive: FloatArray, states: FloatArray, scale
 
     start = (network.start(drive)[None],)
     check_finite(missed(start))
-    return np.asarray(solve_damped(start, missed, correction, scale, 0.0)[0][0])
+    return solve_damped(start, missed, correction, scale, 0.0)[0][0], factorizations
 
 
 @dataclass
@@ -195,7 +199,7 @@ class _Run:
             self.system, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
         )
         states, drive = self.initial.ravel(), self._rows.start()
-        p = operating_point(self.system, drive, states, self._scale)
+        p, _ = operating_point(self.system, drive, states, self._scale)
         v = network.terminals(drive[None], p[None])[0]
         y = cells.start(v, states)
         terms = cells.initial_terms(v, y)

@@ -20,6 +20,9 @@ from scipy.linalg.lapack import dposv, dpotrf, dpotri, dpttrf, dpttrs
 
 from spicecim.fields import FloatArray
 
+_TOGETHER = 8_000_000
+"""Numbers of the matrices of lines that are summed up at once, to bound the memory."""
+
 
 class NotPositive(Exception):
     """A conductance is negative or infinite, or resistances are too far apart for the digits of a float."""
@@ -72,7 +75,10 @@ class LadderFactors:
         count, places = g.shape
         identity = np.eye(places)
         if not self._segment:
-            total = self._lines.admittance().sum(axis=0)
+            total = np.zeros((places, places))
+            together = max(1, _TOGETHER // places**2)
+            for first in range(0, count, together):
+                total += _Lines(lines, g[first : first + together]).admittance().sum(axis=0)
             self._last = _inverse(identity + self._end * total)
             return
         admittance = self._lines.admittance()

@@ -9,10 +9,10 @@ row drivers, the network is
 
 Z the resistances that the cells share on the way from the drivers to the sense nodes. Z i is one small matrix product
 along either kind of wire, all of its terms alike in sign, so that this residual is known to rounding whatever the
-resistances. What solves it is a factorization: a dense one of line after line of cells (see `ladder`), or, where that
-is too large or has no positive pivots, a sparse one of the nodal equations ``J = Y + B' G B``, Y the conductances of
-the wires, B the incidence of the cells and G their (differential) conductances: by Z = B inverse(Y) B' (M. A. Woodbury,
-Inverting modified matrices, Princeton (1950)),
+resistances. What solves it is a factorization: a dense one of line after line of cells (see `ladder`), in a large array
+of box after box (see `dissection`), or, where there are no positive pivots, a sparse one of the nodal equations
+``J = Y + B' G B``, Y the conductances of the wires, B the incidence of the cells and G their (differential)
+conductances: by Z = B inverse(Y) B' (M. A. Woodbury, Inverting modified matrices, Princeton (1950)),
 
     inverse(1 + Z G) = 1 - B inverse(J) B' G.
 
@@ -31,6 +31,7 @@ from scipy.sparse.linalg import SuperLU
 
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.fields import FloatArray
+from spicecim.reference.dissection import DissectedFactors
 from spicecim.reference.guards import one_thread
 from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
 from spicecim.reference.nodal import TOO_FAR_APART, NodalEquations
@@ -41,7 +42,9 @@ _RESIDUAL = 1e-11
 _CORRECTIONS = 6
 """Most corrections of a static solution; one nearly always does."""
 _DENSE = 8_000_000
-"""Most numbers in the dense blocks of a `LadderFactors`: beyond, a sparse factorization is faster and takes less."""
+"""Most numbers in the dense blocks of a `LadderFactors`: beyond, nested dissection is faster and takes less."""
+_SUMMED = 128
+"""Cells of a wire from which on running sums are faster than a product with a matrix."""
 _TOGETHER = 4
 """Inputs that SuperLU solves for at once: a wider block leaves the cache, and takes ten times as long for 128 x 128."""
 
@@ -117,36 +120,54 @@ class Network:
         self.each: tuple[int, ...] = shape
         self._crossbar = crossbar
         self.unknowns = shape[0] * shape[1]
-        rows, columns = shape
         self._rows = Wire(crossbar.wire_row, crossbar.source_resistance)
         self._columns = Wire(crossbar.wire_column, crossbar.sense_resistance)
-        # A product with these is faster than running sums, up to thousands of cells a wire.
-        self._shared_by_row = _shared(self._rows, columns)
-        self._shared_by_column = _shared(self._columns, rows)[::-1, ::-1].copy()
 
     @cached_property
     def nodal(self) -> NodalEquations:
         """The nodal equations of the wires."""
         return NodalEquations(self._crossbar, self.shape)
 
+    @cached_property
+    def _shared_by_row(self) -> FloatArray:
+        return _shared(self._rows, self.shape[1])
+
+    @cached_property
+    def _shared_by_column(self) -> FloatArray:
+        return _shared(self._columns, self.shape[0])[::-1, ::-1].copy()
+
     def voltage_at_rows(self, v_row: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages of the row wires at the cells (..., row, column) by those of the drivers (..., row)."""
         if not any(self._rows):
             return np.broadcast_to(v_row[..., None], i_cell.shape)
+        if self.shape[1] > _SUMMED:
+            return np.asarray(v_row[..., None] - _dropped(self._rows, i_cell))
         return v_row[..., None] - i_cell @ self._shared_by_row
 
     def voltage_at_columns(self, i_cell: FloatArray) -> FloatArray:
         """Voltages of the column wires at the cells (..., row, column)."""
         if not any(self._columns):
             return np.zeros(i_cell.shape)
+        if self.shape[0] > _SUMMED:
+            turned = i_cell[..., ::-1, :].swapaxes(-1, -2)
+            return np.asarray(_dropped(self._columns, turned).swapaxes(-1, -2)[..., ::-1, :])
         return np.asarray(self._shared_by_column @ i_cell)
+
+    def own_resistance(self) -> FloatArray:
+        """Resistance of each cell's own way (row, column) from its driver to its sense node, ohm."""
+        rows, columns = self.shape
+        along, down = (1.0 + np.arange(places) for places in (columns, rows))
+        return np.asarray(
+            (self._rows.terminal + self._rows.segment * along)
+            + (self._columns.terminal + self._columns.segment * down[::-1, None])
+        )
 
     def residual(self, v_row: FloatArray, v_cell: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
         return v_cell - self.voltage_at_rows(v_row, i_cell) + self.voltage_at_columns(i_cell)
 
     @one_thread
-    def factorize(self, shift: complex, admittance: FloatArray) -> Factors | LadderFactors:
+    def factorize(self, shift: complex, admittance: FloatArray) -> AnyFactors:
         """Factorize the equations with (differential) conductances (row, column) of the cells.
 
         Without capacitances any d/dt is the same.
@@ -157,10 +178,12 @@ class Network:
             If the conductances are too far apart for the digits of a float.
         """
         conductance = admittance.reshape(self.shape)
-        if not any(self._rows + self._columns) or conductance.size * min(self.shape) <= _DENSE:
-            # a device whose current falls with its voltage makes equations that pivots alone can solve
-            with suppress(NotPositive):
-                return LadderFactors(self._rows, self._columns, conductance)
+        # a device whose current falls with its voltage makes equations that pivots alone can solve
+        with suppress(NotPositive):
+            meshed = bool(self._rows.segment and self._columns.segment)
+            if meshed and conductance.size * min(self.shape) > _DENSE:
+                return DissectedFactors(self._rows, self._columns, conductance)
+            return LadderFactors(self._rows, self._columns, conductance)
         both = conductance.reshape(-1, 1, 1) * [[1.0, -1.0], [-1.0, 1.0]]
         return Factors(self, conductance, self.nodal.factorize(shift, both, symmetric=True))
 
@@ -204,6 +227,9 @@ class Factors:
             few = slice(start, start + _TOGETHER)
             potentials[:, few] = self._factors.solve(potentials[:, few])
         return np.asarray(residual - (self._incidence.T @ potentials).T.reshape(residual.shape))
+
+
+AnyFactors = Factors | LadderFactors | DissectedFactors
 
 
 class LinearCrossbar:
@@ -252,3 +278,9 @@ def _shared(wire: Wire, places: int) -> FloatArray:
     """Resistance (place, place) on the way from the terminal to both of two places of a wire, ohm."""
     number = np.arange(1.0, places + 1.0)
     return np.asarray(wire.terminal + wire.segment * np.minimum(number[:, None], number))
+
+
+def _dropped(wire: Wire, currents: FloatArray) -> FloatArray:
+    """Voltages (..., wire, place) between the terminal of each wire and its places by the currents that leave there."""
+    beyond = np.cumsum(currents[..., ::-1], axis=-1)[..., ::-1]
+    return np.asarray(wire.terminal * beyond[..., :1] + wire.segment * np.cumsum(beyond, axis=-1))

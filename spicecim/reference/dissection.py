@@ -1,0 +1,377 @@
+"""Direct solution of a large crossbar with resistive wires, by nested dissection.
+
+A box of cells meets the rest of the crossbar at the nodes where its wires leave it: as many as its edges are long, not
+as its cells. To join two boxes is to put the wires between them inside and to eliminate these nodes. Of n x n cells
+that takes some 10 n^3 operations and 90 n^2 numbers, where line after line (see `ladder`) takes n^4 and n^3 (A. George,
+Nested dissection of a regular finite element mesh, SIAM J. Numer. Anal. 10 (1973), doi:10.1137/0710032; the dense
+fronts are those of I. S. Duff, J. K. Reid, The multifrontal solution of indefinite sparse symmetric linear equations,
+ACM Trans. Math. Softw. 9 (1983), doi:10.1145/356044.356047).
+
+Small boxes are all alike and are joined side by side, one pivot after the other, by the sweep operator
+(J. H. Goodnight, A tutorial on the SWEEP operator, Am. Stat. 33 (1979), doi:10.1080/00031305.1979.10482685); larger
+ones one by one, by Cholesky's factors.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dtrtri
+
+from spicecim.deadline import check_deadline
+from spicecim.fields import FloatArray
+from spicecim.reference.ladder import NotPositive, Wire
+
+_DOUBLINGS = 4
+_SIDE = 1 << _DOUBLINGS
+"""Rows and columns of a small box."""
+_TOGETHER = 32
+"""Small boxes that are eliminated side by side: as many as a processor's cache holds."""
+_RIGHT_SIDES = 8_000_000
+"""Most cells times right sides that are solved for at once, to bound the memory."""
+_STRIDE = 1 << 24
+"""More columns than a crossbar has."""
+
+Places = NDArray[np.int_]
+
+
+class DissectedFactors:
+    """The factorized network at some conductances of the cells.
+
+    Parameters
+    ----------
+    rows
+        The row wires, with resistive segments.
+    columns
+        The column wires, with resistive segments.
+    conductance
+        (Differential) conductance of each cell (row, column), siemens.
+
+    Raises
+    ------
+    NotPositive
+        If there are no such factors.
+    """
+
+    def __init__(self, rows: Wire, columns: Wire, conductance: FloatArray) -> None:
+        if not (np.isfinite(conductance) & (conductance >= 0.0)).all():
+            raise NotPositive
+        self._shape = conductance.shape
+        self._g = conductance
+        self._pattern = _pattern(*conductance.shape)
+        down, along = self._pattern.padded
+        # every wire starts at its terminal, in row 0 and column 0
+        row_wires, column_wires = (
+            np.full((down, along), 1.0 / rows.segment),
+            np.full((down, along), 1.0 / columns.segment),
+        )
+        row_wires[:, 0] = 1.0 / (rows.segment + rows.terminal)
+        column_wires[0] = 1.0 / (columns.segment + columns.terminal)
+        cells = [self._grouped(part) for part in (row_wires, column_wires, self._padded(conductance))]
+        self._small: list[list[_Swept]] = []
+        fronts: dict[int, FloatArray] = {}
+        for block in self._pattern.blocks():
+            check_deadline()
+            swept, matrices = _sweep_boxes(*(part[:, block].ravel() for part in cells))
+            self._small.append(swept)
+            for number, box in enumerate(range(block.start, block.stop)):
+                kept = self._pattern.ports[box]
+                fronts[box] = matrices[kept[:, None], kept, number]
+        self._large = [_eliminated(join, fronts) for join in self._pattern.joins]
+
+    def correction(self, residual: FloatArray) -> FloatArray:
+        """Return what to take off the cells' voltages for a residual of theirs: inverse(1 + Z G) of it.
+
+        Both are (..., row, column).
+        """
+        stack = residual.reshape(-1, *self._shape)
+        together = max(1, _RIGHT_SIDES // self._g.size)
+        parts = [self._voltages(self._g * stack[n : n + together]) for n in range(0, len(stack), together)]
+        return np.asarray(residual - np.concatenate(parts).reshape(residual.shape))
+
+    def _voltages(self, currents: FloatArray) -> FloatArray:
+        """Voltages between the wires at the cells by currents that the cells feed into them (stack, row, column)."""
+        pattern, count = self._pattern, len(currents)
+        grouped = self._grouped(self._padded(currents))
+        loads: dict[int, FloatArray] = {}
+        small = []
+        for block, swept in zip(pattern.blocks(), self._small, strict=True):
+            load = np.zeros((4, count, grouped.shape[1] * (block.stop - block.start)))
+            load[1] = grouped[..., block].reshape(count, -1)
+            load[3] = -load[1]
+            inside = []
+            for join, part in zip(_small_boxes().joins, swept, strict=True):
+                load, own = part.forward(join, load)
+                inside.append(own)
+            small.append(inside)
+            for number, box in enumerate(range(block.start, block.stop)):
+                loads[box] = load[pattern.ports[box], :, number]
+        large = [front.forward(join, loads) for join, front in zip(pattern.joins, self._large, strict=True)]
+        potentials = {pattern.joins[-1].number: np.empty((0, count))}
+        for join, front, own in reversed([*zip(pattern.joins, self._large, large, strict=True)]):
+            front.backward(join, own, potentials)
+        for block, swept, inside in zip(pattern.blocks(), self._small, small, strict=True):
+            at = np.zeros((len(_small_boxes().ports), count, block.stop - block.start))
+            for number, box in enumerate(range(block.start, block.stop)):
+                at[pattern.ports[box], :, number] = potentials[box]
+            for join, part, own in reversed([*zip(_small_boxes().joins, swept, inside, strict=True)]):
+                at = part.backward(join, own, at)
+            grouped[..., block] = (at[1] - at[3]).reshape(count, -1, block.stop - block.start)
+        return self._ungrouped(grouped)
+
+    def _padded(self, cells: FloatArray) -> FloatArray:
+        """Cells (..., row, column) from the columns' terminals on, with cells that do not conduct beyond the last."""
+        down, along = self._pattern.padded
+        padded = np.zeros((*cells.shape[:-2], down, along))
+        padded[..., : cells.shape[-2], : cells.shape[-1]] = cells[..., ::-1, :]
+        return padded
+
+    def _grouped(self, padded: FloatArray) -> FloatArray:
+        """Cells (..., row, column) as (..., place in the small box, box), places in the order in which they join."""
+        down, along = self._pattern.padded
+        lead = padded.shape[:-2]
+        halves = (2,) * _DOUBLINGS
+        bits = padded.reshape(*lead, down // _SIDE, *halves, along // _SIDE, *halves)
+        return np.ascontiguousarray(bits.transpose(_order(len(lead)))).reshape(*lead, _SIDE * _SIDE, -1)
+
+    def _ungrouped(self, grouped: FloatArray) -> FloatArray:
+        """Cells (stack, row, column) of what `_grouped` gives of `_padded` ones."""
+        down, along = self._pattern.padded
+        halves = (2,) * _DOUBLINGS
+        bits = grouped.reshape(len(grouped), *halves, *halves, down // _SIDE, along // _SIDE)
+        padded = bits.transpose(np.argsort(_order(1))).reshape(len(grouped), down, along)
+        return padded[:, : self._shape[0], : self._shape[1]][:, ::-1]
+
+
+def _order(lead: int) -> list[int]:
+    """Axes of cells as halves of rows and columns, in the order in which halves of small boxes join."""
+    rows = [lead + 1 + bit for bit in range(_DOUBLINGS)]
+    columns = [lead + 2 + _DOUBLINGS + bit for bit in range(_DOUBLINGS)]
+    pairs = [axis for pair in zip(columns[::-1], rows[::-1], strict=True) for axis in pair]
+    return [*range(lead), *pairs, lead, lead + 1 + _DOUBLINGS]
+
+
+class _Part(NamedTuple):
+    """A box that becomes a part of another."""
+
+    box: int
+    """Its number."""
+    gone: Places
+    """Its ports at nodes that go."""
+    left: Places
+    """Its ports at nodes that stay."""
+    stays: slice
+    """Places of these among all that stay."""
+
+
+class _Join(NamedTuple):
+    """How one or two boxes become one: the nodes that both have go, those of the first stay before the second's."""
+
+    number: int
+    """Number of the box that it makes."""
+    parts: list[_Part]
+
+
+def _join(number: int, boxes: list[int], nodes: list[Places], gone: Places | None = None) -> tuple[_Join, Places]:
+    """Join boxes with ports at nodes, of which those go that both have; returns the nodes that are left, too."""
+    if gone is None:
+        gone = np.intersect1d(nodes[0], nodes[1])
+    parts, start = [], 0
+    for box, own in zip(boxes, nodes, strict=True):
+        goes = np.isin(own, gone)
+        ports, left = np.flatnonzero(goes), np.flatnonzero(~goes)
+        parts.append(_Part(box, ports[np.argsort(own[ports])], left, slice(start, start + len(left))))
+        start += len(left)
+    return _Join(number, parts), np.concatenate([own[part.left] for own, part in zip(nodes, parts, strict=True)])
+
+
+def _node(row: int, column: int, of_column_wire: int) -> int:
+    """Number of a node; those before the first of a wire are in row or column -1."""
+    return 2 * ((row + 1) * _STRIDE + column + 1) + of_column_wire
+
+
+def _shift(rows: int, columns: int) -> int:
+    """Difference of the numbers of nodes so many rows and columns apart."""
+    return 2 * (rows * _STRIDE + columns)
+
+
+class _SmallBoxes(NamedTuple):
+    """How single cells are joined to small boxes."""
+
+    joins: list[_Join]
+    ports: Places
+    """Nodes of the ports of the box at row 0 and column 0."""
+
+
+@lru_cache(maxsize=1)
+def _small_boxes() -> _SmallBoxes:
+    nodes = np.array([_node(0, -1, 0), _node(0, 0, 0), _node(-1, 0, 1), _node(0, 0, 1)])
+    joins = []
+    for bit in range(_DOUBLINGS):
+        for shift in (_shift(0, 1 << bit), _shift(1 << bit, 0)):
+            join, nodes = _join(0, [0, 0], [nodes, nodes + shift])
+            joins.append(join)
+    return _SmallBoxes(joins, nodes)
+
+
+class _Pattern(NamedTuple):
+    """How a crossbar of a shape is taken apart; it does not depend on the conductances."""
+
+    padded: tuple[int, int]
+    """Rows and columns of whole small boxes."""
+    ports: list[Places]
+    """Ports of each small box, but for those at known potentials."""
+    joins: list[_Join]
+    """Joins of small boxes to large ones, in their order."""
+
+    def blocks(self) -> list[slice]:
+        """Small boxes that are eliminated side by side."""
+        count = len(self.ports)
+        return [slice(first, min(first + _TOGETHER, count)) for first in range(0, count, _TOGETHER)]
+
+
+@lru_cache(maxsize=8)
+def _pattern(rows: int, columns: int) -> _Pattern:
+    down, along = -(-rows // _SIDE), -(-columns // _SIDE)
+    last = down * _SIDE, along * _SIDE
+    ports, nodes, joins = [], {}, []
+    for box in range(down * along):
+        own = _small_boxes().ports + _shift(box // along * _SIDE, box % along * _SIDE)
+        at_row, at_column, of_column_wire = own // (2 * _STRIDE), own // 2 % _STRIDE, own % 2
+        along_wire = np.where(of_column_wire, at_row, at_column)
+        kept = np.flatnonzero(along_wire)
+        ports.append(kept)
+        nodes[box] = own[kept]
+        # nothing lies beyond the ends of the wires
+        gone = nodes[box][along_wire[kept] == np.where(of_column_wire, *last)[kept]]
+        if len(gone):
+            join, nodes[box] = _join(box, [box], [nodes[box]], gone)
+            joins.append(join)
+    numbers = np.arange(down * along).reshape(down, along)
+    following = numbers.size
+    while numbers.size > 1:
+        # across the longer side of what is left, so that boxes become square
+        turned = numbers.shape[0] > numbers.shape[1]
+        lines = numbers.T if turned else numbers
+        made = np.empty((lines.shape[0], -(-lines.shape[1] // 2)), dtype=int)
+        for line, boxes in enumerate(lines.tolist()):
+            for first in range(0, len(boxes), 2):
+                pair = boxes[first : first + 2]
+                made[line, first // 2] = pair[0]
+                if len(pair) == 2:
+                    join, nodes[following] = _join(following, pair, [nodes.pop(box) for box in pair])
+                    joins.append(join)
+                    made[line, first // 2] = following
+                    following += 1
+        numbers = made.T if turned else made
+    return _Pattern((down * _SIDE, along * _SIDE), ports, joins)
+
+
+class _Swept(NamedTuple):
+    """What is kept of fronts side by side, to solve for their nodes that went."""
+
+    inverse: FloatArray
+    """Inverses (gone, gone, front) of their equations, with the opposite sign."""
+    passed: FloatArray
+    """What the nodes that are left do to them (gone, left, front)."""
+
+    def forward(self, join: _Join, load: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Currents (left, stack, front) into what is left, by those of the parts; and what the others do alone."""
+        half = load.shape[2] // 2
+        (first, second), one, other = join.parts, load[..., :half], load[..., half:]
+        own = one[first.gone] + other[second.gone]
+        left = np.concatenate([one[first.left], other[second.left]])
+        left -= np.einsum("gla,gsa->lsa", self.passed, own)
+        return left, -np.einsum("gha,hsa->gsa", self.inverse, own)
+
+    def backward(self, join: _Join, own: FloatArray, potentials: FloatArray) -> FloatArray:
+        """Potentials (port, stack, front) of both parts by those of what is left."""
+        own = own - np.einsum("gla,lsa->gsa", self.passed, potentials)
+        half = own.shape[2]
+        ports = np.empty((len(join.parts[0].gone) + len(join.parts[0].left), own.shape[1], 2 * half))
+        for part, box in zip(join.parts, (ports[..., :half], ports[..., half:]), strict=True):
+            box[part.gone], box[part.left] = own, potentials[part.stays]
+        return ports
+
+
+def _sweep_boxes(row_wire: FloatArray, column_wire: FloatArray, cell: FloatArray) -> tuple[list[_Swept], FloatArray]:
+    """Join cells (place times box,) to small boxes, by the conductances of the segments before them and their own."""
+    matrix = np.zeros((4, 4, len(cell)))
+    for one, other, conductance in ((0, 1, row_wire), (2, 3, column_wire), (1, 3, cell)):
+        matrix[one, one] += conductance
+        matrix[other, other] += conductance
+        matrix[one, other] = matrix[other, one] = -conductance
+    swept = []
+    for join in _small_boxes().joins:
+        gone, front = len(join.parts[0].gone), _front(join, np.split(matrix, 2, axis=2))
+        for pivot in range(gone):
+            row = front[pivot] / front[pivot, pivot]
+            scale = -1.0 / front[pivot, pivot]
+            front -= front[:, pivot, None] * row
+            front[pivot] = front[:, pivot] = row
+            front[pivot, pivot] = scale
+        swept.append(_Swept(front[:gone, :gone].copy(), front[:gone, gone:].copy()))
+        matrix = front[gone:, gone:]
+    return swept, matrix
+
+
+def _front(join: _Join, matrices: list[FloatArray]) -> FloatArray:
+    """Equations (node, node, ...) of the nodes of boxes that are joined, those first that go."""
+    gone = len(join.parts[0].gone)
+    size = gone + sum(len(part.left) for part in join.parts)
+    front = np.zeros((size, size, *matrices[0].shape[2:]))
+    for part, matrix in zip(join.parts, matrices, strict=True):
+        own = slice(gone + part.stays.start, gone + part.stays.stop)
+        front[:gone, :gone] += matrix[part.gone[:, None], part.gone]
+        front[:gone, own] = matrix[part.gone[:, None], part.left]
+        front[own, :gone] = front[:gone, own].swapaxes(0, 1)
+        front[own, own] = matrix[part.left[:, None], part.left]
+    return front
+
+
+class _Eliminated(NamedTuple):
+    """What is kept of a front, to solve for its nodes that went."""
+
+    inverse: FloatArray
+    """Inverse (gone, gone) of the lower Cholesky factor of their equations."""
+    passed: FloatArray
+    """That inverse times what the nodes that are left do to them (gone, left)."""
+
+    def forward(self, join: _Join, loads: dict[int, FloatArray]) -> FloatArray:
+        """Put currents (left, stack) into what is left in place of those of the parts; return what the others get."""
+        given = [loads.pop(part.box) for part in join.parts]
+        own = given[0][join.parts[0].gone]
+        for part, load in zip(join.parts[1:], given[1:], strict=True):
+            own += load[part.gone]
+        own = self.inverse @ own
+        left = -(self.passed.T @ own)
+        for part, load in zip(join.parts, given, strict=True):
+            left[part.stays] += load[part.left]
+        loads[join.number] = left
+        return own
+
+    def backward(self, join: _Join, own: FloatArray, potentials: dict[int, FloatArray]) -> None:
+        """Put the potentials of the parts (port, stack) in place of those of what is left."""
+        left = potentials.pop(join.number)
+        own = self.inverse.T @ (own - self.passed @ left)
+        for part in join.parts:
+            ports = np.empty((len(part.gone) + len(part.left), own.shape[1]))
+            ports[part.gone], ports[part.left] = own, left[part.stays]
+            potentials[part.box] = ports
+
+
+def _eliminated(join: _Join, fronts: dict[int, FloatArray]) -> _Eliminated:
+    """Put the front of a box in place of those of its parts."""
+    check_deadline()
+    gone, front = len(join.parts[0].gone), _front(join, [fronts.pop(part.box) for part in join.parts])
+    try:
+        lower = np.linalg.cholesky(front[:gone, :gone])
+    except np.linalg.LinAlgError:
+        raise NotPositive from None
+    inverse, _ = dtrtri(lower, lower=True)
+    passed = inverse @ front[:gone, gone:]
+    fronts[join.number] = front[gone:, gone:] - passed.T @ passed
+    return _Eliminated(inverse, passed)

@@ -1,0 +1,176 @@
+"""The operating point of a crossbar: row voltages to the currents of all cells, their states held."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from spicecim import limits
+from spicecim.cell_currents import excess_warning
+from spicecim.deadline import run_within
+from spicecim.errors import InputError
+from spicecim.fields import FloatArray
+from spicecim.outside import exceeds
+from spicecim.reference.guards import check_time
+from spicecim.reference.static import CellsWithNodes, ExplicitCrossbar
+from spicecim.testbench import Testbench
+from spicecim.version import __version__
+from spicecim.waveforms import VARIABLES
+
+_LARGEST = 1e6
+"""Largest voltage (V), as of a drive."""
+_INSTANTS = 100_000
+"""Instants at which a drive is looked at together, to bound the memory."""
+
+
+def operating_point(
+    testbench: Testbench,
+    v_row: ArrayLike | None = None,
+    *,
+    cells: bool = True,
+    time_limit: float | str | None = limits.DEFAULT_TIME_LIMIT,
+) -> xr.Dataset:
+    """Solve a crossbar at rest: its states are held, and no capacitance draws a current.
+
+    The drive and the analysis of the testbench do not matter, but for the voltages where none are given. Nothing is
+    approximated: what is solved are Kirchhoff's laws with the resistances of wires, drivers and sense nodes, and the
+    equations of the cells.
+
+    Parameters
+    ----------
+    testbench
+        Device, states and resistances.
+    v_row
+        Voltages of the drivers (row,) or, of several inputs, (input, row), volt. By default those of the drive at the
+        instant of `Testbench.time_grid` at which the sum of their squares is largest; those at other instants are
+        ``testbench.drive.voltage(instants)``. Inputs share factorizations: those of ohmic cells a single one.
+    cells
+        Whether the voltages and currents of all cells are kept, which take 16 bytes per cell and input.
+    time_limit
+        Seconds after which a `TimeLimitError` is raised, an hour if left out; None for no limit.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``v_row`` and ``i_row`` (row), ``i_column`` (column), ``v_cell`` and ``i_cell`` (row, column) in volt and
+        ampere, signs as in `spicecim.waveforms.VARIABLES`; with several inputs with a first dimension ``input``.
+        Attributes: ``residual``, the largest current by which a cell misses what it conducts at the voltage that the
+        wires leave it, relative to the largest of a cell; ``factorizations``; ``iterations``, the number of corrections
+        of the input that took most; the testbench as JSON.
+
+    Raises
+    ------
+    InputError
+        If the voltages are no such numbers, if there are too many, or if a current is beyond a float.
+    UnsupportedError
+        If the device is a SPICE subcircuit.
+    VerilogAError, ModelError
+        If the device is a Verilog-A module that cannot be used as it stands.
+    ConvergenceError
+        If there is no solution that Newton's method would find, or resistances are too far apart.
+    TimeLimitError
+        If it takes longer than the time limit.
+
+    Warns
+    -----
+    CurrentWarning
+        If a cell carries more current than published cells take, as in `spicecim.simulate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "miao"},
+    ...     crossbar={"state": np.full((64, 32), 0.01), "wire_row": 1, "wire_column": 1},
+    ...     drive={"kind": "sine", "amplitude": 0.5, "frequency": 1e3},
+    ... )
+    >>> found = sc.operating_point(bench, np.full((2, 64), [[0.1], [0.2]]))
+    >>> found.i_cell.dims
+    ('input', 'row', 'column')
+    >>> found.residual < 1e-9
+    True
+    """
+    device = testbench.device.build()
+    inputs = _peak(testbench) if v_row is None else _checked(v_row, testbench, cells)
+    single, inputs = inputs.ndim == 1, np.atleast_2d(inputs)
+    rows, columns = testbench.shape
+    count = len(inputs)
+    found = {"v_row": inputs, "i_row": np.empty((count, rows)), "i_column": np.empty((count, columns))}
+    if cells:
+        found |= {name: np.empty((count, rows, columns)) for name in ("v_cell", "i_cell")}
+    residual = largest = 0.0
+    with run_within(time_limit), np.errstate(all="ignore"):
+        resting = (ExplicitCrossbar if device.explicit else CellsWithNodes)(device, testbench.crossbar)
+        for first in range(0, count, resting.together):
+            check_time(first, count, "inputs")
+            some = slice(first, first + resting.together)
+            at_rest = resting.solve(inputs[some], first)
+            for name in found.keys() - {"v_row"}:
+                found[name][some] = getattr(at_rest, name)
+            residual = max(residual, at_rest.residual)
+            largest = max(largest, float(np.abs(at_rest.i_cell).max()))
+    if warning := excess_warning(largest, testbench.device):
+        warnings.warn(warning, stacklevel=2)
+    attributes: dict[str, str | float] = {
+        "engine": "reference",
+        "spicecim_version": __version__,
+        "residual": residual,
+        "factorizations": resting.factorizations,
+        "iterations": resting.iterations,
+        **testbench.device.provenance(),
+        "testbench": testbench.model_dump_json(exclude_none=True),
+    }
+    return _labelled({name: values[0] if single else values for name, values in found.items()}, attributes)
+
+
+def _checked(v_row: ArrayLike, testbench: Testbench, cells: bool) -> FloatArray:
+    rows, columns = testbench.shape
+    try:
+        given = np.asarray(v_row)
+    except ValueError:  # lists of different lengths
+        given = np.empty(0, dtype=object)
+    if np.ma.is_masked(v_row) or given.dtype.kind not in "iuf":
+        raise InputError("v_row: must be numbers (volt), none of them masked")
+    if given.ndim not in (1, 2) or given.shape[-1] != rows or not given.size:
+        raise InputError(
+            f"v_row: must be voltages (row,) or (input, row) of {rows} rows; it has the shape {given.shape}"
+        )
+    voltages = given.astype(float)
+    if not (np.abs(voltages) <= _LARGEST).all():
+        raise InputError(f"v_row: must be finite and of at most {_LARGEST:g} V in magnitude")
+    kept = 8 * len(np.atleast_2d(voltages)) * (2 * rows + columns + cells * 2 * rows * columns)
+    if kept > limits.DATASET_BYTES:
+        cure = "; without cells (cells=False) an input takes less" if cells else ""
+        raise InputError(f"v_row: what is found {exceeds('DATASET_BYTES', 'bytes')}{cure}")
+    return voltages
+
+
+def _peak(testbench: Testbench) -> FloatArray:
+    """Voltages (row,) of the drive at the instant of the time grid at which the sum of their squares is largest."""
+    instants = testbench.time_grid()
+    found, most = np.empty(0), -1.0
+    for first in range(0, len(instants), _INSTANTS):
+        voltages = testbench.drive.voltage(instants[first : first + _INSTANTS])
+        squares = (voltages**2).sum(axis=1)
+        if squares.max() > most:
+            found, most = voltages[squares.argmax()], float(squares.max())
+    return found
+
+
+def _labelled(variables: dict[str, FloatArray], attributes: dict[str, str | float]) -> xr.Dataset:
+    inputs = variables["v_row"].ndim - 1
+    labels = {name: ("input",) * inputs + VARIABLES[name][0][1:] for name in variables}
+    dataset = xr.Dataset(
+        {
+            name: (labels[name], values, {"units": VARIABLES[name][1], "long_name": VARIABLES[name][2]})
+            for name, values in variables.items()
+        },
+        attrs=attributes,
+    )
+    return dataset.assign_coords(
+        {name: (name, np.arange(size), {"long_name": name}) for name, size in dataset.sizes.items()}
+    )

@@ -1,0 +1,248 @@
+"""A crossbar at rest, its states held: the voltages over all cells, for one or many inputs.
+
+With v the voltages over the cells, f(v) their currents, u the voltages of the drivers and Z the resistances that cells
+share (see `network`), what is solved is
+
+    v + Z f(v) = u.
+
+A factorization of 1 + Z G at some conductances G corrects all inputs, again and again (the simplified Newton method:
+P. Deuflhard, Newton Methods for Nonlinear Problems, Springer (2004), doi:10.1007/978-3-642-23899-4, section 2.1). Of
+ohmic cells the first correction is the solution. Elsewhere the error falls by a ratio that tells how many corrections
+are left: where that is more than a factorization costs, there is a new one at the present conductances, or, where the
+inputs are too different for a common one, one for each of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicecim.deadline import check_deadline
+from spicecim.devices.device import Device
+from spicecim.errors import ConvergenceError
+from spicecim.fields import FloatArray
+from spicecim.reference.coupled import operating_point, system
+from spicecim.reference.guards import check_finite, one_thread
+from spicecim.reference.network import AnyFactors, Network
+from spicecim.reference.newton import Unknowns, solve_damped
+from spicecim.testbench import Crossbar
+
+_SOLVED = 1e-10
+"""Current that a cell may be off by, relative to the input's largest of a cell, and voltage, relative to the largest
+over a cell."""
+_ROUNDED = 1e-11
+"""Voltage that a cell may be off by, relative to the largest of the drivers, where corrections no longer make it
+less."""
+_STUCK = 0.5
+"""Ratio of successive errors from which on they do not."""
+_COST = 12.0
+"""Corrections of an input that take as long as a factorization."""
+_COMMON, _MOST = 3, 30
+"""Factorizations that several inputs share, and those of a single one, before another way is taken."""
+_GUESSES, _GUESSED = 300, 0.01
+"""Most of Newton's steps for the first guess, and its last step relative to the largest voltage."""
+_BLOCK = 4_000_000
+"""Most cells times inputs that are solved at once, to bound the memory."""
+
+
+class AtRest(NamedTuple):
+    """Inputs at rest."""
+
+    v_cell: FloatArray
+    """Voltages over the cells (input, row, column), volt."""
+    i_cell: FloatArray
+    """Currents into the cells' rows (input, row, column), ampere."""
+    i_row: FloatArray
+    """Currents out of the drivers (input, row), ampere."""
+    i_column: FloatArray
+    """Currents into the sense nodes (input, column), ampere."""
+    residual: float
+    """Current that a cell is off by what it conducts at the voltage that the wires leave it, relative to the input's
+    largest current of a cell: the worst."""
+
+
+class ExplicitCrossbar:
+    """A crossbar of devices whose current follows from voltage and state.
+
+    Parameters
+    ----------
+    device
+        The device of every cell.
+    crossbar
+        The resistances, and the states.
+
+    Attributes
+    ----------
+    together
+        Number of inputs to solve at once.
+    factorizations
+        How many there were so far.
+    iterations
+        Corrections of the input that took most, so far.
+    """
+
+    def __init__(self, device: Device, crossbar: Crossbar) -> None:
+        self._device, self._states = device, device.state_from_x(crossbar.state)
+        self._network = Network(crossbar, crossbar.state.shape)
+        self._factors: AnyFactors | None = None
+        self.together = max(1, _BLOCK // crossbar.state.size)
+        self.factorizations, self.iterations = 0, 0
+
+    @one_thread
+    def solve(self, v_row: FloatArray, first: int) -> AtRest:
+        """Solve for voltages of the drivers (input, row), volt; `first` is the number of the first input, for errors.
+
+        Raises
+        ------
+        InputError
+            If a current is beyond a float.
+        ConvergenceError
+            If there is no solution that Newton's method would find.
+        """
+        start = self._behind_own_wires(v_row)
+        v = start.copy()
+        rounds = np.zeros(len(v), dtype=int)
+        left = self._correct(v_row, v, np.arange(len(v)), rounds)
+        common = self._factors
+        for one in left[:, None]:
+            self._factors = None
+            v[one] = np.where(np.isfinite(v[one]).all(), v[one], start[one])
+            if len(v) == 1 or len(self._correct(v_row, v, one, rounds)):
+                try:
+                    v[one], made = self._damped(v_row[one], start[one])
+                    rounds[one] += made
+                except ConvergenceError as error:
+                    raise ConvergenceError(f"input {first + one[0]} has no operating point: {error}") from None
+        self._factors = common
+        self.iterations = max(self.iterations, int(rounds.max()))
+        i = self._currents(v)
+        off = _largest(self._currents(v - self._network.residual(v_row, v, i)) - i)
+        return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), float((off / _scale(i)).max()))
+
+    def _behind_own_wires(self, v_row: FloatArray) -> FloatArray:
+        """Voltages (input, row, column) that cells had alone on their wires, as a guess: ``v + R f(v) = u`` for each.
+
+        It keeps Newton's method for all from exponentials of the drivers' voltages.
+        """
+        drive = np.repeat(v_row[:, :, None], self._states.shape[1], axis=2)
+        check_finite(self._currents(drive))
+        v, own = drive, self._network.own_resistance()
+        for _ in range(_GUESSES if own.any() else 0):
+            slope = self._device.slope("current", "v", v, self._states)
+            step = (v - drive + own * self._currents(v)) / (1.0 + own * slope)
+            v = v - step
+            if not np.abs(step).max() > _GUESSED * np.abs(v_row).max():
+                break
+        return np.where(np.isfinite(v), v, drive)
+
+    def _correct(
+        self, v_row: FloatArray, v: FloatArray, some: NDArray[np.int_], rounds: NDArray[np.int_]
+    ) -> NDArray[np.int_]:
+        """Correct voltages v (input, row, column) of some inputs in place; return the inputs that are left unsolved.
+
+        `rounds` (input,) counts the corrections.
+        """
+        made, fresh, before = 0, False, np.full(len(v), np.inf)
+        most = _MOST if len(some) == 1 else _COMMON
+        while True:
+            check_deadline()
+            i = self._currents(v[some])
+            missed = self._network.residual(v_row[some], v[some], i)
+            size, ratio = _largest(missed), _largest(missed) / before[some]
+            solved = size <= _SOLVED * _scale(v[some])
+            if solved.any():
+                solved &= _largest(self._currents(v[some] - missed) - i) <= _SOLVED * _scale(i)
+            solved |= (size <= _ROUNDED * _scale(v_row[some])) & (ratio > _STUCK)
+            some, missed, size, ratio = some[~solved], missed[~solved], size[~solved], ratio[~solved]
+            if not len(some):
+                return some
+            remaining = _remaining(size / _scale(v[some]), ratio)
+            if not np.isfinite(size).all() or (fresh and np.isinf(remaining).any()):
+                return some
+            fresh = made < most and (self._factors is None or remaining.sum() > _COST)
+            if fresh:
+                self._factors, made = self._factorized(v[some]), made + 1
+            elif self._factors is None or remaining.max() > 2.0 * _COST:
+                return some
+            v[some] -= self._factors.correction(missed)
+            before[some] = size
+            rounds[some] += 1
+
+    def _damped(self, v_row: FloatArray, start: FloatArray) -> tuple[FloatArray, int]:
+        """Voltages (1, row, column) of a single input by Newton's method with damped steps, and the number of these."""
+        scale, rounds = float(_scale(v_row)[0]), 0
+
+        def missed(unknowns: Unknowns) -> FloatArray:
+            check_deadline()
+            return self._network.residual(v_row, unknowns[0], self._currents(unknowns[0]))
+
+        def correction(unknowns: Unknowns) -> tuple[Unknowns, float]:
+            nonlocal rounds
+            rounds += 1
+            change = self._factorized(unknowns[0]).correction(missed(unknowns))
+            return (change,), float(np.abs(change).max()) / scale
+
+        return solve_damped((start,), missed, correction, scale, 0.0, enough=_ROUNDED)[0], rounds
+
+    def _factorized(self, v: FloatArray) -> AnyFactors:
+        """Factors at the mean of the slopes at voltages (input, row, column)."""
+        self.factorizations += 1
+        slopes = np.zeros(v.shape[1:])
+        for each in v:
+            slopes += self._device.slope("current", "v", each, self._states) / len(v)
+        return self._network.factorize(0.0, slopes)
+
+    def _currents(self, v: FloatArray) -> FloatArray:
+        return np.asarray(self._device.current(v, self._states))
+
+
+def _largest(values: FloatArray) -> FloatArray:
+    """Largest magnitude of each input's values (input, ...)."""
+    return np.asarray(np.abs(values).max(axis=tuple(range(1, values.ndim))))
+
+
+def _scale(values: FloatArray) -> FloatArray:
+    """The same, or 1 if all are zero."""
+    largest = _largest(values)
+    return np.where(largest > 0.0, largest, 1.0)
+
+
+def _remaining(size: FloatArray, ratio: FloatArray) -> FloatArray:
+    """Corrections (input,) until errors of a relative size are no more, if they go on to fall by a ratio."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(ratio < 1.0, np.log(_SOLVED / size) / np.log(ratio), np.inf)
+
+
+class CellsWithNodes:
+    """A crossbar of cells that have inner nodes, or conduct to the ground, such as Verilog-A modules.
+
+    Each input is solved by itself. Parameters and attributes are those of `ExplicitCrossbar`.
+    """
+
+    together = 1
+
+    def __init__(self, device: Device, crossbar: Crossbar) -> None:
+        self._shape = crossbar.state.shape
+        self._states = device.state_from_x(crossbar.state).ravel()
+        self._system = system(device, crossbar, crossbar.state.shape)
+        self.factorizations, self.iterations = 0, 0
+
+    def solve(self, v_row: FloatArray, first: int) -> AtRest:
+        """Solve for voltages of the drivers (1, row), as `ExplicitCrossbar.solve`."""
+        cells, network = self._system.cells, self._system.network
+        try:
+            p, rounds = operating_point(self._system, v_row[0], self._states, float(_scale(v_row)[0]))
+        except ConvergenceError as error:
+            raise ConvergenceError(f"input {first} has no operating point: {error}") from None
+        self.factorizations += rounds
+        self.iterations = max(self.iterations, rounds)
+        v = network.terminals(v_row, p[None])[0]
+        currents = cells.held(v, self._states)[0]
+        off = network.misses(v_row, p[None], currents[None], None)
+        moved = cells.held(network.terminals(v_row, p[None] - off)[0], self._states)[0]
+        i_row, i_column = network.ends(currents[None])
+        residual = float(np.abs(moved - currents).max()) / float(_scale(currents[None])[0])
+        v_cell, i_cell = ((v[:, 0] - v[:, 1]), currents[:, 0])
+        return AtRest(v_cell.reshape(1, *self._shape), i_cell.reshape(1, *self._shape), i_row, i_column, residual)
