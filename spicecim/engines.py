@@ -81,7 +81,7 @@ class _Reference:
     ) -> xr.Dataset:
         from spicecim.reference.engine import simulate_reference
 
-        return simulate_reference(testbench, time=time)
+        return simulate_reference(testbench, time=time, progress=progress)
 
 
 def _check_engine(name: str, engine: Any) -> None:
@@ -139,6 +139,7 @@ def simulate(
     engine: str = "ngspice",
     *,
     time: ArrayLike | None = None,
+    tolerance: float | str | None = None,
     time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Callable[[float], None] | None = None,
     estimate: bool = True,
@@ -153,11 +154,15 @@ def simulate(
         ``"ngspice"``, ``"reference"``, or the name of an engine that was registered.
     time
         Instants (s) at which the reference engine gives the waveforms. ngspice chooses its own.
+    tolerance
+        Tolerance of the reference engine, in place of the testbench's `analysis.reference_tolerance`.
     time_limit
         Seconds after which the run is stopped with a `TimeLimitError`, an hour if left out; None for no limit. It
-        counts from the call on: waiting for another thread's run and compiling a model are part of it.
+        counts from the call on: waiting for another thread's run and compiling a model are part of it. The error says
+        how far the run came, and so does the `KeyboardInterrupt` of a run that is interrupted.
     progress
-        Called now and then by ngspice with the fraction that is done.
+        Called now and then with the fraction that is done. The reference engine may run again for a smaller error: it
+        then begins at 0 once more.
     estimate
         Whether an ngspice run is compared with a second one that tells its error (see `spicecim.estimates`). The
         reference engine knows its error without.
@@ -167,7 +172,8 @@ def simulate(
     xarray.Dataset
         Variables as in `spicecim.waveforms.VARIABLES`. Attributes ``current_error`` (largest over columns, relative to
         the column's peak) and ``state_error`` (of x) are estimated errors, measured as `spicecim.accuracy` says;
-        ``error_estimate`` says by what. NaN stands for an error that is not known.
+        ``error_estimate`` says by what. NaN stands for an error that is not known. The reference engine's steps,
+        factorizations and residual are attributes too (see `docs/testbench.md`).
 
     Raises
     ------
@@ -196,6 +202,10 @@ def simulate(
     2
     """
     chosen = ENGINES[engine]()
+    if tolerance is not None:
+        if engine != "reference":
+            raise InputError(f"tolerance: is that of the reference engine; {engine} takes what the testbench says")
+        testbench = testbench.with_analysis(reference_tolerance=tolerance)
     for reason in (chosen.obstacle(), chosen.uncovered(testbench)):
         if reason is not None:
             raise UnsupportedError(reason)

@@ -119,8 +119,7 @@ def _by_coarser_run(testbench: Testbench, run: NgspiceRun) -> Estimate:
         "tolerance": min(_LOOSEST_TOLERANCE, _COARSER_TOLERANCE * analysis.tolerance),
         "points_per_period": max(_FEWEST_POINTS, analysis.points_per_period // _COARSER_STEPS),
     }
-    bench = testbench.model_copy(update={"analysis": analysis.model_copy(update=coarser)})
-    second = run_ngspice(bench)
+    second = run_ngspice(testbench.with_analysis(**coarser))
     time = second.waveforms["time"].values
     # a straight line between instants would be off by more than the runs
     between = [
@@ -168,7 +167,7 @@ def _differences(
 
 def with_cells(testbench: Testbench) -> Testbench:
     """Return the testbench with its cells probed."""
-    return testbench.model_copy(update={"analysis": testbench.analysis.model_copy(update={"probe": "cells"})})
+    return testbench.with_analysis(probe="cells")
 
 
 def interpolated(instants: FloatArray, time: FloatArray, curves: FloatArray) -> FloatArray:

@@ -35,6 +35,9 @@ Capacitance = Annotated[float, Quantity("F", 0.0, 1e3, smallest=1e-24)]
 PositiveSeconds = Annotated[float, Quantity("s", 1e-18, 1e18)]
 PositiveNumber = Annotated[float, Quantity("", 0.0, 1e18, exclusive=True)]
 
+FINEST_TOLERANCE, _COARSEST_TOLERANCE = 1e-12, 1e-4
+"""Range of the reference engine's tolerance: below it rounding decides, above it steps pass over what happens."""
+
 _ROUNDING = 1e-9
 """Slack for durations that should equal a whole number of periods but are off by rounding."""
 
@@ -99,6 +102,11 @@ class Analysis(Section):
     tolerance: PositiveNumber = Field(
         default=1e-7, description="relative tolerance of ngspice's steps and iterations (its reltol)"
     )
+    reference_tolerance: PositiveNumber | None = Field(
+        default=None,
+        description="allowed error of a step of the reference engine, relative to the range of x; by default 1e-6 "
+        "behind resistances, 1e-7 where something stores charge, too, and 1e-10 with ideal wires",
+    )
     probe: Literal["columns", "cells"] = Field(
         default="columns", description="cells: keep voltage, current and state of every cell too"
     )
@@ -115,6 +123,13 @@ class Analysis(Section):
     def _check_tolerance(cls, value: float) -> float:
         if not 1e-12 <= value <= 1e-2:
             raise ValueError("must be between 1e-12 and 0.01")
+        return value
+
+    @field_validator("reference_tolerance")
+    @classmethod
+    def _check_reference_tolerance(cls, value: float | None) -> float | None:
+        if value is not None and not FINEST_TOLERANCE <= value <= _COARSEST_TOLERANCE:
+            raise ValueError(f"must be between {FINEST_TOLERANCE:g} and {_COARSEST_TOLERANCE:g}")
         return value
 
     @model_validator(mode="after")
@@ -192,6 +207,17 @@ class Testbench(Section):
         """Evenly spaced instants from 0 to the duration, with the corners of the drive among them."""
         steps = math.ceil(self.duration / self.largest_step * (1 - _ROUNDING))
         return np.union1d(np.linspace(0.0, self.duration, steps + 1), self.drive.corners(self.duration))
+
+    def with_analysis(self, **changes: Any) -> Testbench:
+        """Return the testbench with other values of fields of its analysis.
+
+        Raises
+        ------
+        TestbenchError
+            If a field does not take its value.
+        """
+        analysis = Analysis(**{**self.analysis.model_dump(exclude_none=True), **changes})
+        return self.model_copy(update={"analysis": analysis})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, texts, lists and dictionaries that `from_dict` reads back."""

@@ -45,4 +45,4 @@ def run_coupled(
     if blocks[0].potentials is not None:
         row, column = (np.concatenate(parts) for parts in zip(*(b.potentials for b in blocks), strict=True))
         potentials = row, column
-    return Run(states, i_cell, i_row, i_column, potentials, outcome.error, chosen)
+    return Run(states, i_cell, i_row, i_column, potentials, outcome.errors and outcome.errors.state, chosen)

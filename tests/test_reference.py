@@ -124,10 +124,21 @@ def test_kirchhoff_s_current_law_holds(make_bench):
     np.testing.assert_allclose(waveforms["i_column"], waveforms["i_cell"].sum("row"), rtol=1e-12, atol=1e-18)
 
 
-@pytest.mark.parametrize("time", [[0.0], [0.0, 0.0], [0.01, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, np.nan], [[0.0, 1.0]]])
+@pytest.mark.parametrize("time", [[], [0.0, 0.0], [0.01, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, np.nan], [[0.0, 1.0]]])
 def test_unusable_instants_are_refused(make_bench, time):
     with pytest.raises(InputError, match="time"):
         simulate(make_bench(), "reference", time=time)
+
+
+@pytest.mark.parametrize("wires", [{}, {"wire_row": 2.0}, {"wire_row": 2.0, "wire_capacitance": 1e-12}])
+def test_a_single_instant_is_that_of_a_longer_run(make_bench, wires):
+    crossbar = {"state": [[0.3, 0.7], [0.5, 0.6]], **wires}
+    bench = make_bench(crossbar=crossbar, drive={"kind": "sine", "amplitude": 0.4, "frequency": [100, 130]})
+    instants = np.linspace(0, bench.duration, 5)
+    several = simulate(bench, "reference", time=instants)["i_column"]
+    for number in (0, 3, 4):
+        one = simulate(bench, "reference", time=instants[[number]])["i_column"]
+        np.testing.assert_allclose(one[0], several[number], rtol=0, atol=1e-7 * float(abs(several).max()))
 
 
 def plain(largest):

@@ -1,6 +1,7 @@
 """What the reference engine says when it cannot answer: overflow, lost edges, odd instants, time limits, interrupts."""
 
 import _thread
+import json
 import threading
 
 import numpy as np
@@ -116,5 +117,48 @@ def test_the_time_limit_stops_every_kind_of_run(device, wires):
 def test_an_interrupt_stops_a_run_at_once():
     timer = threading.Timer(0.5, _thread.interrupt_main)
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match=r"the reference engine was at \S+ of 1 s"):
         simulate(bench("integrated", "capacitive", points_per_period=100_000, periods=100), "reference", time_limit=60)
+
+
+@pytest.mark.parametrize("wires", WIRES)
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_kind_of_run_tells_how_far_it_is(device, wires):
+    told = []
+    simulate(bench(device, wires, points_per_period=20), "reference", progress=told.append)
+    assert told
+    assert 0.0 <= min(told) <= max(told) <= 1.0
+
+
+@pytest.mark.parametrize("wires", WIRES)
+def test_the_tolerance_decides_on_steps_and_errors(wires, monkeypatch):
+    if wires == "ideal":  # there, a device whose rate separates takes no steps
+        monkeypatch.setattr(type(bench().device.build()), "separable", False)
+    exact, *runs = (
+        simulate(bench("flow", wires, points_per_period=20), "reference", tolerance=tolerance)
+        for tolerance in (1e-10, 1e-4, "1e-6", 1e-8)
+    )
+    steps, errors = ([run.attrs[name] for run in runs] for name in ("steps", "state_error"))
+    assert steps == sorted(set(steps))
+    assert errors == sorted(errors, reverse=True)
+    for run, tolerance in zip(runs, (1e-4, 1e-6, 1e-8), strict=True):
+        stated = run.attrs["state_error"] + exact.attrs["state_error"]
+        assert tolerance <= run.attrs["state_error"]
+        assert float(abs(run["x"] - exact["x"]).max()) <= stated
+    assert Testbench.from_dict(json.loads(runs[1].attrs["testbench"])).analysis.reference_tolerance == 1e-6
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-13, 0, -1e-6, float("nan"), float("inf"), True, "fine", "1V"])
+def test_an_unusable_tolerance_is_bad_input(tolerance):
+    with pytest.raises(InputError, match="reference_tolerance: "):
+        simulate(bench(), "reference", tolerance=tolerance)
+
+
+def test_the_finest_tolerance_is_reached():
+    fine = simulate(bench("flow", "resistive", points_per_period=20), "reference", tolerance=1e-12)
+    assert max(fine.attrs["state_error"], fine.attrs["current_error"]) < 1e-10
+
+
+def test_ngspice_takes_no_tolerance_of_the_reference_engine():
+    with pytest.raises(InputError, match=r"tolerance: is that of the reference engine"):
+        simulate(bench(), "ngspice", tolerance=1e-6)

@@ -114,6 +114,8 @@ def test_one_value_serves_all_rows(make_bench):
         ({"analysis": {"probe": "all"}}, "analysis.probe", "'columns' or 'cells'"),
         ({"analysis": {"accuracy": 1e-10}}, "analysis.accuracy", "between 1e-9 and 0.1"),
         ({"analysis": {"accuracy": 0.2}}, "analysis.accuracy", "between 1e-9 and 0.1"),
+        ({"analysis": {"reference_tolerance": 1e-3}}, "analysis.reference_tolerance", "between 1e-12 and 0.0001"),
+        ({"analysis": {"reference_tolerance": "1 V"}}, "analysis.reference_tolerance", "not a number"),
         ({"analysis": {"periods": 1e9}}, "analysis.points_per_period", "over 1e+08 steps"),
         (
             {"drive": {"kind": "sine", "amplitude": 1e308, "frequency": 100}},

@@ -154,34 +154,38 @@ class Worker:
 
     def _ask(self, request: Request, deadline: Deadline | None, progress: Progress | None) -> Answer:
         assert self._channel is not None
+        done = 0.0
         try:
             with self._failures(deadline):
                 self._channel.send(request, deadline)
-            while not isinstance(message := self._receive(deadline), Answer):
+            while not isinstance(message := self._receive(deadline, done), Answer):
+                done = message
                 if progress is not None:
-                    progress(message)
-        except BaseException:  # whatever it was, also an interrupt: ngspice cannot be stopped politely
+                    progress(done)
+        except BaseException as error:  # whatever it was, also an interrupt: ngspice cannot be stopped politely
             self._stop()
+            if isinstance(error, KeyboardInterrupt):
+                error.args = (_reached(done),)
             raise
         if message.outcome == "no library":
             self._stop()
             raise NgspiceNotFoundError(f"{message.message}; {HOW_TO_INSTALL}")
         return message
 
-    def _receive(self, deadline: Deadline | None) -> Answer | float:
+    def _receive(self, deadline: Deadline | None, done: float) -> Answer | float:
         assert self._channel is not None
-        with self._failures(deadline):
+        with self._failures(deadline, done):
             message: Answer | float = self._channel.receive(deadline)
         return message
 
     @contextlib.contextmanager
-    def _failures(self, deadline: Deadline | None) -> Iterator[None]:
+    def _failures(self, deadline: Deadline | None, done: float = 0.0) -> Iterator[None]:
         """Turn what a send or receive raises into errors of the run."""
         try:
             yield
         except TimeoutError:
             assert deadline is not None
-            raise deadline.error() from None
+            raise deadline.error(_reached(done)) from None
         except (EOFError, OSError):
             how = self._stop()
             if self._over:
@@ -253,6 +257,11 @@ def _above_standard(end: socket.socket) -> socket.socket:
         return end
     with end:
         return socket.socket(fileno=fcntl.fcntl(end.fileno(), fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE_DESCRIPTOR))
+
+
+def _reached(done: float) -> str:
+    """Say how far a run came, by the fraction that ngspice told last."""
+    return f"ngspice was at {done:.1%} of the run"
 
 
 def log_tail(folder: Path) -> str:

@@ -237,7 +237,7 @@ class CapacitiveNetwork(Network):
         length = np.inf if own.any() else _DECAYED * self.longest_time()
         if counts <= tolerance / CURRENT_SHARE or not ((instants > 0.0) & (instants <= length)).any():
             return NO_LAYER
-        # Gershgorin's theorem bounds the rates
+        # Gershgorin's circles bound the rates (R. S. Varga, Springer (2004), doi:10.1007/978-3-642-17798-9)
         at_nodes = np.maximum(self._at_nodes @ capacitance.ravel(), _LEAST_CAPACITANCE)
         rates = 2.0 * self.nodal.wire_conductance / at_nodes
         fastest = rates[np.isfinite(rates)].max(initial=0.0)

@@ -25,13 +25,13 @@ from spicecim.reference.cells import ExplicitCells, ImplicitCells, combine
 from spicecim.reference.collocation import lobatto, radau
 from spicecim.reference.dense_output import Block, DenseOutput
 from spicecim.reference.drive import RowVoltages
-from spicecim.reference.error_estimates import Companion
+from spicecim.reference.error_estimates import Companion, Errors, relative_to_peaks
 from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, check_time, one_thread
 from spicecim.reference.kinks import first_crossing
 from spicecim.reference.network import Network
 from spicecim.reference.newton import solve_damped
 from spicecim.reference.step import Course, Linearized, State, System, carried, correct, solve_step
-from spicecim.reference.step_control import StepControl
+from spicecim.reference.step_control import Statistics, StepControl
 from spicecim.testbench import Crossbar
 
 TOLERANCE, STORING_TOLERANCE = 1e-6, 1e-7
@@ -62,16 +62,13 @@ def system(device: Device, crossbar: Crossbar, shape: tuple[int, int]) -> System
 class Outcome(NamedTuple):
     """What is to be said of a run."""
 
-    error: float | None
-    """Estimate of the largest error of x of any cell at any time: the estimates of all steps, summed or, if that is
-    more, carried on by the equations. None where something stores charge."""
-    current_error: FloatArray
-    """What becomes of it in the currents of the columns, at most at any end of a step (column,), ampere."""
+    errors: Errors | None
+    """What the estimated errors of all steps come to: summed or, if that is more, carried on by the equations. None
+    where something stores charge."""
     peaks: Ends
     """Largest currents of the drivers (row,) and sense nodes (column,) at the instants asked for, or `_LEAST_PEAK` of
     the largest of all (A)."""
-    report: str
-    """How the solution was found."""
+    statistics: Statistics
 
 
 @one_thread
@@ -119,15 +116,15 @@ def follow_coupled(
         for segment in range(len(run.breaks) - 1):
             run.follow(segment)
         run.output.finish()
-    report = (
-        f"{run.steps} steps, {run.rejected} more rejected, {run.factorizations} factorizations, "
-        f"residual {run.output.largest_residual:.2g} V at most"
-    )
+    statistics = Statistics(run.steps, run.rejected, run.factorizations, run.output.largest_residual)
     least = _LEAST_PEAK * max(run.largest, *(part.max() for part in run.output.peaks))
     rows, columns = (np.maximum(part, least) for part in run.output.peaks)
-    error = None if run.companion is None else run.companion.error
-    current_error = np.zeros(len(columns)) if run.companion is None else run.companion.current_error
-    return Outcome(error, current_error, (rows, columns), report)
+    errors = None
+    if run.companion is not None:
+        # at few instants the currents may be next to nothing
+        reached = np.stack([run.output.peaks[1], run.companion.current_peak])
+        errors = Errors(run.companion.error, relative_to_peaks(run.companion.current_error, reached))
+    return Outcome(errors, (rows, columns), statistics)
 
 
 def operating_point(system: System, drive: FloatArray, states: FloatArray, scale: float) -> tuple[FloatArray, int]:

@@ -248,7 +248,7 @@ class DenseOutput:
 class Record:
     """The waveforms of a run, written part by part, in any order.
 
-    Parameters
+    Attributes
     ----------
     testbench
         What is run.
@@ -256,10 +256,19 @@ class Record:
         Its device.
     instants
         Instants (time,), s.
+    initial
+        State variables at time 0 (row, column).
+    v_row
+        Voltages of the row drivers (time, row).
+    i_column
+        Currents of the columns so far (time, column), ampere.
+    keeps_cells
+        Whether cells are asked for.
     """
 
     def __init__(self, testbench: Testbench, device: Device, instants: FloatArray) -> None:
-        self._testbench, self._device, self.instants = testbench, device, instants
+        self.testbench, self.device, self.instants = testbench, device, instants
+        self.initial = device.state_from_x(testbench.crossbar.state)
         rows, columns = testbench.shape
         self.v_row = testbench.drive.voltage(instants)
         self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
@@ -308,9 +317,9 @@ class Record:
         variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self.i_column}
         if self.keeps_cells:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
-            x = self._device.x_from_state(self._states)
+            x = self.device.x_from_state(self._states)
             variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": x}
-            if not self._testbench.crossbar.ideal:
+            if not self.testbench.crossbar.ideal:
                 variables |= {"v_row_node": v_row_node, "v_column_node": v_column_node}
         return variables
 
@@ -323,5 +332,5 @@ class Record:
 
     def _voltages_of_nodes(self) -> tuple[FloatArray, FloatArray]:
         """Voltages of the row and column wires at the cells (time, row, column), by the cells' currents."""
-        network = Network(self._testbench.crossbar, self._testbench.shape)
+        network = Network(self.testbench.crossbar, self.testbench.shape)
         return network.voltage_at_rows(self.v_row, self._i_cell), network.voltage_at_columns(self._i_cell)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -17,9 +15,12 @@ from spicecim.physics import check_physics
 from spicecim.reference.coupled import STORING_TOLERANCE, TOLERANCE, follow_coupled, system
 from spicecim.reference.dense_output import Block, Record
 from spicecim.reference.drive import drive_slopes
-from spicecim.reference.error_estimates import Compared, Errors, relative_to_peaks
-from spicecim.reference.ideal import follow_flowing, follow_integrated
-from spicecim.testbench import Testbench
+from spicecim.reference.error_estimates import Compared, Errors
+from spicecim.reference.guards import watched
+from spicecim.reference.ideal import follow_integrated, follow_separable
+from spicecim.reference.independent import TOLERANCE as INDEPENDENT_TOLERANCE
+from spicecim.reference.step_control import Statistics
+from spicecim.testbench import FINEST_TOLERANCE, Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
 
@@ -39,7 +40,9 @@ _ROUNDING = 1e-9
 """Part of the duration that an instant may lie beyond it."""
 
 
-def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -> xr.Dataset:
+def simulate_reference(
+    testbench: Testbench, *, time: ArrayLike | None = None, progress: Callable[[float], None] | None = None
+) -> xr.Dataset:
     """Run a testbench in the reference engine.
 
     With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other (see
@@ -52,6 +55,8 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     time
         Instants (s) at which the waveforms are wanted, one at least, strictly increasing, from 0 to the duration; by
         default `Testbench.time_grid`.
+    progress
+        Called now and then with the fraction of a run that is done; a run that is made again begins at 0.
 
     Returns
     -------
@@ -59,8 +64,9 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
         Waveforms. Attributes ``state_error`` (of x) and ``current_error`` (of a column's current relative to its peak,
         the largest) are estimates, as `spicecim.accuracy` measures errors: against tables half as dense or, where a
         device's rate does not separate, a run at a coarser tolerance; with resistive wires, what the estimated errors
-        of all steps come to. There, attribute ``convergence`` says how the network was solved, and runs that miss the
-        accuracy of the testbench's analysis are made again at tighter tolerances.
+        of all steps come to. There, runs that miss the accuracy of the testbench's analysis are made again at tighter
+        tolerances. Attributes ``steps``, ``rejected_steps``, ``factorizations`` and ``largest_residual`` are the
+        `Statistics` of the run that gave the waveforms.
 
     Raises
     ------
@@ -75,24 +81,24 @@ def simulate_reference(testbench: Testbench, *, time: ArrayLike | None = None) -
     TimeLimitError
         If the run takes longer than its time limit (see `spicecim.deadline`).
     """
-    check_covered(testbench)
-    labels = testbench.time_grid() if time is None else _checked_instants(time, testbench.duration)
-    # ngspice's last instant may miss the duration by rounding.
-    instants = np.minimum(labels, testbench.duration)
     device = _device(testbench)
-    record = Record(testbench, device, instants)
-    with np.errstate(over="ignore", invalid="ignore"):
-        run = _follow(testbench, device, record)
-        variables = record.variables()
-    check_physics(testbench, instants, variables, record.states())
+    with watched(progress, testbench.duration):
+        labels = testbench.time_grid() if time is None else _checked_instants(time, testbench.duration)
+        # ngspice's last instant may miss the duration by rounding.
+        instants = np.minimum(labels, testbench.duration)
+        with np.errstate(over="ignore", invalid="ignore"):
+            record = Record(testbench, device, instants)
+            errors, statistics = _follow(record)
+            variables = record.variables()
+        check_physics(testbench, instants, variables, record.states())
     attributes: dict[str, str | float] = {
         "engine": "reference",
         "engine_version": __version__,
         "device_backend": "numpy",
         "spicecim_version": __version__,
-        "state_error": float(run.errors.state),
-        "current_error": float(run.errors.current),
-        **run.attributes,
+        "state_error": float(errors.state),
+        "current_error": float(errors.current),
+        **statistics._asdict(),
         **testbench.device.provenance(),
     }
     return make_waveforms(testbench, labels, variables, attributes)
@@ -106,13 +112,6 @@ def check_covered(testbench: Testbench) -> None:
 def takes_long(testbench: Testbench) -> bool:
     """Whether a run takes many times as long as one of a small crossbar in ngspice: where all is one system."""
     return _stores(testbench, _device(testbench))
-
-
-class _Run(NamedTuple):
-    """Estimated errors, and what else there is to say of a run."""
-
-    errors: Errors
-    attributes: Mapping[str, str] = MappingProxyType({})
 
 
 def _device(testbench: Testbench) -> Device:
@@ -136,15 +135,16 @@ def _stores(testbench: Testbench, device: Device) -> bool:
     return _is_resistive(testbench) or not device.is_balanced()
 
 
-def _follow(testbench: Testbench, device: Device, record: Record) -> _Run:
+def _follow(record: Record) -> tuple[Errors, Statistics]:
     """Follow the cells and write them to the record."""
-    crossbar, initial = testbench.crossbar, device.state_from_x(testbench.crossbar.state)
+    testbench, device = record.testbench, record.device
     if _stores(testbench, device) or _is_resistive(testbench):
-        return _follow_coupled(testbench, device, initial, record)
-    if crossbar.wire_capacitance:
+        return _follow_coupled(record)
+    if testbench.crossbar.wire_capacitance:
         record.add_row_currents(_into_ideal_rows(testbench, record.instants))
-    follow = follow_flowing if device.separable else follow_integrated
-    return _Run(follow(device, testbench.drive, testbench.duration, initial, record))
+    if device.separable:
+        return follow_separable(record), Statistics()
+    return follow_integrated(record, testbench.analysis.reference_tolerance or INDEPENDENT_TOLERANCE)
 
 
 def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
@@ -154,7 +154,7 @@ def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
     return columns * testbench.crossbar.wire_capacitance * slopes
 
 
-def _follow_coupled(testbench: Testbench, device: Device, initial: FloatArray, record: Record) -> _Run:
+def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
     """Follow cells and wires together.
 
     Where nothing stores charge, the estimated errors of all steps are carried on by the equations. Where a cell meets a
@@ -162,11 +162,12 @@ def _follow_coupled(testbench: Testbench, device: Device, initial: FloatArray, r
     charge, there are none: the difference from a run at a coarser tolerance shows more. That also tells how large the
     currents are, for errors of what capacitances draw to count relative to.
     """
+    testbench, device = record.testbench, record.device
     crossbar = system(device, testbench.crossbar, testbench.shape)
-    given = crossbar, testbench.drive, testbench.duration, initial, record.instants
+    given = crossbar, testbench.drive, testbench.duration, record.initial, record.instants
     stores, peaks = crossbar.network.stores, None
-    first = tolerance = STORING_TOLERANCE if stores else TOLERANCE
-    compared = Compared(device, record.instants, initial.shape) if stores or device.stops() else None
+    first = tolerance = testbench.analysis.reference_tolerance or (STORING_TOLERANCE if stores else TOLERANCE)
+    compared = Compared(device, record.instants, testbench.shape) if stores or device.stops() else None
 
     def keep(chosen: slice, block: Block) -> None:
         record.write(chosen, block)
@@ -179,16 +180,14 @@ def _follow_coupled(testbench: Testbench, device: Device, initial: FloatArray, r
         if compared:
             compared.start_another()
         outcome = follow_coupled(*given, keep, tolerance=tolerance, peaks=peaks)
-        peaks, errors = outcome.peaks, Errors(0.0, 0.0)
-        if outcome.error is not None:
-            errors = Errors(outcome.error, relative_to_peaks(outcome.current_error, record.i_column))
+        peaks, errors = outcome.peaks, outcome.errors or Errors(0.0, 0.0)
         if compared:
             found = compared.errors(testbench.drive.cycle())
-            least = 0.0 if stores else _LEAST_AT_STOPS * tolerance
-            stated = max(errors.state, _SAFETY * found.state, least)
-            errors = Errors(stated, max(errors.current, _SAFETY * found.current))
-        if max(errors) <= testbench.analysis.accuracy or tolerance < _FINEST * first:
-            return _Run(errors, {"convergence": outcome.report})
+            stated = max(errors.state, _SAFETY * found.state, tolerance if stores else _LEAST_AT_STOPS * tolerance)
+            errors = Errors(stated, max(errors.current, _SAFETY * found.current, tolerance))
+        finest = tolerance < max(_FINEST * first, _COARSE * FINEST_TOLERANCE)
+        if max(errors) <= testbench.analysis.accuracy or finest:
+            return errors, outcome.statistics
         tolerance /= _COARSE
 
 

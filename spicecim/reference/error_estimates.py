@@ -87,13 +87,15 @@ class Companion:
     ----------
     current_error
         Largest distance of the columns' currents (column,), ampere.
+    current_peak
+        Largest of these currents at the ends of steps (column,), ampere.
     """
 
     def __init__(self, system: System, cells: ExplicitCells, start: State, scale: float) -> None:
         self._system, self._cells, self._scale = system, cells, scale
         self._v, self._s = start.v.copy(), start.y[:, 0].copy()
         self._sum, self._largest = np.zeros(len(start.v)), 0.0
-        self.current_error = np.zeros(system.network.shape[1])
+        self.current_error, self.current_peak = np.zeros((2, system.network.shape[1]))
 
     @property
     def error(self) -> float:
@@ -119,9 +121,12 @@ class Companion:
         self._sum += off
         distance = float(np.abs(device.x_from_state(self._s) - device.x_from_state(end)).max())
         self._largest = max(self._largest, distance)
-        current = device.current(self._v, self._s) - device.current(course.v[-1], end)
-        columns = current.reshape(self._system.network.shape).sum(axis=0)
-        self.current_error = np.maximum(self.current_error, np.abs(columns))
+        own, first = (
+            device.current(*cells).reshape(self._system.network.shape).sum(axis=0)
+            for cells in ((self._v, self._s), (course.v[-1], end))
+        )
+        self.current_error = np.maximum(self.current_error, np.abs(own - first))
+        self.current_peak = np.maximum(self.current_peak, np.abs(first))
 
     def _near(self, drive: FloatArray, linear: Linearized, v: FloatArray, s: FloatArray) -> FloatArray:
         """Voltages (cell,) at the end of a step, by its states and a guess: by one of Newton's steps."""

@@ -155,7 +155,8 @@ def _hermite(
     """Polynomials of degree five between increasing places, with values and slopes there and once between.
 
     `shares` tells where between: 0 at the one place, 1 at the next. Coefficients by divided differences on the three
-    places, each taken twice.
+    places, each taken twice (C. de Boor, A Practical Guide to Splines, Springer (1978), doi:10.1007/978-1-4612-6333-3,
+    chapter I).
     """
     width = np.diff(places)
     m, n = shares, 1.0 - shares

@@ -1,8 +1,10 @@
-"""What every solver minds: the run's time limit, numbers beyond a float, and threads that wait for each other."""
+"""What every solver minds: time limits and interrupts, numbers beyond a float, and threads that wait for each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, wraps
 from typing import ParamSpec, TypeVar
 
@@ -24,11 +26,42 @@ class NoConvergence(Exception):
     """A step of this length has no solution that the rounds would find."""
 
 
-def check_time(done: float, duration: float, unit: str = "s") -> None:
-    """Raise `TimeLimitError` if the run should have ended; `done` of `duration`, in a unit, are behind it."""
-    deadline = current_deadline()
+class _Reached:
+    """How far a run has come."""
+
+    def __init__(self, progress: Callable[[float], None] | None = None, total: float = 1.0) -> None:
+        self.progress = progress
+        self.done, self.total, self.unit = 0.0, total, "s"
+
+    def __str__(self) -> str:
+        return f"the reference engine was at {self.done:g} of {self.total:g} {self.unit}"
+
+
+_reached: ContextVar[_Reached | None] = ContextVar("reached", default=None)
+
+
+@contextmanager
+def watched(progress: Callable[[float], None] | None, duration: float) -> Iterator[None]:
+    """Let `check_time` tell how far a run of a duration (s) is: a callback (the fraction), and who interrupts it."""
+    reached = _Reached(progress, duration)
+    token = _reached.set(reached)
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = (str(reached),)
+        raise
+    finally:
+        _reached.reset(token)
+
+
+def check_time(done: float, total: float, unit: str = "s") -> None:
+    """Raise `TimeLimitError` if the run should have ended; `done` of a total, in a unit, are behind it."""
+    reached, deadline = _reached.get() or _Reached(), current_deadline()
+    reached.done, reached.total, reached.unit = done, total, unit
     if deadline is not None and not deadline.left():
-        raise deadline.error(f"the reference engine was at {done:g} of {duration:g} {unit}")
+        raise deadline.error(str(reached))
+    if reached.progress is not None:
+        reached.progress(done / total)
 
 
 def check_finite(*values: FloatArray) -> None:

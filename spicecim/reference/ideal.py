@@ -4,14 +4,15 @@ Cells of a row that start alike stay alike and are followed once. Where the rate
 of their flow (see `flow_map`), without a time step. Other cells are integrated (see `independent`). Where a row of them
 has many different initial states, they are followed from Chebyshev nodes alone, ever more of them, until what lies
 between is known: its currents and states are then polynomials in the initial state (L. N. Trefethen, Approximation
-Theory and Approximation Practice, SIAM (2013), doi:10.1137/1.9781611975949, chapters 5 and 8), and the column currents
-a product of matrices. Where the cells do not depend on the initial state so smoothly, each is followed by itself.
+Theory and Approximation Practice, extended ed., SIAM (2019), doi:10.1137/1.9781611975949, chapters 5 and 8), and the
+column currents a product of matrices. Where the cells do not depend on the initial state so smoothly, each is followed
+by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,6 @@ from scipy.interpolate import BarycentricInterpolator
 
 from spicecim.accuracy import current_errors
 from spicecim.devices.cell import Cell
-from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
 from spicecim.reference.dense_output import Record
@@ -27,6 +27,7 @@ from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import Errors, relative_to_peaks
 from spicecim.reference.guards import check_time
 from spicecim.reference.independent import TOLERANCE, integrate
+from spicecim.reference.step_control import Statistics
 from spicecim.reference.theta import row_states, row_theta
 
 _X = np.linspace(0.0, 1.0, 101)
@@ -35,8 +36,9 @@ _CACHED = 250_000
 """Cells and instants that are evaluated at once: what a processor's cache holds."""
 _COARSE = 30.0
 """Ratio of the tolerances of the two runs that are compared."""
-_INTERPOLATED = 1e-9
-"""Allowed error of x, and of the current relative to the row's peak, of the next to last number of nodes."""
+_INTERPOLATED = 10.0
+"""Allowed error of x, and of the current relative to the row's peak, of the next to last number of nodes, relative to
+the tolerance of the steps."""
 _FEWEST_NODES = 9
 _FALLING = 0.1
 """Ratio of the errors of successive numbers of nodes above which cells do not depend smoothly on the initial state."""
@@ -44,24 +46,11 @@ _BLOCK = 4_000_000
 """Cells and instants that are followed at once, to bound the memory."""
 
 
-def follow_flowing(device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> Errors:
-    """Follow the cells of a device whose rate separates, write them to a record, and return the estimated errors.
-
-    Parameters
-    ----------
-    device
-        The device of every cell.
-    drive
-        The drive of all rows.
-    duration
-        End of the drive (s).
-    initial
-        State variables at time 0 (row, column).
-    record
-        Where the waveforms go.
-    """
+def follow_separable(record: Record) -> Errors:
+    """Follow cells whose rate separates, write them to a record, and return the estimated errors."""
+    device, bench, initial = record.device, record.testbench, record.initial
     rows, columns = initial.shape
-    voltages = cell_voltages(drive, np.arange(rows), device.voltage_breaks(), duration)
+    voltages = cell_voltages(bench.drive, np.arange(rows), device.voltage_breaks(), bench.duration)
     starts, which = _distinct(initial)
     shared = 2 * starts.shape[1] <= columns and not record.keeps_cells
     if not shared:
@@ -126,11 +115,17 @@ class CellWaveforms(NamedTuple):
     """State variables of a run at `_COARSE` times the tolerance."""
     current_error: FloatArray
     """How far the current of that run is off (A)."""
+    statistics: Statistics
+    """Steps of the finer run."""
+
+    def each(self, function: Callable[..., FloatArray], *arguments: Any) -> CellWaveforms:
+        """Return what a function makes of all waveforms."""
+        return CellWaveforms(*(function(part, *arguments) for part in self[:4]), self.statistics)
 
 
 def cell_waveforms(
     cell: Cell, drive: Drive, duration: float, rows: NDArray[np.int_], initial: FloatArray, instants: FloatArray,
-    name: Callable[[int], str] = "cell {}".format,
+    tolerance: float = TOLERANCE, name: Callable[[int], str] = "cell {}".format,
 ) -> CellWaveforms:  # fmt: skip
     """Follow cells, twice.
 
@@ -148,6 +143,8 @@ def cell_waveforms(
         State variables at time 0 (cell,).
     instants
         Increasing instants (s) between 0 and the duration.
+    tolerance
+        Allowed error of a step (see `integrate`) of the finer run.
     name
         What a cell is called in an error, by its index.
 
@@ -159,55 +156,48 @@ def cell_waveforms(
     voltages = cell_voltages(drive, rows, cell.voltage_breaks(), duration, peaks=True)
     start = cell.start(voltages.start(), initial)
     fine, coarse = (
-        integrate(cell, voltages, start, instants, tolerance=tolerance, name=name)
-        for tolerance in (TOLERANCE, _COARSE * TOLERANCE)
+        integrate(cell, voltages, start, instants, tolerance=allowed, name=name)
+        for allowed in (tolerance, _COARSE * tolerance)
     )
-    current_error = fine.current - coarse.current
-    return CellWaveforms(
-        fine.unknowns[..., cell.state_index], fine.current, coarse.unknowns[..., cell.state_index], current_error
-    )
+    states, coarse_states = (run.unknowns[..., cell.state_index] for run in (fine, coarse))
+    return CellWaveforms(states, fine.current, coarse_states, fine.current - coarse.current, fine.statistics)
 
 
-def follow_integrated(device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> Errors:
-    """Follow the cells of a device, write them to a record, and return the estimated errors.
+def follow_integrated(record: Record, tolerance: float = TOLERANCE) -> tuple[Errors, Statistics]:
+    """Integrate cells, write them to a record, and return the estimated errors and what it took.
 
     Parameters
     ----------
-    device
-        The device of every cell.
-    drive
-        The drive of all rows.
-    duration
-        End of the drive (s).
-    initial
-        State variables at time 0 (row, column).
     record
-        Where the waveforms go.
+        What is asked for.
+    tolerance
+        Allowed error of a step relative to the scale of each unknown, or to the unknown where that is larger.
 
     Raises
     ------
     ConvergenceError
         If a cell has no solution.
     """
-    rows, columns = initial.shape
-    run = _Run(device, drive, duration, initial, record)
+    rows, columns = record.initial.shape
+    run = _Run(record, tolerance)
     some = min(columns, max(1, _BLOCK // len(record.instants)))
     some_rows = max(1, _BLOCK // (len(record.instants) * some))
     for row in range(0, rows, some_rows):
         for first in range(0, columns, some):
             run.follow(np.arange(row, min(row + some_rows, rows)), slice(first, min(first + some, columns)))
     coarse = record.i_column - run.current_error
-    current = current_errors(record.instants, record.i_column, coarse, drive.cycle())
-    return Errors(run.error, float(current.max()))
+    current = current_errors(record.instants, record.i_column, coarse, record.testbench.drive.cycle())
+    # runs that take the same steps do not differ
+    return Errors(max(run.error, tolerance), max(float(current.max()), tolerance)), run.statistics
 
 
 class _Run:
-    """What all parts of a run share, and the largest error so far."""
+    """What all parts of a run share, and the largest error and the statistics so far."""
 
-    def __init__(self, device: Device, drive: Drive, duration: float, initial: FloatArray, record: Record) -> None:
-        self.device, self.drive, self.duration, self.initial, self.record = device, drive, duration, initial, record
-        self.cell: Cell = device.cell()
-        self.error = 0.0
+    def __init__(self, record: Record, tolerance: float) -> None:
+        self.record, self.device, self.initial, self.tolerance = record, record.device, record.initial, tolerance
+        self.cell: Cell = record.device.cell()
+        self.error, self.statistics = 0.0, Statistics()
         self.current_error = np.zeros_like(record.i_column)
 
     def follow(self, rows: NDArray[np.int_], columns: slice) -> None:
@@ -219,7 +209,7 @@ class _Run:
             return
         lengths = [len(starts[number]) for number in left]
         cells = self._cells(np.repeat(rows[left], lengths), np.concatenate([starts[number] for number in left]))
-        parts = zip(*(np.split(part, np.cumsum(lengths)[:-1], axis=1) for part in cells), strict=True)
+        parts = zip(*(np.split(part, np.cumsum(lengths)[:-1], axis=1) for part in cells[:4]), strict=True)
         for number, part in zip(left, parts, strict=True):
             which = np.searchsorted(starts[number], self.initial[rows[number], columns])
             self._write(int(rows[number]), columns, part[0][:, which], part[1][:, which])
@@ -239,19 +229,19 @@ class _Run:
             middle, half = ends[tried].mean(axis=1), 0.5 * np.diff(ends[tried], axis=1)[:, 0]
             nodes = middle[:, None] + half[:, None] * fresh
             cells = self._cells(np.repeat(rows[tried], len(fresh)), nodes.ravel())
-            found = CellWaveforms(*(part.reshape(len(part), len(tried), -1) for part in cells))
+            found = cells.each(np.reshape, (-1, len(tried), len(fresh)))
             if known is None:
                 known, count = found, 2 * count - 1
                 continue
             between = _weights(_chebyshev((count + 1) // 2), fresh)
-            error = self._difference(found, CellWaveforms(*(part @ between.T for part in known)))
-            known = CellWaveforms(*(_interleaved(old, new) for old, new in zip(known, found, strict=True)))
-            smooth = error <= _INTERPOLATED
+            error = self._difference(found, known.each(np.matmul, between.T))
+            known = CellWaveforms(*map(_interleaved, known[:4], found[:4]), found.statistics)
+            smooth = error <= _INTERPOLATED * self.tolerance
             for place in np.flatnonzero(smooth):
                 number = tried[place]
                 at = (self.initial[rows[number], columns] - middle[place]) / half[place]
                 weights = _weights(_chebyshev(count), at)
-                row = CellWaveforms(*(part[:, place] for part in known))
+                row = known.each(np.take, place, 1)
                 self._write(int(rows[number]), columns, row.states @ weights.T, row.current @ weights.T)
                 self.current_error[:, columns] += row.current_error @ weights.T
                 self._keep_error(row)
@@ -260,7 +250,8 @@ class _Run:
             worth = np.array([len(starts[number]) >= 2 * (2 * count - 1) for number in tried])
             going = ~smooth & worth & (error <= _FALLING * before)
             tried = [number for number, goes in zip(tried, going, strict=True) if goes]
-            known, count, before = CellWaveforms(*(part[:, going] for part in known)), 2 * count - 1, error[going]
+            known = known.each(np.take, np.flatnonzero(going), 1)
+            count, before = 2 * count - 1, error[going]
         return done
 
     def _difference(self, one: CellWaveforms, other: CellWaveforms) -> FloatArray:
@@ -278,7 +269,11 @@ class _Run:
             place = f", column {columns[0]}" if len(columns) else f" with the initial state variable {starts[index]:g}"
             return f"the cell of row {rows[index]}{place}"
 
-        cells = cell_waveforms(self.cell, self.drive, self.duration, rows, starts, self.record.instants, name)
+        bench = self.record.testbench
+        cells = cell_waveforms(
+            self.cell, bench.drive, bench.duration, rows, starts, self.record.instants, self.tolerance, name
+        )
+        self.statistics += cells.statistics
         if self.device.explicit:
             # It follows from the state alone. Charges of a module add to its current.
             return cells._replace(current=self.device.current(self.record.v_row[:, rows], cells.states))

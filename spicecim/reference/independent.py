@@ -19,7 +19,7 @@ from spicecim.fields import FloatArray
 from spicecim.reference.collocation import Step, attempt_step, basis, basis_slope, evaluate, radau
 from spicecim.reference.drive import ROUNDING, CellVoltages
 from spicecim.reference.guards import JUST_BEYOND, check_finite, check_time
-from spicecim.reference.step_control import StepControl
+from spicecim.reference.step_control import Statistics, StepControl
 
 TOLERANCE = 1e-10
 """Allowed error of a step relative to the scale of each unknown, or to the unknown where that is larger."""
@@ -43,13 +43,13 @@ class Trajectories:
     current
         Current (time, cell) into the row terminal, with the derivative of its charge (A). At a corner of the drive
         it is the one before.
-    steps
-        Steps that each cell took (cell,).
+    statistics
+        Steps of all cells.
     """
 
     unknowns: FloatArray
     current: FloatArray
-    steps: NDArray[np.int_]
+    statistics: Statistics
 
 
 def integrate(
@@ -95,7 +95,8 @@ def integrate(
         # at time 0 the drive has stood still before
         run.displacement[instants == 0.0] = 0.0
         current = run.resistive_current() + run.displacement
-    return Trajectories(run.unknowns, current, run.steps)
+    steps = int(run.steps.sum())
+    return Trajectories(run.unknowns, current, Statistics(steps, int(run.attempts.sum()) - steps))
 
 
 class _Run:

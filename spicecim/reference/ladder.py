@@ -6,9 +6,11 @@ lies above a place acts there as one admittance Y and one current N, vectors and
 
     Y' = K + inverse(1 + w Y) Y,    N' = k + inverse(1 + w Y) N
 
-past a segment w, k the currents of the next line. Every term is a sum of positive ones, so that the digits last from
-vanishing resistances to large ones. Dense blocks of one line each are far fewer operations of far more work than a
-sparse factorization has: faster up to some hundred lines, and for several right-hand sides above all.
+past a segment w, k the currents of the next line: block elimination of a tridiagonal system (G. H. Golub, C. F. Van
+Loan, Matrix Computations, 4th ed., Johns Hopkins (2013), ISBN 978-1-4214-0794-4, section 4.5). Every term is a sum of
+positive ones, so that the digits last from vanishing resistances to large ones. Dense blocks of one line each are far
+fewer operations of far more work than a sparse factorization has: faster up to some hundred lines, and for several
+right-hand sides above all.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ approach to network analysis, IEEE Trans. Circuits Syst. 22 (1975), doi:10.1109/
 
     (Y + s C + A) p = right side,
 
-Y the conductances of the wires, C the capacitances of the nodes, A the admittances of the cells.
+Y the conductances of the wires, C the capacitances of the nodes, A the admittances of the cells. Factorized by SuperLU
+(J. W. Demmel and others, SIAM J. Matrix Anal. Appl. 20 (1999), doi:10.1137/S0895479895291765).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ that falls with the power q of the step h, the next step is ``h * safety * err**
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,28 @@ _ON_BREAK = 1e-9
 """Part of the way to a break that a step may miss: it then lands there."""
 _LEAST_ERROR = 1e-10
 """Error below which the step grows no faster."""
+
+
+class Statistics(NamedTuple):
+    """What a run took; an attribute of its waveforms each."""
+
+    steps: int = 0
+    """Accepted steps. Cells with steps of their own count each."""
+    rejected_steps: int = 0
+    """Attempted steps that missed the tolerance or had no solution."""
+    factorizations: int = 0
+    """Factorizations of the network's equations for these steps."""
+    largest_residual: float = 0.0
+    """Largest voltage by which Kirchhoff's laws are missed at an instant asked for (V)."""
+
+    def __add__(self, other: Statistics) -> Statistics:  # type: ignore[override]
+        """Statistics of two parts of a run together."""
+        return Statistics(
+            self.steps + other.steps,
+            self.rejected_steps + other.rejected_steps,
+            self.factorizations + other.factorizations,
+            max(self.largest_residual, other.largest_residual),
+        )
 
 
 @dataclass(frozen=True)

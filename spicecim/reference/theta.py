@@ -1,7 +1,9 @@
 """Theta, the integral of the voltage factor over time, which is what moves the states of a row, as a function of time.
 
 Between breaks of a row's drive the factor is smooth. There it is a series of Legendre polynomials on panels, each
-halved until its series has ended, and so is its integral: it costs the same whatever the number of instants.
+halved until its series has ended, and so is its integral: it costs the same whatever the number of instants
+(L. N. Trefethen, Approximation Theory and Approximation Practice, extended ed., SIAM (2019),
+doi:10.1137/1.9781611975949, chapters 17 to 19).
 """
 
 from __future__ import annotations
