@@ -120,7 +120,8 @@ class CellWaveforms(NamedTuple):
 
     def each(self, function: Callable[..., FloatArray], *arguments: Any) -> CellWaveforms:
         """Return what a function makes of all waveforms."""
-        return CellWaveforms(*(function(part, *arguments) for part in self[:4]), self.statistics)
+        states, current, coarse_states, current_error = (function(part, *arguments) for part in self[:4])
+        return CellWaveforms(states, current, coarse_states, current_error, self.statistics)
 
 
 def cell_waveforms(
@@ -235,7 +236,8 @@ class _Run:
                 continue
             between = _weights(_chebyshev((count + 1) // 2), fresh)
             error = self._difference(found, known.each(np.matmul, between.T))
-            known = CellWaveforms(*map(_interleaved, known[:4], found[:4]), found.statistics)
+            states, current, coarse_states, current_error = map(_interleaved, known[:4], found[:4])
+            known = CellWaveforms(states, current, coarse_states, current_error, found.statistics)
             smooth = error <= _INTERPOLATED * self.tolerance
             for place in np.flatnonzero(smooth):
                 number = tried[place]
