@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def make_waveforms(
             "row": ("row", np.arange(rows), {"long_name": "row"}),
             "column": ("column", np.arange(columns), {"long_name": "column"}),
         },
-        attrs={**attributes, "testbench": testbench.model_dump_json(exclude_none=True)},
+        attrs={**attributes, "testbench": _written(testbench)},
     )
     check_waveforms(dataset, *variables, instants=1)
     return dataset
@@ -138,9 +138,29 @@ def testbench_of(dataset: xr.Dataset) -> Testbench:
     return _read_testbench(text)
 
 
-@functools.lru_cache(maxsize=16)
+_known: OrderedDict[str, Testbench] = OrderedDict()
+"""Testbenches by their texts, the last ones that were written or read: to read one takes as long as a short run."""
+_MOST_KNOWN = 16
+
+
+def _written(testbench: Testbench) -> str:
+    text = testbench.model_dump_json(exclude_none=True)
+    _keep(text, testbench)
+    return text
+
+
 def _read_testbench(text: str) -> Testbench:
-    return Testbench.from_dict(parse_json(text), source="the dataset's testbench")
+    testbench = _known.get(text)
+    if testbench is None:
+        testbench = Testbench.from_dict(parse_json(text), source="the dataset's testbench")
+        _keep(text, testbench)
+    return testbench
+
+
+def _keep(text: str, testbench: Testbench) -> None:
+    _known[text] = testbench
+    while len(_known) > _MOST_KNOWN:
+        _known.popitem(last=False)
 
 
 testbench_of.__test__ = False  # type: ignore[attr-defined]  # not for pytest to collect

@@ -11,7 +11,9 @@ instant of the cell's own. Theta is then split there, so that a step need not en
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +35,8 @@ DENSITY = 32
 """Nodes of the tables to each halving of the distance to a bound: an error of x below 1e-13 a motion."""
 _RESOLUTION = 1e-13
 """Relative distance of values that can be told apart after a summation."""
-_PLACES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_PLACES, _WEIGHTS = np.polynomial.legendre.leggauss(5)
+"""Between nodes a factor of the rate changes by two percent: more places would find no more digits."""
 _FARTHEST_PEAK = 0.5
 """Largest way of a peak beyond all samples of a polynomial, relative to the distance of these."""
 
@@ -60,9 +63,10 @@ class Flow:
         if not rising:
             nodes = nodes[::-1]
         # Near a bound that the state leaves, nodes lie closer than theta can tell apart.
-        nodes = nodes[_distinct(self._places(nodes))]
-        middles, theta = 0.5 * (nodes[1:] + nodes[:-1]), self._places(nodes)
-        shares = self._way(nodes[:-1], middles) / self._way(nodes[:-1], nodes[1:])
+        nodes = nodes[_distinct(_summed(self._way(nodes[:-1], nodes[1:])))]
+        middles = 0.5 * (nodes[1:] + nodes[:-1])
+        before, after = self._way(nodes[:-1], middles), self._way(middles, nodes[1:])
+        theta, shares = _summed(before + after), before / (before + after)
         speed, middle_speed = self._velocity(nodes), self._velocity(middles)
         self._theta_end, self._end = theta[-1], nodes[-1]
         self._range = (float(nodes.min()), float(nodes.max()))
@@ -107,10 +111,14 @@ class Flow:
         inside = start[:, None] + half[:, None] * (1.0 + _PLACES)
         return np.asarray(half * ((1.0 / self._velocity(inside)) @ _WEIGHTS))
 
-    def _places(self, nodes: FloatArray) -> FloatArray:
-        """Places of the nodes, summed outwards from the middle: long tails of the range do not cost digits there."""
-        steps, middle = self._way(nodes[:-1], nodes[1:]), len(nodes) // 2
-        return np.concatenate([-np.cumsum(steps[:middle][::-1])[::-1], [0.0], np.cumsum(steps[middle:])])
+
+def _summed(steps: FloatArray) -> FloatArray:
+    """Places of nodes by the steps between them, summed outwards from the middle.
+
+    So long tails of the range do not cost digits there.
+    """
+    middle = (len(steps) + 1) // 2
+    return np.concatenate([-np.cumsum(steps[:middle][::-1])[::-1], [0.0], np.cumsum(steps[middle:])])
 
 
 class Flows:
@@ -129,19 +137,42 @@ class Flows:
 
 def _distinct(values: FloatArray) -> list[int]:
     """Indices of increasing values that can be told apart, both ends among them."""
-    kept, last = [0], float(values[0])
-    for index, value in enumerate(values.tolist()):
+    magnitude = np.abs(values)
+    close = np.flatnonzero(~(np.diff(values) > _RESOLUTION * np.maximum(magnitude[1:], magnitude[:-1])))
+    if not len(close):
+        return [*range(len(values))]
+    # beyond the last pair that is too close, all are apart once one of them is kept
+    kept, last, ended = [*range(close[0] + 1)], float(values[close[0]]), int(close[-1]) + 1
+    for index, value in enumerate(values[close[0] + 1 :].tolist(), int(close[0]) + 1):
         if value - last > _RESOLUTION * max(abs(value), abs(last)):
             kept.append(index)
             last = value
+            if index > ended:
+                kept += range(index + 1, len(values))
+                break
     kept[-1] = len(values) - 1
     return kept
 
 
+_made: OrderedDict[tuple[Any, ...], Flows] = OrderedDict()
+_MOST_MADE = 32
+
+
 @lru_cache(maxsize=32)
 def flows(device: Device, density: int = DENSITY) -> Flows:
-    """Return the motions of a device's state, made once a device."""
-    return Flows(device, density)
+    """Return the motions of a device's state, made once for all devices that move alike.
+
+    Draws of a device often differ in what does not matter to the motion: thresholds, resistances.
+    """
+    nodes = device.state_nodes(density)
+    alike = [nodes, device.x_from_state(nodes), device.motion(nodes, True), device.motion(nodes, False)]
+    key = type(device), density, *(part.tobytes() for part in alike)
+    if key not in _made:
+        _made[key] = Flows(device, density)
+    _made.move_to_end(key)
+    while len(_made) > _MOST_MADE:
+        _made.popitem(last=False)
+    return _made[key]
 
 
 def _hermite(
