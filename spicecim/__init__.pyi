@@ -16,12 +16,14 @@ from .encodings import register_encoding as register_encoding
 from .engines import register_engine as register_engine
 from .engines import simulate as simulate
 from .errors import InputError as InputError
+from .errors import ManyRunsError as ManyRunsError
 from .errors import SimulationError as SimulationError
 from .errors import SpiceCimError as SpiceCimError
 from .hysteresis_sweep import HysteresisSweep as HysteresisSweep
 from .hysteresis_sweep import hysteresis as hysteresis
 from .hysteresis_sweep import load_sweep as load_sweep
 from .hysteresis_sweep import save_sweep as save_sweep
+from .many import simulate_many as simulate_many
 from .measure import Comparison as Comparison
 from .measure import compare as compare
 from .measure import energy_balance as energy_balance

@@ -173,7 +173,32 @@ class CompilerError(SimulationError):
 
 
 class WorkerCrashError(SimulationError):
-    """The process that ngspice runs in died."""
+    """The process of a run died."""
+
+
+class ManyRunsError(SimulationError):
+    """Of many testbenches in one call, some failed.
+
+    Attributes
+    ----------
+    results
+        The waveforms, in the order of the testbenches; in place of those that failed, their errors.
+    errors
+        The errors alone, by the indices of their testbenches.
+    """
+
+    _shown = 5
+
+    def __init__(self, results: list[Any]) -> None:
+        self.results = results
+        self.errors = {index: result for index, result in enumerate(results) if isinstance(result, Exception)}
+        lines = [f"testbench {index}: {type(error).__name__}: {error}" for index, error in self.errors.items()]
+        more = len(lines) - self._shown
+        lines = [*lines[: self._shown], f"and {more} more"] if more > 0 else lines
+        super().__init__("\n".join([f"{len(self.errors)} of {len(results)} testbenches failed", *lines]))
+
+    def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
+        return type(self), (self.results,)
 
 
 class PhysicsError(SimulationError):

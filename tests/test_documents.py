@@ -31,7 +31,7 @@ def test_the_python_of_the_readme_runs():
     assert len(run.stdout.splitlines()) >= 5
 
 
-@pytest.mark.parametrize("page", ["bit-sliced-encodings", "operating-point"])
+@pytest.mark.parametrize("page", ["bit-sliced-encodings", "many-testbenches", "operating-point"])
 def test_the_python_of_a_page_runs(page):
     (code,) = blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

@@ -97,7 +97,7 @@ def _on_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
             if not isinstance(result, Expression | float | int):
                 raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value")
             return result
-        shape = np.broadcast_shapes(*(np.shape(value) for value in arrays))
+        shape = np.broadcast(*arrays).shape
         if np.shape(result) != shape:
             if np.ndim(result):
                 raise ModelError(f"{named(method)} returns the shape {np.shape(result)}, and not {shape}")

@@ -127,6 +127,10 @@ class Rule:
         """Matrix (m, s + 1) from values at the places to the integrals from 0 to others."""
         return self._matrix("integral", at)
 
+    def derivatives(self, at: FloatArray) -> FloatArray:
+        """Matrix (m, s + 1) from values at the places to derivatives by the place at others."""
+        return self._matrix("derivative", at)
+
     def _matrix(self, kind: str, at: FloatArray) -> FloatArray:
         """The same few places come again in every round of every step."""
         key = kind, at.tobytes()
@@ -135,6 +139,8 @@ class Rule:
                 self._known.clear()
             if kind == "integral":
                 self._known[key] = basis(at, self.degree + 1) @ self._integrals @ self.fit
+            elif kind == "derivative":
+                self._known[key] = basis_slope(at, self.degree) @ self.fit
             elif kind == "slope":
                 self._known[key] = basis(at, self.degree - 1) @ self._slope_fit
             else:
@@ -179,8 +185,12 @@ def basis(places: FloatArray, degree: int) -> FloatArray:
 
 def basis_slope(places: FloatArray, degree: int) -> FloatArray:
     """Derivatives of the Legendre polynomials up to a degree (..., degree + 1) at places in a step from 0 to 1."""
-    derivative = 2.0 * legendre.legder(np.eye(degree + 1))
-    return np.asarray(basis(places, degree - 1) @ derivative)
+    return np.asarray(basis(places, degree - 1) @ _basis_derivative(degree))
+
+
+@cache
+def _basis_derivative(degree: int) -> FloatArray:
+    return np.asarray(2.0 * legendre.legder(np.eye(degree + 1)), dtype=np.float64)
 
 
 @dataclass(frozen=True)

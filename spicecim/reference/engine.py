@@ -16,7 +16,7 @@ from spicecim.reference.coupled import STORING_TOLERANCE, TOLERANCE, follow_coup
 from spicecim.reference.dense_output import Block, Record
 from spicecim.reference.drive import drive_slopes
 from spicecim.reference.error_estimates import Compared, Errors
-from spicecim.reference.guards import watched
+from spicecim.reference.guards import one_thread, watched
 from spicecim.reference.ideal import follow_integrated, follow_separable
 from spicecim.reference.independent import TOLERANCE as INDEPENDENT_TOLERANCE
 from spicecim.reference.step_control import Statistics
@@ -135,6 +135,7 @@ def _stores(testbench: Testbench, device: Device) -> bool:
     return _is_resistive(testbench) or not device.is_balanced()
 
 
+@one_thread
 def _follow(record: Record) -> tuple[Errors, Statistics]:
     """Follow the cells and write them to the record."""
     testbench, device = record.testbench, record.device

@@ -21,7 +21,7 @@ from scipy.interpolate import PPoly
 
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
-from spicecim.reference.collocation import Rule, basis_slope
+from spicecim.reference.collocation import Rule
 from spicecim.reference.kinks import (
     GAUSS_NODES,
     GAUSS_WEIGHTS,
@@ -347,7 +347,7 @@ def turns(rule: Rule, v: FloatArray, places: FloatArray) -> tuple[NDArray[np.int
 
     And how far beyond both ends of an interval the peak may be, with a slope that falls all the way.
     """
-    slopes = basis_slope(places, rule.degree) @ rule.fit @ v
+    slopes = rule.derivatives(places) @ v
     interval, cell = np.nonzero(slopes[1:] * slopes[:-1] < 0)
     flatter = np.minimum(np.abs(slopes[interval, cell]), np.abs(slopes[interval + 1, cell]))
     return interval, cell, (places[interval + 1] - places[interval]) * flatter

@@ -173,11 +173,11 @@ def _joined(voltages: CellVoltages, parts: list[_Panels], series: FloatArray) ->
 def _evaluate(series: FloatArray, panel: NDArray[np.int_], place: FloatArray) -> FloatArray:
     """Evaluate the series of panels (...,) at places (...,) between -1 and 1, by Legendre's recurrence."""
     degrees = np.ascontiguousarray(series.T)
-    value = degrees[0][panel] + degrees[1][panel] * place
+    value = degrees[0].take(panel) + degrees[1].take(panel) * place
     before, current = np.ones_like(place), place
     for degree in range(2, len(degrees)):
         before, current = current, ((2.0 - 1.0 / degree) * place) * current - (1.0 - 1.0 / degree) * before
-        value += degrees[degree][panel] * current
+        value += degrees[degree].take(panel) * current
     return np.asarray(value)
 
 
