@@ -115,9 +115,12 @@ class Cells(Protocol):
         """Return the allowed errors of a step from unknowns y (cell, k), with a scale of voltages (V)."""
 
     def stages(
-        self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed
-    ) -> tuple[FloatArray, FloatArray]:
-        """Unknowns (stage, cell, k) at the stages for potentials v (stage, cell, ...), and at checks, if known.
+        self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed,
+        checked: bool,
+    ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
+        """Unknowns (stage, cell, k) at the stages for potentials v (stage, cell, ...).
+
+        And of explicit cells at the checks, if these are to be `checked`.
 
         Raises
         ------
@@ -189,10 +192,14 @@ class ExplicitCells:
         return Allowed(np.full((1, 1), tolerance), _POTENTIAL_SHARE * least, _LEFT_SHARE * least, _SETTLED * least)
 
     def stages(
-        self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed
-    ) -> tuple[FloatArray, FloatArray]:
+        self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed,
+        checked: bool,
+    ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
         voltages = self._over(np.concatenate([start.v[None], v]))
-        states = self.motion.states(self._rule, voltages, length, start.y[:, 0], self._places)[self._found, :, None]
+        places = self._places if checked else self._rule.stages
+        states = self.motion.states(self._rule, voltages, length, start.y[:, 0], places)[:, :, None]
+        if checked:
+            states = states[self._found]
         return states[: len(v)], states[len(v) :]
 
     def terms(self, start: State, length: float, where: Places, v: FloatArray, y: FloatArray) -> Terms:
@@ -306,8 +313,9 @@ class ImplicitCells:
         return Allowed(least * self.scales(y), least * scale, least * scale, _IMPLICIT_SETTLED * tolerance * scale)
 
     def stages(
-        self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed
-    ) -> tuple[FloatArray, FloatArray]:
+        self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed,
+        checked: bool,
+    ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
         count = len(start.y)
         y, converged = solve_stages(
             self.cell, self._rule, np.repeat(where.time[None], count, axis=0), np.full(count, length), v.swapaxes(0, 1),

@@ -256,6 +256,7 @@ class _Run:
         allowed = cells.allowed(self._state.y, self._scale, self.tolerance)
         linear = self._linear if self._linear is not None and self._linear.serves(length) else None
         stages = self._rows.places(rule, segment, since, length, rule.stages)
+        where = self._rows.places(rule, segment, since, length, self.system.checks)
 
         def linearized(time: float, v: FloatArray, y: FloatArray) -> Linearized:
             self.factorizations += 1
@@ -265,30 +266,31 @@ class _Run:
                 # where a step too long has led to
                 raise NoConvergence from None
 
-        course, linear, checks = solve_step(
-            self.system, self._state, length, stages, self._guess(length, last), allowed, linear, linearized
+        course, linear, checks, off_p = solve_step(
+            self.system, self._state, length, (stages, where), self._guess(length, last), allowed, linear, linearized
         )
         self._linear = linear
-        where = self._rows.places(rule, segment, since, length, self.system.checks)
         p, off = where.values @ course.p, np.empty(0)
+        if off_p is None:
+            y = checks if cells.explicit else cells.at(course, where)
+            found = correct(self.system, course, linear, where, y, p)
+            off_p = found.p
         if isinstance(cells, ExplicitCells):
-            found = correct(self.system, course, linear, where, checks, p)
-            course, off = cells.refined(course, checks, network.terminals(where.drive, p - found.p), wanted)
+            course, off = cells.refined(course, checks, network.terminals(where.drive, p - off_p), wanted)
             errors = [float(off.max()) / self.tolerance, cells.missed_at_peaks(course) / self.tolerance]
         else:
-            found = correct(self.system, course, linear, where, cells.at(course, where), p)
             errors = [
                 float((np.abs(found.y) / allowed.y).max()),
                 cells.missed_at_peaks(course, allowed, float(self.breaks[segment]) + since),
             ]
-        off_p = float(np.abs(found.p).max(initial=0.0))
-        errors.append(off_p / allowed.potential)
+        largest = float(np.abs(off_p).max(initial=0.0))
+        errors.append(largest / allowed.potential)
         if isinstance(network, CapacitiveNetwork):
             # At the instants asked for, what the wires follow at once is found afresh.
             left = 1.0
             if cells.explicit and since >= self._layer.length:
                 left = min(_LEFT * self._longest_time * linear.shift, 1.0)
-            errors.append(left * off_p / allowed.left)
+            errors.append(left * largest / allowed.left)
             change = carried(network, linear, found)
             if self.peaks:
                 missed = network.current_error(found.p, change, linear.shift, self._scale, self.peaks)

@@ -29,6 +29,8 @@ _ROUNDS = 25
 _SLOW = 0.3
 """Ratio of successive changes from which on the crossbar is linearized anew."""
 _STUCK = 0.5
+_LEAST_RATE = 1e-3
+"""The same below which a ratio tells nothing of the next."""
 _BLOCK = 1 << 18
 """Most cells times instants that are evaluated at once, to bound the memory."""
 _TOGETHER = 16
@@ -198,6 +200,8 @@ class DenseOutput:
                 size = self._size(course, found)
             y -= found.y
             p -= found.p
+            if np.isfinite(before) and size * max(size / before, _LEAST_RATE) <= SETTLED:
+                return correct(self.system, course, linear, where, y, p, settled=True)
             before = size
         if size <= self._enough:
             return found

@@ -103,6 +103,8 @@ class Linearized:
         self.shift = float(self._rule.modes.values[0].real / length) if self._network.stores else 0.0
         """d/dt of the real mode (1/s)."""
         self._real = self._network.factorize(self.shift, self.cells.admittance(self.shift))
+        self.rate = SLOW
+        """Ratio of the last successive changes that it made."""
 
     @property
     def implicit(self) -> LinearCells:
@@ -135,6 +137,18 @@ class Linearized:
         return [self._network.factorize(complex(shift), self.cells.admittance(shift)) for shift in shifts]
 
 
+class Solved(NamedTuple):
+    """A solved step."""
+
+    course: Course
+    linear: Linearized
+    """Its linearization."""
+    checks: FloatArray
+    """Unknowns of explicit cells at the checks (check, cell, k), by the potentials of the last round."""
+    off: FloatArray | None
+    """How far the polynomials of the network's unknowns are off there (check, unknown), if that is known."""
+
+
 class Correction(NamedTuple):
     """How far cells and wires are from their equations at places in a step, and what they carry there."""
 
@@ -154,13 +168,15 @@ def solve_step(
     system: System,
     start: State,
     length: float,
-    stages: Places,
+    places: tuple[Places, Places],
     guess: tuple[FloatArray, FloatArray],
     allowed: Allowed,
     linear: Linearized | None,
     linearized: Callable[[float, FloatArray, FloatArray], Linearized],
-) -> tuple[Course, Linearized, FloatArray]:
-    """Solve a step; returns it with its linearization, and the unknowns (check, cell, k) at checks if they are known.
+) -> Solved:
+    """Solve a step.
+
+    Where nothing stores charge, the network is solved at the checks along with the last round: that costs hardly more.
 
     Parameters
     ----------
@@ -170,8 +186,8 @@ def solve_step(
         Where it starts.
     length
         Length of the step (s).
-    stages
-        The places of the stages.
+    places
+        The stages and the checks.
     guess
         Unknowns of the cells (stage, cell, k) and the network (stage, unknown) at the stages to begin with.
     allowed
@@ -187,50 +203,66 @@ def solve_step(
         If no solution is found.
     """
     cells, network, rule = system.cells, system.network, system.rule
-    middle, y, p = rule.degree // 2, guess[0], guess[1]
+    stages, checked = places
+    everywhere = Places(*(np.concatenate(parts) for parts in zip(stages, checked, strict=True)))
+    count, (y, p) = rule.degree, guess
     before, fresh = np.inf, False
     for _ in range(_ROUNDS):
-        v = network.terminals(stages.drive, p)
-        y, checks = cells.stages(start, length, stages, v, y, allowed)
-        terms = cells.terms(start, length, stages, v, y)
+        # this round's change and the next one's, if all goes on as it did
+        last = not network.stores and linear is not None and before * linear.rate**2 <= allowed.settled
+        where, tried = stages, p
+        if last:
+            where, tried = everywhere, np.concatenate([p, checked.values @ np.concatenate([start.p[None], p])])
+        v = network.terminals(where.drive, tried)
+        y, checks = cells.stages(start, length, stages, v[:count], y, allowed, last or network.stores)
+        terms = cells.terms(start, length, stages, v, np.concatenate([y, checks]) if last else y)
         if linear is None:
-            linear, fresh = linearized(float(stages.time[middle]), v[middle], y[middle]), True
+            linear, fresh = linearized(float(stages.time[count // 2]), v[count // 2], y[count // 2]), True
         slopes = rule.slope @ (p - start.p) / length if network.stores else None
-        missed = network.misses(stages.drive, p, terms.currents, slopes)
+        missed = network.misses(where.drive, tried, terms.currents, slopes)
         change = linear.stages_correction(missed)
-        largest = _largest(change)
+        largest = _largest(change[:count])
         rate = largest / before if before else 0.0
         # What an explicit cell carries is known once the potentials are: they are better with this last change.
         expected = rate * largest if cells.explicit else largest
-        if np.isfinite(before) and expected <= allowed.settled:
+        if np.isfinite(before) and expected <= allowed.settled and (last or network.stores):
+            off = None
             if cells.explicit:
-                p = p - change
+                p = p - change[:count]
                 v = network.terminals(stages.drive, p)
                 slopes = rule.slope @ (p - start.p) / length if network.stores else None
+            if last:
+                terms = Terms(terms.currents[:count])
+                off = checked.values @ np.concatenate([start.p[None], p]) - (tried[count:] - change[count:])
             course = Course(
                 length, np.concatenate([start.y[None], y]), np.concatenate([start.p[None], p]),
                 np.concatenate([start.v[None], v]), terms, slopes,
             )  # fmt: skip
-            return course, linear, checks
+            return Solved(course, linear, checks, off)
         if rate > _STUCK and fresh:
             raise NoConvergence
         if rate > SLOW and not fresh and rate * largest > allowed.settled:
-            linear, fresh = linearized(float(stages.time[middle]), v[middle], y[middle]), True
+            linear, fresh = linearized(float(stages.time[count // 2]), v[count // 2], y[count // 2]), True
             change = linear.stages_correction(missed)
-            largest = _largest(change)
-        p = p - change
+            largest = _largest(change[:count])
+        elif np.isfinite(before):
+            linear.rate = rate
+        p = p - change[:count]
         before = largest
     raise NoConvergence
 
 
 def correct(
-    system: System, course: Course, linear: Linearized, where: Places, y: FloatArray, p: FloatArray
-) -> Correction:
+    system: System, course: Course, linear: Linearized, where: Places, y: FloatArray, p: FloatArray,
+    *, settled: bool = False,
+) -> Correction:  # fmt: skip
     """Compare unknowns of cells (place, cell, k) and network (place, unknown) in a step with the equations there.
 
     The derivatives by time are those of the polynomials, and an implicit Euler step over a part of the step takes care
     of what differs from it: what is faster than the step is corrected as if it had no charge, and what is slower
     hardly. Of the polynomial itself this is the estimate of its error, wherever a kink lies (see `collocation`).
+
+    Where they are known to be `settled`, what is to be taken off the network's is not asked for, and zero.
     """
     cells, network = system.cells, system.network
     v = network.terminals(where.drive, p)
@@ -239,7 +271,7 @@ def correct(
     if network.stores:
         slopes = combine(where.slopes, course.slopes) + linear.shift * (p - combine(where.values, course.p))
     missed = network.misses(where.drive, p, reply.corrected, slopes)
-    change = linear.correction(missed)
+    change = np.zeros_like(missed) if settled else linear.correction(missed)
     return Correction(cells.follow(linear, reply, change, network), change, missed, reply.currents, slopes)
 
 
