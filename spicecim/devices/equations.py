@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,13 +66,19 @@ class Equations:
             low, high = sorted(float(value) for value in device.state_from_x([0.0, 1.0]))
             found = [root for difference in kinks(motions) for root in _states(difference, low, high)]
             self.state_breaks = _distinct(found)
-        outputs = [self.current, self.rate, self.balance]
         self._single: dict[str, Program] = {}
-        self._slopes = Program([derivative(f, by) for f in outputs for by in "vsu"], ["v", "s", "u"])
-        self._balance = Program([self.balance, derivative(self.balance, "u")], ["v", "s", "u"])
         self._has_inner = bool(device.inner)
         # a step asks for current, rate and slopes at the same voltages and states
         self._last_inner: tuple[FloatArray, FloatArray, FloatArray] | None = None
+
+    @cached_property
+    def _slopes(self) -> Program:
+        outputs = [self.current, self.rate, self.balance]
+        return Program([derivative(f, by) for f in outputs for by in "vsu"], ["v", "s", "u"])
+
+    @cached_property
+    def _balance(self) -> Program:
+        return Program([self.balance, derivative(self.balance, "u")], ["v", "s", "u"])
 
     def slopes(self, v: Any, s: Any) -> Slopes:
         """Evaluate the derivatives at voltages and states that broadcast against each other."""
