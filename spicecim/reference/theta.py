@@ -76,8 +76,8 @@ class RowTheta:
             starts = self.start[self.first[row] : self.first[row + 1]]
             panel[row] = self.first[row] + np.maximum(np.searchsorted(starts, time, side="right") - 1, 0)
         segment = self.segment[panel]
-        begin = self.breaks[np.arange(rows)[:, None], segment]
-        place = 2.0 * (time - begin - self.since[panel]) / self.width[panel] - 1.0
+        begin = np.take_along_axis(self.breaks, segment, axis=1)
+        place = 2.0 * (time - begin - self.since.take(panel)) / self.width.take(panel) - 1.0
         return segment, _evaluate(self.series, panel, np.clip(place, -1.0, 1.0))
 
 
@@ -209,49 +209,64 @@ def row_states(
     """
     fine, coarse = flows(device), flows(device, DENSITY // 2)
     rows, instants = segment.shape
-    order, ends = _by_segment(segment, total.shape[1])
+    groups = _Groups(total, segment)
     # With time last, neighbors lie side by side in the tables too, which makes these twice as fast.
-    states = np.empty((initial.shape[1], segment.size))
+    found = np.empty((initial.shape[1], segment.size))
     start, coarse_start, error = initial.T, initial.T, fine.error
     for number, way in enumerate(total.T):
         check_time(number, total.shape[1], "segments of the drive")
-        chosen = order[ends[number] : ends[number + 1]]
-        states[:, chosen], start = _moved(fine, start, way, chosen // instants, theta.ravel()[chosen])
-        _, coarse_start = _moved(coarse, coarse_start, way)
+        still = groups.instants(number, 0)
+        found[:, still] = start.take(groups.row[still], axis=1)
+        end = start.copy()
+        for sign, flow in ((1, fine.rising), (-1, fine.falling)):
+            moving = np.flatnonzero(sign * way > 0.0)
+            if not len(moving):
+                continue
+            position = np.empty_like(start)
+            position[:, moving] = flow.position(start[:, moving])
+            end[:, moving] = flow.move(position[:, moving], sign * way[moving])
+            chosen = groups.instants(number, sign)
+            # of a series, an integral that should be zero may have either sign
+            since = np.maximum(sign * theta.ravel()[groups.order[chosen]], 0.0)
+            found[:, chosen] = flow.move(position.take(groups.row[chosen], axis=1), since)
+        start, coarse_start = end, _ends(coarse, coarse_start, way)
         error = max(error, float(np.abs(device.x_from_state(start) - device.x_from_state(coarse_start)).max()))
-    return states.reshape(-1, rows, instants), error
+    return found.take(groups.inverse, axis=1).reshape(-1, rows, instants), error
 
 
-def _by_segment(segment: NDArray[np.int_], segments: int) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Indices into instants (row, time) in the order of their segments, and where each segment starts among them."""
-    order = np.argsort(segment.ravel(), kind="stable")
-    return order, np.concatenate([[0], np.cumsum(np.bincount(segment.ravel(), minlength=segments))])
+class _Groups:
+    """Instants (row, time) in groups of one segment and one direction, one after the other.
 
-
-_NOWHERE, _NO_WAY = np.empty(0, dtype=int), np.empty(0)
-
-
-def _moved(
-    motions: Flows,
-    start: FloatArray,
-    total: FloatArray,
-    row: NDArray[np.int_] = _NOWHERE,
-    theta: FloatArray = _NO_WAY,
-) -> tuple[FloatArray, FloatArray]:
-    """States (device, instant) in a segment, and those (device, row) at its end.
-
-    `start` (device, row) are the states at its start, over which the voltage factor, of one sign, has the integral
-    `total` (row,); it is `theta` (instant,) up to instants on rows (instant,).
+    Attributes
+    ----------
+    order
+        Indices of the instants in the order of their groups.
+    row
+        Row of each instant in that order.
+    inverse
+        Place of each instant in that order.
     """
-    states, end = start.take(row, axis=1), start.copy()
+
+    def __init__(self, total: FloatArray, segment: NDArray[np.int_]) -> None:
+        key = (3 * segment + 1 + np.take_along_axis(np.sign(total).astype(int), segment, axis=1)).ravel()
+        self.order = np.argsort(key, kind="stable")
+        self.row = self.order // segment.shape[1]
+        self.inverse = np.empty_like(self.order)
+        self.inverse[self.order] = np.arange(len(key))
+        counts = np.bincount(key, minlength=3 * total.shape[1])
+        self._ends = np.concatenate([[0], np.cumsum(counts)]).tolist()
+
+    def instants(self, segment: int, sign: int) -> slice:
+        """Places in the order of those in a segment in which the state rises, falls or stands still."""
+        key = 3 * segment + 1 + sign
+        return slice(self._ends[key], self._ends[key + 1])
+
+
+def _ends(motions: Flows, start: FloatArray, total: FloatArray) -> FloatArray:
+    """States (device, row) at the end of a segment over which the voltage factor has the integral `total` (row,)."""
+    end = start.copy()
     for sign, flow in ((1.0, motions.rising), (-1.0, motions.falling)):
-        moving = sign * total > 0.0
-        if not moving.any():
-            continue
-        position = np.empty_like(start)
-        position[:, moving] = flow.position(start[:, moving])
-        end[:, moving] = flow.move(position[:, moving], sign * total[moving])
-        chosen = moving[row]
-        # of a series, an integral that should be zero may have either sign
-        states[:, chosen] = flow.move(position.take(row[chosen], axis=1), np.maximum(sign * theta[chosen], 0.0))
-    return states, end
+        moving = np.flatnonzero(sign * total > 0.0)
+        if len(moving):
+            end[:, moving] = flow.move(flow.position(start[:, moving]), sign * total[moving])
+    return end
