@@ -14,7 +14,7 @@ from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import InputError
 from spicecim.reference.drive import cell_voltages, row_breaks
-from spicecim.reference.flow_map import Flow
+from spicecim.reference.flow_map import Flow, flows
 from spicecim.reference.theta import row_theta
 from spicecim.testbench import Testbench
 
@@ -139,6 +139,12 @@ def test_a_single_instant_is_that_of_a_longer_run(make_bench, wires):
     for number in (0, 3, 4):
         one = simulate(bench, "reference", time=instants[[number]])["i_column"]
         np.testing.assert_allclose(one[0], several[number], rtol=0, atol=1e-7 * float(abs(several).max()))
+
+
+def test_devices_that_move_alike_share_tables_and_nothing_else():
+    slow, fast = (make_device("linear_drift", "hp", {"mobility": mobility}) for mobility in (1e-14, 1e-11))
+    assert flows(slow) is flows(fast)
+    assert set(vars(flows(slow))) == {"rising", "falling"}
 
 
 def plain(largest):

@@ -125,7 +125,6 @@ class Flows:
     """The motions of a device's state in both directions."""
 
     def __init__(self, device: Device, density: int = DENSITY) -> None:
-        self.device = device
         self.rising = Flow(device, True, density)
         self.falling = Flow(device, False, density)
 

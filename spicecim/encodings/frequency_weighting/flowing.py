@@ -69,9 +69,8 @@ def flowing_responses(device: Device, amplitude: FloatArray, frequency: FloatArr
     state
         State variables at the start.
     """
-    motions = flows(device)
     blocks = [
-        _block(motions, amplitude[part], 2.0 * np.pi * frequency[part], state[part])
+        _block(device, amplitude[part], 2.0 * np.pi * frequency[part], state[part])
         for part in (slice(start, start + _BLOCK) for start in range(0, len(amplitude), _BLOCK))
     ]
     return Responses(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
@@ -95,9 +94,9 @@ def move(device: Device, state: FloatArray, motion: FloatArray) -> FloatArray:
     return moved
 
 
-def _block(motions: Flows, amplitude: FloatArray, speed: FloatArray, state: FloatArray) -> Responses:
-    first, first_power, middle = _half_cycle(motions, amplitude, speed, state)
-    second, second_power, end = _half_cycle(motions, -amplitude, speed, middle)
+def _block(device: Device, amplitude: FloatArray, speed: FloatArray, state: FloatArray) -> Responses:
+    first, first_power, middle = _half_cycle(device, amplitude, speed, state)
+    second, second_power, end = _half_cycle(device, -amplitude, speed, middle)
     return Responses(first, second, first_power + second_power, end)
 
 
@@ -126,10 +125,10 @@ def _panels(device: Device, peak: FloatArray, speed: FloatArray) -> _Panels:
 
 
 def _half_cycle(
-    motions: Flows, peak: FloatArray, speed: FloatArray, state: FloatArray
+    device: Device, peak: FloatArray, speed: FloatArray, state: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shares of half a cycle in the mean current and power (n,), and the state at its end."""
-    device = motions.device
+    motions = flows(device)
     panels = _panels(device, peak, speed)
     motion = panels.motion.sum(axis=1)
     rising = motion > 0
