@@ -12,7 +12,8 @@ along either kind of wire, all of its terms alike in sign, so that this residual
 resistances. What solves it is a factorization: a dense one of line after line of cells (see `ladder`), in a large array
 of box after box (see `dissection`), or, where there are no positive pivots, a sparse one of the nodal equations
 ``J = Y + B' G B``, Y the conductances of the wires, B the incidence of the cells and G their (differential)
-conductances: by Z = B inverse(Y) B' (M. A. Woodbury, Inverting modified matrices, Princeton (1950)),
+conductances: by Z = B inverse(Y) B' (W. W. Hager, Updating the inverse of a matrix, SIAM Rev. 31 (1989),
+doi:10.1137/1031049),
 
     inverse(1 + Z G) = 1 - B inverse(J) B' G.
 
