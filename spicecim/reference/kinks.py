@@ -63,6 +63,8 @@ def find_peaks(polynomial: FloatArray, begin: FloatArray, end: FloatArray) -> Pe
     slope = derivative(polynomial)
     first, last = evaluate(slope, begin), evaluate(slope, end)
     turns = np.flatnonzero(first * last < 0)
+    if not len(turns):
+        return Peaks(turns, begin[:0])
     slope, begin, end = slope[:, turns], begin[turns], end[turns]
     rise, curvature = last[turns] - first[turns], derivative(slope)
     place = begin - (end - begin) * first[turns] / rise
@@ -75,6 +77,8 @@ def peaks_across(
     """Find the peaks that pass levels which neither end of their interval does, and the number of levels below each."""
     peaks = find_peaks(polynomial, begin, end)
     chosen = peaks.interval
+    if not len(chosen):
+        return peaks, chosen
     side, one, other = (
         np.searchsorted(levels, evaluate(polynomial[:, chosen], at), side="right")
         for at in (peaks.place, begin[chosen], end[chosen])
@@ -170,7 +174,9 @@ def derivative(polynomial: FloatArray) -> FloatArray:
 def evaluate(polynomial: FloatArray, places: FloatArray) -> FloatArray:
     """Values (..., interval) of polynomials at places (..., interval)."""
     centered = 2.0 * places - 1.0
-    values = np.broadcast_to(polynomial[-1], places.shape)
+    values = np.empty(places.shape)
+    values[...] = polynomial[-1]
     for coefficient in polynomial[-2::-1]:
-        values = values * centered + coefficient
+        values *= centered
+        values += coefficient
     return values
