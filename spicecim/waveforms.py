@@ -1,4 +1,4 @@
-"""The one kind of result: an `xarray.Dataset` of labelled waveforms with units, saved to and loaded from netCDF."""
+"""The one kind of result: an `xarray.Dataset` of labeled waveforms with units, saved to and loaded from netCDF."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "i_column": (("time", "column"), "A", "current into the column's sense node"),
     "v_cell": (("time", "row", "column"), "V", "voltage across the cell, from row to column"),
     "i_cell": (("time", "row", "column"), "A", "current through the cell, from row to column"),
-    "x": (("time", "row", "column"), "1", "normalised state of the cell"),
+    "x": (("time", "row", "column"), "1", "normalized state of the cell"),
     "v_row_node": (("time", "row", "column"), "V", "voltage of the row wire at the cell"),
     "v_column_node": (("time", "row", "column"), "V", "voltage of the column wire at the cell"),
 }

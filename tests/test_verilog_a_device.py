@@ -332,7 +332,7 @@ def test_a_row_a_column_and_a_state_that_are_one_are_refused(bench_of, short):
 
 @pytest.mark.parametrize(("capacitance", "width"), [(1e-15, 1.0), (1.0, 1e-9), (1e-9, 1e-9), (1.0, 1e6)])
 def test_the_units_of_the_state_change_no_time_step(bench_of, capacitance, width):
-    """A state in farads and metres of their own is as exact as one of 1 F that goes from 0 to 1."""
+    """A state in farads and meters of their own is as exact as one of 1 F that goes from 0 to 1."""
     text = INNER.replace(
         "analog begin", "parameter real C = 1; parameter real D = 1;\n  real x;\n  analog begin\n    x = V(w)/D;"
     )

@@ -79,7 +79,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     testbench
         The testbench.
     native
-        Whether a model of the library is compiled from Verilog-A instead of written as a behavioural subcircuit.
+        Whether a model of the library is compiled from Verilog-A instead of written as a behavioral subcircuit.
 
     Raises
     ------

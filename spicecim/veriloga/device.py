@@ -153,12 +153,12 @@ class ModuleDevice(Device):
         }
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:
-        """State of the normalised state `x`."""
+        """State of the normalized state `x`."""
         low, high = self.initial
         return np.asarray(low + (high - low) * np.asarray(x, dtype=float))
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
-        """Normalised state of the state `s`."""
+        """Normalized state of the state `s`."""
         low, high = self.initial
         return np.asarray((np.asarray(s, dtype=float) - low) / (high - low))
 
