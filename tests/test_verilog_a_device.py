@@ -11,7 +11,6 @@ from spicecim.device_choice import VerilogADevice
 from spicecim.devices import MODELS, load_presets
 from spicecim.engines import simulate
 from spicecim.errors import (
-    ConvergenceError,
     ModelError,
     NetlistError,
     SpiceCimError,
@@ -214,11 +213,8 @@ def test_idt_holds_a_state_too(bench_of):
         assert np.abs(waves.x.values - exact).max() < (2e-5 if engine == "ngspice" else 1e-9)
 
 
-NO_STEP = pytest.mark.xfail(
-    strict=True, raises=ConvergenceError, reason="ngspice finds no time step with jart_vcm's behavioral sources"
-)
 EVERY_PRESET = [
-    pytest.param(model, preset, marks=[NO_STEP, pytest.mark.slow] if model == "jart_vcm" else [])
+    pytest.param(model, preset, marks=pytest.mark.slow if model == "jart_vcm" else [])
     for model in MODELS for preset in load_presets(model)
 ]  # fmt: skip
 

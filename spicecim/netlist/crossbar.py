@@ -131,6 +131,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "drivers": [source_text(testbench.drive, row) for row in range(rows)],
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
+        "klu": device.klu,
         "print_step": device.steps.print_step,
         "reltol": device.steps.reltol,
         "trtol": device.steps.trtol,
