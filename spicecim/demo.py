@@ -49,7 +49,7 @@ KERNELS: dict[str, NDArray[np.float64]] = {
     "left edge": np.array([[1, 0, 0], [1, 0, 0], [1, 0, 0]], dtype=float),
     "top edge": np.array([[1, 1, 1], [0, 0, 0], [0, 0, 0]], dtype=float),
     "diagonal": np.eye(3),
-    "centre cross": np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=float),
+    "center cross": np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=float),
 }
 """Binary kernels, one a column: 1 is a device in the low, 0 in the high resistance state."""
 

@@ -273,12 +273,12 @@ class SubcircuitDevice(DeviceSection):
         return self.x_from_state(s)
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:
-        """Value of the subcircuit's state that stands for the normalised state `x`."""
+        """Value of the subcircuit's state that stands for the normalized state `x`."""
         at_0, at_1 = self.initial
         return np.asarray(at_0 + (at_1 - at_0) * np.asarray(x, dtype=float))
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
-        """Normalised state `x` of a value of the subcircuit's state."""
+        """Normalized state `x` of a value of the subcircuit's state."""
         at_0, at_1 = self.initial
         return np.asarray((np.asarray(s, dtype=float) - at_0) / (at_1 - at_0))
 

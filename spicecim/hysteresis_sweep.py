@@ -270,7 +270,7 @@ _CURVES = {
     "time": ("time", "s", "time"),
     "v": ("v_cell", "V", "voltage across the cell"),
     "i": ("i_cell", "A", "current through the cell"),
-    "x": ("x", "1", "normalised state of the cell"),
+    "x": ("x", "1", "normalized state of the cell"),
 }
 """Curves in the file of a sweep: the variable of the loops, unit and long name."""
 

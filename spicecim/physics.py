@@ -93,9 +93,12 @@ def _check_range(testbench: Testbench, device: Device, time: FloatArray, states:
     stops = device.stops()
     # where a device has stops, its x is cut off there
     x = device.x_from_state(states.s) if stops is None else (states.s - stops[0]) / (stops[1] - stops[0])
+    allowed = max(_OVERSHOOT, testbench.analysis.accuracy)
+    if x.size == 0 or -allowed <= x.min() <= x.max() <= 1.0 + allowed:
+        return
     outside = np.maximum(np.maximum(x - 1.0, -x), 0.0)
     _raise_beyond(
-        outside, max(_OVERSHOOT, testbench.analysis.accuracy), time,
+        outside, allowed, time,
         lambda cell: f"cell ({', '.join(map(str, np.unravel_index(states.watched[cell[0]], testbench.shape)))})",
         "x is outside of its range from 0 to 1 by {:.3g} (a lower analysis.tolerance makes ngspice's steps shorter)",
     )  # fmt: skip

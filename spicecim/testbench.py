@@ -1,4 +1,4 @@
-"""The one description of an experiment: a device, a crossbar of it, what drives its rows, and what is analysed."""
+"""The one description of an experiment: a device, a crossbar of it, what drives its rows, and what is analyzed."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class Analysis(Section):
 
 
 class Testbench(Section):
-    """An experiment: a device, a crossbar of it, what drives its rows, and what is analysed.
+    """An experiment: a device, a crossbar of it, what drives its rows, and what is analyzed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The one kind of result: an `xarray.Dataset` of labelled waveforms with units, saved to and loaded from netCDF."""
+"""The one kind of result: an `xarray.Dataset` of labeled waveforms with units, saved to and loaded from netCDF."""
 
 from __future__ import annotations
 

@@ -64,10 +64,10 @@ class Cells(Protocol):
         """Quantities (..., n, m) at whose zeros current or rate is not smooth."""
 
     def start(self, x: FloatArray) -> FloatArray:
-        """States (n, k) of the normalised states (n,)."""
+        """States (n, k) of the normalized states (n,)."""
 
     def x(self, s: FloatArray) -> FloatArray:
-        """Normalised states (..., n)."""
+        """Normalized states (..., n)."""
 
 
 class LibraryCells:
@@ -527,7 +527,7 @@ class Course:
         return u, y
 
     def x(self, time: FloatArray) -> FloatArray:
-        """Normalised states (time, row, column)."""
+        """Normalized states (time, row, column)."""
         _, y = self._at(np.asarray(time))
         return self.cells.x(self.system.states(y)).reshape(len(time), *self.bench.shape)
 

@@ -32,7 +32,7 @@ def joglekar(device: LinearDrift, x0: float, fluxes: list[mpmath.mpf]) -> tuple[
     charge : numpy.ndarray
         Charge (flux,), coulomb.
     x : numpy.ndarray
-        Normalised state (flux,).
+        Normalized state (flux,).
     resistance : numpy.ndarray
         Resistance (flux,), ohm, which 1 - x lost to rounding would spoil.
     """

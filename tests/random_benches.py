@@ -62,7 +62,7 @@ def random_bench(number: int, most: int = 6) -> dict[str, Any]:
 
 
 def random_states(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Normalised initial states (row, column), some of them at a bound or in the middle."""
+    """Normalized initial states (row, column), some of them at a bound or in the middle."""
     states = random.uniform(0.02, 0.98, shape)
     fixed = random.choice([0.0, 0.5, 1.0], shape)
     return np.where(random.random(shape) < random.choice([0.0, 0.3, 1.0]), fixed, states)

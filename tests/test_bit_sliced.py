@@ -1,4 +1,4 @@
-"""Polarized, dual-crossbar and offset encodings in the core: integer exactness, converters, zero skipping, errors."""
+"""Polarized, dual-crossbar and offset encodings: integer exactness, converters, zero skipping, errors."""
 
 import math
 
@@ -68,7 +68,7 @@ def test_ideal_parts_give_the_integer_product(layer):
 @given(layers())
 @settings(max_examples=20, deadline=None)
 def test_sums_of_the_core_are_those_of_the_crossbars(layer):
-    """Cells and reads of the testbenches, level by level, make the same product as the core's fast path."""
+    """Cells and reads of the testbenches, level by level, make the same product as the reference engine's fast path."""
     encoding, weights, inputs = layer
     encoded = encoding.encode(weights, inputs)
     exact = encoded.exact_sums()

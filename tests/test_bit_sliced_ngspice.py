@@ -27,7 +27,7 @@ def run(encoded):
 
 
 def check_codes(scheme, weights, inputs):
-    """Every code is the core's and the integer sum of levels, and the products are those of integers."""
+    """Every code is the reference engine's and the integer sum of levels, and the products are those of integers."""
     encoded = scheme.encode(weights, inputs)
     runs = run(encoded)
     codes = zip(encoded.codes(runs), Layer(scheme, weights).codes(inputs), encoded.exact_sums(), strict=True)
@@ -100,7 +100,7 @@ def test_the_core_says_how_far_cells_are_from_ohmic(rng):
 
 
 def test_a_verilog_a_module_is_read_as_the_model_of_the_library(rng):
-    """Its equations give the levels; the core's wires take it too."""
+    """Its equations give the levels; the reference engine's wires take it too."""
     path = resource_folder("models") / "yakopcic.va"
     weights, inputs = trained_like(8, 3, 8, rng), rng.integers(0, 16, (1, 8))
     check_codes(Polarized(device={"verilog_a": str(path)}, rows=8, input_bits=4), weights, inputs)

@@ -94,7 +94,7 @@ def test_a_module_whose_threshold_only_its_code_knows_moves(tmp_path, wires, exc
     assert stated < 1e-4
 
 
-@pytest.mark.parametrize("wires", WIRES)
+@pytest.mark.parametrize("wires", ["ideal", "capacitive", pytest.param("resistive", marks=pytest.mark.slow)])
 def test_an_onset_that_depends_on_the_state_is_met(wires):
     """The filament closes by its own heat once the field is reached, in a part of the time above it."""
     device = Testbench.from_dict(

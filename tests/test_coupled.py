@@ -228,6 +228,7 @@ def agree(bench, balanced=True, first_steps=0):
         assert energy_balance(reference).error < grid
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=3)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_ngspice_agrees_on_random_testbenches(seed):
@@ -308,7 +309,7 @@ def test_errors_follow_the_tolerance():
     assert fine[0] < 0.1 * coarse[0]
 
 
-@pytest.mark.parametrize("farad", [1e-12, 1e-7])
+@pytest.mark.parametrize("farad", [1e-12, pytest.param(1e-7, marks=pytest.mark.slow)])
 def test_flowing_states_are_the_collocated_ones(farad):
     """Two ways to follow the same devices; thresholds are passed at instants of each cell's own."""
     drive = {**sine(0.45, 100), "phase": [0.0, 0.7]}

@@ -12,7 +12,7 @@ import pytest
 
 from spicecim.device_choice import LibraryDevice
 from spicecim.devices import MODELS, load_presets
-from spicecim.netlist.export import export_model
+from spicecim.netlist.export import FORMATS, export_model
 from spicecim.ngspice.engine import evaluate_equations
 from spicecim.veriloga.device import ModuleDevice
 
@@ -29,6 +29,8 @@ VARIANTS = [
     ("team", "windows", {"conduction": "exponential"}),
 ]
 COUNT = 500
+LONG = {False: [], True: [pytest.mark.slow]}
+"""ngspice takes half a minute to read 500 sources as long as those of jart_vcm."""
 
 
 def largest_voltage(model, preset):
@@ -56,8 +58,15 @@ def check(device, v, x, s, current, rate):
     assert np.all(np.abs(rate - device.rate(v, s)) <= allowed + 1e-300)
 
 
-@pytest.mark.parametrize("native", [False, True], ids=["behavioral", "osdi"])
-@pytest.mark.parametrize(("model", "preset", "parameters"), VARIANTS)
+@pytest.mark.parametrize(
+    ("model", "preset", "parameters", "native"),
+    [
+        pytest.param(*variant, native, id="-".join([*variant[:2], *map(str, variant[2]), backend]), marks=LONG[long])
+        for variant in VARIANTS
+        for native, backend in ((False, "behavioral"), (True, "osdi"))
+        for long in [variant[0] == "jart_vcm" and not native]
+    ],
+)
 def test_ngspice_and_numpy_evaluate_alike(model, preset, parameters, native, rng):
     device = LibraryDevice(model=model, preset=preset, parameters=parameters).build()
     v, x, s = random_points(device, rng, largest_voltage(model, preset))
@@ -65,8 +74,14 @@ def test_ngspice_and_numpy_evaluate_alike(model, preset, parameters, native, rng
     check(device, v, x, s, *found)
 
 
-@pytest.mark.parametrize("format", ["subcircuit", "verilog-a"])
-@pytest.mark.parametrize(("model", "preset"), EVERY_PRESET)
+@pytest.mark.parametrize(
+    ("model", "preset", "format"),
+    [
+        pytest.param(model, preset, format, marks=LONG[model == "jart_vcm" and format == "subcircuit"])
+        for model, preset in EVERY_PRESET
+        for format in FORMATS
+    ],
+)
 def test_what_is_exported_computes_alike_in_plain_ngspice(model, preset, format, rng, tmp_path):
     device = LibraryDevice(model=model, preset=preset).build()
     v, x, s = random_points(device, rng, largest_voltage(model, preset))

@@ -241,6 +241,7 @@ PRESETS = {
     ("linear_drift", "joglekar"): (1.0, 1.0),
     ("linear_drift", "biolek"): (1.0, 1.0),
 }
+BRIEF = [pytest.param(preset, marks=[pytest.mark.slow] if preset[1] == "miao" else []) for preset in PRESETS]
 
 
 class WithoutBreaks(ExplicitCell):
@@ -255,7 +256,7 @@ class WithoutBreaks(ExplicitCell):
 @pytest.mark.filterwarnings("ignore::spicecim.errors.StateWarning")
 @pytest.mark.parametrize("cell", [ExplicitCell, pytest.param(WithoutBreaks, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["sine", "pulse", "samples"])
-@pytest.mark.parametrize("preset", PRESETS, ids="-".join)
+@pytest.mark.parametrize("preset", BRIEF, ids="-".join)
 def test_separable_devices_move_as_by_their_flow(preset, kind, cell, rng):
     """Kinks in the middle of steps cost no accuracy: thresholds in v and x, and hard stops."""
     amplitude, frequency = PRESETS[preset]

@@ -23,7 +23,7 @@ def test_it_says_what_it_can_do():
     assert isinstance(capabilities.klu, bool)
 
 
-def test_waveforms_are_labelled_and_reach_the_stop_time(make_bench):
+def test_waveforms_are_labeled_and_reach_the_stop_time(make_bench):
     bench = make_bench(analysis={"points_per_period": 50, "probe": "cells"})
     waveforms = simulate(bench, "ngspice")
     assert waveforms.attrs["engine"] == "ngspice"

@@ -79,7 +79,9 @@ def errors(bench):
 @pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("case", SWITCHING)
+@pytest.mark.parametrize(
+    "case", [pytest.param(name, marks=pytest.mark.slow if "hfox" in name else []) for name in SWITCHING]
+)
 def test_switching_is_right_to_the_accuracy_asked_for(case, backend):
     *parts, most = SWITCHING[case]
     bench = bench_of(*parts, backend)

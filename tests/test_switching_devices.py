@@ -188,7 +188,7 @@ def test_the_preset_s_drive_crosses_the_range_and_comes_back(model, preset):
     [
         ("pershin_di_ventra", "biolek", [2e9, 4e9, 8e9]),
         ("vteam", "kvatinsky", [4e12, 8e12, 16e12]),
-        ("stanford_pku", "hfox", [1e9, 2e9, 4e9]),
+        pytest.param("stanford_pku", "hfox", [1e9, 2e9, 4e9], marks=pytest.mark.slow),
     ],
 )
 def test_lobe_areas_fall_with_the_frequency_where_the_state_hardly_moves(model, preset, frequencies):

@@ -11,7 +11,6 @@ from spicecim.device_choice import VerilogADevice
 from spicecim.devices import MODELS, load_presets
 from spicecim.engines import simulate
 from spicecim.errors import (
-    ConvergenceError,
     ModelError,
     NetlistError,
     SpiceCimError,
@@ -214,11 +213,8 @@ def test_idt_holds_a_state_too(bench_of):
         assert np.abs(waves.x.values - exact).max() < (2e-5 if engine == "ngspice" else 1e-9)
 
 
-NO_STEP = pytest.mark.xfail(
-    strict=True, raises=ConvergenceError, reason="ngspice finds no time step with jart_vcm's behavioral sources"
-)
 EVERY_PRESET = [
-    pytest.param(model, preset, marks=[NO_STEP, pytest.mark.slow] if model == "jart_vcm" else [])
+    pytest.param(model, preset, marks=pytest.mark.slow if model == "jart_vcm" else [])
     for model in MODELS for preset in load_presets(model)
 ]  # fmt: skip
 
@@ -332,7 +328,7 @@ def test_a_row_a_column_and_a_state_that_are_one_are_refused(bench_of, short):
 
 @pytest.mark.parametrize(("capacitance", "width"), [(1e-15, 1.0), (1.0, 1e-9), (1e-9, 1e-9), (1.0, 1e6)])
 def test_the_units_of_the_state_change_no_time_step(bench_of, capacitance, width):
-    """A state in farads and metres of their own is as exact as one of 1 F that goes from 0 to 1."""
+    """A state in farads and meters of their own is as exact as one of 1 F that goes from 0 to 1."""
     text = INNER.replace(
         "analog begin", "parameter real C = 1; parameter real D = 1;\n  real x;\n  analog begin\n    x = V(w)/D;"
     )

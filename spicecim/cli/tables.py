@@ -196,7 +196,7 @@ def print_claims(claims: list[Any], folder: Path) -> None:
     console = Console(highlight=False)
     for claim in claims:
         console.print(Text(claim.claim, style="bold"))
-        table = _plain_table("measured", "ngspice", "reference core")
+        table = _plain_table("measured", "ngspice", "reference engine")
         for measurement in claim.measurements:
             table.add_row(*map(Text, (measurement.what, measurement.text("ngspice"), measurement.text("reference"))))
         console.print(table)

@@ -84,7 +84,8 @@ class Equations:
         """Evaluate the derivatives at voltages and states that broadcast against each other."""
         v, s = np.asarray(v, dtype=float), np.asarray(s, dtype=float)
         u = self.inner(v, s) if self._has_inner else 0.0
-        current, rate, balance = (self._slopes(v, s, u)[3 * n : 3 * n + 3] for n in range(3))
+        found = self._slopes(v, s, u)
+        current, rate, balance = found[:3], found[3:6], found[6:]
         if not self._has_inner:
             return Slopes(*current[:2], *rate[:2])
         # the inner voltage follows: balance(v, s, u(v, s)) = 0

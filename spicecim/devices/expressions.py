@@ -8,6 +8,7 @@ one definition of an equation, and Verilog-A, SPICE, derivatives and kinks are m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -331,25 +332,33 @@ class Program:
 
     def __init__(self, outputs: Sequence[Any], inputs: Sequence[str]) -> None:
         outputs = unified(outputs)
-        places: dict[int, int] = {}
-        self._steps: list[tuple[Callable[..., Any], tuple[tuple[bool, Any], ...]]] = []
-        for part in ordered(outputs):
+        parts = ordered(outputs)
+        operands = [o for part in parts for o in part.operands] + [*outputs]
+        self._numbers = [*{repr(o): o for o in operands if not isinstance(o, Expression)}.values()]
+        places: dict[Any, int] = {repr(o): len(inputs) + at for at, o in enumerate(self._numbers)}
+        self._steps: list[tuple[Callable[..., Any], Callable[[list[Any]], Any]]] = []
+        for part in parts:
             if part.operation == "symbol":
                 places[id(part)] = inputs.index(part.name)
                 continue
-            operands = tuple((True, places[id(o)]) if isinstance(o, Expression) else (False, o) for o in part.operands)
-            places[id(part)] = len(inputs) + len(self._steps)
-            self._steps.append((_OPERATIONS[part.operation].evaluate, operands))
-        self._outputs = [places[id(o)] if isinstance(o, Expression) else float(o) for o in outputs]
+            at = [places[_key(o)] for o in part.operands]
+            places[id(part)] = len(inputs) + len(self._numbers) + len(self._steps)
+            take = itemgetter(*at) if len(at) > 1 else itemgetter(slice(at[0], at[0] + 1))
+            self._steps.append((_OPERATIONS[part.operation].evaluate, take))
+        self._outputs = [places[_key(o)] for o in outputs]
 
     def __call__(self, *values: Any) -> list[FloatArray]:
         """Evaluate the outputs at arrays that broadcast against each other; each is of their common shape."""
-        registers: list[Any] = list(values)
-        for evaluate, operands in self._steps:
-            registers.append(evaluate(*(registers[o] if register else o for register, o in operands)))
+        registers = [*values, *self._numbers]
+        for evaluate, take in self._steps:
+            registers.append(evaluate(*take(registers)))
         shape = np.broadcast_shapes(*(np.shape(value) for value in values))
-        results = [registers[o] if isinstance(o, int) else o for o in self._outputs]
-        return [np.broadcast_to(np.asarray(result, dtype=float), shape) for result in results]
+        return [np.broadcast_to(np.asarray(registers[o], dtype=float), shape) for o in self._outputs]
+
+
+def _key(operand: Any) -> Any:
+    """What tells an operand from others: a part from equal ones, and 0.0 from -0.0."""
+    return id(operand) if isinstance(operand, Expression) else repr(operand)
 
 
 def _untranslatable(function: str) -> ModelError:

@@ -131,7 +131,7 @@ class Held:
     Attributes
     ----------
     state
-        Normalised states (input line, column).
+        Normalized states (input line, column).
     mixing
         Products from column sums (column, output): a column sum is that of pixels times the share of the range between
         the conductances of high and low resistance at which each device stands.

@@ -103,7 +103,7 @@ def _at_zero(v: FloatArray, i: FloatArray, first: NDArray[np.intp], second: NDAr
 
 
 def _split_at_zero(v: FloatArray, i: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Put a point onto every crossing of v = 0, its current on the straight line between the neighbours."""
+    """Put a point onto every crossing of v = 0, its current on the straight line between the neighbors."""
     crossed = np.flatnonzero(v[:-1] * v[1:] < 0)
     fraction = v[crossed] / (v[crossed] - v[crossed + 1])
     current = i[crossed] + fraction * (i[crossed + 1] - i[crossed])

@@ -56,6 +56,8 @@ class CrossbarDevice:
         Mode that ngspice must read the netlist in; empty for none.
     libraries
         Shared libraries that ngspice must load before.
+    klu
+        Whether KLU solves the equations instead of ngspice's older solver.
     """
 
     backend: Backend
@@ -69,6 +71,7 @@ class CrossbarDevice:
     initial_parameter: str | None = None
     compatibility: str = ""
     libraries: tuple[Path, ...] = ()
+    klu: bool = True
 
 
 def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
@@ -79,7 +82,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     testbench
         The testbench.
     native
-        Whether a model of the library is compiled from Verilog-A instead of written as a behavioural subcircuit.
+        Whether a model of the library is compiled from Verilog-A instead of written as a behavioral subcircuit.
 
     Raises
     ------
@@ -98,8 +101,11 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     needed = steps(testbench, device, bounds_itself=native)
     tolerance = _current_tolerance(testbench, device, needed.reltol)
     if not native:
-        context = behavioral_context(testbench.device.behavioral())
-        return CrossbarDevice("behavioral", context, ["row", "column", "state"], states, {}, needed, tolerance)
+        memristor = testbench.device.behavioral()
+        context = behavioral_context(memristor)
+        # KLU keeps the pivots of the first matrix, which are useless when a current that is solved for switches
+        ports, klu = ["row", "column", "state"], not memristor.inner
+        return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerance, klu=klu)
     module = testbench.device.native()
     library, context = native_context(module, device.title)
     context["native_parameters"].append((STATE_ERROR, needed.state_error))

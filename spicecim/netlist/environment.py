@@ -41,15 +41,14 @@ def spice_text(value: Any) -> str:
     ValueError
         If the value is no finite number and no name of plain characters in one line.
     """
-    if isinstance(value, CheckedText):
-        return value
     if isinstance(value, str):
-        if not _PLAIN.fullmatch(value):
-            raise ValueError(f"{value!r} is not a plain name and may not stand in a netlist")
-        return value
+        if isinstance(value, CheckedText) or _PLAIN.fullmatch(value):
+            return value
+        raise ValueError(f"{value!r} is not a plain name and may not stand in a netlist")
     if isinstance(value, bool) or not math.isfinite(value):
         raise ValueError(f"{value!r} is not a finite number and may not stand in a netlist")
-    return str(int(value)) if isinstance(value, numbers.Integral) else repr(float(value))
+    whole = not isinstance(value, float) and isinstance(value, numbers.Integral)
+    return str(int(value)) if whole else repr(float(value))
 
 
 @cache

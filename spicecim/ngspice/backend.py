@@ -1,4 +1,4 @@
-"""How ngspice evaluates a device: by behavioural sources, or by code compiled from Verilog-A."""
+"""How ngspice evaluates a device: by behavioral sources, or by code compiled from Verilog-A."""
 
 from __future__ import annotations
 

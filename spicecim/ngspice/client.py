@@ -46,6 +46,7 @@ class Worker:
         self._home: Path | None = None
         self._owner = 0
         self._library = ""
+        self._capabilities: Capabilities | None = None
         self._runs = 0
         self._over = False
 
@@ -53,10 +54,11 @@ class Worker:
         """Load libngspice and find out what it can do."""
         with self._held():
             self._start_if_needed()
-            starts = Deadline("the start of ngspice", WORKER_START_LIMIT, "", time.monotonic() + WORKER_START_LIMIT)
-            answer = self._ask(Request(None), current_deadline() or starts, None)
-        assert answer.capabilities is not None
-        return answer.capabilities
+            if self._capabilities is None:
+                starts = Deadline("the start of ngspice", WORKER_START_LIMIT, "", time.monotonic() + WORKER_START_LIMIT)
+                self._capabilities = self._ask(Request(None), current_deadline() or starts, None).capabilities
+            assert self._capabilities is not None
+            return self._capabilities
 
     @contextlib.contextmanager
     def reserved(self) -> Iterator[Path]:
@@ -202,7 +204,7 @@ class Worker:
             self._stop()
             self._remove_home()
         self._home = make_home(library)
-        self._owner, self._library, self._runs = os.getpid(), library, 0
+        self._owner, self._library, self._runs, self._capabilities = os.getpid(), library, 0, None
         ours, theirs = (_above_standard(end) for end in socket.socketpair())
         arguments = [str(theirs.fileno()), str(os.getpid()), library]
         with theirs:

@@ -18,6 +18,7 @@ from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.netlist import CrossbarNetlist, crossbar_netlist, equation_netlist
 from spicecim.ngspice.backend import is_native
 from spicecim.ngspice.client import Progress, Worker
+from spicecim.ngspice.messages import Vectors
 from spicecim.ngspice.run import run_netlist
 from spicecim.physics import States, check_physics
 from spicecim.testbench import Testbench
@@ -37,7 +38,7 @@ class NgspiceRun(NamedTuple):
     waveforms
         The waveforms that the testbench asks for.
     x
-        Normalised states (time, cell); no cell where the device has no port for its state.
+        Normalized states (time, cell); no cell where the device has no port for its state.
     watched
         Number of each of these cells (cell,), counted row by row.
     seconds
@@ -89,7 +90,7 @@ def run_ngspice(
 
         gathered: list[tuple[dict[str, FloatArray], States | None]] = []
 
-        def check(vectors: dict[str, FloatArray]) -> None:
+        def check(vectors: Vectors) -> None:
             gathered.append(_gathered(netlist, vectors))
             check_physics(testbench, vectors["time"], *gathered[0], testbench.analysis.tolerance)
 
@@ -164,10 +165,10 @@ def evaluate_equations(device: Memristor, v: ArrayLike, s: ArrayLike, *, native:
     return current, np.concatenate([vectors[name] for name in netlist.rates])
 
 
-def _gathered(netlist: CrossbarNetlist, vectors: dict[str, FloatArray]) -> tuple[dict[str, FloatArray], States | None]:
+def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, FloatArray], States | None]:
     """Gather vectors into the variables of the waveforms, without x, and the states of cells."""
     testbench = netlist.testbench
-    groups = {name: np.stack([vectors[v] for v in group], axis=1) for name, group in netlist.vectors.items()}
+    groups = {name: vectors.side_by_side(group) for name, group in netlist.vectors.items()}
     variables = {
         "v_row": groups["v_row"],
         "i_row": -groups["i_row"],  # a source's current counts from its positive node through the source

@@ -20,10 +20,9 @@ from spicecim.errors import (
     SimulationError,
     WorkerCrashError,
 )
-from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.ngspice.client import Progress, Worker, log_tail, shared_worker
-from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Capabilities
+from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Capabilities, Vectors
 from spicecim.private_files import temporary_folder
 
 _FAILURES: dict[str, tuple[type[SimulationError], str]] = {
@@ -46,7 +45,7 @@ _STOP_TOLERANCE = 1e-9
 class NetlistRun:
     """The vectors that were asked for, complete and finite, and what the ngspice that made them can do."""
 
-    vectors: dict[str, FloatArray]
+    vectors: Vectors
     capabilities: Capabilities
 
 
@@ -60,7 +59,7 @@ def run_netlist(
     worker: Worker | None = None,
     compatibility: str = "",
     libraries: tuple[Path, ...] = (),
-    check: Callable[[dict[str, FloatArray]], None] | None = None,
+    check: Callable[[Vectors], None] | None = None,
 ) -> NetlistRun:
     """Run a netlist with one analysis.
 
@@ -122,24 +121,26 @@ def _kept(folder: Path) -> Path | None:
     return kept
 
 
-def _complete(vectors: dict[str, NDArray[np.float64] | None], stop: float | None) -> dict[str, FloatArray]:
+def _complete(vectors: Vectors, stop: float | None) -> Vectors:
     """Return the vectors if all are there, of one length, finite, and reach the stop time; raise otherwise."""
-    missing = [name for name, values in vectors.items() if values is None or not len(values)]
+    missing = [name for name, length in zip(vectors.names, vectors.lengths, strict=True) if not length]
     if missing:
         raise IncompleteResultError(f"ngspice gave no {', '.join(missing[:5])}")
-    found = {name: values for name, values in vectors.items() if values is not None}
-    if stop is not None and abs(found["time"][-1] - stop) > _STOP_TOLERANCE * stop:
-        reached = float(found["time"][-1])
+    if stop is not None and abs(vectors["time"][-1] - stop) > _STOP_TOLERANCE * stop:
+        reached = float(vectors["time"][-1])
         raise ConvergenceError(f"ngspice gave up at {reached:g} s of {stop:g} s")
-    lengths = {len(values) for values in found.values()}
-    if len(lengths) != 1:
-        raise IncompleteResultError(f"vectors have different lengths: {sorted(lengths)}")
-    bad = [name for name, values in found.items() if not np.isfinite(values).all()]
+    if len(set(vectors.lengths)) != 1:
+        raise IncompleteResultError(f"vectors have different lengths: {sorted(set(vectors.lengths))}")
+    largest = np.abs(vectors.table).max(axis=1)  # not a number, if one of them is none
+    bad = _names_where(vectors, ~np.isfinite(largest))
     if bad:
-        raise IncompleteResultError(f"values that are not finite in {', '.join(bad[:5])}")
-    huge = [name for name, values in found.items() if np.abs(values).max() > _LARGEST]
+        raise IncompleteResultError(f"values that are not finite in {bad}")
+    huge = _names_where(vectors, largest > _LARGEST)
     if huge:
-        raise IncompleteResultError(
-            f"values beyond {_LARGEST:g} in {', '.join(huge[:5])}: the device divides by zero or overflows"
-        )
-    return found
+        raise IncompleteResultError(f"values beyond {_LARGEST:g} in {huge}: the device divides by zero or overflows")
+    return vectors
+
+
+def _names_where(vectors: Vectors, chosen: NDArray[np.bool_]) -> str:
+    """Names of the first vectors (vector,) that are chosen."""
+    return ", ".join(vectors.names[place] for place in np.flatnonzero(chosen)[:5])

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from PySpice.Spice.NgSpice.Shared import NgSpiceCircuitError, NgSpiceCommandError, NgSpiceShared, ffi
 
-from spicecim.ngspice.messages import Capabilities
+from spicecim.ngspice.messages import Capabilities, Vectors
 
 logging.getLogger("PySpice").setLevel(logging.CRITICAL + 1)
 
-_BRANCH = re.compile(r"i\((.+)\)")
+_BYTES = np.dtype(np.float64).itemsize
 _MEMORY = ("can't allocate", "ut of memory", "memory exhausted", "insufficient memory")
 _REPLACED = "is too small, set to"
 _PERCENTAGE = re.compile(r"([\d.]+)\s*%")
@@ -120,16 +120,22 @@ class Session(NgSpiceShared):  # type: ignore[misc]
         made = [name for name in self.plot_names if name not in before]
         return made[0] if made else ""
 
-    def read_vectors(self, plot: str, names: list[str]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]] | None]:
-        """Copy the named vectors, ``v(node)`` or ``i(source)``, out of a plot; None for one that is not there."""
-        return {name: self._read_vector(plot, _BRANCH.sub(r"\1#branch", name)) for name in names}
+    def read_vectors(self, plot: str, names: list[str]) -> Vectors:
+        """Copy the named vectors, ``v(node)`` or ``i(source)``, out of a plot."""
+        found = [self._find_vector(plot, name) for name in names]
+        lengths = [len(each) // _BYTES for each in found]
+        table = np.zeros((len(names), max(lengths, default=0)))
+        for row, each, length in zip(table, found, lengths, strict=True):
+            row[:length] = np.frombuffer(each)
+        return Vectors(names, lengths, table)
 
-    def _read_vector(self, plot: str, name: str) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-        name = name[2:-1] if name.startswith("v(") else name
-        info = self._ngspice_shared.ngGet_Vec_Info(f"{plot}.{name}".encode())
+    def _find_vector(self, plot: str, name: str) -> Any:
+        """Memory that holds a vector's values, which is empty if there is none."""
+        own = f"{name[2:-1]}#branch" if name.startswith("i(") else name[2:-1] if name.startswith("v(") else name
+        info = self._ngspice_shared.ngGet_Vec_Info(f"{plot}.{own}".encode())
         if info == ffi.NULL or info.v_realdata == ffi.NULL:
-            return None
-        return np.frombuffer(ffi.buffer(info.v_realdata, info.v_length * 8), dtype=np.float64).copy()
+            return b""
+        return ffi.buffer(info.v_realdata, info.v_length * _BYTES)
 
     def clear(self) -> None:
         """Forget the circuit and all results."""

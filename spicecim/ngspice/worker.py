@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from spicecim.children import end_with_parent
 from spicecim.ngspice.channel import Channel
-from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Answer, Request
+from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Answer, Request, Vectors
 
 if TYPE_CHECKING:
     from spicecim.ngspice.session import Session
@@ -73,6 +73,8 @@ def serve(channel: Channel, library: str) -> None:
         except MemoryError:
             answer = Answer("out of memory", capabilities=session.capabilities)
         channel.send(answer)
+        if answer.vectors:
+            session.clear()  # while the answer is read
 
 
 def _answer(session: Session, request: Request) -> Answer:
@@ -84,7 +86,7 @@ def _answer(session: Session, request: Request) -> Answer:
     netlist = Path(request.folder, NETLIST_FILE).read_text(encoding="utf-8")
     loaded = session.load(netlist, request.compatibility)
     plot = session.run_analysis() if loaded else ""
-    vectors = session.read_vectors(plot, request.vectors) if plot else {}
+    vectors = session.read_vectors(plot, request.vectors) if plot else Vectors()
     if session.out_of_memory:
         return Answer("out of memory", capabilities=capabilities)
     if session.has_quit:
@@ -93,9 +95,7 @@ def _answer(session: Session, request: Request) -> Answer:
         return Answer("value replaced", session.replaced, capabilities=capabilities)
     if not loaded:
         return Answer("netlist rejected", capabilities=capabilities)
-    session.clear()
-    simulated = any(values is not None for values in vectors.values())
-    return Answer("done" if simulated else "nothing simulated", capabilities=capabilities, vectors=vectors)
+    return Answer("done" if any(vectors.lengths) else "nothing simulated", capabilities=capabilities, vectors=vectors)
 
 
 def main() -> None:

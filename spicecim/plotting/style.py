@@ -22,7 +22,7 @@ from spicecim.waveforms import testbench_of
 Parameters = ParamSpec("Parameters")
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette, which readers with any colour vision tell apart."""
+"""Okabe and Ito's palette, which readers with any color vision tell apart."""
 
 FORMATS = ("png", "pdf")
 """Suffixes of the files of a figure."""

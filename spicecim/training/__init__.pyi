@@ -11,8 +11,8 @@ from .projections import WeightSet as WeightSet
 from .projections import bounds as bounds
 from .projections import project as project
 from .projections import violations as violations
-from .quantise import IntegerNetwork as IntegerNetwork
-from .quantise import integer_network as integer_network
+from .quantize import IntegerNetwork as IntegerNetwork
+from .quantize import integer_network as integer_network
 from .scales import best_scale as best_scale
 from .stages import STAGES as STAGES
 from .stages import Restrictions as Restrictions

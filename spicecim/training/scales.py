@@ -11,7 +11,7 @@ from spicecim.training.projections import check_levels, checked_matrix
 
 
 def best_scale(weights: ArrayLike, levels: int, fragment_size: int | None = 1) -> float:
-    """Return the scale whose quantised, polarized projection of a matrix (row, column) is the nearest over all scales.
+    """Return the scale whose quantized, polarized projection of a matrix (row, column) is the nearest over all scales.
 
     For integers q the best scale is ``sum(w q) / sum(q q)`` and leaves ``sum(w w) - sum(w q)^2 / sum(q q)``. As the
     scale falls, the integers of the projection change at known scales only: each magnitude steps from k - 1 to k at

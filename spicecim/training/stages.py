@@ -19,7 +19,7 @@ from spicecim.training.projections import WeightSet, check_levels
 from spicecim.training.scales import best_scale
 from spicecim.training.trainer import train_float
 
-STAGES = ("float", "polarized", "quantised", "pruned")
+STAGES = ("float", "polarized", "quantized", "pruned")
 
 Structure = Literal["columns", "fragments"]
 
@@ -90,7 +90,7 @@ class Stage:
 
 
 def run_stages(kind: Kind, digits: Digits, seed: int, restrictions: Restrictions | None = None) -> tuple[Stage, ...]:
-    """Train a network, then polarize, quantise and prune it, each stage with all restrictions of those before.
+    """Train a network, then polarize, quantize and prune it, each stage with all restrictions of those before.
 
     The scale of each layer is the best for the weights of the polarized stage and stays.
     """
@@ -101,13 +101,13 @@ def run_stages(kind: Kind, digits: Digits, seed: int, restrictions: Restrictions
     polarized = (WeightSet(fragment_size=wanted.fragment_size, polarized=True),) * count
     stages.append(_next_stage("polarized", polarized, stages[-1], digits, seed))
     scales = [best_scale(matrix, wanted.levels, wanted.fragment_size) for matrix in stages[-1].network.matrices]
-    quantised = tuple(
+    quantized = tuple(
         replace(target, levels=wanted.levels, scale=scale) for target, scale in zip(polarized, scales, strict=True)
     )
-    stages.append(_next_stage("quantised", quantised, stages[-1], digits, seed))
+    stages.append(_next_stage("quantized", quantized, stages[-1], digits, seed))
     pruned = tuple(
         _pruned(target, matrix.shape, wanted, last=number == count - 1)
-        for number, (target, matrix) in enumerate(zip(quantised, network.matrices, strict=True))
+        for number, (target, matrix) in enumerate(zip(quantized, network.matrices, strict=True))
     )
     stages.append(_next_stage("pruned", pruned, stages[-1], digits, seed))
     return tuple(stages)

@@ -55,13 +55,13 @@ class Trainer:
         self._weights = [torch.tensor(layer.weights, requires_grad=True) for layer in network.layers]
         self._biases = [torch.tensor(layer.bias, requires_grad=True) for layer in network.layers]
         self._order = torch.Generator().manual_seed(seed)
-        self._optimiser = torch.optim.Adam(self._weights + self._biases, lr=LEARNING_RATE, fused=True)
+        self._optimizer = torch.optim.Adam(self._weights + self._biases, lr=LEARNING_RATE, fused=True)
 
     def run(self, epochs: int) -> None:
         """Go through all images `epochs` times, with a learning rate that falls to zero as half a cosine."""
         check_integer(epochs, "epochs", 0)
         for epoch in range(epochs):
-            self._optimiser.param_groups[0]["lr"] = 0.5 * LEARNING_RATE * (1.0 + math.cos(math.pi * epoch / epochs))
+            self._optimizer.param_groups[0]["lr"] = 0.5 * LEARNING_RATE * (1.0 + math.cos(math.pi * epoch / epochs))
             self._epoch(lambda: 0.0)
 
     def run_towards(self, weights: Sequence[ArrayLike], penalty: float, epochs: int) -> None:
@@ -82,11 +82,11 @@ class Trainer:
     def _epoch(self, addition: Callable[[], Any]) -> None:
         with one_thread():
             for batch in torch.randperm(len(self._images), generator=self._order).split(_BATCH):
-                self._optimiser.zero_grad()
+                self._optimizer.zero_grad()
                 outputs = self._outputs(self._images[batch])
                 loss = torch.nn.functional.cross_entropy(outputs, self._labels[batch]) + addition()
                 loss.backward()
-                self._optimiser.step()
+                self._optimizer.step()
 
     @property
     def network(self) -> Network:

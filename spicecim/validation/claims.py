@@ -23,7 +23,7 @@ class Measurement:
     ngspice
         The value from ngspice; None if it was not measured there.
     reference
-        The value from the reference core or from exact arithmetic; None if it was not measured there.
+        The value from the reference engine or from exact arithmetic; None if it was not measured there.
     """
 
     what: str
@@ -74,7 +74,7 @@ class Claim:
 def claims_markdown(claims: list[Claim]) -> str:
     """Return claims as a table in Markdown, a line each measurement."""
     lines = [
-        "| claim | source | definition used here | measured | ngspice | reference core | verdict | reason |",
+        "| claim | source | definition used here | measured | ngspice | reference engine | verdict | reason |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for claim in claims:

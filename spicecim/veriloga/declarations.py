@@ -94,7 +94,7 @@ class ModuleDeclaration:
         All assignments to each variable.
     assigned
         Names of variables that are assigned somewhere but in `@(initial_step)`.
-    initialised
+    initialized
         Names of variables that are assigned in `@(initial_step)`.
     initial_steps
         Offsets at which such events start and end; the statement follows.
@@ -125,7 +125,7 @@ class ModuleDeclaration:
     bound_steps: list[Expression] = field(default_factory=list)
     assignments: dict[str, list[Assignment]] = field(default_factory=dict)
     assigned: set[str] = field(default_factory=set)
-    initialised: set[str] = field(default_factory=set)
+    initialized: set[str] = field(default_factory=set)
     initial_steps: list[tuple[int, int]] = field(default_factory=list)
     reads: dict[str, Place] = field(default_factory=dict)
     branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -310,7 +310,7 @@ class _Reader:
                 module.initial_statements.append(body[end + 1 : event_end + 1])
             if token.text in names:
                 if following == "=":
-                    (module.initialised if index <= event_end else module.assigned).add(token.text)
+                    (module.initialized if index <= event_end else module.assigned).add(token.text)
                     module.assignments.setdefault(token.text, []).append(self._assignment(body, index))
                 else:
                     module.reads.setdefault(token.text, self._place(token))

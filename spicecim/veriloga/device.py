@@ -153,12 +153,12 @@ class ModuleDevice(Device):
         }
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:
-        """State of the normalised state `x`."""
+        """State of the normalized state `x`."""
         low, high = self.initial
         return np.asarray(low + (high - low) * np.asarray(x, dtype=float))
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
-        """Normalised state of the state `s`."""
+        """Normalized state of the state `s`."""
         low, high = self.initial
         return np.asarray((np.asarray(s, dtype=float) - low) / (high - low))
 
@@ -203,12 +203,14 @@ class ModuleDevice(Device):
         """Unknowns (n, k) in equilibrium with the states held, NaN where none is found.
 
         By Newton's method, with steps that are cut to 1, and to ever more while they are cut in the same direction: a
-        temperature has far to go.
+        temperature has far to go. A single unknown stays between the last two places where its residual had either
+        sign: beside a current that falls with the voltage, Newton's steps would go back and forth forever.
         """
         y = np.zeros((len(v), self.unknowns))
         y[:, self.state_index] = s
         free = np.flatnonzero(np.arange(self.unknowns) != self.state_index)
         limit, cut = np.ones((len(v), len(free))), np.zeros((len(v), len(free)))
+        ends = np.full((2, len(v), len(free)), np.nan)
         moving = np.arange(len(v) if len(free) else 0)
         for _ in range(_MOST_ITERATIONS):
             if not len(moving):
@@ -217,14 +219,21 @@ class ModuleDevice(Device):
             slopes = terms.flow_jacobian[:, free][:, :, free]
             regular = np.isfinite(slopes).all(axis=(1, 2)) & (np.abs(np.linalg.det(slopes)) > 0.0)
             slopes[~regular] = np.eye(len(free))
-            steps = -np.linalg.solve(slopes, terms.flow[:, free, None])[:, :, 0]
+            missed = terms.flow[:, free]
+            steps = -np.linalg.solve(slopes, missed[:, :, None])[:, :, 0]
             steps[~regular] = np.nan
             limit[moving] = np.where(cut[moving] * np.sign(steps) > 0, 2.0 * limit[moving], 1.0)
             cut[moving] = np.where(np.abs(steps) > limit[moving], np.sign(steps), 0.0)
-            y[np.ix_(moving, free)] += np.clip(steps, -limit[moving], limit[moving])
-            found = np.abs(y[np.ix_(moving, free)])
+            place = y[np.ix_(moving, free)]
+            tried = place + np.clip(steps, -limit[moving], limit[moving])
             # a step that is not finite ends the search: the point is lost, and stays NaN
-            moving = moving[(np.abs(steps) > 1e-12 * np.maximum(found, 1e-6)).any(axis=1)]
+            far = np.abs(steps) > 1e-12 * np.maximum(np.abs(tried), 1e-6)
+            if len(free) == 1:
+                ends[:, moving] = np.where([missed < 0.0, missed > 0.0], place, ends[:, moving])
+                low, high = ends[:, moving].min(axis=0), ends[:, moving].max(axis=0)
+                tried = np.where(far & ((tried <= low) | (tried >= high)), 0.5 * (low + high), tried)
+            y[np.ix_(moving, free)] = tried
+            moving = moving[far.any(axis=1)]
         y[moving] = np.nan
         return y
 

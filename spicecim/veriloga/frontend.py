@@ -28,7 +28,7 @@ from spicecim.veriloga.unassigned import Raw, taken_parameters
 
 _LONGEST_LINE = 300
 """Characters of a line of OpenVAF's messages that are passed on."""
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def run_openvaf(source: Source) -> str:
         with compile_step(f"{source.path}: OpenVAF") as deadline:
             child = run_program(command, deadline, folder, child_environment(folder))
         target = folder / "answer.json"
-        said = _COLOURS.sub("", child.errors).strip()
+        said = _COLORS.sub("", child.errors).strip()
         if child.status == EXIT_REFUSED:
             raise VerilogAError(f"{source.path}: OpenVAF refuses the file\n{_messages(said)}")
         if child.status != 0 or not target.exists():

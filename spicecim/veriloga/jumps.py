@@ -52,7 +52,7 @@ def find_jumps(evaluate: Evaluate, v: FloatArray, x: FloatArray) -> list[list[Ju
     """Find where functions of voltage and state jump with the voltage.
 
     All intervals of the grid are halved at once, each into the part with the larger change, until their ends are
-    neighbouring numbers. What changes between these, and hardly beside them, jumps.
+    neighboring numbers. What changes between these, and hardly beside them, jumps.
 
     Parameters
     ----------

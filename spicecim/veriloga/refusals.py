@@ -150,7 +150,7 @@ def _unsteady(module: ModuleDeclaration) -> Iterator[tuple[Token, str]]:
             accessed = token.text in ("V", "I", "Temp", "Pwr", "potential", "flow") and after == "("
             moving = token.text in ("$abstime", "idt", "ddt", "idtmod")
             assigned = token.text in variables and token.text in module.assigned and after != "="
-            if accessed or moving or (assigned and token.text not in module.initialised):
+            if accessed or moving or (assigned and token.text not in module.initialized):
                 yield (
                     token,
                     f"@(initial_step) takes {token.text}, which changes: OpenVAF obeys it at every evaluation, not at "

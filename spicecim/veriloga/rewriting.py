@@ -31,14 +31,14 @@ def instrument(source: Source, modules: dict[str, ModuleDeclaration]) -> tuple[s
     for module in modules.values():
         declared = []
         for index, variable in enumerate(module.variables):
-            set_once = variable.has_initial or variable.name in module.initialised
+            set_once = variable.has_initial or variable.name in module.initialized
             if variable.type == "string" or (variable.name not in module.assigned and set_once):
                 continue
             parameter = f"spicecim_unset_{index}_{variable.name}"
             names[parameter] = variable.name
             declared.append(f" parameter {variable.type} {parameter} = 0;")
             edits.append((variable.start, variable.end, f"{variable.name} = {parameter}"))
-        if module.initialised & module.assigned:
+        if module.initialized & module.assigned:
             declared.append(f" parameter integer {_FIRST_STEP} = 0;")
             edits += [(start, end, f"if ({_FIRST_STEP} != 0)") for start, end in module.initial_steps]
         for index, token in enumerate(module.tokens[:-1]):

@@ -83,6 +83,7 @@ def test_the_frequency_range_is_found_for_any_speed():
     np.testing.assert_allclose(other.range, one.range, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_verilog_a_module_calibrates_as_the_model_of_the_library():
     module = build_device(VerilogADevice(verilog_a=str(resource_folder("models") / "yakopcic.va")))
     found = calibrate(module, 0.45, 4, tolerance=1e-6)
@@ -100,7 +101,7 @@ def test_nonlinearity_of_known_levels():
 
 @given(bits=st.integers(1, 12), noise=st.floats(0, 3))
 def test_effective_bits_of_straight_levels(bits, noise):
-    """Ideal levels have all their bits, and noise of one ideal quantiser's error costs half a bit."""
+    """Ideal levels have all their bits, and noise of one ideal quantizer's error costs half a bit."""
     levels = np.arange(2**bits)
     assert effective_bits(levels) == pytest.approx(bits)
     assert effective_bits(levels, 12**-0.5) == pytest.approx(bits - 0.5)

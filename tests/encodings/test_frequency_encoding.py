@@ -1,4 +1,4 @@
-"""Frequency weighting and its baselines as encodings, in ngspice and in the reference core."""
+"""Frequency weighting and its baselines as encodings, in ngspice and in the reference engine."""
 
 from functools import cache
 
@@ -68,7 +68,7 @@ def test_a_small_crossbar_in_ngspice_agrees_with_its_cells_in_the_core(rng):
 @pytest.mark.parametrize("signed", ["passes", "pair"])
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 def test_signed_kernels_of_coscaled_drift(signed, engine, pixels):
-    """The reference core samples evenly, and needs many instants around an abrupt switch; ngspice adds its own."""
+    """The reference engine samples evenly, and needs many instants around an abrupt switch; ngspice adds its own."""
     encoding = scheme(signed=signed, points_per_period=200 if engine == "ngspice" else 20_000)
     found = compare_encodings([encoding], SOBEL, pixels[:1], engine)
     # each of up to 18 reads is off by 1e-4 of a product's full scale at most

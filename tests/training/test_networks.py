@@ -9,7 +9,7 @@ from spicecim.encodings.layout import row_order
 from spicecim.errors import InputError
 from spicecim.training.digits import split_digits
 from spicecim.training.networks import Layer, Network, initial_network
-from spicecim.training.quantise import integer_network
+from spicecim.training.quantize import integer_network
 from spicecim.training.trainer import train_binarized, train_float
 
 KINDS = ("perceptron", "convolutional")
@@ -95,8 +95,8 @@ def test_many_bits_tend_to_the_float_network(kind, digits):
     scale = np.abs(exact).max()
     errors = []
     for bits in BITS:
-        quantised = integer_network(network, digits.train_images, 2 ** (bits - 1) - 1, input_bits=bits)
-        errors.append(np.abs(quantised.outputs(images) - exact).max() / scale)
+        quantized = integer_network(network, digits.train_images, 2 ** (bits - 1) - 1, input_bits=bits)
+        errors.append(np.abs(quantized.outputs(images) - exact).max() / scale)
     slope = np.polyfit(BITS, np.log2(errors), 1)[0]
     assert slope == pytest.approx(-1.0, abs=0.2)
     assert errors[2] < 0.05
@@ -104,12 +104,12 @@ def test_many_bits_tend_to_the_float_network(kind, digits):
 
 def test_integers_are_what_they_stand_for(digits):
     network = train_float("convolutional", digits, seed=0, epochs=5)
-    quantised = integer_network(network, digits.train_images, levels=7, input_bits=4)
-    inputs = quantised.inputs(digits.train_images[:20])
+    quantized = integer_network(network, digits.train_images, levels=7, input_bits=4)
+    inputs = quantized.inputs(digits.train_images[:20])
     assert all(array.dtype.kind == "i" and array.min() >= 0 and array.max() <= 15 for array in inputs)
-    assert all(np.abs(array).max() <= 7 for array in quantised.weights)
+    assert all(np.abs(array).max() <= 7 for array in quantized.weights)
     for integers, scale, matrix in zip(
-        quantised.weights, quantised.weight_scales, quantised.network.matrices, strict=True
+        quantized.weights, quantized.weight_scales, quantized.network.matrices, strict=True
     ):
         np.testing.assert_allclose(integers * scale, matrix, rtol=1e-14)
     seen = []
@@ -119,24 +119,24 @@ def test_integers_are_what_they_stand_for(digits):
         return inputs @ weights
 
     images = digits.train_images[:20]
-    np.testing.assert_allclose(quantised.outputs(images, product), quantised.outputs(images), rtol=1e-13)
+    np.testing.assert_allclose(quantized.outputs(images, product), quantized.outputs(images), rtol=1e-13)
     for one, other in zip(seen, inputs, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_calibrated_range_is_full_and_clips_beyond(digits):
     network = train_float("perceptron", digits, seed=0, epochs=2)
-    quantised = integer_network(network, digits.train_images // 2, levels=127, input_bits=8)
-    assert [int(array.max()) for array in quantised.inputs(digits.train_images // 2)] == [255, 255]
-    assert quantised.inputs(digits.train_images)[0].max() == 255
+    quantized = integer_network(network, digits.train_images // 2, levels=127, input_bits=8)
+    assert [int(array.max()) for array in quantized.inputs(digits.train_images // 2)] == [255, 255]
+    assert quantized.inputs(digits.train_images)[0].max() == 255
 
 
 def test_binarized_weights_are_one_bit(digits):
     network = train_binarized(train_float("perceptron", digits, seed=0), digits, seed=0)
     scales = [float(matrix.max()) for matrix in network.matrices]
-    quantised = integer_network(network, digits.train_images, levels=1, weight_scales=scales)
-    assert all(np.unique(integers).tolist() == [-1, 1] for integers in quantised.weights)
-    assert quantised.accuracy(digits.test_images, digits.test_labels) > 0.9
+    quantized = integer_network(network, digits.train_images, levels=1, weight_scales=scales)
+    assert all(np.unique(integers).tolist() == [-1, 1] for integers in quantized.weights)
+    assert quantized.accuracy(digits.test_images, digits.test_labels) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_binarized_weights_are_one_bit(digits):
         ({"calibration_images": np.zeros((8, 8))}, r"their shape is \(8, 8\)"),
     ],
 )
-def test_what_cannot_be_quantised_is_told(settings, message, digits):
+def test_what_cannot_be_quantized_is_told(settings, message, digits):
     with pytest.raises(InputError, match=message):
         integer_network(
             **{"network": initial_network("perceptron", 0), "calibration_images": digits.train_images, **settings}

@@ -104,7 +104,7 @@ def one_sign(integers, size):
 
 
 @pytest.mark.parametrize("size", [1, 8, None])
-def test_best_scale_of_a_layer_beats_its_neighbours(size, rng):
+def test_best_scale_of_a_layer_beats_its_neighbors(size, rng):
     weights = rng.standard_t(3, size=(60, 12))
     scale = best_scale(weights, 255, size)
 

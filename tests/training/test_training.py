@@ -13,7 +13,7 @@ from spicecim.training.admm import run_admm
 from spicecim.training.digits import split_digits
 from spicecim.training.networks import initial_network
 from spicecim.training.projections import Violations, WeightSet, violations
-from spicecim.training.quantise import integer_network
+from spicecim.training.quantize import integer_network
 from spicecim.training.stages import STAGES, Restrictions, run_stages, stage_accuracies
 from spicecim.training.trainer import train_float
 
@@ -30,7 +30,7 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(scope="module", params=["perceptron", pytest.param("convolutional", marks=pytest.mark.slow)])
 def stages(request, digits):
     """All stages of either network."""
     return run_stages(request.param, digits, 0, NETWORKS[request.param])
@@ -46,11 +46,11 @@ def test_no_stage_violates_its_sets(stages):
 
 
 def test_each_stage_adds_a_restriction(stages):
-    _, polarized, quantised, pruned = (stage.targets[0] for stage in stages)
+    _, polarized, quantized, pruned = (stage.targets[0] for stage in stages)
     assert (polarized.polarized, polarized.levels) == (True, None)
-    assert (quantised.polarized, quantised.levels) == (True, 255)
-    assert quantised.keep_fragments is quantised.keep_columns is None
-    assert (pruned.polarized, pruned.levels, pruned.scale) == (True, 255, quantised.scale)
+    assert (quantized.polarized, quantized.levels) == (True, 255)
+    assert quantized.keep_fragments is quantized.keep_columns is None
+    assert (pruned.polarized, pruned.levels, pruned.scale) == (True, 255, quantized.scale)
     matrices = stages[-1].network.matrices
     if pruned.keep_columns:
         assert [matrix.any(axis=0).sum() for matrix in matrices] == [16, 10]
@@ -83,7 +83,7 @@ def test_accuracy_is_kept(stages, digits):
     assert accuracy[3] > accuracy[0] - 0.048
 
 
-def test_quantised_stage_runs_in_integers(stages, digits):
+def test_quantized_stage_runs_in_integers(stages, digits):
     stage = stages[2]
     integers = integer_network(stage.network, digits.train_images, 255, [target.scale for target in stage.targets])
     for one, other in zip(integers.network.matrices, stage.network.matrices, strict=True):
@@ -92,7 +92,7 @@ def test_quantised_stage_runs_in_integers(stages, digits):
     assert integers.accuracy(digits.test_images, digits.test_labels) == pytest.approx(exact, abs=0.006)
 
 
-def test_accuracies_over_seeds_are_labelled():
+def test_accuracies_over_seeds_are_labeled():
     """With whole columns for fragments; none of the last layer's may go, or a class would be lost."""
     accuracies = stage_accuracies("perceptron", [5], Restrictions(fragment_size=None))
     assert accuracies.retrained.sel(seed=5, stage="float") == accuracies.projected.sel(seed=5, stage="float")

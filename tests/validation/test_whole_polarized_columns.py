@@ -147,14 +147,14 @@ def test_codes_of_ngspice_are_the_integers(claims, title):
     assert claim["verdict"] == "holds"
     assert values(claim, f"{title}: fragments of trained layers read", "ngspice") >= 200
     assert values(claim, f"{title}: adversarial fragments read", "ngspice") >= 2 * 7 * 7
-    for wrong in ("that are not the core's", "that are not the integers"):
+    for wrong in ("that are not the reference engine's", "that are not the integers"):
         of_encoding = [m for m in claim["measurements"] if m["what"].startswith(title) and wrong in m["what"]]
         assert len(of_encoding) >= 2
         assert all(measured["ngspice"] == 0 for measured in of_encoding)
 
 
 def test_currents_behind_wires_agree(claims):
-    claim = claims("column currents of ngspice and core")
+    claim = claims("column currents of both engines")
     differences = values(claim, "largest difference / full scale", "ngspice")
     assert len(differences) == 3 * 2 * 2
     assert 0 < differences.max() < 1e-5
@@ -234,4 +234,4 @@ def test_the_core_is_faster_than_loops_and_exact(claims):
     """No time is asserted, and no ratio: this machine may be busy."""
     claim = claims("1000 vectors")
     assert values(claim, "not those of integers") == 0
-    assert values(claim, "over the core").shape == (2,)
+    assert values(claim, "over the reference engine").shape == (2,)

@@ -84,4 +84,4 @@ class Conversion(NamedTuple):
     clipped: int
     """Conversions beyond either end of the range."""
     squares: float
-    """Sum of the squared errors by quantisation and clipping (levels squared)."""
+    """Sum of the squared errors by quantization and clipping (levels squared)."""

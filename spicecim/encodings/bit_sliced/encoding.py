@@ -1,6 +1,6 @@
 """Weights as bit slices in cells, inputs bit by bit: what polarized, dual-crossbar and offset encodings have in common.
 
-A weight is a sign times a magnitude, and a magnitude stands in neighbouring cells of a row, a slice of its bits in
+A weight is a sign times a magnitude, and a magnitude stands in neighboring cells of a row, a slice of its bits in
 each. Rows are cut into fragments, outputs and rows into crossbars. Fragments of a crossbar are read one after the
 other: the rows of one are driven by a pulse where their input has a one at the present bit, all other rows are held at
 0 V. A column's current over voltage and conductance step is the sum of the levels of the cells at ones, and what the

@@ -1,4 +1,4 @@
-"""A whole layer of a bit-sliced encoding in the core: every read of every vector at once, by matrix products.
+"""A whole layer of a bit-sliced encoding in the reference engine: all reads of all vectors at once, by matrix products.
 
 Cells are ohmic at the read voltage and the wires are linear, so that a crossbar is a matrix from row voltages to column
 currents: its conductances, or with resistive wires what one factorization gives for a unit voltage on each row. With
@@ -80,7 +80,7 @@ class Layer:
 
     @property
     def ohmic_error(self) -> float:
-        """Estimate, on the high side, of what the core misses where cells are not ohmic, relative to full scale.
+        """Estimate, on the high side, of what is missed where cells are not ohmic, relative to full scale.
 
         The change of a level's conductance from the read voltage to the least voltage over a driven cell; 0 with ideal
         wires, where every cell sees the read voltage.

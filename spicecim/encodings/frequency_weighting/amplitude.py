@@ -128,7 +128,7 @@ class ProductTable:
     read_time
         Length of the cycle (s); 0 where the pixel is 0, which is not read.
     x_end
-        Normalised state after the cycle.
+        Normalized state after the cycle.
     """
 
     product: FloatArray
@@ -154,7 +154,7 @@ class ProductTable:
 
 
 def product_table(drive: PixelDrive) -> ProductTable:
-    """Simulate every pixel with every level in the reference core."""
+    """Simulate every pixel with every level in the reference engine."""
     pixel = np.arange(PIXEL_MAX + 1)[:, None]
     run = drive.responses(pixel, np.arange(len(drive.calibration.x0)))
     return ProductTable(

@@ -51,7 +51,7 @@ class FrequencyResponse:
     Attributes
     ----------
     x0
-        Normalised state at the start of the cycle.
+        Normalized state at the start of the cycle.
     responses
         The cycles, at increasing frequencies (frequency,).
     readout
@@ -101,7 +101,7 @@ def sweep_frequency(
     amplitude
         Amplitude (V), negative if the first half cycle is.
     x0
-        Normalised state at the start of each cycle.
+        Normalized state at the start of each cycle.
     readout
         Conductance by which readout.
 
@@ -258,7 +258,7 @@ def calibrate(
     branches
         Whether weights are held in high resistance alone, or in both states.
     states
-        Normalised states that stand for high and low resistance.
+        Normalized states that stand for high and low resistance.
     readout
         What is to be read.
     tolerance

@@ -50,7 +50,7 @@ class FrequencyWeighting(Encoding):
     amplitude: Volts = Field(description="amplitude of the largest pixel (V)")
     levels: int = Field(default=256, ge=2, le=4096, description="magnitudes of a weight, from 0")
     branches: Branches = Field(default="off", description="states that hold weights: high resistance, or both")
-    states: tuple[float, float] = Field(default=(0.0, 1.0), description="normalised states of high and low resistance")
+    states: tuple[float, float] = Field(default=(0.0, 1.0), description="normalized states of high and low resistance")
     readout: Readout = Field(default="rectified", description="what is read of a column")
     scheme: AmplitudeScheme = Field(default="coscaled", description="how a pixel becomes an amplitude")
     signed: Literal["passes", "pair"] = Field(default="passes", description="how weights below 0 are held")

@@ -31,8 +31,8 @@ def kernels() -> dict[str, IntArray]:
     """
     binomial3, binomial5 = np.array([1, 2, 1]), np.array([1, 4, 6, 4, 1])
     gaussian5 = np.outer(binomial5, binomial5)
-    centre5 = np.zeros((5, 5))
-    centre5[2, 2] = 2 * gaussian5.sum()
+    center5 = np.zeros((5, 5))
+    center5[2, 2] = 2 * gaussian5.sum()
     random = np.random.default_rng(_RANDOM_SEED)
     return {
         "Sobel x": eight_bit(np.outer(binomial3, [-1, 0, 1])),
@@ -41,7 +41,7 @@ def kernels() -> dict[str, IntArray]:
         "sharpening 3 x 3": eight_bit(np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])),
         "random 3 x 3": random.integers(-WEIGHT_MAX, WEIGHT_MAX, (3, 3), endpoint=True),
         "Gaussian 5 x 5": eight_bit(gaussian5),
-        "sharpening 5 x 5": eight_bit(centre5 - gaussian5),
+        "sharpening 5 x 5": eight_bit(center5 - gaussian5),
         "random 5 x 5": random.integers(-WEIGHT_MAX, WEIGHT_MAX, (5, 5), endpoint=True),
     }
 

@@ -1,4 +1,4 @@
-"""Responses of single cells of any equations, by the reference core's integrator.
+"""Responses of single cells of any equations, by the reference engine's integrator.
 
 Time runs in cycles, so that cells of different frequencies share a run, and the integrals asked for are unknowns of the
 cell: the integrator's own control of the error holds them, however abruptly the device switches.

@@ -32,7 +32,7 @@ def effective_bits(levels: ArrayLike, noise: ArrayLike = 0.0) -> float:
     """Effective number of bits of levels that are not where they should be, or not where they were.
 
     As for a converter (IEEE Std 1241): the full range over the root mean square error, the error of an ideal
-    quantiser, a step over the square root of 12, included; levels on a straight line without noise have log2 of their
+    quantizer, a step over the square root of 12, included; levels on a straight line without noise have log2 of their
     number.
 
     Parameters

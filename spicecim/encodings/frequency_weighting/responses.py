@@ -38,7 +38,7 @@ class CycleResponses:
     frequency
         Frequencies (Hz).
     x0, x_end
-        Normalised state before and after the cycle.
+        Normalized state before and after the cycle.
     first, second
         Shares of the two half cycles in the mean current (A).
     power
@@ -105,7 +105,7 @@ def cycle_responses(device: AnyChoice, amplitude: ArrayLike, frequency: ArrayLik
     frequency
         Frequencies (Hz), above zero.
     x0
-        Normalised states at the start, from 0 to 1.
+        Normalized states at the start, from 0 to 1.
 
     Raises
     ------

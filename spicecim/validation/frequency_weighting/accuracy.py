@@ -15,7 +15,7 @@ from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
 from spicecim.fields import FloatArray
 from spicecim.training import integer_network, split_digits, train_binarized, train_float
-from spicecim.training.quantise import IntegerProduct
+from spicecim.training.quantize import IntegerProduct
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
 
 _RATES = 5
@@ -171,11 +171,11 @@ def digits_accuracy(
         digits = split_digits(seed)
         test = digits.test_images, digits.test_labels
         network = train_float("convolutional", digits, seed, epochs=epochs)
-        quantised = {bit: integer_network(network, digits.train_images, 2 ** (bit - 1) - 1) for bit in {8, *bits}}
+        quantized = {bit: integer_network(network, digits.train_images, 2 ** (bit - 1) - 1) for bit in {8, *bits}}
         binarized = train_binarized(network, digits, seed, epochs=epochs)
-        accuracy[:, number] = network.accuracy(*test), quantised[8].accuracy(*test), binarized.accuracy(*test)
+        accuracy[:, number] = network.accuracy(*test), quantized[8].accuracy(*test), binarized.accuracy(*test)
         for at in np.ndindex(frequency.shape[:3]):
-            own = quantised[bits[at[1]]]
+            own = quantized[bits[at[1]]]
             source = products[cases[at[0]], bits[at[1]], kinds[at[2]]]
             random = np.random.default_rng([seed, *at])
             cells = [source.cells(weights, random) for weights in own.weights]

@@ -138,7 +138,7 @@ def worst_claim(power: xr.Dataset, subjects: Sequence[Subject], spice: dict[str,
         "power scales with the conductance of low resistance and the square of the amplitude, and the paper's are not "
         f"known here. At the amplitudes of the presets it holds for {', '.join(holding) or 'none of the devices'}; at "
         f"others for {'; '.join(found)}. Where no amplitude is given, the least at which the device moves at all draws "
-        f"more. ngspice and the core differ by {apart[furthest]:.0e} at most ({furthest})",
+        f"more. ngspice and the reference engine differ by {apart[furthest]:.0e} at most ({furthest})",
     )
 
 
@@ -206,17 +206,17 @@ def product_claim(
     return Claim(
         "amplitude times frequency-held weight is a product, so that images can be convolved",
         OWN,
-        "every pixel with every 8-bit weight in the core, weights in both states, errors relative to the largest "
-        f"product; in ngspice {_sampled(exact)}; camera image of 512 x 512, "
+        "every pixel with every 8-bit weight in the reference engine, weights in both states, errors relative to the "
+        f"largest product; in ngspice {_sampled(exact)}; camera image of 512 x 512, "
         "PSNR relative to the span of the exact outputs; 'coscaled' drives a pixel by a frequency "
         "in proportion to its amplitude",
         tuple(measured),
         "holds in part" if met else "does not hold",
         f"for linear drift with co-scaled frequency the product is exact: off by {in_core:.0e} of full scale in the "
-        f"core and {in_spice:.0e} in ngspice at most (wanted: {_WANTED_CORE:g} and {_WANTED_SPICE:g}), since the state "
-        "depends on the flux alone. Dark pixels pay in read time, 255 / pixel of it. Devices with a threshold do not "
-        "follow the flux: below it a pixel moves nothing, whatever the frequency. They need pixels of one amplitude, "
-        "bit by bit",
+        f"reference engine and {in_spice:.0e} in ngspice at most (wanted: {_WANTED_CORE:g} and {_WANTED_SPICE:g}), "
+        "since the state depends on the flux alone. Dark pixels pay in read time, 255 / pixel of it. Devices with a "
+        "threshold do not follow the flux: below it a pixel moves nothing, whatever the frequency. They need pixels of "
+        "one amplitude, bit by bit",
     )
 
 
@@ -283,7 +283,7 @@ def agreement_claim(
     corners: dict[str, xr.Dataset],
     seed: int,
 ) -> Claim:
-    """Agreement of ngspice with the core."""
+    """Agreement of ngspice with the reference engine."""
     measured, largest = [], 0.0
     for kind, found in (("cell by cell", cells), ("as a crossbar", crossbars)):
         for device, data in found:
@@ -311,7 +311,8 @@ def agreement_claim(
         measured.append(Measurement(f"{device}: the same with eight times the instants", ngspice=fine))
         limits.append(f"{device} from {coarse:.1e} to {fine:.1e}")
     return Claim(
-        f"ngspice and the core agree to 1e-3 of full scale on all sampled patches ({' and '.join(sampled)})",
+        "ngspice and the reference engine agree to 1e-3 of full scale on all sampled patches "
+        f"({' and '.join(sampled)})",
         OWN,
         f"3 x 3 patches of the camera image and weights drawn at random (seed {seed}), on {' and '.join(sampled)} "
         "only; readouts relative to what nine of the largest products read, power relative to the patch's; corners of "

@@ -14,7 +14,7 @@ from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
 from spicecim.validation.frequency_weighting.power import PAPER_WORST
 
 _SHOWN = 99.5
-"""Percentage of the errors of pictures that the colours span."""
+"""Percentage of the errors of pictures that the colors span."""
 _MARKERS = ("o", "s", "^", "D", "v")
 
 
@@ -245,7 +245,7 @@ def plot_loops(data: xr.Dataset) -> Figure:
 
 @styled
 def plot_agreement(datasets: Sequence[tuple[str, xr.Dataset]]) -> Figure:
-    """Plot how far ngspice is from the core on every patch, sorted: readouts and powers."""
+    """Plot how far ngspice is from the reference engine on every patch, sorted: readouts and powers."""
     figure, grid = new_figure(1, 2, size=(7.0, 2.9), sharey=True)
     for index, (title, data) in enumerate(datasets):
         for axes, name in zip(grid[0], ("readout_error", "power_error"), strict=True):
@@ -258,7 +258,7 @@ def plot_agreement(datasets: Sequence[tuple[str, xr.Dataset]]) -> Figure:
         axes.axhline(1e-3, color="black", linestyle=":", linewidth=0.8)
         axes.set(title=title, xlabel="patches, sorted")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    grid[0, 0].set_ylabel("|ngspice − core|")
+    grid[0, 0].set_ylabel("|ngspice − reference|")
     grid[0, 0].text(1, 1.15e-3, "wanted: 1e-3", fontsize=7, va="bottom")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure

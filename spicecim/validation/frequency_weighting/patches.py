@@ -1,4 +1,4 @@
-"""ngspice against the core: patches of an image drawn at random, cell by cell and as crossbars, and corner cases."""
+"""ngspice against the reference engine: random patches of an image, cell by cell and as crossbars, and corner cases."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def compare_patches(
 def compare_crossbars(
     subject: Subject, patches: Patches, progress: Callable[[float], None] = lambda fraction: None
 ) -> xr.Dataset:
-    """Run every patch as a crossbar of nine rows at once, in ngspice and by the core cell by cell.
+    """Run every patch as a crossbar of nine rows at once, in ngspice and by the reference engine cell by cell.
 
     Levels are the nearest to the patch's weights whose tones stay within `_SPREAD` of each other; all weights count as
     positive, in one pass. The readout takes the first cycle of each row, the power all of the slowest row's cycle.
@@ -166,8 +166,8 @@ def compare_corners(
     -------
     xarray.Dataset
         ``product_error`` (engine, pixel, level): distance from the exact product, ``readout_error`` (pixel, level):
-        distance of ngspice from the core, both relative to the largest product; ``power_error`` (pixel, level):
-        relative to the largest power of any of them.
+        distance of ngspice from the reference engine, both relative to the largest product; ``power_error`` (pixel,
+        level): relative to the largest power of any of them.
     """
     encoding = subject.encoding(scheme=scheme, points_per_period=points)
     pixel, level = np.meshgrid(*(np.array(values) for values in _CORNERS), indexing="ij")

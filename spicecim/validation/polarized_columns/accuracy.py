@@ -1,4 +1,4 @@
-"""What polarisation costs in accuracy, and whether training leaves weights of both signs in a fragment."""
+"""What polarization costs in accuracy, and whether training leaves weights of both signs in a fragment."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def accuracy_claim(trained: Trained) -> Claim:
             if network == "polarized":
                 drops.append((kind, float(drop.mean()), spread))
     return Claim(
-        "Polarisation costs hardly any accuracy (LeNet-5 on MNIST keeps 99.17 %, pruned and quantised besides)",
+        "Polarization costs hardly any accuracy (LeNet-5 on MNIST keeps 99.17 %, pruned and quantized besides)",
         FORMS,
         "share of 500 test images of scikit-learn's digits, a small network of that kind, 8-bit weights and inputs; "
         "per seed another split, other initial weights; the paper's networks and images are larger",

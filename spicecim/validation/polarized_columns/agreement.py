@@ -1,4 +1,4 @@
-"""Trained layers in ngspice: codes, currents behind wires, and cells with faults, against the core and integers."""
+"""Trained layers in ngspice, against the reference engine and integers: codes, currents behind wires, faulty cells."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Codes(NamedTuple):
     """Fragments read, each with one input vector."""
     codes: int
     """Codes compared."""
-    off_core: int
-    """Codes that differ from the core's."""
+    off_reference: int
+    """Codes that differ from the reference engine's."""
     off_integers: int
     """Codes that differ from the integer sum of levels."""
     off_products: int
@@ -55,13 +55,13 @@ class Codes(NamedTuple):
 
 
 def compare_codes(run: SpiceRun, layer: Layer) -> Codes:
-    """Compare the codes of a run in ngspice with the core's and with integers."""
+    """Compare the codes of a run in ngspice with the reference engine's and with integers."""
     encoded = run.encoded
     pairs = zip(encoded.codes(run.waveforms), layer.codes(encoded.inputs), encoded.exact_sums(), strict=True)
-    codes = off_core = off_integers = 0
+    codes = off_reference = off_integers = 0
     for spice, core, exact in pairs:
         codes += spice.size
-        off_core += int(np.count_nonzero(spice != core))
+        off_reference += int(np.count_nonzero(spice != core))
         off_integers += int(np.count_nonzero(spice != exact))
     margin = max(
         float(np.abs(sums - exact).max())
@@ -69,7 +69,7 @@ def compare_codes(run: SpiceRun, layer: Layer) -> Codes:
     )
     fragments = sum(tile.signs.size for tile in encoded.tiles) * len(encoded.inputs)
     off_products = int(np.count_nonzero(encoded.decode(run.waveforms) != encoded.exact))
-    return Codes(fragments, codes, off_core, off_integers, off_products, margin)
+    return Codes(fragments, codes, off_reference, off_integers, off_products, margin)
 
 
 def adversarial_fragments(scheme: BitSliced) -> tuple[IntArray, IntArray]:
@@ -125,16 +125,18 @@ def read_layers(
             measurements += [
                 Measurement(f"{TITLES[name]}: {title} read", ngspice=codes.fragments),
                 Measurement(f"{TITLES[name]}: codes of {title}", ngspice=codes.codes),
-                Measurement(f"{TITLES[name]}: codes of {title} that are not the core's", ngspice=codes.off_core),
+                Measurement(
+                    f"{TITLES[name]}: codes of {title} unlike the reference engine's", ngspice=codes.off_reference
+                ),
                 Measurement(f"{TITLES[name]}: codes of {title} that are not the integers", ngspice=codes.off_integers),
                 Measurement(
                     f"{TITLES[name]}: products of {title} that are not the integers", ngspice=codes.off_products
                 ),
             ]
-            wrong += codes.off_core + codes.off_integers + codes.off_products
+            wrong += codes.off_reference + codes.off_integers + codes.off_products
             most = max(most, codes.margin)
     claim = Claim(
-        "With ideal wires every code is that of the integer sum of levels, in ngspice and in the core",
+        "With ideal wires every code is that of the integer sum of levels, in ngspice and in the reference engine",
         HERE,
         f"all fragments of {FRAGMENT} rows of all trained layers, ohmic cells on crossbars of "
         f"{extent.crossbar_rows} rows, {extent.vectors} random test "
@@ -169,7 +171,7 @@ def wires_claim(trained: Trained, extent: Extent, progress: Callable[[float], No
         progress((number + 1) / len(cases))
     lines, outputs = extent.wired_part
     return Claim(
-        "With wires the column currents of ngspice and core agree to 1e-5 of full scale",
+        "With wires the column currents of both engines agree to 1e-5 of full scale",
         HERE,
         f"{lines} input lines and {outputs} outputs of a trained layer, 2 and 3 ohm a segment of row and column, 100 "
         "ohm sources, 50 ohm sense nodes; faults: log-normal scatter of 0.1, 1 % of the cells stuck at either end",

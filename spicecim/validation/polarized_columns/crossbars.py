@@ -14,7 +14,7 @@ from spicecim.engines import simulate
 from spicecim.fields import FloatArray
 from spicecim.measure import delivered_energy
 from spicecim.training.digits import Digits
-from spicecim.training.quantise import IntegerNetwork
+from spicecim.training.quantize import IntegerNetwork
 
 ENCODINGS: dict[str, type[BitSliced]] = {scheme.name: scheme for scheme in (Polarized, DualCrossbar, Offset)}
 
@@ -37,7 +37,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(network: IntegerNetwork, scheme: BitSliced, digits: Digits, images: int) -> Evaluation:
-    """Classify the first test images on crossbars in the core."""
+    """Classify the first test images on crossbars in the reference engine."""
     pixels, labels = digits.test_images[:images], digits.test_labels[:images]
     layers = [Layer(_for_layer(scheme, number), weights) for number, weights in enumerate(network.weights)]
     errors = []

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from spicecim.encodings.bit_sliced import effective_cycles
-from spicecim.training.quantise import integer_network
+from spicecim.training.quantize import integer_network
 from spicecim.validation.claims import Claim, Measurement, Verdict
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
 from spicecim.validation.polarized_columns.networks import Trained
@@ -28,14 +28,14 @@ def measure_cycles(trained: Trained, images: int) -> xr.Dataset:
         fragment); ``reads`` (input_bits, layer, fragment), mean number of reads for a vector if all fragments of a
         column are read one after the other.
     """
-    quantised = trained.stages[FRAGMENT][2]
-    scales = [target.scale for target in quantised.targets if target.scale is not None]
-    levels = quantised.targets[0].levels or 0
+    quantized = trained.stages[FRAGMENT][2]
+    scales = [target.scale for target in quantized.targets if target.scale is not None]
+    levels = quantized.targets[0].levels or 0
     layers = len(scales)
     share = np.zeros((len(_BITS), layers, len(_SIZES), max(_BITS) + 1))
     reads = np.zeros(share.shape[:-1])
     for number, bits in enumerate(_BITS):
-        network = integer_network(quantised.network, trained.digits.train_images, levels, scales, bits)
+        network = integer_network(quantized.network, trained.digits.train_images, levels, scales, bits)
         for layer, inputs in enumerate(network.inputs(trained.digits.test_images[:images])):
             for place, size in enumerate(_SIZES):
                 cycles = effective_cycles(inputs, size)

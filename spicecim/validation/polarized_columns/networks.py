@@ -11,7 +11,7 @@ import xarray as xr
 
 from spicecim.training.digits import Digits, split_digits
 from spicecim.training.projections import WeightSet, violations
-from spicecim.training.quantise import IntegerNetwork, integer_network
+from spicecim.training.quantize import IntegerNetwork, integer_network
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def train_networks(extent: Extent, progress: Callable[[float], None]) -> Trained
 
 def integer_networks(stages: tuple[Stage, ...], digits: Digits) -> dict[str, IntegerNetwork]:
     """Return the networks in integers that the three encodings hold, with inputs of 8 bits."""
-    unrestricted, _, quantised, _ = stages
+    unrestricted, _, quantized, _ = stages
     found = {
         encoding: integer_network(unrestricted.network, digits.train_images, levels)
         for encoding, levels in _LEVELS.items()
     }
-    return {"polarized": _on_scales(quantised, digits), **found}
+    return {"polarized": _on_scales(quantized, digits), **found}
 
 
 def sign_violations(stages: tuple[Stage, ...], fragment: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from spicecim.encodings.bit_sliced import Layer
-from spicecim.training.quantise import integer_network
+from spicecim.training.quantize import integer_network
 from spicecim.validation.claims import Claim, Measurement
 from spicecim.validation.polarized_columns.agreement import random_vectors
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, SpiceRun, run_in_ngspice
@@ -41,7 +41,7 @@ def measure_power(
     -------
     xarray.Dataset
         ``energy`` (J a vector) and ``power`` (W) of (weights, encoding, engine), the engines with the same few vectors;
-        ``core_energy`` (weights, encoding), the core's over many vectors (J a vector).
+        ``core_energy`` (weights, encoding), the reference engine's over many vectors (J a vector).
     """
     own = trained.networks["polarized", FRAGMENT]
     layer = int(np.argmax([weights.size for weights in own.weights]))
@@ -111,7 +111,7 @@ def power_claim(power: xr.Dataset, extent: Extent) -> Claim:
     }
     holds = all(name == "polarized" for name in least.values())
     return Claim(
-        "Polarized columns take less energy an operation than columns with an offset (1.93 times an optimised ISAAC's "
+        "Polarized columns take less energy an operation than columns with an offset (1.93 times an optimized ISAAC's "
         "operations a joule)",
         FORMS,
         "energy that the row drivers deliver to the cells of the layer with the most weights, in pulses of 0.1 V; "

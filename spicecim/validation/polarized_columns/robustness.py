@@ -1,4 +1,4 @@
-"""Products and accuracy with scattered conductances, resistive wires, stuck cells and small converters, in the core."""
+"""Products and accuracy with scattered conductances, resistive wires, stuck cells and small converters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The core against plain loops: a 128 x 128 crossbar, 16-bit inputs, 1000 vectors, bit-exact."""
+"""The reference engine against plain loops: a 128 x 128 crossbar, 16-bit inputs, 1000 vectors, bit-exact."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def full_crossbar() -> tuple[IntArray, IntArray]:
 
 
 def throughput_claim() -> Claim:
-    """Time the core and the loops, one after the other."""
+    """Time the reference engine and the loops, one after the other."""
     weights, inputs = full_crossbar()
     ideal = Polarized(input_bits=16)
     layer = Layer(ideal, weights)
@@ -71,14 +71,14 @@ def throughput_claim() -> Claim:
     )
     vectors = part * VECTORS / LOOPED_VECTORS
     return Claim(
-        "The core multiplies 1000 vectors of 16 bits with a full crossbar bit-exactly, faster than plain loops",
+        "A full crossbar multiplies 1000 vectors of 16 bits bit-exactly, faster than plain loops",
         HERE,
         f"128 x 128 cells, fragments of 8; the loop over vectors is timed with {LOOPED_VECTORS} of them; times of this "
         "machine, all in one run",
         (
-            Measurement("core", "s", reference=core),
-            Measurement("loop over bits and fragments, over the core", reference=loop / core),
-            Measurement("loop over vectors, bits and fragments, over the core", reference=vectors / core),
+            Measurement("matrix products of a layer", "s", reference=core),
+            Measurement("loop over bits and fragments, over the reference engine", reference=loop / core),
+            Measurement("loop over vectors, bits and fragments, over the reference engine", reference=vectors / core),
             Measurement("products that are not those of integers", reference=wrong),
         ),
         "does not hold" if wrong or core > loop else "holds",

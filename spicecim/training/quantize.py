@@ -118,10 +118,10 @@ def integer_network(
     rounded = [
         project(matrix, WeightSet(levels=levels, scale=scale)) for matrix, scale in zip(matrices, scales, strict=True)
     ]
-    quantised = network.with_matrices(rounded)
-    ranges = _input_ranges(quantised, calibration_images)
+    quantized = network.with_matrices(rounded)
+    ranges = _input_ranges(quantized, calibration_images)
     return IntegerNetwork(
-        network=quantised,
+        network=quantized,
         weights=tuple(np.round(m / s).astype(int) for m, s in zip(rounded, scales, strict=True)),
         weight_scales=tuple(scales),
         input_scales=tuple(largest / (2**input_bits - 1) for largest in ranges),
