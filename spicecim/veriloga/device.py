@@ -343,17 +343,25 @@ class ModuleDevice(Device):
 
     def _merge(self, residuals: Residuals) -> Residuals:
         """Add up the equations, and the derivatives, of nodes that are one."""
-        if len(self._groups) == len(self._names) and np.array_equal(self._groups, np.arange(len(self._groups))):
+        sums = self._sums
+        if sums is None:
             return residuals
-        sums = np.zeros((len(self._groups), len(self._names)))
-        kept = self._groups < len(self._names)
-        sums[np.flatnonzero(kept), self._groups[kept]] = 1.0
         return Residuals(
             residuals.flow @ sums,
             residuals.charge @ sums,
-            np.einsum("nij,ia,jb->nab", residuals.flow_jacobian, sums, sums, optimize=True),
-            np.einsum("nij,ia,jb->nab", residuals.charge_jacobian, sums, sums, optimize=True),
+            sums.T @ residuals.flow_jacobian @ sums,
+            sums.T @ residuals.charge_jacobian @ sums,
         )
+
+    @functools.cached_property
+    def _sums(self) -> FloatArray | None:
+        """Which nodes (node, group) each group adds up; None if each is one of its own."""
+        if len(self._groups) == len(self._names) and np.array_equal(self._groups, np.arange(len(self._groups))):
+            return None
+        sums = np.zeros((len(self._groups), len(self._names)))
+        kept = self._groups < len(self._names)
+        sums[np.flatnonzero(kept), self._groups[kept]] = 1.0
+        return sums
 
     def _find_scale(self, voltage: float) -> tuple[float, float]:
         """Return the bounds that the state's own equation keeps it between, in the order of falling resistance.

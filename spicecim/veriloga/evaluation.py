@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError, VerilogAError
 from spicecim.veriloga.module import Argument, Function, Instruction, Module
-from spicecim.veriloga.numpy_program import Program, Value, as_floats, typed
+from spicecim.veriloga.numpy_program import Program, Value, typed
 
 TEMPERATURE = 300.15
 """ngspice's default temperature (K), 27 degrees Celsius."""
@@ -75,6 +75,16 @@ class Evaluation:
         for source, targets in module.cache.items():
             if source in values:
                 self._arguments |= dict.fromkeys(targets, values[source])
+        self._potentials = [
+            (argument.value, unknowns)
+            for argument in module.evaluate.arguments
+            if (unknowns := self._unknowns(argument)) is not None
+        ]
+        self._times, self._integrations = (
+            [argument.value for argument in module.evaluate.arguments if argument.kind == kind]
+            for kind in ("abstime", "enable_integration")
+        )
+        self._places = [*_places(module)]
 
     def residuals(self, potentials: ArrayLike, *, time: ArrayLike = 0.0, integrate: bool = True) -> Residuals:
         """Evaluate the module.
@@ -100,23 +110,14 @@ class Evaluation:
             # no point takes any branch, so that nothing would have a value
             return answer
         arguments = dict(self._arguments)
-        for argument in self.module.evaluate.arguments:
-            unknowns = self._unknowns(argument)
-            if unknowns is not None:
-                arguments[argument.value] = sum(sign * potentials[:, node] for node, sign in unknowns)
-            elif argument.kind == "abstime":
-                arguments[argument.value] = np.asarray(time, dtype=float)
-            elif argument.kind == "enable_integration":
-                arguments[argument.value] = integrate
+        for name, unknowns in self._potentials:
+            arguments[name] = sum(sign * potentials[:, node] for node, sign in unknowns)
+        arguments |= dict.fromkeys(self._times, np.asarray(time, dtype=float))
+        arguments |= dict.fromkeys(self._integrations, integrate)
         self._aborted = np.False_
         values = self._evaluate.run(arguments, self._call)
-        for entry in self.module.residuals:
-            self._place(answer.flow, entry.row, entry.resistive, values)
-            self._place(answer.charge, entry.row, entry.reactive, values)
-        for entry in self.module.jacobian:
-            place = (entry.row, entry.column)
-            self._place(answer.flow_jacobian, place, entry.resistive, values)
-            self._place(answer.charge_jacobian, place, entry.reactive, values)
+        for which, place, name in self._places:
+            answer[which][place] = values[name]
         if np.any(self._aborted):
             for array in answer:
                 array[np.broadcast_to(self._aborted, points)] = np.nan
@@ -127,12 +128,6 @@ class Evaluation:
             return self.module.unknown(argument)
         except KeyError:
             return ()
-
-    @staticmethod
-    def _place(array: FloatArray, index: Any, value: str, values: Mapping[str, Value]) -> None:
-        if value:
-            place = (slice(None), *(index if isinstance(index, tuple) else (index,)))
-            array[place] = as_floats(values[value], (len(array),))
 
     def _fixed(self, function: Function) -> dict[str, Value]:
         """Values of the arguments that do not depend on the potentials."""
@@ -173,3 +168,16 @@ class Evaluation:
         if callback.startswith(("WhiteNoise", "FlickerNoise", "NoiseTable", "NodeDerivative", "TimeDerivative")):
             return np.float64(0.0)
         raise VerilogAError(f"module {self.module.name}: the call {callback} is not supported")
+
+
+def _places(module: Module) -> Iterator[tuple[int, tuple[Any, ...], str]]:
+    """Which of the `Residuals` each result of the module belongs to, where in it, and the result's name."""
+    for entry in module.residuals:
+        yield from (
+            (array, (slice(None), entry.row), name)
+            for array, name in enumerate((entry.resistive, entry.reactive))
+            if name
+        )
+    for entry in module.jacobian:
+        place = (slice(None), entry.row, entry.column)
+        yield from ((array, place, name) for array, name in enumerate((entry.resistive, entry.reactive), 2) if name)
