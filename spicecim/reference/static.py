@@ -87,6 +87,8 @@ class ExplicitCrossbar:
         self._device, self._states = device, device.state_from_x(crossbar.state)
         self._network = Network(crossbar, crossbar.state.shape)
         self._factors: AnyFactors | None = None
+        self._conductance = np.empty(0)
+        self._resistive = bool(self._network.own_resistance().any())
         self.together = max(1, _BLOCK // crossbar.state.size)
         self.factorizations, self.iterations = 0, 0
 
@@ -105,7 +107,7 @@ class ExplicitCrossbar:
         v = start.copy()
         rounds = np.zeros(len(v), dtype=int)
         left = self._correct(v_row, v, np.arange(len(v)), rounds)
-        common = self._factors
+        common = self._factors, self._conductance
         for one in left[:, None]:
             self._factors = None
             v[one] = np.where(np.isfinite(v[one]).all(), v[one], start[one])
@@ -115,11 +117,11 @@ class ExplicitCrossbar:
                     rounds[one] += made
                 except ConvergenceError as error:
                     raise ConvergenceError(f"input {first + one[0]} has no operating point: {error}") from None
-        self._factors = common
+        self._factors, self._conductance = common
         self.iterations = max(self.iterations, int(rounds.max()))
         i = self._currents(v)
-        off = _largest(self._currents(v - self._network.residual(v_row, v, i)) - i)
-        return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), float((off / _scale(i)).max()))
+        off = self._off(v, i, self._network.residual(v_row, v, i))
+        return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), float(off.max()))
 
     def _behind_own_wires(self, v_row: FloatArray) -> FloatArray:
         """Voltages (input, row, column) that cells had alone on their wires, as a guess: ``v + R f(v) = u`` for each.
@@ -129,7 +131,7 @@ class ExplicitCrossbar:
         drive = np.repeat(v_row[:, :, None], self._states.shape[1], axis=2)
         check_finite(self._currents(drive))
         v, own = drive, self._network.own_resistance()
-        for _ in range(_GUESSES if own.any() else 0):
+        for _ in range(_GUESSES if self._resistive else 0):
             slope = self._device.slope("current", "v", v, self._states)
             step = (v - drive + own * self._currents(v)) / (1.0 + own * slope)
             v = v - step
@@ -146,6 +148,20 @@ class ExplicitCrossbar:
         """
         made, fresh, before = 0, False, np.full(len(v), np.inf)
         most = _MOST if len(some) == 1 else _COMMON
+        if self._resistive:
+            if self._factors is None and most:
+                self._factorize(v[some])
+                made, fresh = 1, True
+            if self._factors is None:
+                return some
+            i = self._currents(v[some])
+            before[some] = _largest(self._network.residual(v_row[some], v[some], i))
+            # the guess may miss by far more than the drivers' voltages, of which rounding would be left: the first
+            # time it is no correction, but what it leads to
+            linear = i - self._conductance * v[some]
+            leads_to = self._network.residual(v_row[some], np.zeros_like(linear), linear)
+            v[some] = -self._factors.correction(leads_to)
+            rounds[some] += 1
         while True:
             check_deadline()
             i = self._currents(v[some])
@@ -153,7 +169,7 @@ class ExplicitCrossbar:
             size, ratio = _largest(missed), _largest(missed) / before[some]
             solved = size <= _SOLVED * _scale(v[some])
             if solved.any():
-                solved &= _largest(self._currents(v[some] - missed) - i) <= _SOLVED * _scale(i)
+                solved &= self._off(v[some], i, missed) <= _SOLVED
             solved |= (size <= _ROUNDED * _scale(v_row[some])) & (ratio > _STUCK)
             some, missed, size, ratio = some[~solved], missed[~solved], size[~solved], ratio[~solved]
             if not len(some):
@@ -161,14 +177,18 @@ class ExplicitCrossbar:
             remaining = _remaining(size / _scale(v[some]), ratio)
             if not np.isfinite(size).all() or (fresh and np.isinf(remaining).any()):
                 return some
-            fresh = made < most and (self._factors is None or remaining.sum() > _COST)
+            factors, fresh = self._factors, made < most and remaining.sum() > _COST
             if fresh:
-                self._factors, made = self._factorized(v[some]), made + 1
-            elif self._factors is None or remaining.max() > 2.0 * _COST:
+                factors, made = self._factorize(v[some]), made + 1
+            elif factors is None or remaining.max() > 2.0 * _COST:
                 return some
-            v[some] -= self._factors.correction(missed)
+            v[some] -= factors.correction(missed)
             before[some] = size
             rounds[some] += 1
+
+    def _off(self, v: FloatArray, i: FloatArray, missed: FloatArray) -> FloatArray:
+        """Currents (input,) by which cells are off, as in `AtRest`, where they miss voltages (input, row, column)."""
+        return _largest(self._currents(v - missed) - i) / _scale(i)
 
     def _damped(self, v_row: FloatArray, start: FloatArray) -> tuple[FloatArray, int]:
         """Voltages (1, row, column) of a single input by Newton's method with damped steps, and the number of these."""
@@ -181,18 +201,19 @@ class ExplicitCrossbar:
         def correction(unknowns: Unknowns) -> tuple[Unknowns, float]:
             nonlocal rounds
             rounds += 1
-            change = self._factorized(unknowns[0]).correction(missed(unknowns))
+            change = self._factorize(unknowns[0]).correction(missed(unknowns))
             return (change,), float(np.abs(change).max()) / scale
 
         return solve_damped((start,), missed, correction, scale, 0.0, enough=_ROUNDED)[0], rounds
 
-    def _factorized(self, v: FloatArray) -> AnyFactors:
-        """Factors at the mean of the slopes at voltages (input, row, column)."""
+    def _factorize(self, v: FloatArray) -> AnyFactors:
+        """Factorize at the mean of the slopes at voltages (input, row, column)."""
         self.factorizations += 1
-        slopes = np.zeros(v.shape[1:])
+        self._conductance = np.zeros(v.shape[1:])
         for each in v:
-            slopes += self._device.slope("current", "v", each, self._states) / len(v)
-        return self._network.factorize(0.0, slopes)
+            self._conductance += self._device.slope("current", "v", each, self._states) / len(v)
+        self._factors = self._network.factorize(0.0, self._conductance)
+        return self._factors
 
     def _currents(self, v: FloatArray) -> FloatArray:
         return np.asarray(self._device.current(v, self._states))
