@@ -35,6 +35,8 @@ over a cell."""
 _ROUNDED = 1e-11
 """Voltage that a cell may be off by, relative to the largest of the drivers, where corrections no longer make it
 less."""
+_OHMIC = 1e-13
+"""Difference of a current from that of a resistor, relative to it, that is rounding."""
 _STUCK = 0.5
 """Ratio of successive errors from which on they do not."""
 _COST = 12.0
@@ -103,7 +105,10 @@ class ExplicitCrossbar:
         ConvergenceError
             If there is no solution that Newton's method would find.
         """
-        start = self._behind_own_wires(v_row)
+        if self._factors is not None and self._conducts_as_factorized(v_row):
+            start = np.repeat(v_row[:, :, None], self._states.shape[1], axis=2)
+        else:
+            start = self._behind_own_wires(v_row)
         v = start.copy()
         rounds = np.zeros(len(v), dtype=int)
         left = self._correct(v_row, v, np.arange(len(v)), rounds)
@@ -148,7 +153,10 @@ class ExplicitCrossbar:
         """
         made, fresh, before = 0, False, np.full(len(v), np.inf)
         most = _MOST if len(some) == 1 else _COMMON
-        if self._resistive:
+        if self._factors is not None and self._conducts_as_factorized(v_row[some]):
+            v[some] = self._factors.correction(np.repeat(v_row[some][:, :, None], v.shape[2], axis=2))
+            rounds[some] += 1
+        elif self._resistive:
             if self._factors is None and most:
                 self._factorize(v[some])
                 made, fresh = 1, True
@@ -185,6 +193,12 @@ class ExplicitCrossbar:
             v[some] -= factors.correction(missed)
             before[some] = size
             rounds[some] += 1
+
+    def _conducts_as_factorized(self, v_row: FloatArray) -> bool:
+        """Whether the cells are ohmic up to the drivers' voltages, with the conductances of the factors."""
+        highest = np.abs(v_row).max()
+        i = self._currents(np.full(self._states.shape, highest))
+        return bool((np.abs(i - self._conductance * highest) <= _OHMIC * np.abs(i)).all())
 
     def _off(self, v: FloatArray, i: FloatArray, missed: FloatArray) -> FloatArray:
         """Currents (input,) by which cells are off, as in `AtRest`, where they miss voltages (input, row, column)."""
