@@ -10,12 +10,13 @@ import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import GetCoreSchemaHandler, model_validator
-from pydantic_core import core_schema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic_core import PydanticKnownError, SchemaValidator, core_schema
 from scipy.optimize import brentq, minimize_scalar
 
 from spicecim.errors import InputError
@@ -68,8 +69,8 @@ class Drive(Section):
 
     @classmethod
     def kinds(cls) -> list[type[Drive]]:
-        """Every kind that is known."""
-        return [DRIVES[name] for name in DRIVES]
+        """Every kind that is known, apart from those of packages that nothing has asked for yet."""
+        return [*DRIVES.at_hand().values()]
 
     @abstractmethod
     def voltage(self, time: ArrayLike) -> FloatArray:
@@ -404,21 +405,48 @@ DRIVES: Registry[type[Drive]] = Registry(
 """Kinds of drive by name."""
 
 
-def _refuse_failed(value: Any) -> Any:
-    """Say of a kind that an installed package has why it cannot be used."""
-    kind = value.get("kind") if isinstance(value, dict) else None
-    if isinstance(kind, str) and kind in DRIVES.failures and kind not in DRIVES:
-        raise FieldError("kind", f"of an installed package cannot be used: {DRIVES.failures[kind]}")
-    return value
-
-
 class _AnyKind:
-    """Annotation of a field that holds a drive of any kind that is known when its model is built."""
+    """Annotation of a field that holds a drive of any kind, and loads that of a package when a value names it."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        kinds = {name: handler.generate_schema(DRIVES[name]) for name in DRIVES}
-        union = core_schema.tagged_union_schema(kinds, discriminator="kind")
-        return core_schema.no_info_before_validator_function(_refuse_failed, union)
+        at_hand = {name: handler.generate_schema(kind) for name, kind in DRIVES.at_hand().items()}
+
+        def validate(
+            value: Any, of_those_at_hand: core_schema.ValidatorFunctionWrapHandler, info: core_schema.ValidationInfo
+        ) -> Any:
+            kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+            if not isinstance(kind, str) or kind in at_hand:
+                return of_those_at_hand(value)
+            if kind in DRIVES:
+                return _validator(DRIVES[kind]).validate_python(value, context=info.context)
+            if why := DRIVES.failure(kind):
+                raise FieldError("kind", f"of an installed package cannot be used: {why}")
+            known = ", ".join(f"'{name}'" for name in DRIVES.names())
+            raise PydanticKnownError(
+                "union_tag_invalid", {"discriminator": "'kind'", "tag": kind, "expected_tags": known}
+            )
+
+        return core_schema.with_info_wrap_validator_function(
+            validate,
+            core_schema.tagged_union_schema(at_hand, discriminator="kind"),
+            serialization=core_schema.simple_ser_schema("any"),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe every kind: this is where all of them are listed."""
+        return handler(_union([DRIVES[name] for name in DRIVES]))
+
+
+def _union(kinds: Iterable[type[Drive]]) -> core_schema.CoreSchema:
+    return core_schema.tagged_union_schema(
+        {str(kind.model_fields["kind"].default): kind.__pydantic_core_schema__ for kind in kinds}, discriminator="kind"
+    )
+
+
+@cache
+def _validator(kind: type[Drive]) -> SchemaValidator:
+    """Validate as the union of all kinds does, so that errors have the same places."""
+    return SchemaValidator(_union([kind]))
 
 
 AnyDrive = Annotated[Drive, _AnyKind()]

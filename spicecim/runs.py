@@ -43,7 +43,7 @@ def chosen_engines(engine: str) -> tuple[str, ...]:
     if engine == "both":
         return ("ngspice", "reference")
     if engine not in ENGINES:
-        known = ["both", *ENGINES]
+        known = ["both", *ENGINES.names()]
         raise InputError(f"unknown engine {engine!r}; known are {', '.join(known)}{did_you_mean(engine, known)}")
     return (engine,)
 

@@ -1,5 +1,6 @@
 """What is wrong with a person's own device, drive, engine, encoding or measure is said, and the rest still works."""
 
+import importlib
 import json
 import os
 import re
@@ -181,6 +182,55 @@ def test_a_bad_preset_is_refused(change, said):
     with pytest.raises(ModelError, match=said):
         sc.register_device(Good, {"one": PRESETS["one"] | change})
     assert "bad" not in MODELS
+
+
+PRESET = "{description: d, source: s, x0: 0.5, amplitude: 1, frequency: 1, parameters: {}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"one: {PRESET}\ntwo: {PRESET}\n", "must have the keys model, default, presets, .*; it has the keys one, two"),
+        ("", "must have the keys model, default, presets, presets by name; it has None"),
+        ("- 1\n", r"must have the keys .*; it has \[1\.0\]"),
+        (f"presets:\n  one: {PRESET}\n", "model: is required; default: is required"),
+        (f"model: other\ndefault: one\npresets: {{one: {PRESET}}}\n", r"model: must be filed \(given: 'other'\)"),
+        (
+            f"model: filed\ndefault: tow\npresets: {{one: {PRESET}, two: {PRESET}}}\n",
+            r"default: must be one of the presets, which are one, two \(given: 'tow'\)",
+        ),
+        (
+            f"model: filed\ndefault: one\npreset: 1\npresets: {{one: {PRESET}}}\n",
+            "preset: unknown key; known are",
+        ),
+        ("model: filed\ndefault: one\npresets: [1]\n", "presets: input should be a valid dictionary"),
+        ("model: filed\ndefault: one\npresets: {one: 1}\n", "presets.one: input should be a valid dictionary"),
+        (
+            f"model: filed\ndefault: one\npresets:\n  one: {PRESET.replace('x0: 0.5', 'x: 0.5')}\n",
+            r"presets\.one\.x0: is required; presets\.one\.x: unknown key; known are description, source",
+        ),
+        (f"one: {PRESET}\none: {PRESET}\n", "is no valid YAML: line 2, column 1: key 'one' stands twice"),
+        ("one: {", "is no valid YAML: line 2"),
+        ("one: \x00", "is no valid YAML"),
+    ],
+)
+def test_a_bad_preset_file_is_told_by_its_keys(tmp_path, monkeypatch, text, said):
+    (tmp_path / "filed_module.py").write_text(
+        "from spicecim.devices import Memristor\n\n"
+        "class Filed(Memristor):\n    name, title, source = 'filed', 't', 's'\n"
+        "    def current(self, v, s):\n        return v * s\n"
+        "    def rate(self, v, s):\n        return v * s * (1 - s)\n"
+    )
+    (tmp_path / "filed.yaml").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "filed_module", raising=False)
+    model = importlib.import_module("filed_module").Filed
+    with pytest.raises(ModelError, match=rf"^filed\.yaml, the presets of filed: {said}") as caught:
+        sc.register_device(model)
+    assert "pydantic" not in str(caught.value)
+    assert "input_value" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "filed" not in MODELS
 
 
 def test_equations_of_another_shape_are_refused_where_they_are_used():

@@ -1,5 +1,6 @@
 """What the README and the documents show works as it stands there."""
 
+import ast
 import re
 import runpy
 import shlex
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from spicecim.device_choice import DEVICE_SECTIONS
-from spicecim.devices import MODELS
+from spicecim.devices import MODELS, Memristor, Preset
+from spicecim.devices.library import _parsed_presets
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.extensions import all_registries
 from spicecim.testbench import Analysis, Crossbar, Testbench
+from spicecim.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,6 +49,20 @@ def test_the_python_of_the_extensions_runs(tmp_path):
     file.write_text("\n".join(code))
     run = subprocess.run([sys.executable, "-W", "error", file], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
+
+
+def test_the_preset_file_of_the_page_of_extensions_is_one():
+    """It holds what the page registers from Python too."""
+    text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    (written,) = blocks("yaml", text)
+
+    class Threshold(Memristor):
+        name = "threshold"
+
+    (found,) = _parsed_presets(Threshold, parse_yaml(written)).items()
+    (given,) = re.findall(r"^presets = \{.*?^\}", text, re.MULTILINE | re.DOTALL)
+    ((name, preset),) = ast.literal_eval(given.removeprefix("presets = ")).items()
+    assert found == (name, Preset.model_validate(preset))
 
 
 def test_the_page_of_models_is_fresh():

@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 
 from spicecim.cli.app import app
 from spicecim.devices import MODELS, load_presets, make_device
+from spicecim.engines import simulate
 from spicecim.errors import InputError, ModelError
 from spicecim.netlist.export import export_model
 from spicecim.resources import resource_folder
+from spicecim.testbench import Testbench
 
 
 @pytest.fixture(params=list(MODELS))
@@ -61,6 +63,54 @@ def test_an_exported_subcircuit_runs_in_plain_ngspice(tmp_path, name):
     assert -float(printed["vrow"]) == pytest.approx(float(device.current(volts, state)), rel=1e-6)
     rate = float(device.rate(volts, state))
     assert float(printed["vstate"]) == pytest.approx(rate, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
+@pytest.mark.parametrize("name", ["team", "vteam", "yakopcic", "linear_drift", "stanford_pku"])
+def test_an_exported_subcircuit_runs_with_the_options_that_its_header_names(tmp_path, name):
+    """Plain ngspice with them follows the reference engine, and no state passes its stops."""
+    shown, text = next(iter(load_presets(name).values())), export_model(name, format="subcircuit")
+    options, transient = (re.search(rf"^\* (\.{word} .*)$", text, re.MULTILINE)[1] for word in ("options", "tran"))
+    bench = Testbench(
+        device={"model": name},
+        crossbar={"state": [[shown.x0]]},
+        drive={"kind": "sine", "amplitude": shown.amplitude, "frequency": shown.frequency},
+        analysis={"probe": "cells"},
+    )
+    device = bench.device.build()
+    state = float(device.state_from_x(shown.x0))
+    (tmp_path / "model.sub").write_text(text, encoding="utf-8")
+    (tmp_path / "deck.cir").write_text(
+        f"one device\n.include model.sub\nVrow a 0 SIN(0 {shown.amplitude!r} {shown.frequency!r})\n"
+        f"Xcell a 0 s {name}\n.ic v(s)={state!r}\n{options}\n{transient}\n"
+        ".control\nset numdgt=12\nrun\nwrdata out.data i(vrow) v(s)\n.endc\n.end\n",
+        encoding="utf-8",
+    )
+    subprocess.run([shutil.which("ngspice"), "-b", "deck.cir"], cwd=tmp_path, capture_output=True, timeout=60)
+    time, current, _, states = np.loadtxt(tmp_path / "out.data").T
+    assert time[-1] == pytest.approx(bench.duration, rel=1e-6)
+    time, first = np.unique(time, return_index=True)
+    run = simulate(bench, "reference", time=np.minimum(time, bench.duration))
+    expected = run.i_column.values[:, 0]
+    # where TEAM switches, its current moves by a tenth within a rounding of the instant
+    error = np.sqrt(np.trapezoid((current[first] + expected) ** 2, time) / bench.duration)
+    assert error < 1e-3 * np.abs(expected).max()
+    if device.stops():
+        low, high = device.stops()
+        assert (states >= low - 1e-4 * (high - low)).all()
+        assert (states <= high + 1e-4 * (high - low)).all()
+
+
+def test_a_header_names_title_source_and_preset_as_they_are_written():
+    lines = export_model("team", format="subcircuit").splitlines()
+    assert lines[0] == "* TEAM (threshold adaptive, current-controlled), preset technion"
+    assert lines[1].endswith("TEAM: threshold adaptive memristor model, IEEE Trans. Circuits Syst. I 60(1), 211-221 "
+                             "(2013), doi:10.1109/TCSI.2012.2215714")  # fmt: skip
+    options = "reltol=8.5e-09 abstol=8.5e-14 vntol=8.5e-12 trtol=1.7"
+    assert f"* .options {options}" in lines
+    assert f"// .options {options}" in export_model("team").splitlines()
+    other = " ".join(export_model("team", "kvatinsky").split("\n// "))
+    assert "preset kvatinsky under a sine of 75 mV and 1 Hz:" in other
 
 
 def test_the_command_writes_what_python_does(tmp_path):

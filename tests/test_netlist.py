@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from spicecim.errors import SpiceCimError
 from spicecim.netlist import crossbar_netlist
-from spicecim.netlist.environment import netlist_environment, spice_text
+from spicecim.netlist.environment import comment_text, netlist_environment, spice_text
 from spicecim.ngspice.engine import render_netlist
+from spicecim.resources import resource_folder
 from spicecim.testbench import Testbench
 
 WIRES = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 50.0, "sense_resistance": 20.0}
@@ -141,6 +142,29 @@ def test_only_plain_one_line_text_passes_into_a_netlist(text):
 def test_other_values_are_refused(value):
     with pytest.raises(ValueError, match="may not stand in a netlist"):
         spice_text(value)
+
+
+@given(st.text() | st.text("\n\r\x0b\x0c\x1c\x85\u2028\\$`*+.é"))
+def test_a_text_in_a_comment_stays_one_line_that_ngspice_does_not_act_upon(text):
+    written = comment_text(text)
+    assert re.fullmatch(r"[ -~]*", written)
+    assert not re.search(r"[`$\\]", written)
+    assert len(f"* {written}".splitlines()) == 1
+
+
+def test_only_comments_of_templates_hold_such_a_text():
+    """A line that holds one begins with the star of a comment, and a blank: ``*#`` is a command to ngspice."""
+    templates = resource_folder("netlist_templates")
+    lines = [line for file in templates.rglob("*.j2") for line in file.read_text().splitlines() if "|comment" in line]
+    assert len(lines) == 5
+    assert all(line.startswith("* ") for line in lines)
+
+
+def test_titles_and_units_are_comments_as_they_are_written():
+    device = {"model": "team", "backend": "behavioral"}
+    netlist = render_netlist(Testbench.from_dict(bench_dict(device=device)))
+    assert "* device: TEAM (threshold adaptive, current-controlled)\n" in netlist
+    assert comment_text("doi:10.1/a[1]; 5 % of it's\n.end") == "doi:10.1/a[1]; 5 % of it's .end"
 
 
 def test_an_undefined_name_in_a_template_is_an_error():

@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from spicecim.engines import simulate
 from spicecim.errors import WaveformError
-from spicecim.hysteresis_sweep import hysteresis
+from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
-from spicecim.plotting.style import si_prefix
+from spicecim.plotting.style import micro_sign, quantity_text, si_prefix
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,58 @@ def test_figures_are_saved_as_png_and_pdf(run, tmp_path):
 )
 def test_prefixes(largest, prefix):
     assert si_prefix(largest)[1] == prefix
+
+
+def test_the_scale_bar_is_as_long_as_the_voltage_that_it_names(run):
+    """Its caps do not make it longer: what is drawn is as high as the peak of row 0 above its zero."""
+    figure = plot_row_drives(run)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    trace, *_, bar = figure.axes[0].get_lines()
+    shown = np.asarray(canvas.buffer_rgba()).astype(int)
+    (x, low), (_, high) = bar.get_transform().transform(bar.get_xydata())
+    black = np.flatnonzero(shown[:, int(x), :3].sum(axis=1) < 200)
+    assert len(black) == pytest.approx(high - low, abs=1.5)
+    zero, peak = figure.axes[0].transData.transform([[0, 0], [0, trace.get_ydata().max()]])[:, 1]
+    assert high - low == pytest.approx(peak - zero, abs=0.1)
+
+
+def test_quantities_in_figures_have_the_prefixes_of_axes(make_bench):
+    assert quantity_text(920e-6, "W") == "920 \N{MICRO SIGN}W"
+    assert micro_sign("row 0: 1 kHz, 450 uV; unused u 2 units") == "row 0: 1 kHz, 450 \N{MICRO SIGN}V; unused u 2 units"
+    drive = {"kind": "sine", "amplitude": 5e-4, "frequency": [100, 200, 300]}
+    small = simulate(make_bench(drive=drive, analysis={"probe": "cells"}), "reference")
+    texts = [text.get_text() for text in plot_power(small).axes[0].get_legend().get_texts()]
+    drives = plot_row_drives(small).axes[0]
+    texts += [label.get_text() for label in drives.get_yticklabels()] + [text.get_text() for text in drives.texts]
+    assert not [text for text in texts if " u" in text]
+    assert "500 \N{MICRO SIGN}V" in texts
+
+
+def test_colors_mean_the_same_in_both_panels():
+    """Of several amplitudes, a color is an amplitude; of one, the markers of the areas have no color of a loop."""
+    frequencies = np.geomspace(30, 3e4, 5)
+    several = hysteresis(
+        "yakopcic", amplitude=[0.3, 0.45], frequency=frequencies, engine="reference", points_per_period=100
+    )
+    figure = plot_hysteresis({"ngspice": several, "reference": several})
+    assert_legible(figure)
+    meanings = [{line.get_color(): set() for line in axes.get_lines()} for axes in figure.axes]
+    for axes, meaning in zip(figure.axes, meanings, strict=True):
+        for line in axes.get_lines():
+            meaning[line.get_color()].add(next(volts for volts in ("300 mV", "450 mV") if volts in line.get_label()))
+    assert meanings[0] == meanings[1]
+    assert sorted(map(sorted, meanings[0].values())) == [["300 mV"], ["450 mV"]]
+    lines = {(line.get_linestyle(), line.get_label().split(", ")[1]) for line in figure.axes[0].get_lines()}
+    assert len(lines) == len(figure.axes[0].get_lines()) / 2 == 3
+    one = plot_hysteresis({"reference": HysteresisSweep(several.loops[:5], several.measures.isel(amplitude=0))})
+    loops, areas = ({line.get_color() for line in axes.get_lines()} for axes in one.axes)
+    assert not loops & areas
+
+
+def test_the_slope_is_explained_where_it_is_shown():
+    for frequencies, expected in ((np.geomspace(30, 3e4, 5), True), ([300], False)):
+        sweep = hysteresis("yakopcic", frequency=frequencies, engine="reference", points_per_period=100)
+        legend = plot_hysteresis({"reference": sweep}).axes[1].get_legend()
+        assert ("slope " in legend.get_texts()[0].get_text()) == expected
+        assert ("log(area) over log(frequency)" in legend.get_title().get_text()) == expected

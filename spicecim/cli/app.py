@@ -53,7 +53,7 @@ Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Fol
 def main() -> None:
     """Run the command line; the entry point of ``spicecim``."""
     signal.signal(signal.SIGTERM, _end)  # so that temporary files go
-    warnings.showwarning = lambda message, *where: _say("[bold yellow]warning:[/]", str(message))
+    warnings.showwarning = lambda message, *where: _say("warning:", "bold yellow", str(message))
     try:
         app()
     except (SpiceCimError, OSError, MemoryError) as error:
@@ -72,22 +72,17 @@ def _end(signal_number: int, _: object) -> NoReturn:
     sys.exit(_EXIT_BY_SIGNAL + signal_number)
 
 
-def _say(mark: str, text: str) -> None:
-    from rich.console import Console
+def _say(mark: str, style: str, text: str) -> None:
+    from rich.text import Text
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(mark, _plain(text))
+    from spicecim.cli.console import plain_console
+
+    plain_console(stderr=True, soft_wrap=True).print(Text(mark, style), Text(text))
 
 
 def _fail(message: str, status: int) -> NoReturn:
-    _say("[bold red]error:[/]", message)
+    _say("error:", "bold red", message)
     sys.exit(status)
-
-
-def _plain(text: str) -> Any:
-    """Text that rich prints as it is: brackets in it are no markup."""
-    from rich.text import Text
-
-    return Text(text)
 
 
 def _version(wanted: bool) -> None:
@@ -130,11 +125,13 @@ def models(
 ) -> None:
     """List the device models, or show one with its parameters, published presets and citations."""
     from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
     from spicecim.devices import MODELS
 
-    described = [
-        tables.describe_model(model) for model in (MODELS[each] for each in (MODELS if name is None else [name]))
-    ]
+    with progress_bar(quiet=as_json) as progress:
+        if name is None:
+            MODELS.load(progress)
+        described = [tables.describe_model(MODELS[each]) for each in (MODELS if name is None else [name])]
     if as_json:
         tables.print_json(described if name is None else described[0])
     elif name is None:
@@ -184,9 +181,12 @@ def export(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
 ) -> None:
     """Write a model as a Verilog-A module, or as a subcircuit of ngspice, to use elsewhere."""
+    from spicecim.cli.progress import progress_bar
     from spicecim.netlist.export import export_model
 
-    _write(export_model(name, preset, format), output)
+    with progress_bar():
+        text = export_model(name, preset, format)
+    _write(text, output)
 
 
 def _assignments(option: str, texts: list[str]) -> dict[str, str]:
@@ -216,10 +216,13 @@ def netlist(
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
 ) -> None:
     """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too."""
+    from spicecim.cli.progress import progress_bar
     from spicecim.ngspice.engine import render_netlist
     from spicecim.testbench import Testbench
 
-    _write(render_netlist(Testbench.from_yaml(bench)), output)
+    with progress_bar():
+        text = render_netlist(Testbench.from_yaml(bench))
+    _write(text, output)
 
 
 def _write(text: str, output: Path | None) -> None:
@@ -256,10 +259,9 @@ def run(
     from spicecim.runs import run_testbench
     from spicecim.testbench import Testbench
 
-    testbench = Testbench.from_yaml(bench)
     with progress_bar(quiet=as_json) as progress:
         summary = run_testbench(
-            testbench,
+            Testbench.from_yaml(bench),
             output,
             engine=engine,
             time_limit=_limit(time_limit),
@@ -327,6 +329,7 @@ def multiply(
     """
     from spicecim.array_files import load_array
     from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
     from spicecim.encodings import ENCODINGS
     from spicecim.encodings.comparison import compare_encodings
     from spicecim.yaml_text import parse_yaml
@@ -337,7 +340,8 @@ def multiply(
             values[name] = parse_yaml(text)
         except InputError as error:
             raise InputError(f"--set {name}: {error}") from None
-    found = compare_encodings([ENCODINGS[scheme](**values)], load_array(weights), load_array(inputs), engine)
+    with progress_bar(quiet=as_json):
+        found = compare_encodings([ENCODINGS[scheme](**values)], load_array(weights), load_array(inputs), engine)
     result = {"scheme": scheme, "engine": engine, **tables.describe_products(found.isel(encoding=0))}
     if as_json:
         tables.print_json(result)
@@ -349,9 +353,13 @@ def multiply(
 def extensions(as_json: JsonFlag = False) -> None:
     """List what can be chosen by name of each kind, where it comes from, and what could not be loaded."""
     from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
     from spicecim.extensions import all_registries
 
-    listed = {registry.kind: registry.describe() for registry in all_registries()}
+    with progress_bar(quiet=as_json) as progress:
+        for registry in all_registries():
+            registry.load(progress)
+        listed = {registry.kind: registry.describe() for registry in all_registries()}
     if as_json:
         tables.print_json(listed)
     else:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from spicecim.cli.console import plain_console
 from spicecim.json_text import json_text
 from spicecim.quantities import format_quantity
 
@@ -37,8 +37,8 @@ def print_findings(findings: list[Any]) -> None:
     table = Table("", "status", "found", "what to do")
     for finding in findings:
         status = Text(finding.status, style=_STATUS_STYLE[finding.status])
-        table.add_row(finding.name, status, Text(finding.found, overflow="fold"), Text(finding.advice))
-    Console().print(table)
+        table.add_row(finding.name, status, Text(finding.found, overflow="fold"), finding.advice)
+    plain_console().print(table)
 
 
 def describe_model(model: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def print_models(described: list[dict[str, Any]]) -> None:
     table = Table("model", "presets", "what it is")
     for model in described:
         table.add_row(model["name"], ", ".join(model["presets"]), model["title"])
-    Console().print(table)
+    plain_console().print(table)
 
 
 def describe_operating_point(found: Any) -> dict[str, Any]:
@@ -119,15 +119,13 @@ def print_products(result: dict[str, Any]) -> None:
     for number, (products, whole) in enumerate(zip(result["products"], exact, strict=True)):
         shown = "  ".join(f"{round(value, digits) + 0.0:g}" for value in products)
         table.add_row(str(number), shown, "  ".join(map(str, whole)))
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
-    console.print(Text(f"largest error, relative to the largest product: {result['largest_error']:.1e}"))
-    console.print(
-        Text(f"devices: {result['devices']}, crossbars: {result['crossbars']}, read cycles: {result['cycles']}")
-    )
+    console.print(f"largest error, relative to the largest product: {result['largest_error']:.1e}")
+    console.print(f"devices: {result['devices']}, crossbars: {result['crossbars']}, read cycles: {result['cycles']}")
     if result["energy_j"]:
         power = format_quantity(result["average_power_w"], "W")
-        console.print(Text(f"energy of all drivers: {format_quantity(result['energy_j'], 'J')}, on average {power}"))
+        console.print(f"energy of all drivers: {format_quantity(result['energy_j'], 'J')}, on average {power}")
 
 
 def print_extensions(listed: dict[str, dict[str, Any]]) -> None:
@@ -141,69 +139,67 @@ def print_extensions(listed: dict[str, dict[str, Any]]) -> None:
             table.add_row(kind, ", ".join(names), origin)
         for name, reason in found["failures"].items():
             table.add_row(kind, f"{name} (cannot be used)", reason)
-    Console().print(table)
+    plain_console().print(table)
 
 
 def print_model(model: dict[str, Any]) -> None:
     """Print one model with its parameters, presets and citations."""
-    console = Console(highlight=False)
-    console.print(Text(f"{model['name']}: {model['title']}", style="bold"))
-    console.print(Text(model["source"]))
+    console = plain_console()
+    console.print(f"{model['name']}: {model['title']}", style="bold")
+    console.print(model["source"])
     table = Table("parameter", "unit", *model["presets"], "meaning", title="parameters by preset", title_justify="left")
     for name, info in model["parameters"].items():
         values = [preset["parameters"].get(name, info["default"]) for preset in model["presets"].values()]
         table.add_row(name, info["unit"], *[_number(value) for value in values], info["description"])
     console.print(table)
     for name, preset in model["presets"].items():
-        console.print(Text(f"{name}: {preset['description']}", style="bold"))
+        console.print(f"{name}: {preset['description']}", style="bold")
         drive = f"{format_quantity(preset['amplitude'], 'V')} at {format_quantity(preset['frequency'], 'Hz')}"
-        console.print(Text(f"  x0 {preset['x0']}, {drive}. {preset['source']}"))
+        console.print(f"  x0 {preset['x0']}, {drive}. {preset['source']}")
 
 
 def print_report(report: Any) -> None:
     """Print what a Verilog-A model has and what is wrong with it."""
-    console = Console(highlight=False)
+    console = plain_console()
     nodes = _plain_table("node", "kind", "role", "unit")
     for node in report.nodes:
         nodes.add_row(node.name, "terminal" if node.terminal else "internal", node.role, node.unit)
-    console.print(Text(f"{report.module} in {report.path}", style="bold"))
+    console.print(f"{report.module} in {report.path}", style="bold")
     console.print(nodes)
     if report.parameters:
         parameters = _plain_table("parameter", "value", "unit", "bounds", "meaning")
         for item in report.parameters:
             value = item.default if item.value is None else _number(item.value)
-            # a range opens with a bracket, which is markup to rich
-            row = (item.name, value, item.unit, item.bounds.removeprefix("from "), item.description)
-            parameters.add_row(*map(Text, row))
+            parameters.add_row(item.name, value, item.unit, item.bounds.removeprefix("from "), item.description)
         console.print(parameters)
     if report.initial:
         low, high = report.initial
-        console.print(Text(f"state: {report.state} = {low:g} at x = 0 and {high:g} at x = 1"))
+        console.print(f"state: {report.state} = {low:g} at x = 0 and {high:g} at x = 1")
     if report.voltage:
-        console.print(Text(f"equations: probed up to {report.voltage:g} V in both directions"))
-    console.print(Text(f"findings: {_counted(report.findings)}"))
+        console.print(f"equations: probed up to {report.voltage:g} V in both directions")
+    console.print(f"findings: {_counted(report.findings)}")
     for finding in report.findings:
         console.print()
         title = Text(finding.severity, style=_SEVERITY_STYLE[finding.severity])
         console.print(title.append(f"  {finding.code}  {finding.place or ''}".rstrip(), style="bold"))
         for text in (finding.message, f"cure: {finding.cure}"):
             lines = textwrap.fill(text, console.width, initial_indent="  ", subsequent_indent="  ")
-            console.print(Text(lines), soft_wrap=True)
+            console.print(lines, soft_wrap=True)
 
 
 def print_claims(claims: list[Any], folder: Path) -> None:
     """Print claims with what was measured and the verdicts, and where the rest is."""
-    console = Console(highlight=False)
+    console = plain_console()
     for claim in claims:
-        console.print(Text(claim.claim, style="bold"))
+        console.print(claim.claim, style="bold")
         table = _plain_table("measured", "ngspice", "reference engine")
         for measurement in claim.measurements:
-            table.add_row(*map(Text, (measurement.what, measurement.text("ngspice"), measurement.text("reference"))))
+            table.add_row(measurement.what, measurement.text("ngspice"), measurement.text("reference"))
         console.print(table)
         verdict = Text(claim.verdict, style=_VERDICT_STYLE[claim.verdict])
         console.print(verdict.append(f": {claim.reason}", style="default"))
         console.print()
-    console.print(Text(f"claims, figures and their data are in {folder}"))
+    console.print(f"claims, figures and their data are in {folder}")
 
 
 def _plain_table(*columns: str) -> Table:
@@ -240,22 +236,22 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
             cells.append(f"{summary['column_relative_error'][index]:.1e}")
         if "average_power_w" in first:
             cells.append(format_quantity(first["average_power_w"][index], "W"))
-        table.add_row(Text(name), *cells)
-    console = Console(highlight=False)
+        table.add_row(name, *cells)
+    console = plain_console()
     console.print(table)
     for line in _facts(summary):
-        console.print(Text(line))
+        console.print(line)
     if "measures" in summary["accuracy_missed"]:  # what the engines miss, they say themselves
-        console.print(Text(f"warning: {summary['accuracy_missed']['measures']}"))
+        console.print(f"warning: {summary['accuracy_missed']['measures']}")
     if summary["implausible_current"]:
-        console.print(Text(f"warning: {summary['implausible_current']}"))
-    console.print(Text(f"results in {folder}: {', '.join(summary['artifacts'])}"))
+        console.print(f"warning: {summary['implausible_current']}")
+    console.print(f"results in {folder}: {', '.join(summary['artifacts'])}")
 
 
 def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
     """Print the loops' measures, a line for each amplitude and frequency."""
     engines = measured["engines"]
-    console = Console(highlight=False)
+    console = plain_console()
     for volts in dict.fromkeys(volts for _, volts, _ in _drives(measured)):
         table = _numbers("frequency")
         table.title, table.title_justify = f"amplitude {format_quantity(volts, 'V')}", "left"
@@ -271,8 +267,8 @@ def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
             )
         console.print(table)
     for line in _loop_facts(measured):
-        console.print(Text(line))
-    console.print(Text(f"results in {folder}: {', '.join(measured['artifacts'])}"))
+        console.print(line)
+    console.print(f"results in {folder}: {', '.join(measured['artifacts'])}")
 
 
 def _loop_facts(measured: dict[str, Any]) -> list[str]:

@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spicecim.devices import models
 from spicecim.devices.memristor import Memristor, check_device, check_model, limits_of
 from spicecim.errors import InputError, ModelError
+from spicecim.outside import read_text
 from spicecim.problems import did_you_mean, problems_from
+from spicecim.quantities import shown
 from spicecim.registry import Registry
 from spicecim.resources import resource_folder
+from spicecim.yaml_text import parse_yaml
 
 
 class Preset(BaseModel):
@@ -40,7 +42,7 @@ class _PresetFile(BaseModel):
 
     model: str
     default: str
-    presets: dict[str, Preset]
+    presets: dict[str, Any]
 
 
 def _built_in() -> dict[str, type[Memristor]]:
@@ -129,12 +131,34 @@ def _read_presets(model: type[Memristor]) -> dict[str, Preset]:
     if not path.is_file():
         return {}
     try:
-        file = _PresetFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-        if file.model != model.name or file.default not in file.presets:
-            raise ModelError(f"model must be {model.name}, and default one of the presets")
-    except (ValidationError, yaml.YAMLError, UnicodeDecodeError, InputError) as error:
+        return _parsed_presets(model, parse_yaml(read_text(path, "TESTBENCH_BYTES")))
+    except InputError as error:
         raise ModelError(f"{path.name}, the presets of {model.name}: {error}") from None
-    return {file.default: file.presets[file.default], **file.presets}
+
+
+def _parsed_presets(model: type[Memristor], values: Any) -> dict[str, Preset]:
+    """Presets of the values of a preset file, the default one first; `InputError` names what is wrong."""
+    if not isinstance(values, dict) or "presets" not in values:
+        given = f"the keys {', '.join(map(str, values))}" if isinstance(values, dict) else shown(values)
+        raise ModelError(f"must have the keys {', '.join(_PresetFile.model_fields)}, presets by name; it has {given}")
+    try:
+        file = _PresetFile.model_validate(values)
+    except ValidationError as error:
+        raise ModelError("; ".join(map(str, problems_from(error, _PresetFile)))) from None
+    if file.model != model.name:
+        raise ModelError(f"model: must be {model.name} (given: {shown(file.model)})")
+    if file.default not in file.presets:
+        known = ", ".join(file.presets) or "none"
+        raise ModelError(f"default: must be one of the presets, which are {known} (given: {shown(file.default)})")
+    presets, problems = {}, []
+    for name, given in file.presets.items():
+        try:
+            presets[name] = Preset.model_validate(given)
+        except ValidationError as error:
+            problems += problems_from(error, Preset, f"presets.{name}")
+    if problems:
+        raise ModelError("; ".join(map(str, problems)))
+    return {file.default: presets[file.default], **presets}
 
 
 def get_preset(model: str, preset: str | None = None) -> Preset:

@@ -7,7 +7,7 @@ import itertools
 import keyword
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any, get_args
 
@@ -64,7 +64,7 @@ _RESERVED = frozenset(_KEYWORDS.split())
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def verilog_a(model: type[Memristor], defaults: Mapping[str, Any]) -> str:
+def verilog_a(model: type[Memristor], defaults: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
     """Write a model as a Verilog-A module whose terminals are row, column and state.
 
     Parameters
@@ -73,6 +73,8 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any]) -> str:
         Its class.
     defaults
         Values of parameters for the module's defaults: all those that have none in the class.
+    notes
+        Further paragraphs of the comment above the module.
 
     Raises
     ------
@@ -87,7 +89,7 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any]) -> str:
     bodies = [_Body(variant.device, p, n) for variant in variants]
     used = "".join(line for body in bodies for line in body.lines)
     variables = list(dict.fromkeys(name for body in bodies for name in body.variables))
-    lines = [*_heading(model), '`include "disciplines.vams"', "", f"module {model.name}({p}, {n}, s);"]
+    lines = [*_heading(model, notes), '`include "disciplines.vams"', "", f"module {model.name}({p}, {n}, s);"]
     lines += [f"  inout {p}, {n}, s;", f"  electrical {p}, {n}, s{', u' if model.inner else ''};", ""]
     names = _ordered_parameters(model)
     lines += [_declaration(model, name, defaults, names[:place]) for place, name in enumerate(names)]
@@ -110,10 +112,12 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _heading(model: type[Memristor]) -> list[str]:
+def _heading(model: type[Memristor], notes: Sequence[str]) -> list[str]:
     """Comment with title, description and citation."""
     about = [line.replace("``", "") for line in inspect.cleandoc(model.__doc__ or "").splitlines() if line != "::"]
     lines = [model.title, "", *about, "", *wrapped(f"Source: {model.source}")]
+    if notes:
+        lines += ["", *(line for note in notes for line in wrapped(note))]
     lines += ["", f"Terminal s carries the state variable. Written from the class {model.__name__} by",
               f"`spicecim model export {model.name}`: change that, not this."]  # fmt: skip
     return [f"// {line}".rstrip() for line in lines]

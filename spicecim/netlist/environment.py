@@ -1,7 +1,8 @@
 """The Jinja environment of the netlist templates.
 
 A netlist is a program: a control block can run shell commands and an include reads any file. So nothing but numbers,
-plain names and the checked lines of a published subcircuit passes from Python into a template's output.
+plain names and the checked lines of a published subcircuit passes from Python into a template's output. In a line that
+is a comment, the filter ``comment`` lets any text of one line stand, which a name may not hold.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from spicecim.resources import resource_folder
 
 
 class CheckedText(str):
-    """Lines of a published subcircuit that `spicecim.netlist.foreign` has checked: they pass as they are."""
+    """What passes as it is: lines that `spicecim.netlist.foreign` has checked, and texts of comments."""
 
     __slots__ = ()
 
@@ -29,6 +30,15 @@ _PLAIN = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.,#/()^+ -]*)?")
 def plain_text(text: str) -> str:
     """Return a text from outside with every character that may not stand in a netlist as an underscore."""
     return re.sub(r"[^A-Za-z0-9_.,#/()^+ -]", "_", text)
+
+
+def comment_text(text: str) -> CheckedText:
+    r"""Return a text from outside for a line that is a comment, and stays one line.
+
+    What is not printable ASCII becomes an underscore. So does what ngspice may act upon: ``$``, the backquote, and a
+    backslash, which at the end of a line joins it with the next.
+    """
+    return CheckedText(re.sub(r"[^ -~]|[`$\\]", "_", " ".join(text.split())))
 
 
 def spice_text(value: Any) -> str:
@@ -54,7 +64,7 @@ def spice_text(value: Any) -> str:
 @cache
 def netlist_environment() -> jinja2.Environment:
     """Return the environment that renders `netlist_templates/`; an undefined name in a template is an error."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(resource_folder("netlist_templates")),
         undefined=jinja2.StrictUndefined,
         finalize=spice_text,
@@ -63,3 +73,5 @@ def netlist_environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
+    environment.filters["comment"] = comment_text
+    return environment

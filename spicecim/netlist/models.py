@@ -20,10 +20,9 @@ def behavioral_context(device: Memristor) -> dict[str, Any]:
         "element": "X",
         "subcircuit": device.name,
         "sources": [CheckedText(line) for line in behavioral_sources(device)],
-        "title_of_device": plain_text(device.title),
+        "title_of_device": device.title,
         "parameters": [
-            {"name": name, "value": getattr(device, name), "unit": plain_text(unit)}
-            for name, unit in device.units().items()
+            {"name": name, "value": getattr(device, name), "unit": unit} for name, unit in device.units().items()
         ],
     }
 
@@ -37,9 +36,9 @@ def native_context(module: ModuleDevice, title: str) -> tuple[Path, dict[str, An
         "element": "N",
         "subcircuit": _MODEL,
         "native_name": name,
-        "title_of_device": plain_text(title),
+        "title_of_device": title,
         "parameters": [
-            {"name": plain_text(name), "value": value, "unit": plain_text(units.get(name, ""))}
+            {"name": plain_text(name), "value": value, "unit": units.get(name, "")}
             for name, value in module.parameters.items()
             if not isinstance(value, str)
         ],

@@ -11,8 +11,15 @@ from matplotlib.ticker import MaxNLocator
 
 from spicecim.errors import AccuracyWarning
 from spicecim.measure import average_power, cell_power, row_power, worst_case_power
-from spicecim.plotting.style import COLORS, label_axis, mark_missed_accuracy, new_figure, si_prefix, styled
-from spicecim.quantities import format_quantity
+from spicecim.plotting.style import (
+    COLORS,
+    label_axis,
+    mark_missed_accuracy,
+    new_figure,
+    quantity_text,
+    si_prefix,
+    styled,
+)
 from spicecim.waveforms import testbench_of
 
 _MOST_NUMBERS = 128
@@ -40,8 +47,8 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
     figure, grid = new_figure(1, 2, size=(7.0, 3.4), width_ratios=[1.25, 1])
     left, right = grid[0]
     left.plot(total["time"], total, color=COLORS[0], linewidth=0.8)
-    left.axhline(average, color=COLORS[1], linestyle="--", label=f"average {format_quantity(average, 'W', 3)}{known}")
-    left.axhline(worst, color=COLORS[3], linestyle=":", label=f"worst case {format_quantity(worst, 'W', 3)}")
+    left.axhline(average, color=COLORS[1], linestyle="--", label=f"average {quantity_text(average, 'W')}{known}")
+    left.axhline(worst, color=COLORS[3], linestyle=":", label=f"worst case {quantity_text(worst, 'W')}")
     label_axis(left.xaxis, "time", "s")
     label_axis(left.yaxis, "power of all row drivers", "W")
     left.set_xlim(0, float(total["time"][-1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
 from spicecim.files import write_bytes
+from spicecim.quantities import format_quantity
 from spicecim.reached import errors_of, missed_accuracy
 from spicecim.waveforms import testbench_of
 
@@ -105,6 +107,16 @@ def mark_missed_accuracy(figure: Figure, runs: Iterable[xr.Dataset]) -> None:
             lines.append(f"{run.attrs['engine']}: error {error:.0e}, {accuracy:.0e} was asked for")
     if lines:
         figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=8, color=COLORS[1])
+
+
+def quantity_text(value: float, unit: str, digits: int = 3) -> str:
+    """Write a value for a figure, with the prefixes that its axes have: a Greek letter for micro."""
+    return micro_sign(format_quantity(value, unit, digits))
+
+
+def micro_sign(text: str) -> str:
+    """Write the prefix for micro of the quantities in a text as a Greek letter."""
+    return re.sub(r"(?<=\d )u(?=[A-Z])", _PREFIXES[-6], text)
 
 
 def si_prefix(largest: float) -> tuple[float, str]:

@@ -13,11 +13,12 @@ from spicecim.plotting.style import (
     ENGINE_STYLE,
     label_axis,
     mark_missed_accuracy,
+    micro_sign,
     new_figure,
+    quantity_text,
     si_prefix,
     styled,
 )
-from spicecim.quantities import format_quantity
 from spicecim.waveforms import testbench_of
 
 _MOST_PANELS = 8
@@ -35,14 +36,14 @@ def plot_row_drives(waveforms: xr.Dataset) -> Figure:
     for row in range(rows):
         axes.plot(voltages["time"], voltages.isel(row=row) - spacing * row, color=COLORS[0], linewidth=1.0)
     label_axis(axes.xaxis, "time", "s")
-    axes.set_yticks([-spacing * row for row in range(rows)], [drive.label(row) for row in range(rows)])
+    axes.set_yticks([-spacing * row for row in range(rows)], [micro_sign(drive.label(row)) for row in range(rows)])
     axes.set_xlim(0, float(voltages["time"][-1]))
     axes.set_ylim(-spacing * (rows - 0.45), 0.62 * spacing)
     bar = float(abs(voltages).max())
-    axes.plot([1.015] * 2, [0, bar], transform=axes.get_yaxis_transform(), color="black", linewidth=2, clip_on=False)
-    axes.text(
-        1.025, bar / 2, format_quantity(bar, "V", 3), transform=axes.get_yaxis_transform(), va="center", fontsize=8
-    )
+    beside = axes.get_yaxis_transform()
+    # butt: other caps would make it longer than what it stands for
+    axes.plot([1.015] * 2, [0, bar], transform=beside, color="black", linewidth=2, clip_on=False, solid_capstyle="butt")
+    axes.text(1.025, bar / 2, quantity_text(bar, "V"), transform=beside, va="center", fontsize=8)
     axes.set_title("row drivers")
     return figure
 
