@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
@@ -71,40 +71,101 @@ Number = Annotated[float, BeforeValidator(_parse_number)]
 
 
 def _stopped(rate: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the hard stops act on a rate that is written without them."""
+    """Let the hard stops act on a rate that is written without them, once: a subclass may build on that of its base."""
 
     @functools.wraps(rate)
     def bounded(self: Memristor, v: Any, s: Any, *inner: Any) -> Any:
-        free = rate(self, v, s, *inner)
+        free = _one_value(rate, rate(self, v, s, *inner))
+        if getattr(type(self).rate, "__wrapped__", None) is not bounded:
+            return free
         rising = self.rises(v)
         return free * self.room(s, free > 0 if rising is None else rising)
 
     return bounded
 
 
-def _on_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method of equations take anything that is like an array, and see that its result is of their shape."""
+def _one_value(method: Callable[..., Any], result: Any) -> Any:
+    """Return what a method of equations gives, if it is an expression, a number or an array of numbers."""
+    if isinstance(result, Expression) or (isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "biuf"):
+        return result
+    if not isinstance(result, float | int):
+        raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value")
+    return result
+
+
+def _on_arrays(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let the method of equations of a name take all that is like an array, and see that its result is of their shape.
+
+    A function that a class takes for the method may have another name, or none.
+    """
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def equation(self: Memristor, *values: Any) -> Any:
+            arrays: list[Any] = [
+                value if isinstance(value, Expression | bool) else np.asarray(value, dtype=float) for value in values
+            ]
+            if self.inner and len(arrays) == 2 and name in ("current", "rate"):
+                arrays.append(equations_of(self).inner(*arrays))
+            result = _one_value(method, method(self, *arrays))
+            if any(isinstance(value, Expression) for value in arrays):
+                if isinstance(result, np.ndarray) and result.ndim:
+                    raise ModelError(f"{named(method)} returns an array; it must return one value")
+                return result
+            shape = np.broadcast_shapes(*(np.shape(value) for value in arrays))
+            if np.shape(result) != shape:
+                # an equation may leave out the voltage, the state or both
+                try:
+                    result = np.broadcast_to(result, shape)
+                except ValueError:
+                    raise ModelError(f"{named(method)} returns the shape {np.shape(result)}, and not {shape}") from None
+            return np.asarray(result, dtype=float)
+
+        return equation
+
+    return decorate
+
+
+def _of_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that takes states to others take all that is like an array, and give arrays."""
 
     @functools.wraps(method)
-    def equation(self: Memristor, *values: Any) -> Any:
-        arrays: list[Any] = [
-            value if isinstance(value, Expression | bool) else np.asarray(value, dtype=float) for value in values
-        ]
-        if self.inner and len(arrays) == 2 and method.__name__ in ("current", "rate"):
-            arrays.append(equations_of(self).inner(*arrays))
-        result = method(self, *arrays)
-        if any(isinstance(value, Expression) for value in arrays):
-            if not isinstance(result, Expression | float | int):
-                raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value")
-            return result
-        shape = np.broadcast_shapes(*(np.shape(value) for value in arrays))
-        if np.shape(result) != shape:
-            if np.ndim(result):
-                raise ModelError(f"{named(method)} returns the shape {np.shape(result)}, and not {shape}")
-            result = np.broadcast_to(result, shape)
-        return np.asarray(result, dtype=float)
+    def converted(self: Memristor, values: Any) -> Any:
+        if isinstance(values, Expression):
+            return method(self, values)
+        return np.asarray(method(self, np.asarray(values, dtype=float)), dtype=float)
 
-    return equation
+    return converted
+
+
+_EQUATIONS = ("current", "rate", "drive", "motion", "balance")
+_CONVERSIONS = ("state_from_x", "x_from_state")
+
+
+def _methods_outside(cls: type[Memristor], names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Methods that a class, or a base of it that is no device, defines anew: they are as their author wrote them."""
+    for name in names:
+        for base in cls.__mro__:
+            if name in vars(base):
+                if base is cls or not issubclass(base, Device):
+                    yield name, vars(base)[name]
+                break
+
+
+def _separable(cls: type[Memristor]) -> bool:
+    """Whether `drive` and `motion` make the rate: what is defined last, they or `rate`, counts."""
+    for base in cls.__mro__:
+        parts = [name for name in ("drive", "motion") if name in vars(base)]
+        if base is Memristor:
+            break
+        if parts and "rate" in vars(base):
+            raise ModelError(
+                f"class {base.__name__} ({current_line()}): defines rate and {' and '.join(parts)}; the rate is "
+                "the product of drive and motion where there are these, so leave one or the other out"
+            )
+        if parts or "rate" in vars(base):
+            return bool(parts)
+    return False
 
 
 class Memristor(Device, BaseModel):
@@ -173,27 +234,35 @@ class Memristor(Device, BaseModel):
                         f"class {cls.__name__} ({current_line()}): {name} must be {relation} {extra[relation]}, "
                         "which it lacks"
                     )
-        own = vars(cls)
-        cls.separable = cls.drive is not Memristor.drive
-        for method in ("current", "rate", "drive", "motion", "balance"):
-            if method in own:
-                stopped = _stopped(own[method]) if method == "rate" else own[method]
-                setattr(cls, method, _on_arrays(stopped))
+        cls.separable = _separable(cls)
+        for name, method in _methods_outside(cls, _EQUATIONS):
+            setattr(cls, name, _on_arrays(name)(_stopped(method) if name == "rate" else method))
+        for name, method in _methods_outside(cls, _CONVERSIONS):
+            setattr(cls, name, _of_arrays(method))
+        if cls.separable:
+            cls.rate = Memristor.rate  # type: ignore[method-assign]  # that of a base may be another
 
+    @_of_arrays
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         """State variable `s` of the normalized state `x`."""
-        return np.asarray(x, dtype=float)
+        return x  # type: ignore[return-value]
 
+    @_of_arrays
     def x_from_state(self, s: ArrayLike) -> FloatArray:
         """Normalized state `x` of the state variable `s`."""
-        return np.asarray(s, dtype=float)
+        return s  # type: ignore[return-value]
 
-    @_on_arrays
+    @_on_arrays("rate")
     def rate(self, v: Any, s: Any) -> Any:
         """ds/dt (1/s). A subclass writes it without stops; they act on what it returns."""
         drive, rising = self.drive(v), self.rises(v)
         rising = drive > 0 if rising is None else rising
-        return drive * np.where(rising, self.motion(s, True), self.motion(s, False)) * self.room(s, rising)
+        # a subclass may build its rate on this one: then the stops act on that
+        return (
+            drive
+            * np.where(rising, self.motion(s, True), self.motion(s, False))
+            * (self.room(s, rising) if self.separable else 1.0)
+        )
 
     def balance(self, v: Any, s: Any, u: Any) -> Any:
         """Voltage (V) by which `u` is beyond the inner voltage: zero there alone, and that lies between 0 and v.

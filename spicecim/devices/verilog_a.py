@@ -220,7 +220,10 @@ def _traced(device: Memristor) -> tuple[Any, Any, Any]:
         if event == "return" and frame.f_locals.get("self") is device:
             for name, value in frame.f_locals.items():
                 if name == "result" and frame.f_code.co_name == "equation":
-                    name = frame.f_locals["method"].__name__
+                    name = frame.f_locals["name"]
+                # Python takes more names than Verilog-A
+                if not _NAME.fullmatch(name):
+                    continue
                 if isinstance(value, Expression) and value.operation != "symbol" and not value.name:
                     value.name = name
 
