@@ -1,11 +1,15 @@
 """Classes of devices that are written in unusual ways: all faces of one agree, or it is refused."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
 import spicecim as sc
 from spicecim.devices import MODELS, Memristor, Number, get_model, load_presets, parameter
+from spicecim.devices.verilog_a import verilog_a
 from spicecim.errors import ModelError
+from spicecim.netlist.export import export_model
 
 ONE = {"description": "d", "source": "s", "x0": 0.5, "amplitude": 1, "frequency": 1e3, "parameters": {}}
 
@@ -147,3 +151,217 @@ def test_the_methods_of_a_base_that_is_no_device_are_as_those_of_the_class(regis
     device = Mixing()
     assert device.rate([1.0, -1.0], [1.0, 1.0]).tolist() == [0.0, -1.0]
     assert device.state_from_x([0.0, 1.0]).tolist() == [1.0, 0.0]
+
+
+# --- names
+
+
+@pytest.mark.parametrize("name", ["v", "s", "u", "V", "I", "time", "small", "cell", "name", "stops", "copy", "values"])
+def test_a_parameter_whose_name_stands_for_something_else_is_refused(name):
+    with pytest.raises(ModelError, match=rf"class Named \(line .*a parameter cannot be named '{name}': "):
+        type(Good)("Named", (Good,), {"__annotations__": {name: Number}, name: parameter("V", "something", 1.0)})
+
+
+@pytest.mark.parametrize("name", ["p", "plus", "current_", "m", "temp", "geometric_sum", "shared", "int", "nan", "x"])
+def test_parameters_of_other_names_are_the_same_in_all_faces(name, registered):
+    values = {"__annotations__": {name: Number, "n": Number}, "name": f"named_{name}", "__module__": __name__}
+    values |= {name: parameter("1/(V s)", "speed", 2e3), "n": parameter("", "factor", 1.5)}
+    values["rate"] = lambda self, v, s: getattr(self, name) * self.n * v * np.maximum(s * (1 - s), 0)
+    registered(type(Good)("Named", (Good,), values))
+    for backend in ("osdi", "behavioral"):
+        spice = run(f"named_{name}", "ngspice", backend=backend)
+        fast = sc.simulate(sc.testbench_of(spice), "reference", time=spice.time.values)
+        assert float(abs(spice.x - fast.x).max()) < 1e-3
+    assert "<lambda>" not in export_model(f"named_{name}")
+
+
+def test_a_name_that_python_alone_takes_does_not_get_into_a_module(registered):
+    class Greek(Good):
+        name = "greek"
+        drive = lambda self, v: (v - 0.1) * (v + 0.1) * v  # noqa: E731
+        motion = lambda self, s, rising: 1.0 + s * s  # noqa: E731
+
+        def current(self, v, s):
+            μ = v * s / self.R
+            return μ + μ * μ * μ
+
+    registered(Greek)
+    text = export_model("greek")
+    assert "<lambda>" not in text
+    assert text.isascii()
+
+
+def test_no_text_gets_out_of_a_comment():
+    for attribute in ("title", "source", "name"):
+        kind = type(Good)("Injecting", (Good,), {attribute: "one\nanalog V(p) <+ 1;"})
+        with pytest.raises(ModelError, match=f"{attribute} must be a text of one line; it is 'one"):
+            sc.register_device(kind, {"one": ONE})
+    for arguments in (("V", "one\ntwo"), ("V\n", "one"), (3, "one")):
+        with pytest.raises(ModelError, match="must be a text of one line"):
+            parameter(*arguments)
+    chosen = Literal["plain", "one\nanalog"]
+    values = {"__annotations__": {"kind": chosen}, "kind": parameter("", "kind", "plain"), "__doc__": "a\x0bb\x85c \\"}
+    for line in verilog_a(type(Good)("Chosen", (Good,), values), {}).splitlines():
+        assert not line.strip().startswith("analog") or line.strip() == "analog begin"
+        assert not line.endswith("\\")
+
+
+# --- declarations
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ({"gt": "0"}, "gt must be a finite number; it is '0'"),
+        ({"gt": np.nan}, "gt must be a finite number; it is nan"),
+        ({"le": True}, "le must be a finite number; it is True"),
+        ({"gt": 5, "lt": 1}, "no number is within gt=5, lt=1"),
+        ({"gt": 1, "le": 1}, "no number is within gt=1, le=1"),
+        ({"alias": "Q"}, "alias is no bound"),
+    ],
+)
+def test_bounds_that_are_none_are_refused_where_they_stand(bounds, said):
+    with pytest.raises(ModelError, match=rf"line \d+ of test_device_classes\.py .*{said}"):
+        parameter("V", "something", **bounds)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"_x": (Number, parameter("V", "a"))}, "leading underscores"),
+        ({"x" * 500: (Number, parameter("V", "a"))}, "60 characters at most"),
+        ({"A": (Number, parameter("V", "a", above="A"))}, "A must be above or below itself"),
+        ({"A": (Number, parameter("V", "a", above="B")), "B": (Number, parameter("V", "b", above="A"))}, "itself, by"),
+        ({"A": (None, parameter("V", "a"))}, "requires a type annotation"),
+    ],
+)
+def test_a_declaration_that_is_none_is_refused_with_its_class(fields, said):
+    values = {name: given for name, (_, given) in fields.items()}
+    values["__annotations__"] = {name: kind for name, (kind, _) in fields.items() if kind}
+    with pytest.raises(ModelError, match=rf"class Declared \(line .*{said}"):
+        type(Good)("Declared", (Good,), values)
+
+
+def test_what_is_wrong_with_the_name_of_a_model_is_said():
+    for name, said in (("a b", "letters, digits"), ("x" * 500, "60 characters"), ("module", "Verilog-A")):
+        with pytest.raises(ModelError, match=rf"class Named: its name cannot be '{name[:5]}.*: .*{said}"):
+            sc.register_device(type(Good)("Named", (Good,), {"name": name}), {"one": ONE})
+    with pytest.raises(ModelError, match=r"^must be a subclass of Memristor; it is 'x'"):
+        sc.register_device("x")
+
+
+# --- numpy's results and the traced equations
+
+
+CONSTANTS = {"K": 1e3}
+
+
+class Outside(Good):
+    name = "outside"
+
+    def rate(self, v, s):
+        return CONSTANTS["K"] * v * np.maximum(s * (1 - s), 0)
+
+
+def test_what_an_equation_reads_outside_of_its_class_must_not_change(registered, monkeypatch):
+    registered(Outside)
+    for engine in ("ngspice", "reference"):
+        run("outside", engine)
+    bench = sc.testbench_of(run("outside", "reference"))
+    monkeypatch.setitem(CONSTANTS, "K", 5e3)
+    for engine in ("ngspice", "reference"):
+        with pytest.raises(ModelError, match=r"Outside .*: rate gives \S+ of arrays at v = .* make it a parameter"):
+            sc.simulate(bench, engine)
+    monkeypatch.setitem(CONSTANTS, "K", 1e3)
+    assert sc.simulate(bench, "reference").x.size
+
+
+def test_an_equation_that_tells_arrays_from_others_is_refused_when_it_is_registered():
+    class Tells(Good):
+        name = "tells"
+
+        def rate(self, v, s):
+            return (1 if isinstance(v, np.ndarray) else 2) * v * np.maximum(s * (1 - s), 0)
+
+    with pytest.raises(ModelError, match=r"Tells .*: rate gives .* as it was traced for ngspice"):
+        sc.register_device(Tells, {"one": ONE})
+
+
+# --- what equations return
+
+
+def test_conversions_that_are_written_for_arrays_get_arrays(registered):
+    class Turned(Good):
+        name = "turned"
+        state_from_x = lambda self, x: 1 - x  # noqa: E731
+        x_from_state = lambda self, s: 1 - s  # noqa: E731
+
+        def stops(self):
+            return 0.0, 1.0
+
+        def drive(self, v):
+            return -1e3 * v
+
+        def motion(self, s, rising):
+            return 1.0 + 0.5 * s
+
+    registered(Turned)
+    spice = run("turned", "ngspice", backend="behavioral")
+    fast = sc.simulate(sc.testbench_of(spice), "reference", time=spice.time.values)
+    assert float(abs(spice.x - fast.x).max()) < 1e-3
+    assert export_model("turned", format="subcircuit")
+
+
+def test_an_equation_may_leave_out_state_and_voltage(registered):
+    class Plain(Good):
+        name = "plain"
+
+        def stops(self):
+            return 0.0, 1.0
+
+        def current(self, v, s):
+            return 1e-3 * v
+
+        def rate(self, v, s):
+            return 1e3 * v
+
+    registered(Plain)
+    assert Plain().rate([[0.0], [1.0]], [0.2, 0.5]).tolist() == [[0.0, 0.0], [1e3, 1e3]]
+    spice = run("plain", "ngspice")
+    fast = sc.simulate(sc.testbench_of(spice), "reference", time=spice.time.values)
+    assert float(abs(spice.x - fast.x).max()) < 1e-3
+
+
+@pytest.mark.parametrize(("result", "kind"), [((1, 2), "tuple"), (None, "NoneType"), ([1], "list"), ("a", "str")])
+@pytest.mark.parametrize("method", ["current", "rate", "drive", "motion"])
+def test_an_equation_that_returns_no_value_is_named(method, result, kind):
+    values = (
+        {"drive": lambda self, v: v, "motion": lambda self, s, rising: 1.0} if method in ("drive", "motion") else {}
+    )
+    values |= {method: lambda self, *_: result}
+    with pytest.raises(ModelError, match=rf"returns {kind}; it must return one value") as caught:
+        sc.register_device(type(Good)("Returns", (Good,), values), {"one": ONE})
+    assert "test_device_classes.py" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "equation", "said"),
+    [
+        ("rate", lambda self, v, s: np.log(v) * s, r"rate is not a number \(NaN\) at v = -1\.9 V and x = 0\.25"),
+        ("current", lambda self, v, s: np.sqrt(v) * s, r"current is not a number \(NaN\) at v = -1\.9 V"),
+        ("stops", lambda self: (1, 1), r"stops must be a lower and an upper state, or None; it gives \(1, 1\)"),
+        ("stops", lambda self: (np.nan, 1), r"stops must be a lower and an upper state"),
+        ("stops", lambda self: 1, r"stops must be a lower and an upper state"),
+        ("stops", lambda self: (0.3, 0.7), r"states of x = 0 and x = 1, 0 and 1; it gives 0\.3 and 0\.7"),
+    ],
+)
+def test_equations_and_stops_that_make_no_device_are_refused(method, equation, said):
+    with pytest.raises(ModelError, match=said):
+        sc.register_device(type(Good)("Made", (Good,), {method: equation}), {"one": ONE})
+
+
+@pytest.mark.parametrize("motion", [lambda s: -1.0, lambda s: s - 0.5, lambda s: 0.0, lambda s: np.log(s - 0.5)])
+def test_a_motion_that_is_not_positive_is_refused(motion):
+    methods = {"drive": lambda self, v: v, "motion": lambda self, s, rising: motion(s)}
+    with pytest.raises(ModelError, match=r"motion must be positive between the bounds.* at x = \S+ with rising"):
+        sc.register_device(type(Good)("Moves", (Good,), methods), {"one": ONE})

@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spicecim.devices import models
-from spicecim.devices.memristor import Memristor, check_device, check_model, limits_of
+from spicecim.devices.checks import check_device, check_model, check_preset
+from spicecim.devices.memristor import Memristor, limits_of
 from spicecim.errors import InputError, ModelError
 from spicecim.problems import did_you_mean, problems_from
 from spicecim.registry import Registry
@@ -56,7 +57,7 @@ def _built_in() -> dict[str, type[Memristor]]:
 def _check(name: str, model: Any) -> None:
     check_model(name, model)
     for preset in _read_presets(model).values():
-        check_device(_built(model, preset.parameters))
+        check_preset(_built(model, preset.parameters))
 
 
 MODELS: Registry[type[Memristor]] = Registry("device", _built_in, _check, ModelError, "model")
@@ -96,7 +97,7 @@ def register_device(
         except ValidationError as error:
             raise ModelError("; ".join(f"presets: {problem}" for problem in problems_from(error, Preset))) from None
         for preset in given.values():
-            check_device(_built(model, preset.parameters))
+            check_preset(_built(model, preset.parameters))
     MODELS.register(model.name, model, replace=replace)
     _presets.pop(model, None)
     if given is not None:
@@ -195,12 +196,15 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
     Raises
     ------
     ModelError
-        If the model, the preset or a parameter is unknown, missing or outside its bounds.
+        If the model, the preset or a parameter is unknown, missing or outside its bounds, or the methods of the device
+        are no longer those that were traced.
     """
     values = dict(parameters or {})
     if preset is not None or not values:
         values = {**get_preset(model, preset).parameters, **values}
-    return _built(get_model(model), values)
+    device = _built(get_model(model), values)
+    check_device(device)
+    return device
 
 
 def _built(model: type[Memristor], values: Mapping[str, Any]) -> Memristor:

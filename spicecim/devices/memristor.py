@@ -10,27 +10,33 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, ClassVar, NamedTuple, get_args
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from numbers import Real
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PydanticUserError, model_validator
+from pydantic_core import SchemaError
 
 from spicecim.devices.cell import ExplicitCell
 from spicecim.devices.device import Device, Slopes
-from spicecim.devices.equations import equations_of, graded_nodes, trace
+from spicecim.devices.equations import equations_of, graded_nodes
 from spicecim.devices.expressions import Expression, FloatArray, symbol
+from spicecim.devices.names import obstacle
 from spicecim.errors import ModelError, QuantityError
-from spicecim.places import current_line, line_of, named
+from spicecim.places import current_line, named
 from spicecim.problems import FieldError
-from spicecim.quantities import UNITS, parse_quantity
+from spicecim.quantities import UNITS, parse_quantity, shown
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _Metaclass
+else:
+    _Metaclass = type(BaseModel)
 
 STOP_WIDTH = 1e-6
 """Distance in x over which a hard stop acts, so that the rate is continuous."""
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def parameter(
@@ -50,10 +56,34 @@ def parameter(
         Name of another parameter that it must be above or below.
     bounds
         ``gt``, ``ge``, ``lt``, ``le``: numbers that it must be above, at least, below or at most.
+
+    Raises
+    ------
+    ModelError
+        If unit or meaning is no text of one line, or the bounds are no finite numbers with something between them.
     """
+    for kind, text in (("unit", unit), ("meaning", meaning)):
+        if not isinstance(text, str) or not text.isprintable():
+            raise ModelError(f"{current_line()}: parameter: {kind} must be a text of one line; it is {shown(text)}")
+    _check_bounds(bounds)
     relations = {name: other for name, other in (("above", above), ("below", below)) if other is not None}
     return Field(default, description=meaning, json_schema_extra={"unit": unit, **relations}, **bounds)
 
+
+def _check_bounds(bounds: Mapping[str, Any]) -> None:
+    for kind, bound in bounds.items():
+        if kind not in _BOUNDS:
+            raise ModelError(f"{current_line()}: parameter: {kind} is no bound; these are {', '.join(_BOUNDS)}")
+        if isinstance(bound, bool) or not isinstance(bound, Real) or not np.isfinite(float(bound)):
+            raise ModelError(f"{current_line()}: parameter: {kind} must be a finite number; it is {shown(bound)}")
+    low = max((bounds[kind] for kind in ("gt", "ge") if kind in bounds), default=-np.inf)
+    high = min((bounds[kind] for kind in ("lt", "le") if kind in bounds), default=np.inf)
+    if low > high or (low == high and low in (bounds.get("gt"), bounds.get("lt"))):
+        given = ", ".join(f"{kind}={bound:g}" for kind, bound in bounds.items())
+        raise ModelError(f"{current_line()}: parameter: no number is within {given}")
+
+
+_BOUNDS = ("gt", "ge", "lt", "le")
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """Magnitudes of parameters in SI units: products of a few of them and their squares are within the range of a float."""
@@ -168,7 +198,54 @@ def _separable(cls: type[Memristor]) -> bool:
     return False
 
 
-class Memristor(Device, BaseModel):
+def _problem_of(cls: type[Memristor], name: str) -> str:
+    """What is wrong with a parameter of a class; empty if nothing is."""
+    reason = obstacle(name)
+    if any(name in vars(base) for base in cls.__mro__) or name in ATTRIBUTES or hasattr(_Metaclass, name):
+        reason = "the class has something else of that name"
+    if reason:
+        return f"a parameter cannot be named {shown(name)}: {reason}"
+    extra = cls.model_fields[name].json_schema_extra
+    if not isinstance(extra, dict) or "unit" not in extra or not cls.model_fields[name].description:
+        return f"{name} has no unit; declare it by parameter(unit, meaning)"
+    for relation in ("above", "below"):
+        if extra.get(relation, name) not in cls.model_fields:
+            return f"{name} must be {relation} {extra[relation]}, which it lacks"
+    if name in _bounding(cls, name):
+        return f"{name} must be above or below itself, by what bounds it: {', '.join(_bounding(cls, name))}"
+    return ""
+
+
+ATTRIBUTES = ("name", "title", "source")
+
+
+def _bounding(cls: type[Memristor], name: str) -> list[str]:
+    """Parameters that bound one, those that bound these, and so on."""
+    found: list[str] = []
+    waiting = [name]
+    while waiting:
+        extra: Any = cls.model_fields[waiting.pop()].json_schema_extra or {}
+        more = [extra[relation] for relation in ("above", "below") if relation in extra]
+        waiting += [other for other in more if other in cls.model_fields and other not in found]
+        found += [other for other in more if other not in found]
+    return found
+
+
+class _Definition(_Metaclass):
+    """Of a class that pydantic refuses, says which it is, and where."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        try:
+            with warnings.catch_warnings():
+                # of a parameter that hides what the class needs there is an error
+                warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
+                return super().__new__(mcs, name, bases, namespace, **options)
+        except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"class {name} ({current_line()}): {reason}") from None
+
+
+class Memristor(Device, BaseModel, metaclass=_Definition):
     """Base class of device models: a subclass holds the parameters and the equations of one model.
 
     A subclass gives ``name``, ``title`` and ``source`` (the citation), declares its parameters by `parameter`, and
@@ -221,19 +298,9 @@ class Memristor(Device, BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
-        for name, info in cls.model_fields.items():
-            extra = info.json_schema_extra
-            if not isinstance(extra, dict) or "unit" not in extra or not info.description:
-                raise ModelError(
-                    f"class {cls.__name__} ({current_line()}): {name} has no unit; declare it by "
-                    "parameter(unit, meaning)"
-                )
-            for relation in ("above", "below"):
-                if extra.get(relation, name) not in cls.model_fields:
-                    raise ModelError(
-                        f"class {cls.__name__} ({current_line()}): {name} must be {relation} {extra[relation]}, "
-                        "which it lacks"
-                    )
+        for name in cls.model_fields:
+            if problem := _problem_of(cls, name):
+                raise ModelError(f"class {cls.__name__} ({current_line()}): {problem}")
         cls.separable = _separable(cls)
         for name, method in _methods_outside(cls, _EQUATIONS):
             setattr(cls, name, _on_arrays(name)(_stopped(method) if name == "rate" else method))
@@ -392,45 +459,5 @@ def texts_of(model: type[Memristor], name: str) -> tuple[str, ...]:
 
 def limits_of(model: type[Memristor], name: str) -> dict[str, Any]:
     """Bounds of a parameter: ``gt``, ``ge``, ``lt`` and ``le`` as far as there are any."""
-    kinds = ("gt", "ge", "lt", "le")
-    return {kind: getattr(m, kind) for m in model.model_fields[name].metadata for kind in kinds if hasattr(m, kind)}
-
-
-def check_model(name: str, model: Any) -> None:
-    """Raise `ModelError` if something is not a device model of a name, or its equations cannot be traced."""
-    if not (isinstance(model, type) and issubclass(model, Memristor)):
-        raise ModelError(f"{name}: must be a subclass of Memristor; it is {named(model)}")
-    for attribute in ("name", "title", "source"):
-        if not isinstance(getattr(model, attribute, None), str):
-            raise ModelError(f"{named(model)}: {attribute} is missing")
-    if model.name != name or not _NAME.fullmatch(name):
-        raise ModelError(f"{named(model)}: name must be {name!r}, of letters, digits and underscores")
-    needed = ["current", *(["motion"] if model.separable else ["rate"]), *(["balance"] if model.inner else [])]
-    missing = [method for method in needed if getattr(model, method) is getattr(Memristor, method)]
-    if missing:
-        raise ModelError(f"{named(model)}: lacks {' and '.join(missing)}")
-    try:
-        for variant in symbolic_variants(model):
-            trace(variant.device)
-    except ModelError as error:
-        raise ModelError(f"{named(model)}: {error}") from None
-    except Exception as error:  # whatever the methods of a model raise
-        raise ModelError(f"{named(model)}: {type(error).__name__}: {error}, at {line_of(error)}") from error
-
-
-def check_device(device: Memristor) -> None:
-    """Raise `ModelError` if the states of a device do not lead back to its x, or an equation has another shape."""
-    x = np.array([0.25, 0.5, 0.75])
-    model = type(device)
-    try:
-        s = device.state_from_x(x)
-        back = np.asarray(device.x_from_state(s), dtype=float)
-        if np.shape(s) != x.shape or back.shape != x.shape or not np.allclose(back, x, atol=1e-6):
-            raise ModelError(f"x_from_state gives {back} of the states of x = {x}")
-        with np.errstate(all="ignore"):
-            device.current(np.zeros((2, 1)), s)
-            device.rate(np.zeros((2, 1)), s)
-    except ModelError as error:
-        raise ModelError(f"{named(model)}: {error}") from None
-    except Exception as error:
-        raise ModelError(f"{named(model)}: {type(error).__name__}: {error}, at {line_of(error)}") from error
+    metadata = model.model_fields[name].metadata
+    return {kind: getattr(m, kind) for m in metadata for kind in _BOUNDS if hasattr(m, kind)}
