@@ -8,7 +8,7 @@ import pytest
 import spicecim as sc
 from spicecim.devices import MODELS, Memristor, Number, get_model, load_presets, parameter
 from spicecim.devices.verilog_a import verilog_a
-from spicecim.errors import ModelError
+from spicecim.errors import InputError, ModelError
 from spicecim.netlist.export import export_model
 
 ONE = {"description": "d", "source": "s", "x0": 0.5, "amplitude": 1, "frequency": 1e3, "parameters": {}}
@@ -17,14 +17,14 @@ ONE = {"description": "d", "source": "s", "x0": 0.5, "amplitude": 1, "frequency"
 @pytest.fixture
 def registered():
     """Register devices for one test."""
-    before = dict(MODELS._all())
+    before = set(MODELS)
 
     def register(model, presets=None):
         sc.register_device(model, {"one": ONE} if presets is None else presets)
         return model.name
 
     yield register
-    for name in set(MODELS) - set(before):
+    for name in set(MODELS) - before:
         del MODELS._members[name]
 
 
@@ -365,3 +365,81 @@ def test_a_motion_that_is_not_positive_is_refused(motion):
     methods = {"drive": lambda self, v: v, "motion": lambda self, s, rising: motion(s)}
     with pytest.raises(ModelError, match=r"motion must be positive between the bounds.* at x = \S+ with rising"):
         sc.register_device(type(Good)("Moves", (Good,), methods), {"one": ONE})
+
+
+def test_no_number_at_the_drive_is_told_with_its_place(registered):
+    class Logarithm(Good):
+        name = "logarithm"
+
+        def current(self, v, s):
+            return np.log(3.0 + v) * s / self.R  # a number wherever presets are checked
+
+    registered(Logarithm)
+    with pytest.raises(InputError, match=r"at -4 V and x = 0 the device's current is not a number \(NaN\)"):
+        run("logarithm", "ngspice", amplitude=4.0)
+    with pytest.raises(InputError, match=r"not a number \(NaN\)"):
+        run("logarithm", "reference", amplitude=4.0)
+
+
+# --- presets
+
+
+@pytest.mark.parametrize(
+    ("presets", "said"),
+    [
+        ({"one": ONE | {"x0": 2}}, r"presets: one\.x0: .*given: 2\)"),
+        ({"one": ONE | {"x0": np.nan}}, r"presets: one\.x0: .*given: nan\)"),
+        ({"one": ONE | {"amplitude": -1}}, r"presets: one\.amplitude: .*given: -1\)"),
+        ({"one": ONE | {"amplitude": 0}}, r"presets: one\.amplitude: .*given: 0\)"),
+        ({"one": ONE | {"frequency": 0}}, r"presets: one\.frequency: .*given: 0\)"),
+        ({"one": ONE | {"frequency": np.nan}}, r"presets: one\.frequency: .*given: nan\)"),
+        ({"one": ONE | {"largest_current": np.inf}}, r"presets: one\.largest_current: .*given: inf\)"),
+        ({"": ONE}, r"the name of a preset must be letters, digits and _\.\+-, 60 at most; it is ''"),
+        ({3: ONE}, "it is 3$"),
+        ({"a b": ONE}, "it is 'a b'"),
+        ({"one\n.end": ONE}, r"it is 'one\\n\.end'"),
+        ({"x" * 61: ONE}, "it is 'xxx"),
+        ([], r"presets: must be a dictionary with a preset by its name; it is \[\]"),
+        ("x", "must be a dictionary with a preset by its name; it is 'x'"),
+        ({"one": None}, "presets: one: "),
+        ({"one": 3}, r"presets: one: .*given: 3\)"),
+    ],
+)
+def test_a_preset_that_is_none_is_refused(presets, said):
+    with pytest.raises(ModelError, match=said):
+        sc.register_device(Good, presets)
+    assert "good_class" not in MODELS
+
+
+# --- calls from Python
+
+
+def test_a_sweep_takes_a_file(tmp_path):
+    (tmp_path / "cell.va").write_text(export_model("yakopcic"))
+    options = {"frequency": 100, "amplitude": 0.45, "engine": "reference", "accuracy": 1e-2}
+    areas = [
+        sc.hysteresis(device, **options).measures.lobe_area.values
+        for device in (str(tmp_path / "cell.va"), tmp_path / "cell.va", {"verilog_a": str(tmp_path / "cell.va")})
+    ]
+    np.testing.assert_array_equal(areas, [areas[0]] * 3)
+    with pytest.raises(InputError, match="device: must be the name of a model, a file or a dictionary; it is 3"):
+        sc.hysteresis(3, **options)
+
+
+def test_what_is_no_testbench_is_told():
+    with pytest.raises(InputError, match=r"testbench: must be a Testbench; it is \{'device'.*Testbench\.from_dict"):
+        sc.simulate({"device": 1})
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        ([0, 1e-4, 1e-4], r"time must increase strictly; 0\.0001 s follows 0\.0001 s"),
+        ([0, np.nan], "time must increase strictly; nan s follows 0 s"),
+        ([0], r"at least two instants; it is \[0\]"),
+        ("now", "time must be numbers .* it is 'now'"),
+    ],
+)
+def test_instants_that_are_none_are_told(time, said, make_bench):
+    with pytest.raises(InputError, match=said):
+        sc.simulate(make_bench(), "reference", time=time)

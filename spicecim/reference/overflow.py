@@ -1,4 +1,4 @@
-"""Currents and rates beyond the range of a float: an error, wherever they come up."""
+"""Currents and rates that are no finite numbers: an error, wherever they come up."""
 
 from __future__ import annotations
 
@@ -14,4 +14,10 @@ JUST_BEYOND = 1.01
 def check_finite(*values: FloatArray) -> None:
     """Raise `InputError` if currents or rates are not finite."""
     if not all(np.isfinite(part).all() for part in values):
-        raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
+        raise InputError(f"drive: at its voltages a device's current or rate is {not_finite(*values)}")
+
+
+def not_finite(*values: FloatArray) -> str:
+    """What values are that are not finite; not a number follows from what is beyond the range, if there is any."""
+    beyond = any(np.isinf(part).any() for part in values)
+    return "beyond the range of a float" if beyond else "not a number (NaN), or beyond the range of a float"
