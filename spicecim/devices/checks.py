@@ -11,8 +11,9 @@ import numpy as np
 
 from spicecim.devices.equations import trace, traced
 from spicecim.devices.expressions import FloatArray, Program
-from spicecim.devices.memristor import ATTRIBUTES, Memristor, symbolic_variants
+from spicecim.devices.memristor import Memristor, symbolic_variants
 from spicecim.devices.names import obstacle
+from spicecim.devices.parameters import ATTRIBUTES
 from spicecim.errors import ModelError
 from spicecim.places import line_of, named
 from spicecim.quantities import shown

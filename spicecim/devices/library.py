@@ -15,7 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from spicecim.devices import models
 from spicecim.devices.checks import check_device, check_model, check_preset
-from spicecim.devices.memristor import Memristor, limits_of
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import limits_of
 from spicecim.errors import InputError, ModelError
 from spicecim.problems import did_you_mean, problems_from
 from spicecim.quantities import shown

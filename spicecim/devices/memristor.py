@@ -8,27 +8,26 @@ in another variable.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from numbers import Real
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, get_args
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PydanticUserError, model_validator
+from pydantic import BaseModel, ConfigDict, PydanticUserError, model_validator
 from pydantic_core import SchemaError
 
 from spicecim.devices.cell import ExplicitCell
 from spicecim.devices.device import Device, Slopes
 from spicecim.devices.equations import equations_of, graded_nodes
-from spicecim.devices.expressions import Expression, FloatArray, symbol
-from spicecim.devices.names import obstacle
+from spicecim.devices.expressions import FloatArray, symbol
+from spicecim.devices.methods import of_arrays, on_arrays, stopped
+from spicecim.devices.parameters import problem_of
 from spicecim.errors import ModelError, QuantityError
-from spicecim.places import current_line, named
+from spicecim.places import current_line
 from spicecim.problems import FieldError
-from spicecim.quantities import UNITS, parse_quantity, shown
+from spicecim.quantities import UNITS, parse_quantity
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _Metaclass
@@ -37,135 +36,6 @@ else:
 
 STOP_WIDTH = 1e-6
 """Distance in x over which a hard stop acts, so that the rate is continuous."""
-
-
-def parameter(
-    unit: str, meaning: str, default: Any = ..., *, above: str | None = None, below: str | None = None, **bounds: Any
-) -> Any:
-    """Declare a parameter of a model.
-
-    Parameters
-    ----------
-    unit
-        Its SI unit; empty for a plain number.
-    meaning
-        What it is, in a few words.
-    default
-        Its value where none is given; without one it must be.
-    above, below
-        Name of another parameter that it must be above or below.
-    bounds
-        ``gt``, ``ge``, ``lt``, ``le``: numbers that it must be above, at least, below or at most.
-
-    Raises
-    ------
-    ModelError
-        If unit or meaning is no text of one line, or the bounds are no finite numbers with something between them.
-    """
-    for kind, text in (("unit", unit), ("meaning", meaning)):
-        if not isinstance(text, str) or not text.isprintable():
-            raise ModelError(f"{current_line()}: parameter: {kind} must be a text of one line; it is {shown(text)}")
-    _check_bounds(bounds)
-    relations = {name: other for name, other in (("above", above), ("below", below)) if other is not None}
-    return Field(default, description=meaning, json_schema_extra={"unit": unit, **relations}, **bounds)
-
-
-def _check_bounds(bounds: Mapping[str, Any]) -> None:
-    for kind, bound in bounds.items():
-        if kind not in _BOUNDS:
-            raise ModelError(f"{current_line()}: parameter: {kind} is no bound; these are {', '.join(_BOUNDS)}")
-        if isinstance(bound, bool) or not isinstance(bound, Real) or not np.isfinite(float(bound)):
-            raise ModelError(f"{current_line()}: parameter: {kind} must be a finite number; it is {shown(bound)}")
-    low = max((bounds[kind] for kind in ("gt", "ge") if kind in bounds), default=-np.inf)
-    high = min((bounds[kind] for kind in ("lt", "le") if kind in bounds), default=np.inf)
-    if low > high or (low == high and low in (bounds.get("gt"), bounds.get("lt"))):
-        given = ", ".join(f"{kind}={bound:g}" for kind, bound in bounds.items())
-        raise ModelError(f"{current_line()}: parameter: no number is within {given}")
-
-
-_BOUNDS = ("gt", "ge", "lt", "le")
-
-_SMALLEST, _LARGEST = 1e-30, 1e30
-"""Magnitudes of parameters in SI units: products of a few of them and their squares are within the range of a float."""
-
-
-def _parse_number(value: Any) -> float:
-    number = parse_quantity(value)
-    if number and not _SMALLEST <= abs(number) <= _LARGEST:
-        raise QuantityError(f"must be 0, or between {_SMALLEST:g} and {_LARGEST:g} in magnitude")
-    return number
-
-
-Number = Annotated[float, BeforeValidator(_parse_number)]
-"""Type of a parameter that is a number; a text such as ``"16k"`` is read in the parameter's unit."""
-
-
-def _stopped(rate: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the hard stops act on a rate that is written without them, once: a subclass may build on that of its base."""
-
-    @functools.wraps(rate)
-    def bounded(self: Memristor, v: Any, s: Any, *inner: Any) -> Any:
-        free = _one_value(rate, rate(self, v, s, *inner))
-        if getattr(type(self).rate, "__wrapped__", None) is not bounded:
-            return free
-        rising = self.rises(v)
-        return free * self.room(s, free > 0 if rising is None else rising)
-
-    return bounded
-
-
-def _one_value(method: Callable[..., Any], result: Any) -> Any:
-    """Return what a method of equations gives, if it is an expression, a number or an array of numbers."""
-    if isinstance(result, Expression) or (isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "biuf"):
-        return result
-    if not isinstance(result, float | int):
-        raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value")
-    return result
-
-
-def _on_arrays(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let the method of equations of a name take all that is like an array, and see that its result is of their shape.
-
-    A function that a class takes for the method may have another name, or none.
-    """
-
-    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(method)
-        def equation(self: Memristor, *values: Any) -> Any:
-            arrays: list[Any] = [
-                value if isinstance(value, Expression | bool) else np.asarray(value, dtype=float) for value in values
-            ]
-            if self.inner and len(arrays) == 2 and name in ("current", "rate"):
-                arrays.append(equations_of(self).inner(*arrays))
-            result = _one_value(method, method(self, *arrays))
-            if any(isinstance(value, Expression) for value in arrays):
-                if isinstance(result, np.ndarray) and result.ndim:
-                    raise ModelError(f"{named(method)} returns an array; it must return one value")
-                return result
-            shape = np.broadcast_shapes(*(np.shape(value) for value in arrays))
-            if np.shape(result) != shape:
-                # an equation may leave out the voltage, the state or both
-                try:
-                    result = np.broadcast_to(result, shape)
-                except ValueError:
-                    raise ModelError(f"{named(method)} returns the shape {np.shape(result)}, and not {shape}") from None
-            return np.asarray(result, dtype=float)
-
-        return equation
-
-    return decorate
-
-
-def _of_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method that takes states to others take all that is like an array, and give arrays."""
-
-    @functools.wraps(method)
-    def converted(self: Memristor, values: Any) -> Any:
-        if isinstance(values, Expression):
-            return method(self, values)
-        return np.asarray(method(self, np.asarray(values, dtype=float)), dtype=float)
-
-    return converted
 
 
 _EQUATIONS = ("current", "rate", "drive", "motion", "balance")
@@ -196,39 +66,6 @@ def _separable(cls: type[Memristor]) -> bool:
         if parts or "rate" in vars(base):
             return bool(parts)
     return False
-
-
-def _problem_of(cls: type[Memristor], name: str) -> str:
-    """What is wrong with a parameter of a class; empty if nothing is."""
-    reason = obstacle(name)
-    if any(name in vars(base) for base in cls.__mro__) or name in ATTRIBUTES or hasattr(_Metaclass, name):
-        reason = "the class has something else of that name"
-    if reason:
-        return f"a parameter cannot be named {shown(name)}: {reason}"
-    extra = cls.model_fields[name].json_schema_extra
-    if not isinstance(extra, dict) or "unit" not in extra or not cls.model_fields[name].description:
-        return f"{name} has no unit; declare it by parameter(unit, meaning)"
-    for relation in ("above", "below"):
-        if extra.get(relation, name) not in cls.model_fields:
-            return f"{name} must be {relation} {extra[relation]}, which it lacks"
-    if name in _bounding(cls, name):
-        return f"{name} must be above or below itself, by what bounds it: {', '.join(_bounding(cls, name))}"
-    return ""
-
-
-ATTRIBUTES = ("name", "title", "source")
-
-
-def _bounding(cls: type[Memristor], name: str) -> list[str]:
-    """Parameters that bound one, those that bound these, and so on."""
-    found: list[str] = []
-    waiting = [name]
-    while waiting:
-        extra: Any = cls.model_fields[waiting.pop()].json_schema_extra or {}
-        more = [extra[relation] for relation in ("above", "below") if relation in extra]
-        waiting += [other for other in more if other in cls.model_fields and other not in found]
-        found += [other for other in more if other not in found]
-    return found
 
 
 class _Definition(_Metaclass):
@@ -299,27 +136,27 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
         for name in cls.model_fields:
-            if problem := _problem_of(cls, name):
+            if problem := problem_of(cls, name):
                 raise ModelError(f"class {cls.__name__} ({current_line()}): {problem}")
         cls.separable = _separable(cls)
         for name, method in _methods_outside(cls, _EQUATIONS):
-            setattr(cls, name, _on_arrays(name)(_stopped(method) if name == "rate" else method))
+            setattr(cls, name, on_arrays(name)(stopped(method) if name == "rate" else method))
         for name, method in _methods_outside(cls, _CONVERSIONS):
-            setattr(cls, name, _of_arrays(method))
+            setattr(cls, name, of_arrays(method))
         if cls.separable:
             cls.rate = Memristor.rate  # type: ignore[method-assign]  # that of a base may be another
 
-    @_of_arrays
+    @of_arrays
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         """State variable `s` of the normalized state `x`."""
         return x  # type: ignore[return-value]
 
-    @_of_arrays
+    @of_arrays
     def x_from_state(self, s: ArrayLike) -> FloatArray:
         """Normalized state `x` of the state variable `s`."""
         return s  # type: ignore[return-value]
 
-    @_on_arrays("rate")
+    @on_arrays("rate")
     def rate(self, v: Any, s: Any) -> Any:
         """ds/dt (1/s). A subclass writes it without stops; they act on what it returns."""
         drive, rising = self.drive(v), self.rises(v)
@@ -455,9 +292,3 @@ def texts_of(model: type[Memristor], name: str) -> tuple[str, ...]:
     """Texts that a parameter is one of; none if it is a number."""
     choices = get_args(model.model_fields[name].annotation)
     return choices if choices and all(isinstance(choice, str) for choice in choices) else ()
-
-
-def limits_of(model: type[Memristor], name: str) -> dict[str, Any]:
-    """Bounds of a parameter: ``gt``, ``ge``, ``lt`` and ``le`` as far as there are any."""
-    metadata = model.model_fields[name].metadata
-    return {kind: getattr(m, kind) for m in metadata for kind in _BOUNDS if hasattr(m, kind)}

@@ -13,8 +13,9 @@ from typing import Any, get_args
 
 from spicecim.devices.equations import trace
 from spicecim.devices.expressions import COMPARISONS, Expression, ordered, unified, uses_of
-from spicecim.devices.memristor import Memristor, limits_of, symbolic_variants, texts_of
+from spicecim.devices.memristor import Memristor, symbolic_variants, texts_of
 from spicecim.devices.names import RESERVED, obstacle
+from spicecim.devices.parameters import limits_of
 from spicecim.devices.printing import Language, number_text, wrapped
 from spicecim.errors import ModelError
 
