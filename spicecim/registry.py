@@ -100,12 +100,15 @@ class Registry(Generic[Member]):
     def _load(self, entry: EntryPoint) -> None:
         origin = f"the package {entry.dist.name}" if entry.dist else "a package"
         try:
+            if not EntryPoint.pattern.match(entry.value):
+                raise self._error("an entry point must be MODULE:NAME")
             member = entry.load()
             self._check(entry.name, member)
             self._add(entry.name, member, origin)
         # whatever a package of others does when it is imported, the library must go on without it
         except (Exception, SystemExit) as error:
-            self._failures[entry.name] = f"{origin}, {entry.value}: {_said(error)}"
+            failed = [self._failures[entry.name]] if entry.name in self._failures else []
+            self._failures[entry.name] = "; ".join([*failed, f"{origin}, {entry.value}: {_said(error)}"])
 
     def _add(self, name: str, member: Member, origin: str, *, replace: bool = False) -> None:
         members = self._all()
