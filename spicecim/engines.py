@@ -17,6 +17,7 @@ from spicecim.errors import AccuracyWarning, InputError, UnsupportedError, Wavef
 from spicecim.fixed_points import warn_of_fixed_points
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.places import named
+from spicecim.quantities import shown
 from spicecim.reached import missed_accuracy
 from spicecim.registry import Registry
 from spicecim.testbench import Testbench
@@ -201,6 +202,11 @@ def simulate(
     >>> sc.simulate(bench, engine="reference").i_column.sizes["column"]
     2
     """
+    if not isinstance(testbench, Testbench):
+        raise InputError(
+            f"testbench: must be a Testbench; it is {shown(testbench)}. Testbench.from_dict makes one of a dictionary, "
+            "and Testbench.from_yaml of a file"
+        )
     chosen = ENGINES[engine]()
     if tolerance is not None:
         if engine != "reference":

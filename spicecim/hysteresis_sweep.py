@@ -30,7 +30,7 @@ from spicecim.measure.loops import (
 from spicecim.measure.windows import in_window
 from spicecim.netcdf import read_netcdf, write_netcdf
 from spicecim.outside import parse_json
-from spicecim.quantities import parse_quantity
+from spicecim.quantities import parse_quantity, shown
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.waveforms import check_run, make_waveforms
 
@@ -64,7 +64,7 @@ class HysteresisSweep:
 
 
 def hysteresis(
-    device: str | Mapping[str, Any],
+    device: str | Path | Mapping[str, Any],
     *,
     frequency: ArrayLike | list[str],
     amplitude: ArrayLike | str | list[str] | None = None,
@@ -83,7 +83,8 @@ def hysteresis(
     Parameters
     ----------
     device
-        Name of a model of the library, or any section `device` of a testbench, such as ``{"verilog_a": "model.va"}``.
+        Name of a model of the library; a Verilog-A file with one module, which ends in ``.va``; or any section
+        `device` of a testbench, such as ``{"verilog_a": "model.va", "parameters": {"Ron": "1k"}}``.
     preset, parameters
         Published parameter set and parameters of a model of the library.
     frequency
@@ -194,13 +195,17 @@ def _values(name: str, given: Any, unit: str) -> list[float]:
 
 
 def _device(
-    device: str | Mapping[str, Any],
+    device: str | Path | Mapping[str, Any],
     preset: str | None,
     parameters: Mapping[str, Any] | None,
     amplitude: Any,
     x0: float | None,
 ) -> tuple[dict[str, Any], Any, float]:
     """The section of a testbench, the amplitude and the initial state, those of the preset where they are not given."""
+    if isinstance(device, Path) or (isinstance(device, str) and device.endswith(".va")):
+        device = {"verilog_a": str(device)}
+    if not isinstance(device, str | Mapping):
+        raise InputError(f"device: must be the name of a model, a file or a dictionary; it is {shown(device)}")
     if isinstance(device, str):
         published = get_preset(device, preset)
         if preset is None and not parameters:

@@ -140,6 +140,8 @@ class Registry(Generic[Member]):
         # a package of others may print: standard output is for what was asked for
         with contextlib.redirect_stdout(sys.stderr), _interruptions() as interruptions:
             try:
+                if not EntryPoint.pattern.match(entry.value):
+                    raise self._error("an entry point must be MODULE:NAME")
                 member = entry.load()
                 self._check(entry.name, member)
                 self._add(entry.name, member, origin)
@@ -148,7 +150,8 @@ class Registry(Generic[Member]):
                 if interruptions:
                     self._waiting.append(entry)
                     raise
-                self._failures[entry.name] = f"{origin}, {entry.value}: {_said(error)}"
+                failed = [self._failures[entry.name]] if entry.name in self._failures else []
+                self._failures[entry.name] = "; ".join([*failed, f"{origin}, {entry.value}: {_said(error)}"])
 
     def _add(self, name: str, member: Member, origin: str, *, replace: bool = False) -> None:
         members = self._at_hand()

@@ -163,7 +163,7 @@ def run_hysteresis(
         warnings.simplefilter("ignore", AccuracyWarning)  # what is returned says it
         for name in engines:
             sweeps[name] = hysteresis(
-                {"verilog_a": device} if device.endswith(".va") else device,
+                device,
                 preset=preset, amplitude=amplitude[0] if amplitude and len(amplitude) == 1 else amplitude, x0=x0,
                 frequency=frequency, engine=name, cycle=cycle, accuracy=accuracy, time_limit=time_limit,
                 progress=lambda fraction, name=name: progress(f"hysteresis in {name}", fraction),  # type: ignore[misc]

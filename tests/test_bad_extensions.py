@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from spicecim.encodings.comparison import compare_encodings
 from spicecim.engines import ENGINES
 from spicecim.errors import InputError, ModelError, TestbenchError, WaveformError
 from spicecim.measure import MEASURES
+from spicecim.registry import Registry
 from spicecim.runs import run_testbench
 
 LINES = Path(__file__).read_text().splitlines()
@@ -552,3 +554,14 @@ def test_entry_points_that_fail_leave_the_rest_as_it_is(spicecim, tmp_path):
     asked = spicecim("models", "broken_import")
     assert asked.returncode == 2
     assert "model 'broken_import' of an installed package cannot be used: the package broken" in asked.stderr
+
+
+def test_every_entry_point_that_fails_is_told_with_what_it_must_be(monkeypatch):
+    entries = [EntryPoint("twin", value, "spicecim.things") for value in ("::::", "math:pi", "math:no_such", "math:e")]
+    monkeypatch.setattr("spicecim.registry.entry_points", lambda group: entries)
+    registry = Registry("thing", dict, lambda name, member: None)
+    assert list(registry) == ["twin"]
+    failures = registry.failures["twin"]
+    assert "a package, ::::: an entry point must be MODULE:NAME" in failures
+    assert "a package, math:no_such: AttributeError" in failures
+    assert re.search(r"a package, math:\w+: [\d.]+: thing 'twin' exists already, from a package", failures)

@@ -88,7 +88,7 @@ def print_operating_point(result: dict[str, Any]) -> None:
     for number, currents in enumerate(result["column_current_a"]):
         shown = "  ".join(format_quantity(current, "A") for current in currents[:_MOST_SHOWN])
         table.add_row(str(number), f"{shown}{'  ...' if len(currents) > _MOST_SHOWN else ''}")
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(table)
     console.print(Text(f"largest current of a cell: {format_quantity(result['largest_cell_current_a'], 'A')}"))
     console.print(

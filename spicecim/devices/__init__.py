@@ -1,7 +1,8 @@
 """Memristor models: their equations in numpy, and their published parameter sets."""
 
 from spicecim.devices.library import MODELS, Preset, get_model, load_presets, make_device, register_device
-from spicecim.devices.memristor import STOP_WIDTH, Memristor, Number, parameter
+from spicecim.devices.memristor import STOP_WIDTH, Memristor
+from spicecim.devices.parameters import Number, parameter
 
 __all__ = [
     "MODELS",

@@ -52,7 +52,7 @@ class Equations:
     """
 
     def __init__(self, device: Memristor) -> None:
-        self.current, self.rate, self.balance = trace(device)
+        self.current, self.rate, self.balance = traced(device)
         s = symbol("s")
         differences = kinks([self.current, self.rate, self.balance])
         by_voltage = [difference for difference in differences if symbols_of(difference) == {"v"}]
@@ -149,6 +149,12 @@ def trace(device: Memristor) -> tuple[Any, Any, Any]:
     inner = (symbol("u"),) if device.inner else ()
     balance = device.balance(v, s, *inner) if inner else 0.0
     return device.current(v, s, *inner), device.rate(v, s, *inner), balance
+
+
+@lru_cache(maxsize=256)
+def traced(device: Memristor) -> tuple[Any, Any, Any]:
+    """Return what `trace` gives of a device, worked out once."""
+    return trace(device)
 
 
 @lru_cache(maxsize=256)

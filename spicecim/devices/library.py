@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from spicecim.devices import models
-from spicecim.devices.memristor import Memristor, check_device, check_model, limits_of
+from spicecim.devices.checks import check_device, check_model, check_preset
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import limits_of
 from spicecim.errors import InputError, ModelError
 from spicecim.outside import read_text
 from spicecim.problems import did_you_mean, problems_from
@@ -29,12 +32,26 @@ class Preset(BaseModel):
 
     description: str
     source: str
-    x0: float
-    amplitude: float
-    frequency: float
-    largest_current: float | None = Field(default=None, gt=0.0)
+    x0: float = Field(ge=0.0, le=1.0)
+    amplitude: float = Field(gt=0.0, allow_inf_nan=False)
+    frequency: float = Field(gt=0.0, allow_inf_nan=False)
+    largest_current: float | None = Field(default=None, gt=0.0, allow_inf_nan=False)
     """Largest current (A) of a cell in the source, which says so; None where that gives none."""
     parameters: dict[str, Any]
+
+
+def _check_preset_name(name: Any) -> str:
+    """Pass a name that can stand in a netlist, a file and on a command line."""
+    if not isinstance(name, str) or not _PRESET_NAME.fullmatch(name):
+        raise ValueError(
+            f"the name of a preset must be letters, digits and _.+-, {_LONGEST_NAME} at most; it is {shown(name)}"
+        )
+    return name
+
+
+_LONGEST_NAME = 60
+_PRESET_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.+-]{{0,{_LONGEST_NAME - 1}}}")
+_PresetName = Annotated[str, BeforeValidator(_check_preset_name)]
 
 
 class _PresetFile(BaseModel):
@@ -42,7 +59,7 @@ class _PresetFile(BaseModel):
 
     model: str
     default: str
-    presets: dict[str, Any]
+    presets: dict[_PresetName, Any]
 
 
 def _built_in() -> dict[str, type[Memristor]]:
@@ -58,7 +75,7 @@ def _built_in() -> dict[str, type[Memristor]]:
 def _check(name: str, model: Any) -> None:
     check_model(name, model)
     for preset in _read_presets(model).values():
-        check_device(_built(model, preset.parameters))
+        check_preset(_built(model, preset.parameters))
 
 
 MODELS: Registry[type[Memristor]] = Registry("device", _built_in, _check, ModelError, "model")
@@ -93,16 +110,29 @@ def register_device(
     check_model(str(getattr(model, "name", "")), model)
     given = None
     if presets is not None:
-        try:
-            given = {str(name): Preset.model_validate(dict(preset)) for name, preset in presets.items()}
-        except ValidationError as error:
-            raise ModelError("; ".join(f"presets: {problem}" for problem in problems_from(error, Preset))) from None
+        given = _given_presets(presets)
         for preset in given.values():
-            check_device(_built(model, preset.parameters))
+            check_preset(_built(model, preset.parameters))
     MODELS.register(model.name, model, replace=replace)
     _presets.pop(model, None)
     if given is not None:
         _presets[model] = given
+
+
+def _given_presets(presets: Any) -> dict[str, Preset]:
+    """Presets as a program gives them; raises `ModelError` where they are none."""
+    if not isinstance(presets, Mapping):
+        raise ModelError(f"presets: must be a dictionary with a preset by its name; it is {shown(presets)}")
+    found = {}
+    for name, values in presets.items():
+        try:
+            _check_preset_name(name)
+            found[name] = Preset.model_validate(dict(values) if isinstance(values, Mapping) else values)
+        except ValidationError as error:
+            raise ModelError("; ".join(f"presets: {p}" for p in problems_from(error, Preset, name))) from None
+        except ValueError as error:
+            raise ModelError(f"presets: {error}") from None
+    return found
 
 
 def get_model(name: str) -> type[Memristor]:
@@ -219,12 +249,15 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
     Raises
     ------
     ModelError
-        If the model, the preset or a parameter is unknown, missing or outside its bounds.
+        If the model, the preset or a parameter is unknown, missing or outside its bounds, or the methods of the device
+        are no longer those that were traced.
     """
     values = dict(parameters or {})
     if preset is not None or not values:
         values = {**get_preset(model, preset).parameters, **values}
-    return _built(get_model(model), values)
+    device = _built(get_model(model), values)
+    check_device(device)
+    return device
 
 
 def _built(model: type[Memristor], values: Mapping[str, Any]) -> Memristor:

@@ -8,106 +8,81 @@ in another variable.
 
 from __future__ import annotations
 
-import functools
 import itertools
-import re
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, ClassVar, NamedTuple, get_args
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, PydanticUserError, model_validator
+from pydantic_core import SchemaError
 
 from spicecim.devices.cell import ExplicitCell
 from spicecim.devices.device import Device, Slopes
-from spicecim.devices.equations import equations_of, graded_nodes, trace
-from spicecim.devices.expressions import Expression, FloatArray, symbol
+from spicecim.devices.equations import equations_of, graded_nodes
+from spicecim.devices.expressions import FloatArray, symbol
+from spicecim.devices.methods import of_arrays, on_arrays, stopped
+from spicecim.devices.parameters import problem_of
 from spicecim.errors import ModelError, QuantityError
-from spicecim.places import current_line, line_of, named
+from spicecim.places import current_line
 from spicecim.problems import FieldError
 from spicecim.quantities import UNITS, parse_quantity
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _Metaclass
+else:
+    _Metaclass = type(BaseModel)
 
 STOP_WIDTH = 1e-6
 """Distance in x over which a hard stop acts, so that the rate is continuous."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_EQUATIONS = ("current", "rate", "drive", "motion", "balance")
+_CONVERSIONS = ("state_from_x", "x_from_state")
 
 
-def parameter(
-    unit: str, meaning: str, default: Any = ..., *, above: str | None = None, below: str | None = None, **bounds: Any
-) -> Any:
-    """Declare a parameter of a model.
-
-    Parameters
-    ----------
-    unit
-        Its SI unit; empty for a plain number.
-    meaning
-        What it is, in a few words.
-    default
-        Its value where none is given; without one it must be.
-    above, below
-        Name of another parameter that it must be above or below.
-    bounds
-        ``gt``, ``ge``, ``lt``, ``le``: numbers that it must be above, at least, below or at most.
-    """
-    relations = {name: other for name, other in (("above", above), ("below", below)) if other is not None}
-    return Field(default, description=meaning, json_schema_extra={"unit": unit, **relations}, **bounds)
+def _methods_outside(cls: type[Memristor], names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Methods that a class, or a base of it that is no device, defines anew: they are as their author wrote them."""
+    for name in names:
+        for base in cls.__mro__:
+            if name in vars(base):
+                if base is cls or not issubclass(base, Device):
+                    yield name, vars(base)[name]
+                break
 
 
-_SMALLEST, _LARGEST = 1e-30, 1e30
-"""Magnitudes of parameters in SI units: products of a few of them and their squares are within the range of a float."""
+def _separable(cls: type[Memristor]) -> bool:
+    """Whether `drive` and `motion` make the rate: what is defined last, they or `rate`, counts."""
+    for base in cls.__mro__:
+        parts = [name for name in ("drive", "motion") if name in vars(base)]
+        if base is Memristor:
+            break
+        if parts and "rate" in vars(base):
+            raise ModelError(
+                f"class {base.__name__} ({current_line()}): defines rate and {' and '.join(parts)}; the rate is "
+                "the product of drive and motion where there are these, so leave one or the other out"
+            )
+        if parts or "rate" in vars(base):
+            return bool(parts)
+    return False
 
 
-def _parse_number(value: Any) -> float:
-    number = parse_quantity(value)
-    if number and not _SMALLEST <= abs(number) <= _LARGEST:
-        raise QuantityError(f"must be 0, or between {_SMALLEST:g} and {_LARGEST:g} in magnitude")
-    return number
+class _Definition(_Metaclass):
+    """Of a class that pydantic refuses, says which it is, and where."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        try:
+            with warnings.catch_warnings():
+                # of a parameter that hides what the class needs there is an error
+                warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
+                return super().__new__(mcs, name, bases, namespace, **options)
+        except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"class {name} ({current_line()}): {reason}") from None
 
 
-Number = Annotated[float, BeforeValidator(_parse_number)]
-"""Type of a parameter that is a number; a text such as ``"16k"`` is read in the parameter's unit."""
-
-
-def _stopped(rate: Callable[..., Any]) -> Callable[..., Any]:
-    """Let the hard stops act on a rate that is written without them."""
-
-    @functools.wraps(rate)
-    def bounded(self: Memristor, v: Any, s: Any, *inner: Any) -> Any:
-        free = rate(self, v, s, *inner)
-        rising = self.rises(v)
-        return free * self.room(s, free > 0 if rising is None else rising)
-
-    return bounded
-
-
-def _on_arrays(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method of equations take anything that is like an array, and see that its result is of their shape."""
-
-    @functools.wraps(method)
-    def equation(self: Memristor, *values: Any) -> Any:
-        arrays: list[Any] = [
-            value if isinstance(value, Expression | bool) else np.asarray(value, dtype=float) for value in values
-        ]
-        if self.inner and len(arrays) == 2 and method.__name__ in ("current", "rate"):
-            arrays.append(equations_of(self).inner(*arrays))
-        result = method(self, *arrays)
-        if any(isinstance(value, Expression) for value in arrays):
-            if not isinstance(result, Expression | float | int):
-                raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value")
-            return result
-        shape = np.broadcast(*arrays).shape
-        if np.shape(result) != shape:
-            if np.ndim(result):
-                raise ModelError(f"{named(method)} returns the shape {np.shape(result)}, and not {shape}")
-            result = np.broadcast_to(result, shape)
-        return np.asarray(result, dtype=float)
-
-    return equation
-
-
-class Memristor(Device, BaseModel):
+class Memristor(Device, BaseModel, metaclass=_Definition):
     """Base class of device models: a subclass holds the parameters and the equations of one model.
 
     A subclass gives ``name``, ``title`` and ``source`` (the citation), declares its parameters by `parameter`, and
@@ -160,40 +135,38 @@ class Memristor(Device, BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
-        for name, info in cls.model_fields.items():
-            extra = info.json_schema_extra
-            if not isinstance(extra, dict) or "unit" not in extra or not info.description:
-                raise ModelError(
-                    f"class {cls.__name__} ({current_line()}): {name} has no unit; declare it by "
-                    "parameter(unit, meaning)"
-                )
-            for relation in ("above", "below"):
-                if extra.get(relation, name) not in cls.model_fields:
-                    raise ModelError(
-                        f"class {cls.__name__} ({current_line()}): {name} must be {relation} {extra[relation]}, "
-                        "which it lacks"
-                    )
-        own = vars(cls)
-        cls.separable = cls.drive is not Memristor.drive
-        for method in ("current", "rate", "drive", "motion", "balance"):
-            if method in own:
-                stopped = _stopped(own[method]) if method == "rate" else own[method]
-                setattr(cls, method, _on_arrays(stopped))
+        for name in cls.model_fields:
+            if problem := problem_of(cls, name):
+                raise ModelError(f"class {cls.__name__} ({current_line()}): {problem}")
+        cls.separable = _separable(cls)
+        for name, method in _methods_outside(cls, _EQUATIONS):
+            setattr(cls, name, on_arrays(name)(stopped(method) if name == "rate" else method))
+        for name, method in _methods_outside(cls, _CONVERSIONS):
+            setattr(cls, name, of_arrays(method))
+        if cls.separable:
+            cls.rate = Memristor.rate  # type: ignore[method-assign]  # that of a base may be another
 
+    @of_arrays
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         """State variable `s` of the normalized state `x`."""
-        return np.asarray(x, dtype=float)
+        return x  # type: ignore[return-value]
 
+    @of_arrays
     def x_from_state(self, s: ArrayLike) -> FloatArray:
         """Normalized state `x` of the state variable `s`."""
-        return np.asarray(s, dtype=float)
+        return s  # type: ignore[return-value]
 
-    @_on_arrays
+    @on_arrays("rate")
     def rate(self, v: Any, s: Any) -> Any:
         """ds/dt (1/s). A subclass writes it without stops; they act on what it returns."""
         drive, rising = self.drive(v), self.rises(v)
         rising = drive > 0 if rising is None else rising
-        return drive * np.where(rising, self.motion(s, True), self.motion(s, False)) * self.room(s, rising)
+        # a subclass may build its rate on this one: then the stops act on that
+        return (
+            drive
+            * np.where(rising, self.motion(s, True), self.motion(s, False))
+            * (self.room(s, rising) if self.separable else 1.0)
+        )
 
     def balance(self, v: Any, s: Any, u: Any) -> Any:
         """Voltage (V) by which `u` is beyond the inner voltage: zero there alone, and that lies between 0 and v.
@@ -322,49 +295,3 @@ def texts_of(model: type[Memristor], name: str) -> tuple[str, ...]:
     """Texts that a parameter is one of; none if it is a number."""
     choices = get_args(model.model_fields[name].annotation)
     return choices if choices and all(isinstance(choice, str) for choice in choices) else ()
-
-
-def limits_of(model: type[Memristor], name: str) -> dict[str, Any]:
-    """Bounds of a parameter: ``gt``, ``ge``, ``lt`` and ``le`` as far as there are any."""
-    kinds = ("gt", "ge", "lt", "le")
-    return {kind: getattr(m, kind) for m in model.model_fields[name].metadata for kind in kinds if hasattr(m, kind)}
-
-
-def check_model(name: str, model: Any) -> None:
-    """Raise `ModelError` if something is not a device model of a name, or its equations cannot be traced."""
-    if not (isinstance(model, type) and issubclass(model, Memristor)):
-        raise ModelError(f"{name}: must be a subclass of Memristor; it is {named(model)}")
-    for attribute in ("name", "title", "source"):
-        if not isinstance(getattr(model, attribute, None), str):
-            raise ModelError(f"{named(model)}: {attribute} is missing")
-    if model.name != name or not _NAME.fullmatch(name):
-        raise ModelError(f"{named(model)}: name must be {name!r}, of letters, digits and underscores")
-    needed = ["current", *(["motion"] if model.separable else ["rate"]), *(["balance"] if model.inner else [])]
-    missing = [method for method in needed if getattr(model, method) is getattr(Memristor, method)]
-    if missing:
-        raise ModelError(f"{named(model)}: lacks {' and '.join(missing)}")
-    try:
-        for variant in symbolic_variants(model):
-            trace(variant.device)
-    except ModelError as error:
-        raise ModelError(f"{named(model)}: {error}") from None
-    except Exception as error:  # whatever the methods of a model raise
-        raise ModelError(f"{named(model)}: {type(error).__name__}: {error}, at {line_of(error)}") from error
-
-
-def check_device(device: Memristor) -> None:
-    """Raise `ModelError` if the states of a device do not lead back to its x, or an equation has another shape."""
-    x = np.array([0.25, 0.5, 0.75])
-    model = type(device)
-    try:
-        s = device.state_from_x(x)
-        back = np.asarray(device.x_from_state(s), dtype=float)
-        if np.shape(s) != x.shape or back.shape != x.shape or not np.allclose(back, x, atol=1e-6):
-            raise ModelError(f"x_from_state gives {back} of the states of x = {x}")
-        with np.errstate(all="ignore"):
-            device.current(np.zeros((2, 1)), s)
-            device.rate(np.zeros((2, 1)), s)
-    except ModelError as error:
-        raise ModelError(f"{named(model)}: {error}") from None
-    except Exception as error:
-        raise ModelError(f"{named(model)}: {type(error).__name__}: {error}, at {line_of(error)}") from error

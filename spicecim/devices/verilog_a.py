@@ -13,7 +13,9 @@ from typing import Any, get_args
 
 from spicecim.devices.equations import trace
 from spicecim.devices.expressions import COMPARISONS, Expression, ordered, unified, uses_of
-from spicecim.devices.memristor import Memristor, limits_of, symbolic_variants, texts_of
+from spicecim.devices.memristor import Memristor, symbolic_variants, texts_of
+from spicecim.devices.names import RESERVED, obstacle
+from spicecim.devices.parameters import limits_of
 from spicecim.devices.printing import Language, number_text, wrapped
 from spicecim.errors import ModelError
 
@@ -50,17 +52,6 @@ _GEOMETRIC_SUM = """\
   endfunction
 """
 
-# beside keywords and functions, root: OpenVAF dies of a variable of that name
-_KEYWORDS = """
-above abs absdelay ac_stim acos acosh aliasparam always analog analysis and asin asinh assign atan atan2 atanh begin
-branch case ceil connect cos cosh cross ddt ddx default discipline domain driver edge electrical else end endcase
-endfunction endmodule event exclude exp flicker_noise floor flow for forever from function generate genvar ground hypot
-idt idtmod if inf initial inout input integer laplace_nd laplace_np laplace_zd laplace_zp last_crossing limexp ln
-localparam log max min module nature negedge noise_table not or output parameter paramset posedge potential pow real
-repeat signal sin sinh slew sqrt string table tan tanh timer transition units white_noise while wire zi_nd zi_np zi_zd
-zi_zp root
-"""
-_RESERVED = frozenset(_KEYWORDS.split())
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -81,10 +72,9 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any], notes: Sequen
     ModelError
         If an equation cannot be translated, or a name means something in Verilog-A.
     """
-    for name in (model.name, *model.model_fields):
-        if not _NAME.fullmatch(name) or name in _RESERVED:
-            raise ModelError(f"class {model.__name__}: {name!r} cannot be a name in Verilog-A")
-    p, n = ("p", "n") if not {"p", "n"} & set(model.model_fields) else ("plus", "minus")
+    if reason := obstacle(model.name):
+        raise ModelError(f"class {model.__name__}: {model.name!r} cannot be a name: {reason}")
+    p, n = _terminals(model)
     variants = list(symbolic_variants(model))
     bodies = [_Body(variant.device, p, n) for variant in variants]
     used = "".join(line for body in bodies for line in body.lines)
@@ -99,7 +89,7 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any], notes: Sequen
     for index, (variant, body) in enumerate(zip(variants, bodies, strict=True)):
         if variant.choices:
             condition = " && ".join(f"{name} == {place}" for name, (place, _) in variant.choices.items())
-            comment = ", ".join(f"{name} {text}" for name, (_, text) in variant.choices.items())
+            comment = _on_one_line(", ".join(f"{name} {text}" for name, (_, text) in variant.choices.items()))
             start = "if" if index == 0 else "end else if"
             last = index > 0 and index == len(variants) - 1
             lines.append(
@@ -112,6 +102,12 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any], notes: Sequen
     return "\n".join(lines) + "\n"
 
 
+def _terminals(model: type[Memristor]) -> tuple[str, str]:
+    """Names of the terminals at row and column, other than those of parameters."""
+    pairs = itertools.chain([("p", "n")], ((f"plus{'_' * more}", f"minus{'_' * more}") for more in itertools.count()))
+    return next(pair for pair in pairs if not {*pair} & {*model.model_fields})
+
+
 def _heading(model: type[Memristor], notes: Sequence[str]) -> list[str]:
     """Comment with title, description and citation."""
     about = [line.replace("``", "") for line in inspect.cleandoc(model.__doc__ or "").splitlines() if line != "::"]
@@ -120,7 +116,12 @@ def _heading(model: type[Memristor], notes: Sequence[str]) -> list[str]:
         lines += ["", *(line for note in notes for line in wrapped(note))]
     lines += ["", f"Terminal s carries the state variable. Written from the class {model.__name__} by",
               f"`spicecim model export {model.name}`: change that, not this."]  # fmt: skip
-    return [f"// {line}".rstrip() for line in lines]
+    return [f"// {_on_one_line(line)}".rstrip() for line in lines]
+
+
+def _on_one_line(text: str) -> str:
+    """A text without what ends a comment."""
+    return "".join(character if character.isprintable() else " " for character in text).rstrip("\\ ")
 
 
 def _ordered_parameters(model: type[Memristor]) -> list[str]:
@@ -224,7 +225,10 @@ def _traced(device: Memristor) -> tuple[Any, Any, Any]:
         if event == "return" and frame.f_locals.get("self") is device:
             for name, value in frame.f_locals.items():
                 if name == "result" and frame.f_code.co_name == "equation":
-                    name = frame.f_locals["method"].__name__
+                    name = frame.f_locals["name"]
+                # Python takes more names than Verilog-A
+                if not _NAME.fullmatch(name):
+                    continue
                 if isinstance(value, Expression) and value.operation != "symbol" and not value.name:
                     value.name = name
 
@@ -238,7 +242,7 @@ def _traced(device: Memristor) -> tuple[Any, Any, Any]:
 
 def _free_name(name: str, taken: set[str]) -> str:
     """A name like the one given that is not taken and means nothing in Verilog-A."""
-    if name in _RESERVED or keyword.iskeyword(name):
+    if name in RESERVED or keyword.iskeyword(name):
         name += "_"
     free = name
     for number in itertools.count(2):

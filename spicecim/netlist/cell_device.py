@@ -125,11 +125,14 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
 
 def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> float:
     largest_voltage = testbench.drive.largest_voltage()
+    volts = np.array([-largest_voltage, largest_voltage])
     with np.errstate(all="ignore"):
-        extremes = device.current([[-largest_voltage], [largest_voltage]], device.state_from_x([0.0, 1.0]))
+        extremes = device.current(volts[:, None], device.state_from_x([0.0, 1.0]))
     largest_current = float(np.abs(extremes).max())
     if not np.isfinite(largest_current):
-        raise InputError(f"drive: at {largest_voltage:g} V the device's current is beyond the range of a float")
+        at, x = np.argwhere(~np.isfinite(extremes))[0]
+        what = "not a number (NaN)" if np.isnan(extremes[at, x]) else "beyond the range of a float"
+        raise InputError(f"drive: at {volts[at]:g} V and x = {x} the device's current is {what}")
     # Far below the signal, whose scale differs by orders of magnitude between devices.
     return max(TOLERANCE_SHARE * reltol * largest_current, 1e-24)
 

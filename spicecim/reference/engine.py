@@ -12,6 +12,7 @@ from spicecim.devices.device import Device
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.physics import check_physics
+from spicecim.quantities import shown
 from spicecim.reference.coupled import STORING_TOLERANCE, TOLERANCE, follow_coupled, system
 from spicecim.reference.dense_output import Block, Record
 from spicecim.reference.drive import drive_slopes
@@ -198,10 +199,14 @@ def _checked_instants(time: ArrayLike, duration: float) -> FloatArray:
     except ValueError:  # lists of different lengths
         given = np.empty(0)
     if np.ma.is_masked(time) or given.dtype.kind not in "iuf":
-        raise InputError("time must be numbers (seconds), none of them masked")
+        raise InputError(f"time must be numbers (seconds), none of them masked; it is {shown(time)}")
     instants = given.astype(float)
-    if instants.ndim != 1 or not len(instants) or not np.all(np.diff(instants) > 0):
-        raise InputError("time must be a list of strictly increasing instants")
+    if instants.ndim != 1 or not len(instants):
+        raise InputError(f"time must be a list of instants; it is {shown(time)}")
+    rising = np.diff(instants) > 0
+    if not rising.all():
+        at = int(np.argmin(rising))
+        raise InputError(f"time must increase strictly; {instants[at + 1]:g} s follows {instants[at]:g} s")
     if not 0 <= instants[0] <= instants[-1] <= duration * (1 + _ROUNDING):
         raise InputError(
             f"time must lie between 0 and the duration {duration:g} s; it is from {instants[0]:g} s to "

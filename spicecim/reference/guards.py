@@ -66,8 +66,12 @@ def check_time(done: float, total: float, unit: str = "s") -> None:
 
 def check_finite(*values: FloatArray) -> None:
     """Raise `InputError` if currents or rates are not finite."""
-    if not all(np.isfinite(part).all() for part in values):
-        raise InputError("drive: at its voltages a device's current or rate is beyond the range of a float")
+    if all(np.isfinite(part).all() for part in values):
+        return
+    # not a number follows from what is beyond the range, if there is any
+    beyond = any(np.isinf(part).any() for part in values)
+    what = "beyond the range of a float" if beyond else "not a number (NaN), or beyond the range of a float"
+    raise InputError(f"drive: at its voltages a device's current or rate is {what}")
 
 
 def one_thread(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

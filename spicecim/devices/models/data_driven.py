@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spicecim.devices.expressions import FloatArray
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import Number, parameter
 
 
 class DataDriven(Memristor):

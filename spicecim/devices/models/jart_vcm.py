@@ -10,7 +10,8 @@ from scipy.constants import electron_mass, elementary_charge, epsilon_0, h
 from scipy.constants import k as boltzmann
 
 from spicecim.devices.expressions import FloatArray
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import Number, parameter
 
 _Q, _K = float(elementary_charge), float(boltzmann)
 _LEAST = 1e-9

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from spicecim.devices.expressions import FloatArray, geometric_sum
-from spicecim.devices.memristor import STOP_WIDTH, Memristor, Number, parameter
+from spicecim.devices.memristor import STOP_WIDTH, Memristor
+from spicecim.devices.parameters import Number, parameter
 
 FIXED_POINT = 1e6
 """State variable that stands for a Joglekar state of exactly 1 (or, negative, 0): leaving it takes 1e6 / (4 k) coulomb,

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import Number, parameter
 
 _LEAST = 1e-9
 """Of H in its power: the power's derivative is not finite at 0."""

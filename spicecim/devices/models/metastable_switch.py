@@ -8,7 +8,8 @@ import numpy as np
 from scipy.constants import elementary_charge
 from scipy.constants import k as boltzmann
 
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import Number, parameter
 
 _LARGEST_EXPONENT = 700.0
 """A probability below exp(-700) is nothing, and a float would overflow soon after."""

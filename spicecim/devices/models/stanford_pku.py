@@ -11,7 +11,8 @@ from scipy.constants import elementary_charge
 from scipy.constants import k as boltzmann
 
 from spicecim.devices.expressions import FloatArray
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import Number, parameter
 
 _CHARGE_OVER_BOLTZMANN = float(elementary_charge / boltzmann)
 """K/V."""

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spicecim.devices.expressions import FloatArray
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import Number, parameter
 
 
 class Vteam(Memristor):

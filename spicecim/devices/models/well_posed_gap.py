@@ -9,7 +9,8 @@ from scipy.constants import elementary_charge
 from scipy.constants import k as boltzmann
 
 from spicecim.devices.expressions import FloatArray
-from spicecim.devices.memristor import Memristor, Number, parameter
+from spicecim.devices.memristor import Memristor
+from spicecim.devices.parameters import Number, parameter
 
 
 class WellPosedGap(Memristor):
