@@ -28,7 +28,7 @@ def run_both(bench):
     return spice, simulate(bench, "reference", time=spice["time"].values, estimate=False)
 
 
-@pytest.mark.parametrize("shape", [(9, 4), (16, 16)])
+@pytest.mark.parametrize("shape", [(9, 4), pytest.param((16, 16), marks=pytest.mark.slow)])
 def test_column_currents_and_energy_of_a_crossbar(shape):
     spice, reference = run_both(oblea_crossbar(*shape))
     assert compare(spice, reference, tolerance=1e-4).passed

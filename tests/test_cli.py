@@ -143,6 +143,7 @@ def test_a_run_that_misses_the_accuracy_is_status_5_and_says_so(bench_file, tmp_
     assert summary["current_error"]["reference"] < 1e-4
 
 
+@pytest.mark.slow
 def test_frequencies_may_follow_each_other(tmp_path):
     result = spicecim(
         "hysteresis", "yakopcic", "--amplitude", "300mV", "450mV", "--frequency", "1k", "10k", "-o", tmp_path, "--json",
@@ -228,6 +229,7 @@ def test_a_failed_simulation_is_status_3_and_says_where_it_is_kept(bench_file, t
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_results_of_two_runs_never_stand_side_by_side(bench_file, tmp_path):
     out = tmp_path / "out"
     assert spicecim("run", bench_file(), "-o", out).returncode == 0
@@ -244,6 +246,7 @@ def test_results_of_two_runs_never_stand_side_by_side(bench_file, tmp_path):
     assert (out / "power.png").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_only_results_of_the_same_kind_are_replaced(bench_file, tmp_path):
     out = tmp_path / "out"
     bench = bench_file(analysis={"points_per_period": 200})

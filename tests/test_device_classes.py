@@ -436,7 +436,7 @@ def test_what_is_no_testbench_is_told():
     [
         ([0, 1e-4, 1e-4], r"time must increase strictly; 0\.0001 s follows 0\.0001 s"),
         ([0, np.nan], "time must increase strictly; nan s follows 0 s"),
-        ([0], r"at least two instants; it is \[0\]"),
+        ([], r"a list of instants; it is \[\]"),
         ("now", "time must be numbers .* it is 'now'"),
     ],
 )

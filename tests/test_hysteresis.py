@@ -163,6 +163,7 @@ def test_bad_sweeps_are_refused(arguments, kind, reason):
         hysteresis(**arguments, engine="reference")
 
 
+@pytest.mark.slow
 def test_a_verilog_a_module_has_loops_too():
     """Alike in both engines, and pinched but for the current of its capacitor, 2 pi f C v of a peak near 0.5 mA."""
     path = Path(__file__).parents[1] / "examples" / "series_memristor.va"

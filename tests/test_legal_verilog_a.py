@@ -84,6 +84,7 @@ def test_a_parameter_may_have_any_name(cell, engine, kind):
     assert found == pytest.approx(0.2 * G * 1.5 ** len(NAMES), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_long_loop_ends(cell):
     path = cell("integer i;", "for (i = 0; i < 2000; i = i + 1) g = g + 1e-9;")
     current = ModuleDevice(path, initial=(0.0, 1.0)).current(0.2, 0.3)

@@ -204,6 +204,7 @@ def wired_benches(draw):
 
 
 @pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
+@pytest.mark.slow
 @settings(deadline=None, max_examples=12, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(wired_benches())
 @example(pershin_di_ventra((2, 2), [3.0, 2.0], source_resistance=198.61030224764403))

@@ -55,15 +55,17 @@ def _methods_outside(cls: type[Memristor], names: Iterable[str]) -> Iterator[tup
 def _separable(cls: type[Memristor]) -> bool:
     """Whether `drive` and `motion` make the rate: what is defined last, they or `rate`, counts."""
     for base in cls.__mro__:
-        parts = [name for name in ("drive", "motion") if name in vars(base)]
         if base is Memristor:
             break
-        if parts and "rate" in vars(base):
+        parts = [name for name in ("drive", "motion") if name in vars(base)]
+        # one of `Memristor` was put there, see below
+        own_rate = vars(base).get("rate", Memristor.rate) is not Memristor.rate
+        if parts and own_rate:
             raise ModelError(
                 f"class {base.__name__} ({current_line()}): defines rate and {' and '.join(parts)}; the rate is "
                 "the product of drive and motion where there are these, so leave one or the other out"
             )
-        if parts or "rate" in vars(base):
+        if parts or own_rate:
             return bool(parts)
     return False
 

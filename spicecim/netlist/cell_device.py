@@ -130,8 +130,10 @@ def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> f
         extremes = device.current(volts[:, None], device.state_from_x([0.0, 1.0]))
     largest_current = float(np.abs(extremes).max())
     if not np.isfinite(largest_current):
-        at, x = np.argwhere(~np.isfinite(extremes))[0]
-        what = "not a number (NaN)" if np.isnan(extremes[at, x]) else "beyond the range of a float"
+        # not a number follows from what is beyond the range, if there is any
+        beyond = np.isinf(extremes)
+        at, x = np.argwhere(beyond if beyond.any() else np.isnan(extremes))[0]
+        what = "beyond the range of a float" if beyond.any() else "not a number (NaN)"
         raise InputError(f"drive: at {volts[at]:g} V and x = {x} the device's current is {what}")
     # Far below the signal, whose scale differs by orders of magnitude between devices.
     return max(TOLERANCE_SHARE * reltol * largest_current, 1e-24)
