@@ -214,7 +214,7 @@ def test_idt_holds_a_state_too(bench_of):
 
 
 EVERY_PRESET = [
-    pytest.param(model, preset, marks=pytest.mark.slow if model == "jart_vcm" else [])
+    pytest.param(model, preset, marks=[pytest.mark.slow, pytest.mark.timeout(900)] if model == "jart_vcm" else [])
     for model in MODELS for preset in load_presets(model)
 ]  # fmt: skip
 
