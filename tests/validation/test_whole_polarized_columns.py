@@ -147,7 +147,7 @@ def test_codes_of_ngspice_are_the_integers(claims, title):
     assert claim["verdict"] == "holds"
     assert values(claim, f"{title}: fragments of trained layers read", "ngspice") >= 200
     assert values(claim, f"{title}: adversarial fragments read", "ngspice") >= 2 * 7 * 7
-    for wrong in ("that are not the reference engine's", "that are not the integers"):
+    for wrong in ("unlike the reference engine's", "that are not the integers"):
         of_encoding = [m for m in claim["measurements"] if m["what"].startswith(title) and wrong in m["what"]]
         assert len(of_encoding) >= 2
         assert all(measured["ngspice"] == 0 for measured in of_encoding)
