@@ -134,7 +134,7 @@ def tolerance_table() -> list[list[str]]:
 
 
 def wire_table() -> list[list[str]]:
-    """Who is closer to the converged answer behind resistive wires: both engines against the core at 1e-10."""
+    """Who is closer to the answer behind resistive wires: both engines against the reference engine at 1e-10."""
     rows = []
     for shape, ohm in (((8, 8), 1.0), ((8, 8), 20.0), ((16, 16), 1.0)):
         crossbar = {
@@ -164,7 +164,7 @@ def wire_table() -> list[list[str]]:
 
 
 def module_table() -> list[list[str]]:
-    """Models whose rate does not separate, integrated by the reference core: ngspice against it."""
+    """Models whose rate does not separate, integrated by the reference engine: ngspice against it."""
     rows = []
     devices = {
         "stanford_pku hfox": ({"model": "stanford_pku", "preset": "hfox"}, 1.5, 1e5),
@@ -239,38 +239,45 @@ def main() -> None:
         joglekar_table(),
     )
     print_table(
-        "Column currents of ngspice against the reference core, and energy not accounted for",
-        ["crossbar", "points a period", "error of peak", "error of x in the core", "energy, ngspice", "energy, core"],
+        "Column currents of ngspice against the reference engine, and energy not accounted for",
+        [
+            "crossbar",
+            "points per period",
+            "error of peak",
+            "error of x in the reference engine",
+            "energy, ngspice",
+            "energy, reference engine",
+        ],
         crossbar_table(),
     )
     print_table(
-        "One cell at its published drive, error of peak at several numbers of points a period",
+        "One cell at its published drive, error of peak at several numbers of points per period",
         ["device", "100", "200", "400", "800"],
         single_table(),
     )
     print_table(
-        "ngspice's tolerance: instants and error of peak at 100 and at 200 points a period",
+        "ngspice's tolerance: instants and error of peak at 100 and at 200 points per period",
         ["tolerance", "instants, 100", "error, 100", "instants, 200", "error, 200"],
         tolerance_table(),
     )
     print_table(
-        "Resistive wires: error of peak of both engines against the core at 1e-10",
-        ["crossbar", "ohm a segment", "tolerance", "ngspice", "core"],
+        "Resistive wires: error of peak of both engines against the reference engine at 1e-10",
+        ["crossbar", "ohm per segment", "tolerance", "ngspice", "reference engine"],
         wire_table(),
     )
     print_table(
-        "Cells that the core integrates, error of peak at several numbers of points a period",
-        ["device", "100", "200", "400", "800", "error of x in the core"],
+        "Cells that the reference engine integrates, error of peak at several numbers of points per period",
+        ["device", "100", "200", "400", "800", "error of x in the reference engine"],
         module_table(),
     )
     print_table(
         "Energy not accounted for, 5 x 3 cells, 20 ohm and 1 nF a segment, 50 ohm sources",
-        ["points a period", "energy, ngspice"],
+        ["points per period", "energy, ngspice"],
         capacitance_table(),
     )
     print_table(
         "A device that switches abruptly (linear drift, hard stops, 0.2 Hz)",
-        ["points a period", "largest error of peak", "error of the rectified mean"],
+        ["points per period", "largest error of peak", "error of the rectified mean"],
         abrupt_table(),
     )
 

@@ -1,4 +1,4 @@
-"""The crossbar that the benchmarks run, in ngspice, in the core, and by what is closer to exact than either."""
+"""The crossbar that the benchmarks run, in both engines, and by what is closer to exact than either."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def run(netlist: CrossbarNetlist, *, klu: bool = True) -> Run:
     return Run(taken, vectors["time"], np.stack([vectors[name] for name in columns], axis=1))
 
 
-def run_core(bench: sc.Testbench, instants: FloatArray | None = None) -> Run:
-    """Run a testbench in the core, at the instants of its grid or at others; the time is that of the whole call."""
+def run_reference(bench: sc.Testbench, instants: FloatArray | None = None) -> Run:
+    """Run a testbench in the reference engine, at its grid or other instants; the time is that of the whole call."""
     start = time.perf_counter()
     waveforms = sc.simulate(bench, "reference", time=instants)
     taken = time.perf_counter() - start
@@ -103,5 +103,5 @@ def exact_currents(bench: sc.Testbench, columns: FloatArray | slice, instants: F
 
 
 def converged(bench: sc.Testbench, instants: FloatArray, tolerance: float = 1e-9) -> FloatArray:
-    """Column currents (instant, column) behind resistive wires by the core at a tighter tolerance."""
+    """Column currents (instant, column) behind resistive wires by the reference engine at a tighter tolerance."""
     return run_coupled(bench, np.minimum(instants, bench.duration), tolerance=tolerance).i_column

@@ -81,10 +81,10 @@ def ideal_windows() -> list[Figure]:
 
 
 def wired() -> list[Figure]:
-    """16 x 16, 1 ohm a segment."""
+    """16 x 16, 1 ohm per segment."""
     states = np.random.default_rng(7).uniform(0.05, 0.95, (16, 16))
     draws = benches(16, states, 1.0, 200)[:FEWER]
-    return compare("16 × 16, 1 ohm a segment, 200 instants", draws, 2.0)
+    return compare("16 × 16, 1 ohm per segment, 200 instants", draws, 2.0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Compiled models against behavioural ones in ngspice: time, agreement, and what compiling costs.
+"""Compiled models against behavioral ones in ngspice: time, agreement, and what compiling costs.
 
 Every ratio is of two times taken in this run, on this machine. Prints a table in Markdown; with a folder as argument,
 also writes it there, and the figures as JSON.
@@ -23,9 +23,9 @@ from spicecim.veriloga.cache import VARIABLE
 
 
 def against_behavioral(size: int = 64) -> list[Figure]:
-    """Native models against behavioural ones, with ngspice's default solver and with KLU."""
+    """Native models against behavioral ones, with ngspice's default solver and with KLU."""
     figures = []
-    for wire, name, least in ((0.0, "ideal wires", 40.0), (1.0, "1 ohm a segment", 12.0)):
+    for wire, name, least in ((0.0, "ideal wires", 40.0), (1.0, "1 ohm per segment", 12.0)):
         bench = crossbar(size, wire)
         native_netlist = crossbar_netlist(bench, native=True)
         native = fastest([run(native_netlist) for _ in range(3)])
@@ -34,7 +34,7 @@ def against_behavioral(size: int = 64) -> list[Figure]:
         for klu, wanted in ((False, least), (True, 4.0 if wire else None)):
             behavioral = run(behavioral_netlist, klu=klu)
             solver = "KLU" if klu else "default solver"
-            what = f"{size} × {size}, {name}: behavioural with {solver} ({behavioral.taken:.2f} s) over native"
+            what = f"{size} × {size}, {name}: behavioral with {solver} ({behavioral.taken:.2f} s) over native"
             ratio = behavioral.taken / native.taken
             figures.append(Figure(what, ratio, "×") if wanted is None else at_least(what, ratio, "×", wanted))
             same = len(native.instants) == len(behavioral.instants) and np.allclose(
@@ -42,7 +42,7 @@ def against_behavioral(size: int = 64) -> list[Figure]:
             )
             figures.append(
                 at_most(
-                    f"{size} × {size}, {name}: column currents, native against behavioural with {solver}, "
+                    f"{size} × {size}, {name}: column currents, native against behavioral with {solver}, "
                     f"{'the same' if same else 'other'} time steps",
                     difference(native, behavioral),
                     "of peak",
@@ -56,7 +56,7 @@ def large() -> list[Figure]:
     """128 × 128 cells with resistive wires."""
     netlist = crossbar_netlist(crossbar(128, 1.0), native=True)
     native = run(netlist)
-    what = f"128 × 128, 1 ohm a segment, {len(native.instants)} instants: native"
+    what = f"128 × 128, 1 ohm per segment, {len(native.instants)} instants: native"
     return [at_most(what, native.taken, "s", 30.0)]
 
 

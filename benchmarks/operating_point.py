@@ -63,7 +63,7 @@ def solved(size: int, kind: str) -> dict[str, float]:
 
 def size_figures(size: int, kind: str, most_seconds: float, most_memory: float) -> list[Figure]:
     """Figures of one size, solved in a process of its own."""
-    title = f"{size} × {size}, {kind} cells, 1 ohm a segment"
+    title = f"{size} × {size}, {kind} cells, 1 ohm per segment"
     child = subprocess.run([sys.executable, __file__, "--solve", str(size), kind], capture_output=True, text=True)
     if child.returncode:
         reason = (child.stderr.strip().splitlines() or [f"ended with {child.returncode}"])[-1]
@@ -97,7 +97,7 @@ def ohmic_1024() -> list[Figure]:
 
 def against_badcrossbar(size: int = 128) -> list[Figure]:
     """Ohmic cells of 1 and 40 kohm, all voltages and currents on both sides, in turn."""
-    title = f"{size} × {size}, ohmic cells, 2 ohm a segment"
+    title = f"{size} × {size}, ohmic cells, 2 ohm per segment"
     sys.path.append(str(PEERS))
     logging.disable(logging.INFO)
     try:

@@ -1,35 +1,28 @@
-"""The reference core against its peers: native ngspice, badcrossbar, closed forms and independent integration.
+"""The reference engine against its peers: native ngspice, closed forms and independent integration.
 
 Every ratio is of two times taken in this run, on this machine: that of ngspice's run alone, without the writing of its
-netlist, over that of the core's whole call. Prints a table in Markdown; with a folder as argument, also writes it
-there, and the figures as JSON.
+netlist, over that of the whole call of the reference engine. Prints a table in Markdown; with a folder as argument,
+also writes it there, and the figures as JSON.
 """
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from crossbars import NGSPICE_TOLERANCE, converged, crossbar, exact_currents, fastest, off_peak, run, run_core
-from figures import Figure, at_least, at_most, measure, not_measured, seconds
-from oracles import joglekar, joglekar_conductance, operating_point, sine_flux
+from crossbars import NGSPICE_TOLERANCE, converged, crossbar, exact_currents, fastest, off_peak, run, run_reference
+from figures import Figure, at_least, at_most, measure, not_measured
+from oracles import joglekar, joglekar_conductance, sine_flux
 from scipy.special import logit
 
 import spicecim as sc
 from spicecim.devices import LinearDrift, make_device
 from spicecim.fields import FloatArray
 from spicecim.netlist import crossbar_netlist
-from spicecim.reference.network import LinearCrossbar, Network, solve_static
-from spicecim.testbench import Analysis, Crossbar
-
-PEERS = Path(__file__).resolve().parents[1] / "out" / "peers"
-GET_PEER = ".venv/bin/python -m pip install --no-deps --target out/peers badcrossbar pathvalidate"
-"""What badcrossbar also asks for, cairo above all, draws its figures: it computes without."""
+from spicecim.testbench import Analysis
 
 DEFAULT_TOLERANCE = Analysis().tolerance
 
@@ -44,94 +37,57 @@ def ideal(size: int = 128) -> list[Figure]:
     ):
         title = f"{size} × {size}, ideal wires, {name}"
         bench = crossbar(size, 0.0, points=1000, states=states)
-        core = fastest([run_core(bench) for _ in range(3)])
+        ours = fastest([run_reference(bench) for _ in range(3)])
         for tolerance in (NGSPICE_TOLERANCE, DEFAULT_TOLERANCE):
             netlist = crossbar_netlist(
                 crossbar(size, 0.0, points=1000, tolerance=tolerance, states=states), native=True
             )
             native = run(netlist)
             peer = f"native ngspice at reltol {tolerance:g} ({native.taken:.2f} s, {len(native.instants)} instants)"
-            what = f"{title}: {peer} over core ({1e3 * core.taken:.0f} ms, {len(core.instants)} instants)"
-            figures.append(at_least(what, native.taken / core.taken, "×", wanted))
-            error = off_peak(native.currents, run_core(bench, native.instants).currents)
-            figures.append(Figure(f"{title}: ngspice at reltol {tolerance:g} against core", error, "of peak"))
-        error = off_peak(core.currents[:, columns], exact_currents(bench, columns, core.instants))
-        figures.append(at_most(f"{title}: core against DOP853 at 1e-13", error, "of peak", 1e-8))
+            what = f"{title}: {peer} over reference engine ({1e3 * ours.taken:.0f} ms, {len(ours.instants)} instants)"
+            figures.append(at_least(what, native.taken / ours.taken, "×", wanted))
+            error = off_peak(native.currents, run_reference(bench, native.instants).currents)
+            figures.append(
+                Figure(f"{title}: ngspice at reltol {tolerance:g} against reference engine", error, "of peak")
+            )
+        error = off_peak(ours.currents[:, columns], exact_currents(bench, columns, ours.instants))
+        figures.append(at_most(f"{title}: reference engine against DOP853 at 1e-13", error, "of peak", 1e-8))
     return figures
 
 
 def wired(size: int = 64) -> list[Figure]:
-    """1 ohm a segment, 100 steps of the grid: time against native ngspice with KLU, and which of the two is nearer.
+    """1 ohm per segment, 100 steps of the grid: time against native ngspice with KLU, and which of the two is nearer.
 
     At reltol 1e-3 ngspice is far from the converged currents; at its tolerance here by default the two agree.
     """
-    title = f"{size} × {size}, 1 ohm a segment"
+    title = f"{size} × {size}, 1 ohm per segment"
     bench = crossbar(size, 1.0)
     native = fastest([run(crossbar_netlist(bench, native=True)) for _ in range(3)])
-    core = fastest([run_core(bench) for _ in range(3)])
+    ours = fastest([run_reference(bench) for _ in range(3)])
     what = (
         f"{title}: native ngspice with KLU at reltol {NGSPICE_TOLERANCE:g} ({native.taken:.2f} s, "
-        f"{len(native.instants)} instants) over core ({core.taken:.2f} s, {len(core.instants)} instants)"
+        f"{len(native.instants)} instants) over reference engine ({ours.taken:.2f} s, {len(ours.instants)} instants)"
     )
-    figures = [at_least(what, native.taken / core.taken, "×", 5.0)]
+    figures = [at_least(what, native.taken / ours.taken, "×", 5.0)]
     exact = converged(bench, native.instants)
     errors = {"ngspice": off_peak(native.currents, exact)}
-    errors["core"] = off_peak(run_core(bench, native.instants).currents, exact)
+    errors["reference engine"] = off_peak(run_reference(bench, native.instants).currents, exact)
     nearer = min(errors, key=lambda name: errors[name])
     figures += [
-        at_most(f"{title}: core against the core at 1e-9; nearer is {nearer}", errors["core"], "of peak", 1e-5),
-        Figure(f"{title}: that ngspice against the core at 1e-9", errors["ngspice"], "of peak"),
+        at_most(
+            f"{title}: reference engine against itself at 1e-9; nearer is {nearer}",
+            errors["reference engine"],
+            "of peak",
+            1e-5,
+        ),
+        Figure(f"{title}: that ngspice against it", errors["ngspice"], "of peak"),
     ]
     refined = run(crossbar_netlist(crossbar(size, 1.0, tolerance=DEFAULT_TOLERANCE), native=True))
     peer = f"ngspice at reltol {DEFAULT_TOLERANCE:g} ({refined.taken:.1f} s, {len(refined.instants)} instants)"
-    figures.append(at_least(f"{title}: {peer} over core", refined.taken / core.taken, "×", 5.0))
-    every = max(len(refined.instants) // 100, 1)  # the core solves the network anew for each instant asked for
-    error = off_peak(refined.currents[1::every], run_core(bench, refined.instants[1::every]).currents)
-    return [*figures, at_most(f"{title}: that ngspice against core", error, "of peak", 1e-5)]
-
-
-def static(size: int = 128) -> list[Figure]:
-    """Ohmic cells of 1 and 40 kohm: time against badcrossbar, currents against ngspice's operating point."""
-    random = np.random.default_rng(7)
-    g, v = random.choice([1e-3, 1 / 40e3], (size, size)), random.uniform(0.2, 1.0, size)
-    wires = Crossbar(state=np.zeros((size, size)), wire_row=2.0, wire_column=2.0)
-    title = f"{size} × {size}, static"
-    figures = against_badcrossbar(f"{title}, 2 ohm a segment", wires, g, v)
-    linear = LinearCrossbar(Network(wires, g.shape), g)
-    again = 1e3 * seconds(lambda: linear.solve(v[::-1]), 10)
-    figures.append(at_most(f"{title}, 2 ohm a segment: a further input", again, "ms", 5.0))
-    for parasitic in ("wire_row", "wire_column", "source_resistance", "sense_resistance"):
-        alone = {parasitic: 2.0}
-        expected = operating_point(g, v, **alone)
-        found = solve_static(Crossbar(state=np.zeros((size, size)), **alone), g, v).i_column
-        what = f"{title}, {parasitic} 2 ohm alone: currents against .op of ngspice, worst column"
-        figures.append(at_most(what, np.abs(found / expected - 1.0).max(), "relative", 1e-9))
-    return figures
-
-
-def against_badcrossbar(title: str, wires: Crossbar, g: FloatArray, v: FloatArray) -> list[Figure]:
-    """A new matrix, with all voltages and currents on both sides."""
-    sys.path.append(str(PEERS))
-    logging.disable(logging.INFO)
-    try:
-        with warnings.catch_warnings(record=True):  # that it cannot draw
-            from badcrossbar import compute
-    except ImportError:
-        return [not_measured(f"{title}: badcrossbar: not installed; {GET_PEER}", "at least 2")]
-
-    def solve_peer() -> FloatArray:
-        return compute(v[:, None], 1.0 / g, r_i=wires.wire_row).currents.output[0]
-
-    ours, peer = np.inf, np.inf
-    for _ in range(5):  # in turn, so that a busy spell of the machine meets both
-        peer = min(peer, seconds(solve_peer))
-        ours = min(ours, seconds(lambda: solve_static(wires, g, v)))
-    what = f"{title}: badcrossbar ({1e3 * peer:.0f} ms) over core ({1e3 * ours:.0f} ms), a new matrix"
-    error = np.abs(solve_static(wires, g, v).i_column / solve_peer() - 1.0).max()
-    return [
-        at_least(what, peer / ours, "×", 2.0),
-        at_most(f"{title}: currents of core against badcrossbar, worst column", error, "relative", 1e-9),
-    ]
+    figures.append(at_least(f"{title}: {peer} over reference engine", refined.taken / ours.taken, "×", 5.0))
+    every = max(len(refined.instants) // 100, 1)  # the network is solved anew for each instant asked for
+    error = off_peak(refined.currents[1::every], run_reference(bench, refined.instants[1::every]).currents)
+    return [*figures, at_most(f"{title}: that ngspice against reference engine", error, "of peak", 1e-5)]
 
 
 FREQUENCIES = (0.10, 0.14, 0.18, 0.20)
@@ -156,7 +112,7 @@ def gauss_instants(device: LinearDrift, x0: float, frequency: float) -> tuple[Fl
     """Instants of Gauss's rule over the first cycle at 1 V, with their weights.
 
     The panels are even in time and, where the device switches, in ln(x / (1 - x)), which is linear in the charge: what
-    is found of a mean is then the core's error, not the rule's.
+    is found of a mean is then the reference engine's error, not the rule's.
     """
     period = 1.0 / frequency
     edges = np.linspace(0.0, 0.5 * period, 51)
@@ -195,12 +151,15 @@ def joglekar_errors(frequency: float, x0: float) -> tuple[float, float, float]:
 
 
 def importing() -> list[Figure]:
-    """Time of `import spicecim`, which loads the rest when it is used, and of what a run of the core uses."""
+    """Time of `import spicecim`, which loads the rest when it is used, and of all that the reference engine uses."""
     figures = []
     for what, code in (
         ("import spicecim", "import spicecim"),
         ("from spicecim import Testbench, simulate", "from spicecim import Testbench, simulate"),
-        ("the same and all that the core uses", "from spicecim import Testbench; import spicecim.reference.engine"),
+        (
+            "the same and all that the reference engine uses",
+            "from spicecim import Testbench; import spicecim.reference.engine",
+        ),
     ):
         code = f"import time; start = time.perf_counter(); {code}; print(time.perf_counter() - start)"
         command = [sys.executable, "-c", code]
@@ -214,10 +173,10 @@ MEMORY = """
 import resource, sys, time
 import numpy as np
 sys.path.append(sys.argv[1])
-from crossbars import crossbar, run_core
+from crossbars import crossbar, run_reference
 limit = 12 * 2**30
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-taken = run_core(crossbar(512, 0.0, points=1000)).taken
+taken = run_reference(crossbar(512, 0.0, points=1000)).taken
 unit = 1 if sys.platform == "darwin" else 1024
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, taken)
 """
@@ -236,7 +195,7 @@ def memory() -> list[Figure]:
     return [at_most(f"{title}: largest memory of the process ({taken:.1f} s)", largest, "GB", 4.0)]
 
 
-PARTS: list[Callable[[], list[Figure]]] = [importing, static, joglekar_oracle, ideal, wired, memory]
+PARTS: list[Callable[[], list[Figure]]] = [importing, joglekar_oracle, ideal, wired, memory]
 
 if __name__ == "__main__":
     measure("reference", PARTS)

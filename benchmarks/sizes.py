@@ -1,4 +1,4 @@
-"""Time and error against the size of the array: the core and native ngspice, with ideal and with resistive wires.
+"""Time and error against the size of the array: both engines, with ideal and with resistive wires.
 
 With a folder as argument, writes ``sizes.csv``, ``sizes.json``, ``sizes.png`` and ``sizes.pdf`` there. A size that is
 likely to take longer than `BUDGET` is left out.
@@ -12,7 +12,7 @@ import sys
 from typing import NamedTuple
 
 import numpy as np
-from crossbars import NGSPICE_TOLERANCE, Run, converged, crossbar, exact_currents, fastest, off_peak, run, run_core
+from crossbars import NGSPICE_TOLERANCE, Run, converged, crossbar, exact_currents, fastest, off_peak, run, run_reference
 from figures import machine, output_folder
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
@@ -22,7 +22,7 @@ from spicecim.fields import FloatArray
 from spicecim.netlist import crossbar_netlist
 from spicecim.plotting.style import COLORS, label_axis, new_figure, save_figure, styled
 
-ENGINES = ("native ngspice", "core")
+ENGINES = ("native ngspice", "reference engine")
 SIZES = (8, 16, 32, 64, 128)
 BUDGET = 60.0
 """Longest a run may take (s)."""
@@ -49,14 +49,14 @@ def run_engine(engine: str, bench: sc.Testbench) -> Run:
     netlist = crossbar_netlist(bench, native=True)
 
     def once() -> Run:
-        return run_core(bench) if engine == "core" else run(netlist)
+        return run_reference(bench) if engine == "reference engine" else run(netlist)
 
     first = once()
     return first if first.taken > 2.0 else fastest([first, once(), once()])
 
 
 def exact(bench: sc.Testbench, instants: FloatArray) -> FloatArray:
-    """Currents (instant, column): of the first columns by DOP853, or behind wires of all by the core at 1e-9."""
+    """Currents (instant, column): of the first columns by DOP853, or behind wires by the reference engine at 1e-9."""
     if bench.crossbar.ideal:
         return exact_currents(bench, slice(EXACT_COLUMNS), instants)
     return converged(bench, instants)
@@ -65,7 +65,7 @@ def exact(bench: sc.Testbench, instants: FloatArray) -> FloatArray:
 def measure_sizes() -> list[Point]:
     """Run every size that is within the budget, and hold both engines at their own instants against what is exact."""
     points = []
-    for wires, ohm in (("ideal wires", 0.0), ("1 ohm a segment", 1.0)):
+    for wires, ohm in (("ideal wires", 0.0), ("1 ohm per segment", 1.0)):
         taken = dict.fromkeys(ENGINES, 0.0)
         for size in SIZES:
             bench = crossbar(size, ohm)
@@ -90,9 +90,9 @@ def plot_sizes(points: list[Point]) -> Drawing:
     top, bottom = grid[:, 0]
     looks = {
         ("native ngspice", "ideal wires"): {"color": COLORS[0], "marker": "o", "linestyle": "-"},
-        ("native ngspice", "1 ohm a segment"): {"color": COLORS[0], "marker": "s", "linestyle": "--"},
-        ("core", "ideal wires"): {"color": COLORS[1], "marker": "o", "linestyle": "-"},
-        ("core", "1 ohm a segment"): {"color": COLORS[1], "marker": "s", "linestyle": "--"},
+        ("native ngspice", "1 ohm per segment"): {"color": COLORS[0], "marker": "s", "linestyle": "--"},
+        ("reference engine", "ideal wires"): {"color": COLORS[1], "marker": "o", "linestyle": "-"},
+        ("reference engine", "1 ohm per segment"): {"color": COLORS[1], "marker": "s", "linestyle": "--"},
     }
     for (engine, wires), look in looks.items():
         chosen = [point for point in points if (point.engine, point.wires) == (engine, wires)]
@@ -117,7 +117,7 @@ def plot_sizes(points: list[Point]) -> Drawing:
 def main() -> None:
     """Measure, print, and write to the folder that is named, if one is."""
     points = measure_sizes()
-    print(f"{machine()}; 100 points a period, ngspice at reltol {NGSPICE_TOLERANCE:g}\n")
+    print(f"{machine()}; 100 points per period, ngspice at reltol {NGSPICE_TOLERANCE:g}\n")
     print("| engine | wires | size | time (s) | instants | error of peak |\n|---|---|---|---|---|---|")
     for point in points:
         print(

@@ -19,7 +19,7 @@ import subprocess, tempfile, time, warnings
 from pathlib import Path
 import numpy as np
 warnings.simplefilter("ignore")
-from crossbars import crossbar, run, run_core
+from crossbars import crossbar, run
 import spicecim as sc
 from spicecim.netlist import crossbar_netlist
 
@@ -30,6 +30,9 @@ def shortest(call, times=3):
         call()
         taken.append(time.perf_counter() - start)
     return min(taken)
+
+def reference(bench):
+    return sc.simulate(bench, "reference")
 
 def ngspice(size, ohm, native, times):
     netlist = crossbar_netlist(crossbar(size, ohm), native=native)
@@ -58,13 +61,13 @@ CASES = {
     "ngspice, behavioral model, 32 x 32 ideal (s)": "ngspice(32, 0.0, False, 2)",
     "ngspice, behavioral model, 32 x 32, 1 ohm (s)": "ngspice(32, 1.0, False, 2)",
     "sc.simulate over ngspice -b, 64 x 64 ideal (ratio)": "over_bare(64, 0.0)",
-    "reference engine, 64 x 64, 1 ohm, 100 instants (s)": "shortest(lambda: run_core(crossbar(64, 1.0)), 2)",
-    "reference engine, 128 x 128, 1 ohm, 100 instants (s)": "shortest(lambda: run_core(crossbar(128, 1.0)), 1)",
+    "reference engine, 64 x 64, 1 ohm, 100 instants (s)": "shortest(lambda: reference(crossbar(64, 1.0)), 2)",
+    "reference engine, 128 x 128, 1 ohm, 100 instants (s)": "shortest(lambda: reference(crossbar(128, 1.0)), 1)",
     "reference engine, 128 x 128 ideal, 16,384 states, 1000 instants (s)": (
-        "shortest(lambda: run_core(crossbar(128, 0.0, points=1000)))"
+        "shortest(lambda: reference(crossbar(128, 0.0, points=1000)))"
     ),
     "reference engine, 128 x 128 ideal, states 0 and 1, 1000 instants (s)": (
-        "shortest(lambda: run_core(crossbar(128, 0.0, points=1000,"
+        "shortest(lambda: reference(crossbar(128, 0.0, points=1000,"
         " states=np.random.default_rng(7).integers(0, 2, (128, 128)).astype(float))))"
     ),
 }

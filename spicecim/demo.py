@@ -37,7 +37,7 @@ AMPLITUDE = 0.45
 """Volts for a pixel of 255: the amplitude that the device was published with."""
 
 FREQUENCIES = 1000.0 + 100.0 * np.arange(9)
-"""Hertz, one a row: within the device's working band (it switches from 70 Hz to 215 kHz), none a multiple of another,
+"""Hertz, one per row: within the device's working band (it switches from 70 Hz to 215 kHz), none a multiple of another,
 and all with whole cycles in 10 ms, so that the rows' tones can be told apart in a column."""
 
 DURATION = 10e-3
@@ -51,7 +51,7 @@ KERNELS: dict[str, NDArray[np.float64]] = {
     "diagonal": np.eye(3),
     "center cross": np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=float),
 }
-"""Binary kernels, one a column: 1 is a device in the low, 0 in the high resistance state."""
+"""Binary kernels, one per column: 1 is a device in the low, 0 in the high resistance state."""
 
 ENGINES: tuple[str, ...] = ("ngspice", "reference")
 

@@ -73,17 +73,22 @@ class Registry(Generic[Member]):
         """Where each member comes from, and why others could not be loaded."""
         return {"members": {name: self._origins[name] for name in self}, "failures": dict(self.failures)}
 
-    def at_hand(self) -> Mapping[str, Member]:
+    def at_hand(self) -> dict[str, Member]:
         """Return the members that no package has to be loaded for."""
-        return self._at_hand()
+        if self._members is None:
+            self._members = {}
+            for name, member in self._built_in().items():
+                self._add(name, member, "spicecim")
+            self._waiting = sorted(entry_points(group=self.group))
+        return self._members
 
     def names(self) -> list[str]:
         """Return every name that can be asked for; whether that of a package can be used, only loading it tells."""
-        return list(dict.fromkeys([*self._at_hand(), *(entry.name for entry in self._waiting)]))
+        return list(dict.fromkeys([*self.at_hand(), *(entry.name for entry in self._waiting)]))
 
     def load(self, progress: Callable[[str, float], None] = lambda task, fraction: None) -> None:
         """Load what installed packages add; `progress` is told which of them is being loaded."""
-        self._at_hand()
+        self.at_hand()
         with self._loading:
             count = len(self._waiting)
             while self._waiting:  # what is loaded may itself ask for others
@@ -92,17 +97,17 @@ class Registry(Generic[Member]):
 
     def __iter__(self) -> Iterator[str]:
         self.load()
-        return iter(self._at_hand())
+        return iter(self.at_hand())
 
     def __contains__(self, name: object) -> bool:
-        if name not in self._at_hand():
+        if name not in self.at_hand():
             self._load_named(name)
-        return name in self._at_hand()
+        return name in self.at_hand()
 
     def __getitem__(self, name: str) -> Member:
         """Return a member; raises an `InputError` for an unknown name, or one whose entry point failed."""
         if name in self:
-            return self._at_hand()[name]
+            return self.at_hand()[name]
         if name in self._failures:
             raise self._error(f"{self.noun} {name!r} of an installed package cannot be used: {self._failures[name]}")
         known = self.names()
@@ -120,16 +125,8 @@ class Registry(Generic[Member]):
         self._load_named(name)  # it may be taken
         self._add(name, member, "this program", replace=replace)
 
-    def _at_hand(self) -> dict[str, Member]:
-        if self._members is None:
-            self._members = {}
-            for name, member in self._built_in().items():
-                self._add(name, member, "spicecim")
-            self._waiting = sorted(entry_points(group=self.group))
-        return self._members
-
     def _load_named(self, name: object) -> None:
-        self._at_hand()
+        self.at_hand()
         with self._loading:
             for entry in [entry for entry in self._waiting if entry.name == name]:
                 self._load(entry)
@@ -154,7 +151,7 @@ class Registry(Generic[Member]):
                 self._failures[entry.name] = "; ".join([*failed, f"{origin}, {entry.value}: {_said(error)}"])
 
     def _add(self, name: str, member: Member, origin: str, *, replace: bool = False) -> None:
-        members = self._at_hand()
+        members = self.at_hand()
         if name in members and not replace:
             raise self._error(
                 f"{named(member)}: {self.noun} {name!r} exists already, from {self._origins[name]}; choose another name"

@@ -179,10 +179,17 @@ def save_waveforms(dataset: xr.Dataset, path: str | Path) -> Path:
         If the file cannot be written.
     """
     check_run(dataset)
-    # As a variable, because HDF5 limits an attribute to 64 kB, which a large crossbar's states exceed.
+    return write_netcdf(with_testbench_stored(dataset), path)
+
+
+def with_testbench_stored(dataset: xr.Dataset) -> xr.Dataset:
+    """Return a dataset for a file: with its testbench as a variable.
+
+    HDF5 limits an attribute to 64 kB, which a large crossbar's states exceed.
+    """
     stored = dataset.assign(testbench=((), dataset.attrs["testbench"])).drop_attrs(deep=False)
     stored.attrs = {name: value for name, value in dataset.attrs.items() if name != "testbench"}
-    return write_netcdf(stored, path)
+    return stored
 
 
 def load_waveforms(path: str | Path) -> xr.Dataset:

@@ -335,7 +335,7 @@ def test_a_subcircuit_has_no_known_levels(tmp_path):
 
 def test_waveforms_must_be_those_of_the_testbenches(rng):
     encoded = DualCrossbar().encode([[1]], [[1]])
-    with pytest.raises(InputError, match="waveforms: must be one a testbench, 2; they are 1"):
+    with pytest.raises(InputError, match="waveforms: must be one per testbench, 2; they are 1"):
         encoded.decode([simulate(encoded.testbenches[0], "reference")])
     with pytest.raises(InputError, match="fragments: must be sizes of at least 1 row"):
         input_cycles([[1]], [], 8)

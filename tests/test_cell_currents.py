@@ -96,7 +96,7 @@ def test_a_preset_states_a_current_above_0(stated):
         "description": "d", "source": "s", "x0": 0.5, "amplitude": 1.0, "frequency": 1.0,
         "parameters": {"Ron": 1e3, "Roff": 1e4}, "largest_current": stated,
     }  # fmt: skip
-    with pytest.raises(ModelError, match=r"presets: one\.largest_current"):
+    with pytest.raises(ModelError, match=r"presets\.one\.largest_current"):
         sc.register_device(Ohmic, {"one": preset})
 
 

@@ -211,6 +211,7 @@ def test_a_bad_testbench_names_file_and_field(bench_file, tmp_path):
     assert "bench.yaml: crossbar.state: must be between 0 and 1" in result.stderr
 
 
+@pytest.mark.slow
 def test_capacitive_wires_run_in_both_engines(bench_file, tmp_path):
     bench = bench_file(crossbar={"state": [[0.5]] * 3, "wire_capacitance": 1e-12, "source_resistance": 10})
     result = spicecim("run", bench, "-o", tmp_path / "out")

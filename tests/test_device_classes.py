@@ -387,13 +387,13 @@ def test_no_number_at_the_drive_is_told_with_its_place(registered):
 @pytest.mark.parametrize(
     ("presets", "said"),
     [
-        ({"one": ONE | {"x0": 2}}, r"presets: one\.x0: .*given: 2\)"),
-        ({"one": ONE | {"x0": np.nan}}, r"presets: one\.x0: .*given: nan\)"),
-        ({"one": ONE | {"amplitude": -1}}, r"presets: one\.amplitude: .*given: -1\)"),
-        ({"one": ONE | {"amplitude": 0}}, r"presets: one\.amplitude: .*given: 0\)"),
-        ({"one": ONE | {"frequency": 0}}, r"presets: one\.frequency: .*given: 0\)"),
-        ({"one": ONE | {"frequency": np.nan}}, r"presets: one\.frequency: .*given: nan\)"),
-        ({"one": ONE | {"largest_current": np.inf}}, r"presets: one\.largest_current: .*given: inf\)"),
+        ({"one": ONE | {"x0": 2}}, r"presets\.one\.x0: .*given: 2\)"),
+        ({"one": ONE | {"x0": np.nan}}, r"presets\.one\.x0: .*given: nan\)"),
+        ({"one": ONE | {"amplitude": -1}}, r"presets\.one\.amplitude: .*given: -1\)"),
+        ({"one": ONE | {"amplitude": 0}}, r"presets\.one\.amplitude: .*given: 0\)"),
+        ({"one": ONE | {"frequency": 0}}, r"presets\.one\.frequency: .*given: 0\)"),
+        ({"one": ONE | {"frequency": np.nan}}, r"presets\.one\.frequency: .*given: nan\)"),
+        ({"one": ONE | {"largest_current": np.inf}}, r"presets\.one\.largest_current: .*given: inf\)"),
         ({"": ONE}, r"the name of a preset must be letters, digits and _\.\+-, 60 at most; it is ''"),
         ({3: ONE}, "it is 3$"),
         ({"a b": ONE}, "it is 'a b'"),
@@ -401,8 +401,8 @@ def test_no_number_at_the_drive_is_told_with_its_place(registered):
         ({"x" * 61: ONE}, "it is 'xxx"),
         ([], r"presets: must be a dictionary with a preset by its name; it is \[\]"),
         ("x", "must be a dictionary with a preset by its name; it is 'x'"),
-        ({"one": None}, "presets: one: "),
-        ({"one": 3}, r"presets: one: .*given: 3\)"),
+        ({"one": None}, "presets.one: "),
+        ({"one": 3}, r"presets\.one: .*given: 3\)"),
     ],
 )
 def test_a_preset_that_is_none_is_refused(presets, said):

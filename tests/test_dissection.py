@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wirings import TOGETHER
 
 from spicecim import limits
 from spicecim.deadline import run_within
@@ -12,7 +13,7 @@ from spicecim.reference import dissection
 from spicecim.reference import network as network_module
 from spicecim.reference.dissection import DissectedFactors
 from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
-from spicecim.reference.network import Network, solve_static
+from spicecim.reference.network import LinearCrossbar, Network
 from spicecim.testbench import Crossbar
 
 SEGMENTS = st.floats(0.01, 1e4)
@@ -53,14 +54,13 @@ def test_a_conductance_that_is_none_has_no_factors(value):
 
 def test_a_large_array_is_taken_apart_in_boxes(rng, monkeypatch):
     """With running sums along its wires, and the same solution as a small one's."""
-    wires = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 50.0, "sense_resistance": 7.0}
     g, v = rng.uniform(0, 1e-2, (30, 21)), rng.uniform(-1, 1, (4, 30))
-    crossbar = Crossbar(state=np.zeros(g.shape), **wires)
-    expected = solve_static(crossbar, g, v)
+    crossbar = Crossbar(state=np.zeros(g.shape), **TOGETHER)
+    expected = LinearCrossbar(Network(crossbar, g.shape), g).solve(v)
     monkeypatch.setattr(network_module, "_DENSE", 0)
     monkeypatch.setattr(network_module, "_SUMMED", 8)
     assert isinstance(Network(crossbar, g.shape).factorize(0.0, g), DissectedFactors)
-    for found, known in zip(solve_static(crossbar, g, v), expected, strict=True):
+    for found, known in zip(LinearCrossbar(Network(crossbar, g.shape), g).solve(v), expected, strict=True):
         np.testing.assert_allclose(found, known, rtol=1e-9, atol=1e-12 * np.abs(known).max())
 
 

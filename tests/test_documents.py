@@ -78,8 +78,10 @@ def test_every_door_is_in_the_page_of_extensions():
 
 
 LINES = [line for block in blocks("") for line in block.splitlines() if line.startswith("spicecim ")]
-# in two engines, and the reference engine integrates
-COMMANDS = [pytest.param(line, marks=[pytest.mark.slow] if "verilog_a.yaml" in line else []) for line in LINES]
+COMMANDS = [
+    pytest.param(line, marks=[pytest.mark.slow] if line.startswith(("spicecim run", "spicecim hysteresis")) else [])
+    for line in LINES
+]
 
 
 @pytest.mark.parametrize("line", COMMANDS)

@@ -120,7 +120,7 @@ def test_the_device_is_described_and_exported(spicecim):
     assert ".subckt soft_switch" in spicecim("model", "export", "soft_switch", "--format", "subcircuit")
 
 
-@pytest.mark.parametrize("backend", ["osdi", "behavioral"])
+@pytest.mark.parametrize("backend", ["osdi", pytest.param("behavioral", marks=pytest.mark.slow)])
 def test_device_drive_and_measure_run_in_both_engines(spicecim, tmp_path, backend):
     device = {"model": "soft_switch", "backend": backend}
     (tmp_path / "bench.yaml").write_text(yaml.safe_dump(BENCH | {"device": device}))
@@ -147,7 +147,9 @@ def test_the_device_shows_its_loops(spicecim, tmp_path):
     assert json.loads((tmp_path / "loops" / "hysteresis.json").read_text())["passed"]
 
 
-@pytest.mark.parametrize("engine", ["ngspice", "reference", "held"])
+@pytest.mark.parametrize(
+    "engine", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("ngspice", "reference")), "held"]
+)
 def test_the_encoding_multiplies(spicecim, engine):
     files = ("--weights", "weights.npy", "--inputs", "inputs.npy")
     found = json.loads(spicecim("multiply", "plain", *files, "--engine", engine, "--json"))

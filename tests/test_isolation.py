@@ -194,6 +194,7 @@ def test_no_character_of_a_path_has_a_meaning(tmp_path, bench, right, name, what
         assert list(folder.rglob("*.osdi")), "compiled models were not kept there"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NASTY[:2])  # a testbench refuses names that cannot be printed
 def test_no_character_in_the_path_of_an_input_has_a_meaning(tmp_path, name):
     """The current folder, a testbench, an array, a Verilog-A model, results; and the netlist's path to a library."""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import operating_point as by_ngspice
+from wirings import PARASITICS, TOGETHER, wirings
 
 import spicecim as sc
 from spicecim import limits
@@ -15,8 +16,6 @@ from spicecim.devices import make_device
 from spicecim.errors import ConvergenceError, CurrentWarning, InputError, TimeLimitError, UnsupportedError
 from spicecim.reference import network, static
 
-PARASITICS = ("wire_row", "wire_column", "source_resistance", "sense_resistance")
-TOGETHER = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 50.0, "sense_resistance": 7.0}
 OHMIC = {"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 1e6}}
 MIAO = {"model": "yakopcic", "preset": "miao"}
 SERIES = {"verilog_a": str(Path(__file__).parents[1] / "examples" / "series_memristor.va")}
@@ -49,10 +48,7 @@ def conductance(state):
 @st.composite
 def networks(draw):
     """Resistances, some of them zero, the states of cells, and random numbers."""
-    shape = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
-    ohms = st.one_of(st.just(0.0), st.floats(0.01, 1e4))
-    resistances = {name: draw(ohms) for name in PARASITICS}
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    resistances, shape, random = draw(wirings())
     return resistances, random.uniform(0, 1, shape), random
 
 

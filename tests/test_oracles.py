@@ -10,7 +10,7 @@ from spicecim.devices.cell import ExplicitCell
 from spicecim.engines import simulate
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.independent import integrate
-from spicecim.reference.network import solve_static
+from spicecim.reference.network import LinearCrossbar, Network
 from spicecim.testbench import Crossbar, Testbench
 
 PRESETS = {
@@ -73,16 +73,21 @@ def test_states_are_those_that_scipy_integrates(model, preset, rng):
     np.testing.assert_allclose(x, Course(bench).x(time), atol=1e-9)
 
 
+def static(g, v, **resistances):
+    """The currents of ohmic cells."""
+    return LinearCrossbar(Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape), g).solve(v)
+
+
 @settings(deadline=None)
 @given(rows=st.integers(1, 8), ohm=st.floats(1e-3, 1e6), seed=st.integers(0, 2**32 - 1))
 def test_a_column_behind_a_resistance_is_at_the_voltage_of_millman(rows, ohm, seed):
     """The node of cells that meet has the mean of their voltages, weighted by conductances, and so has a row's."""
     random = np.random.default_rng(seed)
     g, v = 10.0 ** random.uniform(-6, -2, rows), random.uniform(-1, 1, rows)
-    column = solve_static(Crossbar(state=np.zeros((rows, 1)), sense_resistance=ohm), g[:, None], v)
+    column = static(g[:, None], v, sense_resistance=ohm)
     node = g @ v / (g.sum() + 1 / ohm)
     assert column.i_column[0] == pytest.approx(node / ohm, rel=1e-9, abs=1e-12 * float(g @ np.abs(v)))
-    row = solve_static(Crossbar(state=np.zeros((1, rows)), source_resistance=ohm), g[None], v[:1])
+    row = static(g[None], v[:1], source_resistance=ohm)
     node = v[0] / ohm / (g.sum() + 1 / ohm)
     np.testing.assert_allclose(row.i_column, g * node, rtol=1e-9)
 

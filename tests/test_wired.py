@@ -14,7 +14,7 @@ from spicecim.measure import compare, energy_balance
 from spicecim.reference import coupled, dense_output
 from spicecim.reference.collocation import lobatto
 from spicecim.reference.flow_map import FlowMotion
-from spicecim.reference.network import solve_static
+from spicecim.reference.network import LinearCrossbar, Network
 from spicecim.testbench import Testbench
 from spicecim.waveforms import load_waveforms, save_waveforms
 
@@ -134,7 +134,7 @@ def test_cells_that_hold_their_states_are_a_static_network():
     bench = wired_bench((4, 3), still, sine(1.0, [1, 2, 3, 4]), **OHMS)
     waveforms = simulate(bench, "reference")
     g = 1 / (16e3 - 15.9e3 * bench.crossbar.state)
-    expected = solve_static(bench.crossbar, g, waveforms["v_row"].values)
+    expected = LinearCrossbar(Network(bench.crossbar, g.shape), g).solve(waveforms["v_row"].values)
     for name in ("i_column", "i_row", "v_row_node", "v_column_node", "v_cell"):
         np.testing.assert_allclose(waveforms[name], getattr(expected, name), atol=1e-11)
 

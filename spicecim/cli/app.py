@@ -298,12 +298,12 @@ def find_operating_point(
     from spicecim.netcdf import write_netcdf
     from spicecim.reference.operating_point import operating_point
     from spicecim.testbench import Testbench
+    from spicecim.waveforms import with_testbench_stored
 
     voltages = None if inputs is None else load_array(inputs)
     found = operating_point(Testbench.from_yaml(bench), voltages, time_limit=_limit(time_limit))
     if output is not None:
-        # as a variable, because HDF5 limits an attribute to 64 kB
-        write_netcdf(found.assign(testbench=((), found.attrs.pop("testbench"))), output)
+        write_netcdf(with_testbench_stored(found), output)
     result = tables.describe_operating_point(found)
     if as_json:
         tables.print_json(result)

@@ -90,12 +90,10 @@ def print_operating_point(result: dict[str, Any]) -> None:
         table.add_row(str(number), f"{shown}{'  ...' if len(currents) > _MOST_SHOWN else ''}")
     console = plain_console()
     console.print(table)
-    console.print(Text(f"largest current of a cell: {format_quantity(result['largest_cell_current_a'], 'A')}"))
+    console.print(f"largest current of a cell: {format_quantity(result['largest_cell_current_a'], 'A')}")
     console.print(
-        Text(
-            f"{result['factorizations']} factorizations, {result['iterations']} corrections, residual "
-            f"{result['residual']:.1e} of the largest current"
-        )
+        f"{result['factorizations']} factorizations, {result['iterations']} corrections, residual "
+        f"{result['residual']:.1e} of the largest current"
     )
 
 

@@ -8,9 +8,9 @@ import pkgutil
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spicecim.devices import models
 from spicecim.devices.checks import check_device, check_model, check_preset
@@ -40,18 +40,16 @@ class Preset(BaseModel):
     parameters: dict[str, Any]
 
 
-def _check_preset_name(name: Any) -> str:
-    """Pass a name that can stand in a netlist, a file and on a command line."""
+def _check_preset_name(name: Any) -> None:
+    """Raise `ValueError` unless a name can stand in a netlist, a file and on a command line."""
     if not isinstance(name, str) or not _PRESET_NAME.fullmatch(name):
         raise ValueError(
             f"the name of a preset must be letters, digits and _.+-, {_LONGEST_NAME} at most; it is {shown(name)}"
         )
-    return name
 
 
 _LONGEST_NAME = 60
 _PRESET_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.+-]{{0,{_LONGEST_NAME - 1}}}")
-_PresetName = Annotated[str, BeforeValidator(_check_preset_name)]
 
 
 class _PresetFile(BaseModel):
@@ -59,7 +57,7 @@ class _PresetFile(BaseModel):
 
     model: str
     default: str
-    presets: dict[_PresetName, Any]
+    presets: Any
 
 
 def _built_in() -> dict[str, type[Memristor]]:
@@ -110,7 +108,7 @@ def register_device(
     check_model(str(getattr(model, "name", "")), model)
     given = None
     if presets is not None:
-        given = _given_presets(presets)
+        given = _presets_of(presets)
         for preset in given.values():
             check_preset(_built(model, preset.parameters))
     MODELS.register(model.name, model, replace=replace)
@@ -119,19 +117,22 @@ def register_device(
         _presets[model] = given
 
 
-def _given_presets(presets: Any) -> dict[str, Preset]:
-    """Presets as a program gives them; raises `ModelError` where they are none."""
-    if not isinstance(presets, Mapping):
-        raise ModelError(f"presets: must be a dictionary with a preset by its name; it is {shown(presets)}")
-    found = {}
-    for name, values in presets.items():
+def _presets_of(values: Any) -> dict[str, Preset]:
+    """Presets by their names, as a program or a file gives them; raises `ModelError` where they are none."""
+    if not isinstance(values, Mapping):
+        raise ModelError(f"presets: must be a dictionary with a preset by its name; it is {shown(values)}")
+    found: dict[str, Preset] = {}
+    problems: list[str] = []
+    for name, given in values.items():
         try:
             _check_preset_name(name)
-            found[name] = Preset.model_validate(dict(values) if isinstance(values, Mapping) else values)
+            found[name] = Preset.model_validate(dict(given) if isinstance(given, Mapping) else given)
         except ValidationError as error:
-            raise ModelError("; ".join(f"presets: {p}" for p in problems_from(error, Preset, name))) from None
+            problems += map(str, problems_from(error, Preset, f"presets.{name}"))
         except ValueError as error:
-            raise ModelError(f"presets: {error}") from None
+            problems.append(f"presets: {error}")
+    if problems:
+        raise ModelError("; ".join(problems))
     return found
 
 
@@ -177,17 +178,10 @@ def _parsed_presets(model: type[Memristor], values: Any) -> dict[str, Preset]:
         raise ModelError("; ".join(map(str, problems_from(error, _PresetFile)))) from None
     if file.model != model.name:
         raise ModelError(f"model: must be {model.name} (given: {shown(file.model)})")
-    if file.default not in file.presets:
-        known = ", ".join(file.presets) or "none"
+    presets = _presets_of(file.presets)
+    if file.default not in presets:
+        known = ", ".join(presets) or "none"
         raise ModelError(f"default: must be one of the presets, which are {known} (given: {shown(file.default)})")
-    presets, problems = {}, []
-    for name, given in file.presets.items():
-        try:
-            presets[name] = Preset.model_validate(given)
-        except ValidationError as error:
-            problems += problems_from(error, Preset, f"presets.{name}")
-    if problems:
-        raise ModelError("; ".join(map(str, problems)))
     return {file.default: presets[file.default], **presets}
 
 

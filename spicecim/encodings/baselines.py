@@ -191,7 +191,7 @@ class BitSliced(Static):
 
 
 class ConductanceWeighted(Static):
-    """One device a weight whose conductance is in proportion to it; a second column for weights below 0."""
+    """One device per weight whose conductance is in proportion to it; a second column for weights below 0."""
 
     name: ClassVar[str] = "conductance_weighted"
 
@@ -212,7 +212,7 @@ class ConductanceWeighted(Static):
 
 
 class Binarized(Static):
-    """One device a weight that holds its sign; all weights of an output share one magnitude, their mean.
+    """One device per weight that holds its sign; all weights of an output share one magnitude, their mean.
 
     The magnitude that leaves the least squared error: M. Rastegari et al., XNOR-Net, ECCV 2016,
     doi:10.1007/978-3-319-46493-0_32. A weight of 0 counts as positive.

@@ -67,12 +67,13 @@ def _options(name: str, preset: str | None) -> list[str]:
         "With ngspice's default options the state may pass its stops, and currents are wrong near switching."
         " The command spicecim netlist writes the options that suit a testbench."
     ]
-    if preset is None and not load_presets(name):
+    chosen = preset or next(iter(load_presets(name)), None)
+    if chosen is None:
         return lines
-    shown = get_preset(name, preset)
+    shown = get_preset(name, chosen)
     try:
         testbench = Testbench(
-            device={"model": name, "preset": preset, "backend": "behavioral"},
+            device={"model": name, "preset": chosen, "backend": "behavioral"},
             crossbar={"state": [[shown.x0]]},
             drive={"kind": "sine", "amplitude": shown.amplitude, "frequency": shown.frequency},
         )
@@ -87,7 +88,7 @@ def _options(name: str, preset: str | None) -> list[str]:
     times = (device.steps.print_step, testbench.duration, 0.0, testbench.largest_step)
     drive = f"{format_quantity(shown.amplitude, 'V')} and {format_quantity(shown.frequency, 'Hz')}"
     return [
-        f"{lines[0]} Those of the preset {preset or next(iter(load_presets(name)))} under a sine of {drive}:",
+        f"{lines[0]} Those of the preset {chosen} under a sine of {drive}:",
         f".options {' '.join(f'{option}={value:.2g}' for option, value in options.items())}",
         f".tran {' '.join(f'{value:.2g}' for value in times)}",
     ]

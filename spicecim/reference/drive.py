@@ -115,23 +115,24 @@ class CellVoltages:
     def voltage(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
         """Voltages (cell, instant) of some cells in one segment each, at instants (cell, instant) since its start."""
         rows = self.rows[cells]
-        begin = self.breaks[rows, segment]
         curve = self.drive.curve()
         if curve is not None:
-            return curve.smooth(rows, begin, since)
-        first, last = self.levels[rows, segment], self.levels[rows, segment + 1]
-        return np.asarray(first[:, None] + ((last - first) / (self.breaks[rows, segment + 1] - begin))[:, None] * since)
+            return curve.smooth(rows, self.breaks[rows, segment], since)
+        return self.levels[rows, segment][:, None] + self._rises(rows, segment) * since
 
     def slope(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
         """Derivatives of these voltages by time (cell, instant), V/s."""
         rows = self.rows[cells]
-        begin = self.breaks[rows, segment]
         curve = self.drive.curve()
         if curve is not None:
-            return curve.smooth_slope(rows, begin, since)
-        rise = self.levels[rows, segment + 1] - self.levels[rows, segment]
-        slopes = (rise / (self.breaks[rows, segment + 1] - begin))[:, None]
-        return np.broadcast_to(slopes, since.shape)
+            return curve.smooth_slope(rows, self.breaks[rows, segment], since)
+        return np.broadcast_to(self._rises(rows, segment), since.shape)
+
+    def _rises(self, rows: NDArray[np.int_], segment: NDArray[np.int_]) -> FloatArray:
+        """Slopes (row, 1) of straight segments, V/s."""
+        ends = (rows, segment + 1), (rows, segment)
+        rise, duration = (values[ends[0]] - values[ends[1]] for values in (self.levels, self.breaks))
+        return np.asarray((rise / duration)[:, None])
 
 
 def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray) -> FloatArray:

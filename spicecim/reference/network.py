@@ -27,10 +27,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.sparse.linalg import SuperLU
 
-from spicecim.errors import ConvergenceError, InputError
+from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.dissection import DissectedFactors
 from spicecim.reference.guards import one_thread
@@ -65,34 +64,6 @@ class StaticSolution(NamedTuple):
     """Voltage of the row wire at each cell (..., row, column), volt."""
     v_column_node: FloatArray
     """Voltage of the column wire at each cell (..., row, column), volt."""
-
-
-def solve_static(crossbar: Crossbar, conductance: ArrayLike, v_row: ArrayLike) -> StaticSolution:
-    """Solve a crossbar of ohmic cells.
-
-    Parameters
-    ----------
-    crossbar
-        Its resistances; its states and capacitance do not matter.
-    conductance
-        Conductance of each cell (row, column), siemens, not negative.
-    v_row
-        Voltages of the row drivers (row,), or of several inputs (..., row), volt. Many inputs at once share one
-        factorization.
-
-    Raises
-    ------
-    InputError
-        If a conductance or voltage is no such number, or the shapes do not fit.
-    ConvergenceError
-        If the resistances are too far apart for the digits of a float.
-    """
-    g, v = np.asarray(conductance, dtype=float), np.asarray(v_row, dtype=float)
-    if g.ndim != 2 or not g.size or not (np.isfinite(g) & (g >= 0.0)).all():
-        raise InputError("conductance: must be finite numbers of at least 0 siemens (row, column)")
-    if not v.ndim or v.shape[-1] != len(g) or not np.isfinite(v).all():
-        raise InputError(f"v_row: must be finite voltages (..., row) of {len(g)} rows; it has shape {v.shape}")
-    return LinearCrossbar(Network(crossbar, g.shape), g).solve(v)
 
 
 class Network:

@@ -129,7 +129,7 @@ def train_float(kind: Kind, digits: Digits, seed: int, policy: Policy = "channel
 
 
 def train_binarized(network: Network, digits: Digits, seed: int, epochs: int = 80) -> Network:
-    """Train a network on with one bit a weight: its sign, times the mean magnitude of the layer's weights.
+    """Train a network on with one bit per weight: its sign, times the mean magnitude of the layer's weights.
 
     That scale leaves the least squared error: M. Rastegari et al., "XNOR-Net", ECCV 2016,
     doi:10.1007/978-3-319-46493-0_32, equation 6. Biases and the values between layers keep their precision.

@@ -94,7 +94,7 @@ class Evaluation:
         potentials
             Of the nodes (n, k), in V or in the node's own unit, each from its reference.
         time
-            `$abstime` (s), one for all or one a point.
+            `$abstime` (s), one for all or one per point.
         integrate
             Whether `idt` integrates, as in a transient, or holds its initial value, as in an operating point.
 

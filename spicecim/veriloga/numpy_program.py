@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spicecim import limits
 from spicecim.deadline import check_deadline
@@ -276,8 +275,3 @@ def typed(value: Value) -> Value:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value
     return np.float64(value) if isinstance(value, float) else np.int32(value)
-
-
-def as_floats(value: Value, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return a value as an array of floats of a shape."""
-    return np.broadcast_to(np.asarray(value, dtype=float), shape)

@@ -167,6 +167,6 @@ def test_accuracies_follow_from_products(validated):
 
 
 def test_devices_a_weight(measured):
-    assert core(measured, "frequency weighting: devices a weight") == 1
-    assert core(measured, "eight one-bit devices: devices a weight") == 8
-    assert core(measured, "frequency weighting: read cycles a weight") == 1
+    assert core(measured, "frequency weighting: devices per weight") == 1
+    assert core(measured, "eight one-bit devices: devices per weight") == 8
+    assert core(measured, "frequency weighting: read cycles per weight") == 1

@@ -87,7 +87,7 @@ def test_every_claim_has_a_source_a_verdict_and_measurements(validation):
 
 
 def test_polarized_takes_half_of_two_crossbars(claims):
-    """The perceptron of 64, 32 and 10, and a convolution of 576 by 64, with four cells a weight."""
+    """The perceptron of 64, 32 and 10, and a convolution of 576 by 64, with four cells per weight."""
     claim = claims("half the crossbars")
     assert claim["verdict"] == "holds"
     weights = np.array([64 * 32 + 32 * 10, 576 * 64])
@@ -183,7 +183,7 @@ def test_power_agrees_and_is_least_for_polarized_columns(claims, data):
     polarized, dual, offset = (power.sel(encoding=name, weights="same weights", engine="ngspice") for name in ENCODINGS)
     assert 1.0 < float(dual / polarized) < 1.1
     assert float(offset / polarized) > 1.2
-    assert claims("less energy an operation")["verdict"] == "holds in part"
+    assert claims("less energy per operation")["verdict"] == "holds in part"
 
 
 def test_small_converters_lose(claims, data):
@@ -224,7 +224,7 @@ def test_what_is_robust_is_said_with_its_numbers(claims, data):
     for measured in fine["measurements"]:
         assert measured["unit"] == ("%" if "product error" in measured["what"] else "points")
     offset = claims("at least as robust")
-    for title in ("scatter of 0.1", "1 ohm a segment"):
+    for title in ("scatter of 0.1", "1 ohm per segment"):
         polarized, other = (values(offset, f"{title}, {name}, 8 rows: product") for name in ("polarized", "offset"))
         assert polarized < other
     assert "against two crossbars: product error smaller in" in offset["reason"]

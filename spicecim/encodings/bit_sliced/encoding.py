@@ -60,7 +60,7 @@ class BitSliced(Encoding):
     weight_bits: Annotated[int, Field(strict=True, ge=1, le=16)] = Field(
         default=8, description="bits of a magnitude, or of an offset weight"
     )
-    cell_bits: Literal[1, 2, 4] = Field(default=2, description="bits a cell")
+    cell_bits: Literal[1, 2, 4] = Field(default=2, description="bits per cell")
     fragment: Annotated[int, Field(strict=True, ge=1)] | None = Field(
         default=8, description="rows of a fragment; all rows of the crossbar if None"
     )

@@ -50,7 +50,8 @@ class BitSlicedEncoded(Encoded):
             If there are not as many waveforms as testbenches.
         """
         if len(waveforms) != len(self.testbenches):
-            raise InputError(f"waveforms: must be one a testbench, {len(self.testbenches)}; they are {len(waveforms)}")
+            count = len(self.testbenches)
+            raise InputError(f"waveforms: must be one per testbench, {count}; they are {len(waveforms)}")
         levels, pulse = self.encoding.levels(), self.encoding.pulse
         sums = []
         for tile, reads, run in zip(self.tiles, self.reads, waveforms, strict=True):

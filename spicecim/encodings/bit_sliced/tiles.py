@@ -56,7 +56,7 @@ class Resources:
     converter_bits
         Bits of a lossless converter.
     sign_bits
-        Signs kept beside the cells, one a fragment and output.
+        Signs kept beside the cells, one per fragment and output.
     bias_subtractions
         Subtractions of a bias for one input vector, each of a number that the ones of the inputs are counted for.
     """

@@ -19,7 +19,7 @@ lowest level
 pixel
     Amplitude in proportion, frequency co-scaled: exact for drift, with longer reads of dark pixels.
 sign
-    A pass for either sign, each driving the rows of that sign: one device a weight.
+    A pass for either sign, each driving the rows of that sign: one device per weight.
 columns
     A pass an output: the frequency is the row's, and all columns share it.
 rows

@@ -39,9 +39,9 @@ class FrequencyWeighting(Encoding):
     one after the other, a cycle each, from freshly written states (`rectified`, `dc`), or all at once over a common
     window of whole cycles (`in_phase`), for which the state must come back after each cycle.
 
-    Signed weights take a positive and a negative ``passes`` over one device a weight, which drive the rows of one sign
-    each, the rest at 0 V, so that a weight of 0 is never driven; or a ``pair`` of columns, one device for the positive
-    and one for the negative part, whose lowest levels cancel.
+    Signed weights take a positive and a negative ``passes`` over one device per weight, which drive the rows of one
+    sign each, the rest at 0 V, so that a weight of 0 is never driven; or a ``pair`` of columns, one device for the
+    positive and one for the negative part, whose lowest levels cancel.
     """
 
     name: ClassVar[str] = "frequency_weighting"

@@ -74,8 +74,8 @@ def power_claim(power: xr.Dataset, patches: Sequence[tuple[str, xr.Dataset]]) ->
     return Claim(
         "the average power of one crossbar convolution falls by up to 16 times for an unsigned 8-bit image",
         PAPER,
-        "eight one-bit devices a weight read at once, over one device a weight; mean over pixels by their shares and "
-        f"{power.attrs['levels']} levels of the weight's magnitude, of equal shares (baselines: 8 bits), "
+        "eight one-bit devices per weight read at once, over one device per weight; mean over pixels by their shares "
+        f"and {power.attrs['levels']} levels of the weight's magnitude, of equal shares (baselines: 8 bits), "
         "all cells of a 3 x 3 convolution at work at once, frequency co-scaled",
         tuple(measured),
         verdict,

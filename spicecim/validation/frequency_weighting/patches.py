@@ -51,7 +51,7 @@ def draw_patches(image: IntArray, count: int, seed: int) -> Patches:
 def compare_patches(
     subject: Subject, patches: Patches, progress: Callable[[float], None] = lambda fraction: None
 ) -> xr.Dataset:
-    """Run every cell of the patches in ngspice, and eight one-bit devices a weight on the same patches.
+    """Run every cell of the patches in ngspice, and eight one-bit devices per weight on the same patches.
 
     Returns
     -------

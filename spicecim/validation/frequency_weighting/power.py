@@ -25,8 +25,8 @@ PAPER_WORST = 1.1e-3
 """Worst-case power of one convolution by the paper's abstract (W)."""
 
 SCHEMES = ("8 one-bit", "conductance", "binarized", "frequency, OFF", "frequency, both")
-"""Eight one-bit devices a weight, one of a conductance in proportion, one that holds the sign; frequency weighting with
-all weights held in high resistance, or in both states."""
+"""Eight one-bit devices per weight, one of a conductance in proportion, one that holds the sign; frequency weighting
+with all weights held in high resistance, or in both states."""
 
 _SAMPLED_WEIGHTS = np.arange(0, WEIGHT_MAX + 1, 17)
 """Weights whose mean power is that of all: the power of a static device is linear in its weight."""

@@ -57,11 +57,11 @@ class Subject:
         return FrequencyWeighting.model_validate(values)
 
     def bit_sliced(self, **fields: object) -> BitSliced:
-        """Eight one-bit devices a weight."""
+        """Eight one-bit devices per weight."""
         return BitSliced.model_validate({"device": self.choice, "amplitude": self.amplitude, **fields})
 
     def conductance_weighted(self) -> ConductanceWeighted:
-        """One device a weight, its conductance in proportion."""
+        """One device per weight, its conductance in proportion."""
         return ConductanceWeighted(device=self.choice, amplitude=self.amplitude)
 
 

@@ -173,7 +173,7 @@ def wires_claim(trained: Trained, extent: Extent, progress: Callable[[float], No
     return Claim(
         "With wires the column currents of both engines agree to 1e-5 of full scale",
         HERE,
-        f"{lines} input lines and {outputs} outputs of a trained layer, 2 and 3 ohm a segment of row and column, 100 "
+        f"{lines} input lines and {outputs} outputs of a trained layer, 2 and 3 ohm per segment of row and column, 100 "
         "ohm sources, 50 ohm sense nodes; faults: log-normal scatter of 0.1, 1 % of the cells stuck at either end",
         tuple(measurements),
         "holds" if largest <= _CURRENT_TOLERANCE else "does not hold",

@@ -80,7 +80,7 @@ def converter_claim(trained: Trained, extent: Extent, shares: xr.Dataset) -> Cla
         "Fragments make do with 4-bit converters",
         ARITHMETIC,
         f"lossless with ceil(log2(rows x highest level + 1)) bits; the polarized network on {extent.images} test "
-        f"images with ideal cells; sums are counted for up to {_VECTORS} vectors a layer, each layer with the same "
+        f"images with ideal cells; sums are counted for up to {_VECTORS} vectors per layer, each layer with the same "
         "weight, and clipped conversions for all vectors of all images, where larger layers count for more",
         tuple(measurements),
         _verdict(Polarized(fragment=FRAGMENT).largest_sum <= top, min(losses.values())),

@@ -40,8 +40,8 @@ def measure_power(
     Returns
     -------
     xarray.Dataset
-        ``energy`` (J a vector) and ``power`` (W) of (weights, encoding, engine), the engines with the same few vectors;
-        ``core_energy`` (weights, encoding), the reference engine's over many vectors (J a vector).
+        ``energy`` (J per vector) and ``power`` (W) of (weights, encoding, engine), the engines with the same few
+        vectors; ``core_energy`` (weights, encoding), the reference engine's over many vectors (J per vector).
     """
     own = trained.networks["polarized", FRAGMENT]
     layer = int(np.argmax([weights.size for weights in own.weights]))
@@ -111,7 +111,7 @@ def power_claim(power: xr.Dataset, extent: Extent) -> Claim:
     }
     holds = all(name == "polarized" for name in least.values())
     return Claim(
-        "Polarized columns take less energy an operation than columns with an offset (1.93 times an optimized ISAAC's "
+        "Polarized columns take less energy per operation than columns with an offset (1.93 times an optimized ISAAC's "
         "operations a joule)",
         FORMS,
         "energy that the row drivers deliver to the cells of the layer with the most weights, in pulses of 0.1 V; "

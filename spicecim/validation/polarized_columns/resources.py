@@ -47,7 +47,7 @@ def resources_claim(trained: Trained) -> Claim:
         "Polarized columns need half the crossbars of two crossbars for positive and negative weights, and no circuits "
         "for an offset",
         FORMS,
-        "cells that hold 8-bit weights, 2 bits a cell, and crossbars of 128 x 128 that they stand on",
+        "cells that hold 8-bit weights, 2 bits per cell, and crossbars of 128 x 128 that they stand on",
         tuple(measurements),
         "holds" if halves and equal else "does not hold",
         "half of two crossbars and as many cells as an offset, exactly; besides, polarized columns keep a bit for each "

@@ -136,8 +136,8 @@ def _cases(scatter: xr.Dataset, wires: xr.Dataset, stuck: xr.Dataset) -> list[_C
     cases = []
     for found, title in (
         (scatter.sel(sigma=0.1), "scatter of 0.1"),
-        (wires.sel(line_resistance=1.0), "1 ohm a segment"),
-        (wires.sel(line_resistance=5.0), "5 ohm a segment"),
+        (wires.sel(line_resistance=1.0), "1 ohm per segment"),
+        (wires.sel(line_resistance=5.0), "5 ohm per segment"),
         (stuck.sel(stuck_share=0.01), "1 % stuck cells"),
     ):
         runs = int(found["accuracy"].notnull().sum("run").max())
