@@ -188,7 +188,7 @@ def module_table() -> list[list[str]]:
 
 
 def capacitance_table() -> list[list[str]]:
-    """Energy of a crossbar with resistive wires and 1 nF a segment."""
+    """Energy of a crossbar with resistive wires and 1 nF per segment."""
     rows = []
     for points in (100, 200, 400):
         bench = sc.Testbench(
@@ -271,7 +271,7 @@ def main() -> None:
         module_table(),
     )
     print_table(
-        "Energy not accounted for, 5 x 3 cells, 20 ohm and 1 nF a segment, 50 ohm sources",
+        "Energy not accounted for, 5 x 3 cells, 20 ohm and 1 nF per segment, 50 ohm sources",
         ["points per period", "energy, ngspice"],
         capacitance_table(),
     )

@@ -13,10 +13,16 @@ from typing import Any, NamedTuple
 
 from threadpoolctl import threadpool_limits
 
+from spicecim.deadline import current_deadline
+
 Job = Callable[[int], Any]
 
 CAN_FORK = sys.platform == "linux"
 """Elsewhere a fork is not safe with the libraries that numpy uses, or there is none."""
+
+
+_GRACE = 1.0
+"""Seconds that jobs get after the deadline of the run to end by themselves."""
 
 
 class Died(NamedTuple):
@@ -32,7 +38,7 @@ class _Worker:
     def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("fork")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other, job), daemon=True)
+        self.process = context.Process(target=_serve, args=(other, self.connection, job), daemon=True)
         with warnings.catch_warnings():
             # newer Pythons warn of threads; those of a linear algebra library wait for work and take a fork
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -57,16 +63,17 @@ class _Worker:
         self.connection.close()
 
 
-def _serve(connection: Connection, job: Job) -> None:
+def _serve(connection: Connection, parents: Connection, job: Job) -> None:
+    parents.close()  # what the fork has of it: only so is the parent's end the last, and its death the end of this
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with threadpool_limits(limits=1, user_api="blas"):
         while True:
             try:
                 index = connection.recv()
-            except EOFError:
+                connection.send(job(index))
+            except (EOFError, OSError):
                 return
-            connection.send(job(index))
 
 
 def run_forked(job: Job, count: int, workers: int) -> Iterator[tuple[int, Any]]:
@@ -80,6 +87,11 @@ def run_forked(job: Job, count: int, workers: int) -> Iterator[tuple[int, Any]]:
         Number of jobs.
     workers
         Number of processes.
+
+    Raises
+    ------
+    TimeLimitError
+        If the deadline of the run has passed by `_GRACE`, in which jobs that look at the time end by themselves.
     """
     waiting = iter(range(count))
     busy: dict[Any, _Worker] = {}
@@ -89,7 +101,11 @@ def run_forked(job: Job, count: int, workers: int) -> Iterator[tuple[int, Any]]:
             busy[worker.connection] = worker
             worker.begin(index)
         while busy:
-            for connection in wait([*busy]):
+            deadline = current_deadline()
+            ready = wait([*busy], None if deadline is None else deadline.left() + _GRACE)
+            if not ready and deadline is not None:
+                raise deadline.error()
+            for connection in ready:
                 worker = busy.pop(connection)
                 index, result = worker.index, worker.result()
                 following = next(waiting, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 import warnings
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from spicecim.deadline import check_deadline, run_within
 from spicecim.engines import simulate
-from spicecim.errors import InputError, ManyRunsError, SimulationError, WorkerCrashError
+from spicecim.errors import InputError, ManyRunsError, SimulationError, TimeLimitError, WorkerCrashError
 from spicecim.forked import CAN_FORK, Died, run_forked
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.testbench import Testbench
@@ -35,7 +36,7 @@ def simulate_many(
     """Run testbenches in the reference engine, on all processors at once.
 
     Each result is to the last digit that of ``simulate(testbench, engine="reference")``. Tables of devices that move
-    alike, whatever their other parameters, are made once per process.
+    alike, whatever their other parameters, are made once in each of the processes.
 
     Parameters
     ----------
@@ -97,10 +98,13 @@ def simulate_many(
     results: list[Any] = [None] * len(benches)
     warned: dict[int, list[Any]] = {}
     with run_within(time_limit):
-        for done, (index, outcome) in enumerate(_outcomes(run, len(benches), workers or _processors()), start=1):
-            results[index], warned[index] = outcome
-            if progress is not None:
-                progress(done / len(benches))
+        try:
+            for done, (index, outcome) in enumerate(_outcomes(run, len(benches), workers or _processors()), start=1):
+                results[index], warned[index] = outcome
+                if progress is not None:
+                    progress(done / len(benches))
+        except TimeLimitError as error:
+            results = [error if result is None else result for result in results]
     failed = any(isinstance(result, Exception) for result in results)
     try:
         _warn(warned)
@@ -154,9 +158,10 @@ def _warn(warned: dict[int, list[Any]]) -> None:
     for index in sorted(warned):
         for warning in warned[index]:
             kinds.setdefault(type(warning), {}).setdefault(index, warning)
-    for kind, each in kinds.items():
+    for each in kinds.values():
         first, warning = next(iter(each.items()))
         others = f" ({len(each) - 1} other testbenches warn alike)" if len(each) > 1 else ""
         text = f"testbench {first}: {warning}{others}"
-        shown = type(warning)(text, warning.current) if hasattr(warning, "current") else kind(text)
+        shown = copy.copy(warning)
+        shown.args = (text,)
         warnings.warn(shown, stacklevel=3)

@@ -153,12 +153,13 @@ def _read_testbench(text: str) -> Testbench:
     testbench = _known.get(text)
     if testbench is None:
         testbench = Testbench.from_dict(parse_json(text), source="the dataset's testbench")
-        _keep(text, testbench)
+    _keep(text, testbench)
     return testbench
 
 
 def _keep(text: str, testbench: Testbench) -> None:
     _known[text] = testbench
+    _known.move_to_end(text)
     while len(_known) > _MOST_KNOWN:
         _known.popitem(last=False)
 

@@ -316,7 +316,9 @@ def test_flowing_states_are_the_collocated_ones(farad):
     bench = wired_bench((2, 2), OBLEA, drive, **OHMS, wire_capacitance=farad)
     device, rule, network = bench.device.build(), radau(5), CapacitiveNetwork(bench.crossbar, bench.shape)
     flowing, collocated = (
-        run_coupled(bench, bench.time_grid(), tolerance=STORING_TOLERANCE, crossbar=System(cells, network, rule))
+        run_coupled(
+            bench, bench.time_grid(), tolerance=STORING_TOLERANCE, crossbar=System(cells, network, rule, rule.checks)
+        )
         for cells in (ExplicitCells(device, rule, rule.checks), ImplicitCells(ExplicitCell(device), rule))
     )
     for one, other in zip(

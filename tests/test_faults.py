@@ -6,9 +6,9 @@ import signal
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from processes import alive
 
 from spicecim import errors
 from spicecim.engines import simulate
@@ -231,20 +231,11 @@ def test_ngspice_ends_with_the_process_that_asked(tmp_path):
     parent.wait()
     parent.stdout.close()
     for _ in range(100):
-        if not _alive(worker_process):
+        if not alive(worker_process):
             return
         time.sleep(0.1)
     os.kill(worker_process, signal.SIGKILL)
     pytest.fail("the worker outlived its parent by ten seconds")
-
-
-def _alive(process):
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process}/stat")  # on Linux, where a process that nobody waits for stays as a zombie
-    return not status.exists() or status.read_text().split()[2] != "Z"
 
 
 def test_a_fork_while_a_thread_simulates_can_simulate(tmp_path):

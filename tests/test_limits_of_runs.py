@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import alive, becomes
 
 from spicecim import errors
 from spicecim.children import child_environment, run_program
@@ -37,16 +38,6 @@ def start(code, folder, backend="behavioral", **environment):
         [sys.executable, "-c", PRELUDE.replace("BACKEND", repr(backend)) + code],
         cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-
-
-def alive(process):
-    status = Path(f"/proc/{process}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def becomes(condition):
-    """Whether a condition holds within a minute."""
-    return any(condition() or time.sleep(0.05) for _ in range(1200))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Many testbenches in one call: as each alone, whatever happens to others."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import bench_dict
+from processes import alive, becomes
 
 import spicecim as sc
 from spicecim import forked, many
@@ -101,6 +103,8 @@ class Own(Resistor):
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.Ron == 1003.0:
                 time.sleep(0.3)
+            if self.Ron == 1004.0:
+                time.sleep(60.0)
         return super().current(v, s)
 
 
@@ -137,6 +141,31 @@ def test_a_time_limit_keeps_what_is_done(own, workers):
     kinds = [type(each) for each in caught.value.results]
     assert kinds[:2] == [xr.Dataset] * 2
     assert kinds[-1] is TimeLimitError
+
+
+@pytest.mark.skipif(not forked.CAN_FORK, reason="runs in this process")
+def test_a_time_limit_ends_what_does_not_look_at_the_time(own):
+    benches = own(1e3, 1004.0, 1004.0, 1e3)
+    with pytest.raises(ManyRunsError, match=r"time limit of 0\.5 s") as caught:
+        sc.simulate_many(benches, workers=2, time_limit=0.5)
+    kinds = {index: type(each) for index, each in caught.value.errors.items()}
+    assert kinds == dict.fromkeys([1, 2, 3], TimeLimitError)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(not forked.CAN_FORK, reason="runs in this process")
+def test_processes_end_with_their_parent():
+    code = (
+        "import os, time\nfrom spicecim.forked import run_forked\n"
+        "def job(index):\n    print(os.getpid(), flush=True)\n    time.sleep(0.5)\n"
+        "for _ in run_forked(job, 100, 2): pass\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    with parent.stdout:
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+    parent.kill()
+    parent.wait()
+    assert becomes(lambda: not any(map(alive, children)))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

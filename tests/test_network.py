@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ohmic import static
 from oracles import operating_point
 from wirings import PARASITICS, TOGETHER, wirings
 
@@ -11,15 +12,10 @@ from spicecim.errors import ConvergenceError
 from spicecim.reference import network as network_module
 from spicecim.reference.dissection import DissectedFactors
 from spicecim.reference.ladder import LadderFactors
-from spicecim.reference.network import Factors, LinearCrossbar, Network
+from spicecim.reference.network import Factors, Network
 from spicecim.testbench import Crossbar
 
 EACH = [{name: 3.0} for name in PARASITICS]
-
-
-def static(g, v, **resistances):
-    g = np.asarray(g)
-    return LinearCrossbar(Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape), g).solve(np.asarray(v))
 
 
 @st.composite

@@ -134,6 +134,26 @@ def test_inputs_that_share_factors_are_each_as_alone(rng, monkeypatch):
     assert not found.i_cell[3].values.any()
 
 
+def test_inputs_that_are_alike_share_factors(rng):
+    state, v = rng.uniform(0.1, 0.9, (7, 6)), rng.uniform(0.2, 0.3, 7)
+    found = sc.operating_point(bench(state, MIAO, **TOGETHER), v * np.linspace(1.0, 1.05, 20)[:, None])
+    assert found.residual <= 1e-9
+    assert found.factorizations < 5
+
+
+@pytest.mark.parametrize("b", [38.0, 60.0])
+def test_a_run_starts_where_the_operating_point_is(b, rng):
+    made = sc.Testbench(
+        device={**MIAO, "parameters": {"b": b}},
+        crossbar={"state": rng.uniform(0.1, 0.9, (8, 6)), "wire_row": 1, "wire_column": 1},
+        drive={"kind": "sine", "amplitude": 1.0, "frequency": 1e3, "phase": np.pi / 2},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CurrentWarning)
+        found, run = sc.operating_point(made), sc.simulate(made, "reference", time=[0.0])
+    np.testing.assert_allclose(run.i_column[0], found.i_column, rtol=1e-9)
+
+
 @pytest.mark.parametrize(("b", "inputs"), [(20.0, 4), (38.0, 1), (100.0, 1), (100.0, 4)])
 def test_currents_that_grow_exponentially_are_found(b, inputs, rng):
     """Of rows that pull in different directions, where the first guess is far off."""

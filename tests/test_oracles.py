@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from integration import Course
+from ohmic import static
 
 from spicecim.devices.cell import ExplicitCell
 from spicecim.engines import simulate
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.independent import integrate
-from spicecim.reference.network import LinearCrossbar, Network
-from spicecim.testbench import Crossbar, Testbench
+from spicecim.testbench import Testbench
 
 PRESETS = {
     ("yakopcic", "oblea"): (0.45, 100.0),
@@ -71,11 +71,6 @@ def test_states_are_those_that_scipy_integrates(model, preset, rng):
     time = np.linspace(0, bench.duration, 101)
     x = simulate(bench, "reference", time=time)["x"]
     np.testing.assert_allclose(x, Course(bench).x(time), atol=1e-9)
-
-
-def static(g, v, **resistances):
-    """The currents of ohmic cells."""
-    return LinearCrossbar(Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape), g).solve(v)
 
 
 @settings(deadline=None)

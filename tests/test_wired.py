@@ -5,7 +5,8 @@ import pytest
 from crossbar_runs import run_coupled
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
-from test_network import PARASITICS, TOGETHER
+from ohmic import static
+from wirings import PARASITICS, TOGETHER
 
 from spicecim.devices import make_device
 from spicecim.engines import simulate
@@ -14,7 +15,6 @@ from spicecim.measure import compare, energy_balance
 from spicecim.reference import coupled, dense_output
 from spicecim.reference.collocation import lobatto
 from spicecim.reference.flow_map import FlowMotion
-from spicecim.reference.network import LinearCrossbar, Network
 from spicecim.testbench import Testbench
 from spicecim.waveforms import load_waveforms, save_waveforms
 
@@ -134,7 +134,7 @@ def test_cells_that_hold_their_states_are_a_static_network():
     bench = wired_bench((4, 3), still, sine(1.0, [1, 2, 3, 4]), **OHMS)
     waveforms = simulate(bench, "reference")
     g = 1 / (16e3 - 15.9e3 * bench.crossbar.state)
-    expected = LinearCrossbar(Network(bench.crossbar, g.shape), g).solve(waveforms["v_row"].values)
+    expected = static(g, waveforms["v_row"].values, **OHMS)
     for name in ("i_column", "i_row", "v_row_node", "v_column_node", "v_cell"):
         np.testing.assert_allclose(waveforms[name], getattr(expected, name), atol=1e-11)
 
@@ -238,6 +238,8 @@ def test_waveforms_are_handed_on_in_blocks(monkeypatch):
     assert max(block.stop - block.start for block in parts.blocks) == 7
     np.testing.assert_allclose(parts.states, whole.states, atol=1e-12)
     np.testing.assert_allclose(parts.i_cell, whole.i_cell, atol=1e-12)
+    np.testing.assert_allclose(parts.i_row, whole.i_row, atol=1e-12)
+    np.testing.assert_allclose(parts.i_column, whole.i_column, atol=1e-12)
     assert parts.error == pytest.approx(whole.error, rel=1e-3)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from spicecim.devices.cell import ENDS, CellSlopes, CellTerms, WiredCell, voltage_over
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
+from spicecim.reference.capacitance import CapacitiveNetwork
 from spicecim.reference.collocation import Places, Rule, defects, evaluate, radau, solve, solve_stages
 from spicecim.reference.flow_map import FlowMotion, peaks
 from spicecim.reference.guards import NoConvergence
@@ -144,7 +145,7 @@ class Cells(Protocol):
         """Voltages over a cell at which a step had better end."""
 
 
-class ExplicitCells:
+class ExplicitCells(Cells):
     """Devices whose current and rate are functions of voltage and state.
 
     Parameters
@@ -265,7 +266,7 @@ class ExplicitCells:
         return v if v.ndim == 2 else np.asarray(v[..., 0] - v[..., 1])
 
 
-class ImplicitCells:
+class ImplicitCells(Cells):
     """Any cells, by collocation of their unknowns.
 
     Parameters
@@ -344,6 +345,7 @@ class ImplicitCells:
         return Reply(currents, corrected, alone, own)
 
     def follow(self, linear: Linearized, reply: Reply, change: FloatArray, network: Network) -> FloatArray:
+        assert isinstance(network, CapacitiveNetwork)
         moved = np.einsum("nka,mna->mnk", linear.implicit.drive(linear.shift), network.at_cells(change))
         return np.asarray(reply.alone - solve(reply.own, moved))
 

@@ -16,29 +16,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CURRENT_SHARE, NO_LAYER, CapacitiveNetwork, Ends, Layer
 from spicecim.reference.cells import ExplicitCells, ImplicitCells, combine
-from spicecim.reference.collocation import lobatto, radau
 from spicecim.reference.dense_output import Block, DenseOutput
 from spicecim.reference.drive import RowVoltages
 from spicecim.reference.error_estimates import Companion, Errors, relative_to_peaks
 from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, check_time, one_thread
 from spicecim.reference.kinks import first_crossing
-from spicecim.reference.network import Network
-from spicecim.reference.newton import solve_damped
-from spicecim.reference.step import Course, Linearized, State, System, carried, correct, solve_step
+from spicecim.reference.static import at_rest
+from spicecim.reference.step import DEGREE, STAGES, Course, Linearized, State, System, carried, correct, solve_step
 from spicecim.reference.step_control import Statistics, StepControl
-from spicecim.testbench import Crossbar
 
 TOLERANCE, STORING_TOLERANCE = 1e-6, 1e-7
 """Allowed error of x in a step: where nothing stores charge, and where something does. That of the potentials between
 the stages may be more, relative to the drive's largest voltage: it acts by its mean over the step alone."""
-DEGREE, STAGES = 4, 5
-"""Degree of the polynomials where nothing stores charge, and stages of the Radau rule where something does."""
 _STEPS = StepControl(DEGREE + 1, safety=0.8, growth=2.0, per_period=8.0)
 _STORING_STEPS = StepControl(STAGES + 1, kept=1.3)
 """A step that keeps its length keeps its factors, where these depend on it."""
@@ -47,16 +41,6 @@ _LEAST_PEAK = 1e-3
 """Peak of a current relative to the largest of all below which it counts as that much."""
 _LEFT = 3.0
 """Error left by an implicit Euler step, relative to the ratio of a time constant to it."""
-
-
-def system(device: Device, crossbar: Crossbar, shape: tuple[int, int]) -> System:
-    """Choose how a crossbar of a device is solved."""
-    if device.explicit and not crossbar.wire_capacitance:
-        rule, network = lobatto(DEGREE), Network(crossbar, shape)
-        return System(ExplicitCells(device, rule, rule.middles), network, rule)
-    rule, network = radau(STAGES), CapacitiveNetwork(crossbar, shape)
-    cells = ExplicitCells(device, rule, rule.checks) if device.explicit else ImplicitCells(device.cell(), rule)
-    return System(cells, network, rule)
 
 
 class Outcome(NamedTuple):
@@ -127,40 +111,6 @@ def follow_coupled(
     return Outcome(errors, (rows, columns), statistics)
 
 
-def operating_point(system: System, drive: FloatArray, states: FloatArray, scale: float) -> tuple[FloatArray, int]:
-    """Unknowns of the network (unknown,) with the states (cell,) held and the drivers at voltages (row,).
-
-    And the number of factorizations that it took.
-    No capacitance draws a current. From cells without current on; `scale` is that of voltages.
-
-    Raises
-    ------
-    InputError
-        If the current at the drivers' voltages is beyond a float.
-    ConvergenceError
-        If there is no solution that Newton's method would find.
-    """
-    cells, network = system.cells, system.network
-    factorizations = 0
-
-    def missed(unknowns: tuple[FloatArray, ...]) -> FloatArray:
-        p = unknowns[0]
-        currents, _ = cells.held(network.terminals(drive[None], p)[0], states)
-        return network.misses(drive[None], p, currents[None], None)
-
-    def correction(unknowns: tuple[FloatArray, ...]) -> tuple[tuple[FloatArray, ...], float]:
-        nonlocal factorizations
-        factorizations += 1
-        _, admittance = cells.held(network.terminals(drive[None], unknowns[0])[0], states)
-        factors = network.factorize(0.0, admittance)
-        change = factors.correction(missed(unknowns).reshape(1, *network.each)).reshape(1, -1)
-        return (change,), float(np.abs(change).max(initial=0.0)) / scale
-
-    start = (network.start(drive)[None],)
-    check_finite(missed(start))
-    return solve_damped(start, missed, correction, scale, 0.0)[0][0], factorizations
-
-
 @dataclass
 class _Run:
     """The progress of a run."""
@@ -196,7 +146,10 @@ class _Run:
             self.system, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
         )
         states, drive = self.initial.ravel(), self._rows.start()
-        p, _ = operating_point(self.system, drive, states, self._scale)
+        try:
+            p, _ = at_rest(self.system, drive, states, self._scale)
+        except ConvergenceError as error:
+            raise ConvergenceError(f"{error} at 0 s") from None
         v = network.terminals(drive[None], p[None])[0]
         y = cells.start(v, states)
         terms = cells.initial_terms(v, y)

@@ -238,7 +238,10 @@ class DenseOutput:
             found = correct(self.system, course, linear, where, *unknowns)
             return (found.y, found.p), self._size(course, found)
 
-        y, p = solve_damped((y, p), missed, correction, self.scale, float(where.time[0]), enough=self._enough)
+        try:
+            y, p = solve_damped((y, p), missed, correction, self.scale, enough=self._enough)
+        except ConvergenceError as error:
+            raise ConvergenceError(f"{error} at {where.time[0]:g} s") from None
         return y, p, correct(self.system, course, linear, where, y, p)
 
     def _size(self, course: Course, found: Correction) -> float:

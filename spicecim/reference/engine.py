@@ -13,13 +13,14 @@ from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.physics import check_physics
 from spicecim.quantities import shown
-from spicecim.reference.coupled import STORING_TOLERANCE, TOLERANCE, follow_coupled, system
+from spicecim.reference.coupled import STORING_TOLERANCE, TOLERANCE, follow_coupled
 from spicecim.reference.dense_output import Block, Record
 from spicecim.reference.drive import drive_slopes
-from spicecim.reference.error_estimates import Compared, Errors
+from spicecim.reference.error_estimates import COARSE, Compared, Errors
 from spicecim.reference.guards import one_thread, watched
 from spicecim.reference.ideal import follow_integrated, follow_separable
 from spicecim.reference.independent import TOLERANCE as INDEPENDENT_TOLERANCE
+from spicecim.reference.step import system
 from spicecim.reference.step_control import Statistics
 from spicecim.testbench import FINEST_TOLERANCE, Testbench
 from spicecim.version import __version__
@@ -27,8 +28,6 @@ from spicecim.waveforms import make_waveforms
 
 NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
 
-_COARSE = 30.0
-"""Ratio of the tolerances of two runs that are compared, and of a run that misses the accuracy to the next."""
 _FINEST = 1e-2
 """Tolerance relative to the first one below which no further run is made."""
 _SAFETY = 1.5
@@ -177,7 +176,7 @@ def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
             compared.keep(chosen, block.states, block.i_column)
 
     if compared:
-        peaks = follow_coupled(*given, keep, tolerance=_COARSE * tolerance).peaks
+        peaks = follow_coupled(*given, keep, tolerance=COARSE * tolerance).peaks
     while True:
         if compared:
             compared.start_another()
@@ -187,10 +186,10 @@ def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
             found = compared.errors(testbench.drive.cycle())
             stated = max(errors.state, _SAFETY * found.state, tolerance if stores else _LEAST_AT_STOPS * tolerance)
             errors = Errors(stated, max(errors.current, _SAFETY * found.current, tolerance))
-        finest = tolerance < max(_FINEST * first, _COARSE * FINEST_TOLERANCE)
+        finest = tolerance < max(_FINEST * first, COARSE * FINEST_TOLERANCE)
         if max(errors) <= testbench.analysis.accuracy or finest:
             return errors, outcome.statistics
-        tolerance /= _COARSE
+        tolerance /= COARSE
 
 
 def _checked_instants(time: ArrayLike, duration: float) -> FloatArray:

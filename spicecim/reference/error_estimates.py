@@ -12,6 +12,8 @@ from spicecim.fields import FloatArray
 from spicecim.reference.cells import ExplicitCells
 from spicecim.reference.step import Course, Linearized, State, System
 
+COARSE = 30.0
+"""Ratio of the tolerances of two runs that are compared."""
 _COMPARED = 4_000_000
 """Most cells times instants at which the states of two runs are compared, to bound the memory."""
 _PLAIN = 1e-6

@@ -24,7 +24,7 @@ from spicecim.drives import Drive
 from spicecim.fields import FloatArray
 from spicecim.reference.dense_output import Record
 from spicecim.reference.drive import cell_voltages
-from spicecim.reference.error_estimates import Errors, relative_to_peaks
+from spicecim.reference.error_estimates import COARSE, Errors, relative_to_peaks
 from spicecim.reference.guards import check_time
 from spicecim.reference.independent import TOLERANCE, integrate
 from spicecim.reference.step_control import Statistics
@@ -34,8 +34,6 @@ _X = np.linspace(0.0, 1.0, 101)
 """States at which it is looked how much the current depends on them."""
 _CACHED = 250_000
 """Cells and instants that are evaluated at once: what a processor's cache holds."""
-_COARSE = 30.0
-"""Ratio of the tolerances of the two runs that are compared."""
 _INTERPOLATED = 10.0
 """Allowed error of x, and of the current relative to the row's peak, of the next to last number of nodes, relative to
 the tolerance of the steps."""
@@ -112,7 +110,7 @@ class CellWaveforms(NamedTuple):
     current: FloatArray
     """Currents from row to column (A)."""
     coarse_states: FloatArray
-    """State variables of a run at `_COARSE` times the tolerance."""
+    """State variables of a run at `COARSE` times the tolerance."""
     current_error: FloatArray
     """How far the current of that run is off (A)."""
     statistics: Statistics
@@ -158,13 +156,13 @@ def cell_waveforms(
     start = cell.start(voltages.start(), initial)
     fine, coarse = (
         integrate(cell, voltages, start, instants, tolerance=allowed, name=name)
-        for allowed in (tolerance, _COARSE * tolerance)
+        for allowed in (tolerance, COARSE * tolerance)
     )
     states, coarse_states = (run.unknowns[..., cell.state_index] for run in (fine, coarse))
     return CellWaveforms(states, fine.current, coarse_states, fine.current - coarse.current, fine.statistics)
 
 
-def follow_integrated(record: Record, tolerance: float = TOLERANCE) -> tuple[Errors, Statistics]:
+def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statistics]:
     """Integrate cells, write them to a record, and return the estimated errors and what it took.
 
     Parameters

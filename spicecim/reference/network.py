@@ -24,46 +24,23 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import SuperLU
 
-from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.dissection import DissectedFactors
 from spicecim.reference.guards import one_thread
 from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
-from spicecim.reference.nodal import TOO_FAR_APART, NodalEquations
+from spicecim.reference.nodal import NodalEquations
 from spicecim.testbench import Crossbar
 
-_RESIDUAL = 1e-11
-"""Residual of a static solution relative to its largest voltage."""
-_CORRECTIONS = 6
-"""Most corrections of a static solution; one nearly always does."""
 _DENSE = 8_000_000
 """Most numbers in the dense blocks of a `LadderFactors`: beyond, nested dissection is faster and takes less."""
 _SUMMED = 128
 """Cells of a wire from which on running sums are faster than a product with a matrix."""
 _TOGETHER = 4
 """Inputs that SuperLU solves for at once: a wider block leaves the cache, and takes ten times as long for 128 x 128."""
-
-
-class StaticSolution(NamedTuple):
-    """A crossbar of ohmic cells at rest; the leading dimensions are those of the inputs."""
-
-    i_column: FloatArray
-    """Current into each column's sense node (..., column), ampere."""
-    i_row: FloatArray
-    """Current out of each row driver (..., row), ampere."""
-    i_cell: FloatArray
-    """Current through each cell from row to column (..., row, column), ampere."""
-    v_cell: FloatArray
-    """Voltage over each cell (..., row, column), volt."""
-    v_row_node: FloatArray
-    """Voltage of the row wire at each cell (..., row, column), volt."""
-    v_column_node: FloatArray
-    """Voltage of the column wire at each cell (..., row, column), volt."""
 
 
 class Network:
@@ -78,10 +55,8 @@ class Network:
 
     Attributes
     ----------
-    unknowns
-        Number of unknowns: here the voltages over the cells.
     each
-        Shape of the unknowns, as the factors take them.
+        Shape of the unknowns, as the factors take them: here the voltages over the cells.
     """
 
     stores = False
@@ -91,7 +66,6 @@ class Network:
         self.shape = shape
         self.each: tuple[int, ...] = shape
         self._crossbar = crossbar
-        self.unknowns = shape[0] * shape[1]
         self._rows = Wire(crossbar.wire_row, crossbar.source_resistance)
         self._columns = Wire(crossbar.wire_column, crossbar.sense_resistance)
 
@@ -173,10 +147,6 @@ class Network:
         """Voltages over the cells (m, cell) by the unknowns (m, cell), which they are."""
         return p
 
-    def at_cells(self, p: FloatArray) -> FloatArray:
-        """Return what unknowns (m, cell) are at the cells: themselves."""
-        return p
-
     def misses(self, drive: FloatArray, p: FloatArray, currents: FloatArray, slopes: FloatArray | None) -> FloatArray:
         """Return `residual` with the cells in one dimension: (m, cell)."""
         each = (-1, *self.shape)
@@ -212,48 +182,6 @@ class Factors:
 
 
 AnyFactors = Factors | LadderFactors | DissectedFactors
-
-
-class LinearCrossbar:
-    """A crossbar of ohmic cells, factorized once for any number of inputs.
-
-    Parameters
-    ----------
-    network
-        The wires.
-    conductance
-        Conductance of each cell (row, column), siemens.
-    """
-
-    def __init__(self, network: Network, conductance: FloatArray) -> None:
-        self._network, self._conductance = network, conductance
-        self._factors = network.factorize(0.0, conductance)
-
-    @one_thread
-    def solve(self, v_row: FloatArray) -> StaticSolution:
-        """Solve for voltages of the row drivers (..., row), volt.
-
-        Raises
-        ------
-        ConvergenceError
-            If the resistances are too far apart for the digits of a float.
-        """
-        network = self._network
-        v = np.zeros((*v_row.shape[:-1], *network.shape))
-        largest = np.abs(v_row).max(initial=0.0)
-        for _ in range(_CORRECTIONS):
-            v = v - self._factors.correction(network.residual(v_row, v, self._conductance * v))
-            i = self._conductance * v
-            if np.abs(network.residual(v_row, v, i)).max(initial=0.0) <= _RESIDUAL * largest:
-                return StaticSolution(
-                    i_column=i.sum(axis=-2),
-                    i_row=i.sum(axis=-1),
-                    i_cell=i,
-                    v_cell=v,
-                    v_row_node=network.voltage_at_rows(v_row, i),
-                    v_column_node=network.voltage_at_columns(i),
-                )
-        raise ConvergenceError(TOO_FAR_APART)
 
 
 def _shared(wire: Wire, places: int) -> FloatArray:

@@ -28,11 +28,10 @@ def solve_damped(
     residual: Callable[[Unknowns], FloatArray],
     correction: Callable[[Unknowns], tuple[Unknowns, float]],
     scale: float,
-    instant: float,
     *,
     enough: float = SETTLED,
 ) -> Unknowns:
-    """Solve for unknowns at one instant.
+    """Solve for unknowns.
 
     Parameters
     ----------
@@ -44,8 +43,6 @@ def solve_damped(
         What to take off unknowns by the equations linearized there, and how large that is relative to their scales.
     scale
         The drive's largest voltage (V).
-    instant
-        The instant (s), for the error.
     enough
         Last change, relative to the scales, that may be left where it cannot be less.
 
@@ -69,4 +66,4 @@ def solve_damped(
             if np.abs(left).max(initial=0.0) <= max((1.0 - _DESCENT * share) * largest, SETTLED * scale):
                 break
         unknowns, missed = tried, left
-    raise ConvergenceError(f"the reference engine found no solution of the crossbar at {instant:g} s")
+    raise ConvergenceError("the reference engine found no solution of the crossbar")

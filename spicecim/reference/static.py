@@ -23,10 +23,12 @@ from spicecim.deadline import check_deadline
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.coupled import operating_point, system
+from spicecim.reference.cells import ExplicitCells
 from spicecim.reference.guards import check_finite, one_thread
 from spicecim.reference.network import AnyFactors, Network
 from spicecim.reference.newton import Unknowns, solve_damped
+from spicecim.reference.nodal import TOO_FAR_APART
+from spicecim.reference.step import System, system
 from spicecim.testbench import Crossbar
 
 _SOLVED = 1e-10
@@ -47,6 +49,10 @@ _GUESSES, _GUESSED = 300, 0.01
 """Most of Newton's steps for the first guess, and its last step relative to the largest voltage."""
 _BLOCK = 4_000_000
 """Most cells times inputs that are solved at once, to bound the memory."""
+
+
+_RESIDUAL, _CORRECTIONS = 1e-11, 6
+"""Residual of ohmic cells relative to the largest voltage, and most corrections to it: one nearly always does."""
 
 
 class AtRest(NamedTuple):
@@ -90,7 +96,6 @@ class ExplicitCrossbar:
         self._network = Network(crossbar, crossbar.state.shape)
         self._factors: AnyFactors | None = None
         self._conductance = np.empty(0)
-        self._resistive = bool(self._network.own_resistance().any())
         self.together = max(1, _BLOCK // crossbar.state.size)
         self.factorizations, self.iterations = 0, 0
 
@@ -108,7 +113,7 @@ class ExplicitCrossbar:
         if self._factors is not None and self._conducts_as_factorized(v_row):
             start = np.repeat(v_row[:, :, None], self._states.shape[1], axis=2)
         else:
-            start = self._behind_own_wires(v_row)
+            start = behind_own_wires(self._device, self._network, v_row, self._states)
         v = start.copy()
         rounds = np.zeros(len(v), dtype=int)
         left = self._correct(v_row, v, np.arange(len(v)), rounds)
@@ -128,22 +133,6 @@ class ExplicitCrossbar:
         off = self._off(v, i, self._network.residual(v_row, v, i))
         return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), float(off.max()))
 
-    def _behind_own_wires(self, v_row: FloatArray) -> FloatArray:
-        """Voltages (input, row, column) that cells had alone on their wires, as a guess: ``v + R f(v) = u`` for each.
-
-        It keeps Newton's method for all from exponentials of the drivers' voltages.
-        """
-        drive = np.repeat(v_row[:, :, None], self._states.shape[1], axis=2)
-        check_finite(self._currents(drive))
-        v, own = drive, self._network.own_resistance()
-        for _ in range(_GUESSES if self._resistive else 0):
-            slope = self._device.slope("current", "v", v, self._states)
-            step = (v - drive + own * self._currents(v)) / (1.0 + own * slope)
-            v = v - step
-            if not np.abs(step).max() > _GUESSED * np.abs(v_row).max():
-                break
-        return np.where(np.isfinite(v), v, drive)
-
     def _correct(
         self, v_row: FloatArray, v: FloatArray, some: NDArray[np.int_], rounds: NDArray[np.int_]
     ) -> NDArray[np.int_]:
@@ -156,7 +145,7 @@ class ExplicitCrossbar:
         if self._factors is not None and self._conducts_as_factorized(v_row[some]):
             v[some] = self._factors.correction(np.repeat(v_row[some][:, :, None], v.shape[2], axis=2))
             rounds[some] += 1
-        elif self._resistive:
+        elif self._network.own_resistance().any():
             if self._factors is None and most:
                 self._factorize(v[some])
                 made, fresh = 1, True
@@ -218,7 +207,7 @@ class ExplicitCrossbar:
             change = self._factorize(unknowns[0]).correction(missed(unknowns))
             return (change,), float(np.abs(change).max()) / scale
 
-        return solve_damped((start,), missed, correction, scale, 0.0, enough=_ROUNDED)[0], rounds
+        return solve_damped((start,), missed, correction, scale, enough=_ROUNDED)[0], rounds
 
     def _factorize(self, v: FloatArray) -> AnyFactors:
         """Factorize at the mean of the slopes at voltages (input, row, column)."""
@@ -231,6 +220,103 @@ class ExplicitCrossbar:
 
     def _currents(self, v: FloatArray) -> FloatArray:
         return np.asarray(self._device.current(v, self._states))
+
+
+class Ohmic(NamedTuple):
+    """Ohmic cells at rest; the leading dimensions are those of the inputs."""
+
+    v_cell: FloatArray
+    """Voltage over each cell (..., row, column), volt."""
+    i_row: FloatArray
+    """Current out of each driver (..., row), ampere."""
+    i_column: FloatArray
+    """Current into each column's sense node (..., column), ampere."""
+
+
+@one_thread
+def solve_ohmic(network: Network, conductance: FloatArray, v_row: FloatArray) -> Ohmic:
+    """Solve a crossbar of ohmic cells, factorized once for any number of inputs.
+
+    Parameters
+    ----------
+    network
+        The wires.
+    conductance
+        Conductance of each cell (row, column), siemens.
+    v_row
+        Voltages of the drivers (..., row), volt.
+
+    Raises
+    ------
+    ConvergenceError
+        If the resistances are too far apart for the digits of a float.
+    """
+    factors = network.factorize(0.0, conductance)
+    v, largest = np.zeros((*v_row.shape[:-1], *network.shape)), np.abs(v_row).max(initial=0.0)
+    for _ in range(_CORRECTIONS):
+        v = v - factors.correction(network.residual(v_row, v, conductance * v))
+        i = conductance * v
+        if np.abs(network.residual(v_row, v, i)).max(initial=0.0) <= _RESIDUAL * largest:
+            return Ohmic(v, i.sum(axis=-1), i.sum(axis=-2))
+    raise ConvergenceError(TOO_FAR_APART)
+
+
+def behind_own_wires(device: Device, network: Network, v_row: FloatArray, states: FloatArray) -> FloatArray:
+    """Voltages (input, row, column) that cells had alone on their wires, as a guess: ``v + R f(v) = u`` for each.
+
+    It keeps Newton's method for all from exponentials of the drivers' voltages (input, row).
+
+    Raises
+    ------
+    InputError
+        If the current at the drivers' voltages is beyond a float.
+    """
+    drive = np.repeat(v_row[:, :, None], states.shape[1], axis=2)
+    check_finite(np.asarray(device.current(drive, states)))
+    v, own = drive, network.own_resistance()
+    for _ in range(_GUESSES if own.any() else 0):
+        step = (v - drive + own * device.current(v, states)) / (1.0 + own * device.slope("current", "v", v, states))
+        v = v - step
+        if not np.abs(step).max() > _GUESSED * np.abs(v_row).max():
+            break
+    return np.where(np.isfinite(v), v, drive)
+
+
+def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float) -> tuple[FloatArray, int]:
+    """Unknowns of a network (unknown,) with the states (cell,) held and the drivers at voltages (row,).
+
+    And the number of factorizations that it took. No capacitance draws a current; `scale` is that of voltages.
+
+    Raises
+    ------
+    InputError
+        If the current at the drivers' voltages is beyond a float.
+    ConvergenceError
+        If there is no solution that Newton's method would find.
+    """
+    cells, network = system.cells, system.network
+    factorizations = 0
+
+    def missed(unknowns: Unknowns) -> FloatArray:
+        check_deadline()
+        p = unknowns[0]
+        currents, _ = cells.held(network.terminals(drive[None], p)[0], states)
+        return network.misses(drive[None], p, currents[None], None)
+
+    def correction(unknowns: Unknowns) -> tuple[Unknowns, float]:
+        nonlocal factorizations
+        factorizations += 1
+        _, admittance = cells.held(network.terminals(drive[None], unknowns[0])[0], states)
+        factors = network.factorize(0.0, admittance)
+        change = factors.correction(missed(unknowns).reshape(1, *network.each)).reshape(1, -1)
+        return (change,), float(np.abs(change).max(initial=0.0)) / scale
+
+    if isinstance(cells, ExplicitCells) and not network.stores:
+        start = behind_own_wires(cells.device, network, drive[None], states.reshape(network.shape)).reshape(1, -1)
+    else:
+        start = network.start(drive)[None]
+        check_finite(missed((start,)))
+    return solve_damped((start,), missed, correction, scale)[0][0], factorizations
 
 
 def _largest(values: FloatArray) -> FloatArray:
@@ -268,7 +354,7 @@ class CellsWithNodes:
         """Solve for voltages of the drivers (1, row), as `ExplicitCrossbar.solve`."""
         cells, network = self._system.cells, self._system.network
         try:
-            p, rounds = operating_point(self._system, v_row[0], self._states, float(_scale(v_row)[0]))
+            p, rounds = at_rest(self._system, v_row[0], self._states, float(_scale(v_row)[0]))
         except ConvergenceError as error:
             raise ConvergenceError(f"input {first} has no operating point: {error}") from None
         self.factorizations += rounds

@@ -16,13 +16,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CapacitiveNetwork
 from spicecim.reference.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
-from spicecim.reference.collocation import Places, Rule
+from spicecim.reference.collocation import Places, Rule, lobatto, radau
 from spicecim.reference.guards import NoConvergence
 from spicecim.reference.network import Network
+from spicecim.testbench import Crossbar
 
+DEGREE, STAGES = 4, 5
+"""Degree of the polynomials where nothing stores charge, and stages of the Radau rule where something does."""
 _ROUNDS = 25
 SLOW = 0.1
 """Ratio of successive changes from which on the crossbar is linearized anew."""
@@ -36,11 +40,18 @@ class System:
     cells: ExplicitCells | ImplicitCells
     network: Network
     rule: Rule
+    checks: FloatArray
+    """Places at which the equations are looked at away from the stages."""
 
-    @property
-    def checks(self) -> FloatArray:
-        """Places at which the equations are looked at away from the stages."""
-        return self.rule.checks if self.network.stores else self.rule.middles
+
+def system(device: Device, crossbar: Crossbar, shape: tuple[int, int]) -> System:
+    """Choose how a crossbar of a device is solved."""
+    if device.explicit and not crossbar.wire_capacitance:
+        rule, network = lobatto(DEGREE), Network(crossbar, shape)
+        return System(ExplicitCells(device, rule, rule.middles), network, rule, rule.middles)
+    rule, network = radau(STAGES), CapacitiveNetwork(crossbar, shape)
+    cells = ExplicitCells(device, rule, rule.checks) if device.explicit else ImplicitCells(device.cell(), rule)
+    return System(cells, network, rule, rule.checks)
 
 
 class State(NamedTuple):

@@ -19,7 +19,8 @@ from spicecim.encodings.bit_sliced.encoding import BitSliced
 from spicecim.encodings.bit_sliced.readout import Readout
 from spicecim.encodings.bit_sliced.tiles import Tile
 from spicecim.fields import FloatArray
-from spicecim.reference.network import LinearCrossbar, Network
+from spicecim.reference.network import Network
+from spicecim.reference.static import solve_ohmic
 from spicecim.testbench import Crossbar
 
 _BLOCK = 250_000
@@ -184,7 +185,7 @@ def _response(encoding: BitSliced, tile: Tile) -> _Response:
     else:
         crossbar = Crossbar(state=np.zeros_like(tile.conductance), **encoding.wires.model_dump())
         network = Network(crossbar, tile.conductance.shape)
-        unit = LinearCrossbar(network, tile.conductance).solve(np.eye(len(tile.conductance)))
+        unit = solve_ohmic(network, tile.conductance, np.eye(len(tile.conductance)))
         out, delivered = unit.i_column, unit.i_row
         together = np.add.reduceat(unit.v_cell, np.arange(0, len(out), fragment), axis=0)
         row = np.arange(len(out))
