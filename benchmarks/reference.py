@@ -19,7 +19,8 @@ from oracles import joglekar, joglekar_conductance, sine_flux
 from scipy.special import logit
 
 import spicecim as sc
-from spicecim.devices import LinearDrift, make_device
+from spicecim.devices import make_device
+from spicecim.devices.models.linear_drift import LinearDrift
 from spicecim.fields import FloatArray
 from spicecim.netlist import crossbar_netlist
 from spicecim.testbench import Analysis

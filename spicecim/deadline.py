@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -50,6 +50,7 @@ class Deadline:
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+_where: ContextVar[Callable[[], str]] = ContextVar("where", default=str)
 
 
 def current_deadline() -> Deadline | None:
@@ -61,7 +62,17 @@ def check_deadline() -> None:
     """Raise `TimeLimitError` if the run that this is part of should have ended. It costs about 0.1 us."""
     deadline = _current.get()
     if deadline is not None and time.monotonic() > deadline.ends:
-        raise deadline.error()
+        raise deadline.error(_where.get()())
+
+
+@contextmanager
+def telling(where: Callable[[], str]) -> Iterator[None]:
+    """Let `check_deadline` say how far something has come, by what a function returns."""
+    token = _where.set(where)
+    try:
+        yield
+    finally:
+        _where.reset(token)
 
 
 @contextmanager

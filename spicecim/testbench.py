@@ -105,7 +105,7 @@ class Analysis(Section):
     reference_tolerance: PositiveNumber | None = Field(
         default=None,
         description="allowed error of a step of the reference engine, relative to the range of x; by default 1e-6 "
-        "behind resistances, 1e-7 where something stores charge, too, and 1e-10 with ideal wires",
+        "behind resistances, 3e-8 where something stores charge, too, and 1e-10 with ideal wires",
     )
     probe: Literal["columns", "cells"] = Field(
         default="columns", description="cells: keep voltage, current and state of every cell too"

@@ -30,7 +30,7 @@ from spicecim.reference.static import at_rest
 from spicecim.reference.step import DEGREE, STAGES, Course, Linearized, State, System, carried, correct, solve_step
 from spicecim.reference.step_control import Statistics, StepControl
 
-TOLERANCE, STORING_TOLERANCE = 1e-6, 1e-7
+TOLERANCE, STORING_TOLERANCE = 1e-6, 3e-8
 """Allowed error of x in a step: where nothing stores charge, and where something does. That of the potentials between
 the stages may be more, relative to the drive's largest voltage: it acts by its mean over the step alone."""
 _STEPS = StepControl(DEGREE + 1, safety=0.8, growth=2.0, per_period=8.0)

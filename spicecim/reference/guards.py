@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from spicecim.deadline import current_deadline
+from spicecim.deadline import check_deadline, telling
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 
@@ -29,9 +29,9 @@ class NoConvergence(Exception):
 class _Reached:
     """How far a run has come."""
 
-    def __init__(self, progress: Callable[[float], None] | None = None, total: float = 1.0) -> None:
+    def __init__(self, progress: Callable[[float], None] | None = None, total: float = 1.0, unit: str = "s") -> None:
         self.progress = progress
-        self.done, self.total, self.unit = 0.0, total, "s"
+        self.done, self.total, self.unit = 0.0, total, unit
 
     def __str__(self) -> str:
         return f"the reference engine was at {self.done:g} of {self.total:g} {self.unit}"
@@ -41,12 +41,13 @@ _reached: ContextVar[_Reached | None] = ContextVar("reached", default=None)
 
 
 @contextmanager
-def watched(progress: Callable[[float], None] | None, duration: float) -> Iterator[None]:
-    """Let `check_time` tell how far a run of a duration (s) is: a callback (the fraction), and who interrupts it."""
-    reached = _Reached(progress, duration)
+def watched(progress: Callable[[float], None] | None, total: float, unit: str = "s") -> Iterator[None]:
+    """Let `check_time` tell how far a run of a total is: a callback (the fraction), and whoever ends the run."""
+    reached = _Reached(progress, total, unit)
     token = _reached.set(reached)
     try:
-        yield
+        with telling(reached.__str__):
+            yield
     except KeyboardInterrupt as interrupt:
         interrupt.args = (str(reached),)
         raise
@@ -56,10 +57,9 @@ def watched(progress: Callable[[float], None] | None, duration: float) -> Iterat
 
 def check_time(done: float, total: float, unit: str = "s") -> None:
     """Raise `TimeLimitError` if the run should have ended; `done` of a total, in a unit, are behind it."""
-    reached, deadline = _reached.get() or _Reached(), current_deadline()
+    reached = _reached.get() or _Reached()
     reached.done, reached.total, reached.unit = done, total, unit
-    if deadline is not None and not deadline.left():
-        raise deadline.error(str(reached))
+    check_deadline()
     if reached.progress is not None:
         reached.progress(done / total)
 

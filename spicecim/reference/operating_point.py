@@ -14,7 +14,7 @@ from spicecim.deadline import run_within
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.outside import exceeds
-from spicecim.reference.guards import check_time
+from spicecim.reference.guards import check_time, watched
 from spicecim.reference.static import CellsWithNodes, ExplicitCrossbar
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
@@ -103,7 +103,7 @@ def operating_point(
     if cells:
         found |= {name: np.empty((count, rows, columns)) for name in ("v_cell", "i_cell")}
     residual = largest = 0.0
-    with run_within(time_limit), np.errstate(all="ignore"):
+    with run_within(time_limit), watched(None, count, "inputs"), np.errstate(all="ignore"):
         resting = (ExplicitCrossbar if device.explicit else CellsWithNodes)(device, testbench.crossbar)
         for first in range(0, count, resting.together):
             check_time(first, count, "inputs")
