@@ -14,10 +14,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import PydanticKnownError, SchemaValidator, core_schema
-from scipy.optimize import brentq, minimize_scalar
 
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantities, Section
@@ -158,7 +158,7 @@ class SmoothDrive(Drive):
         for level in levels:
             crossed = (voltage[:-1] - level) * (voltage[1:] - level) < 0
             for step, row in np.argwhere(crossed):
-                at = brentq(
+                at = scipy.optimize.brentq(
                     lambda at, row=row, level=level: float(self.voltage([at])[0, row]) - level,
                     time[step], time[step + 1], xtol=1e-300, rtol=1e-15,
                 )  # fmt: skip
@@ -174,7 +174,7 @@ class SmoothDrive(Drive):
         found = []
         for step, row in np.argwhere(turned):
             sign = np.sign(voltage[step + 1, row] - voltage[step, row])
-            top = minimize_scalar(
+            top = scipy.optimize.minimize_scalar(
                 lambda at, row=row, sign=sign: -sign * float(self.voltage([at])[0, row]),
                 bounds=(time[step], time[step + 2]), method="bounded", options={"xatol": 1e-9 * self.cycle()},
             )  # fmt: skip

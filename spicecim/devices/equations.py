@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from spicecim.devices.device import Slopes
 from spicecim.devices.expressions import (
@@ -195,7 +195,7 @@ def _roots(function: Expression, of: str, places: FloatArray) -> list[float]:
         if not np.isfinite(first + last):
             continue
         if first and last:
-            roots.append(float(brentq(lambda at: float(program(at)[0]), *ends, xtol=1e-300, rtol=1e-15)))
+            roots.append(float(scipy.optimize.brentq(lambda at: float(program(at)[0]), *ends, xtol=1e-300, rtol=1e-15)))
         else:
             roots.append(_edge(program, ends))
     return roots

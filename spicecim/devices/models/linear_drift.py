@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import expit, logit
 
 from spicecim.devices.expressions import FloatArray, geometric_sum
 from spicecim.devices.memristor import STOP_WIDTH, Memristor
@@ -75,7 +75,7 @@ class LinearDrift(Memristor):
         if self.window == "none":
             return ((self.Roff - (self.Roff - self.Ron) * x) / self.Roff) ** 2
         if self.window == "joglekar":
-            return np.asarray(np.clip(logit(x), -FIXED_POINT, FIXED_POINT))
+            return np.asarray(np.clip(scipy.special.logit(x), -FIXED_POINT, FIXED_POINT))
         return x
 
     def x_from_state(self, s: ArrayLike) -> FloatArray:
@@ -83,7 +83,7 @@ class LinearDrift(Memristor):
         if self.window == "none":
             resistance = self.Roff * np.sqrt(s)
             return np.asarray((self.Roff - resistance) / (self.Roff - self.Ron))
-        return np.asarray(expit(s)) if self.window == "joglekar" else s
+        return np.asarray(scipy.special.expit(s)) if self.window == "joglekar" else s
 
     def inside(self, s: Any) -> Any:
         return np.clip(s, 0.0, 1.0) if self.window == "biolek" else super().inside(s)
