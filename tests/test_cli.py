@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
+from command import spicecim
 from conftest import bench_dict
 
 import spicecim as sc
@@ -16,15 +17,6 @@ from spicecim.cli.lists import spread
 from spicecim.devices import MODELS
 from spicecim.hysteresis_sweep import load_sweep
 from spicecim.waveforms import testbench_of
-
-SPICECIM = Path(sys.executable).with_name("spicecim")
-
-
-def spicecim(*arguments, cwd=None, env=None):
-    """Run the installed command."""
-    return subprocess.run(
-        [SPICECIM, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True, timeout=120
-    )  # fmt: skip
 
 
 @pytest.fixture

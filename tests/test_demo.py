@@ -1,25 +1,21 @@
 """The demonstration on the real image, and its artifacts."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command import spicecim
 from skimage import data
 
 from spicecim.demo import KERNELS, PATCH, demo_testbench
 from spicecim.waveforms import load_waveforms, testbench_of
-
-SPICECIM = Path(sys.executable).with_name("spicecim")
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """Run the demonstration once, from the command line."""
     folder = tmp_path_factory.mktemp("demo")
-    result = subprocess.run([SPICECIM, "demo", "-o", folder], capture_output=True, text=True, timeout=120)
+    result = spicecim("demo", "-o", folder)
     assert result.returncode == 0, result.stderr
     return folder, result.stdout, json.loads((folder / "summary.json").read_text())
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import spicecim
 
 from spicecim.device_choice import DEVICE_SECTIONS
 from spicecim.devices import MODELS, Memristor, Preset
@@ -88,8 +89,7 @@ COMMANDS = [
 def test_the_commands_of_the_readme_run(line, tmp_path):
     command = shlex.split(line, comments=True)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    program = Path(sys.executable).with_name("spicecim")
-    run = subprocess.run([program, *command[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    run = spicecim(*command[1:], cwd=tmp_path)
     assert run.returncode == 0, run.stderr
 
 

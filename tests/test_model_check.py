@@ -4,12 +4,11 @@ import json
 import math
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import spicecim
 from scipy.optimize import brentq
 
 import spicecim as sc
@@ -19,8 +18,6 @@ from spicecim.resources import resource_folder
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.jumps import find_jumps
 from spicecim.veriloga.state_range import state_range
-
-SPICECIM = Path(sys.executable).with_name("spicecim")
 
 CELL = """
 `include "disciplines.vams"
@@ -448,22 +445,15 @@ def test_files_that_cannot_be_compiled(write, text, reason):
     with pytest.raises(VerilogAError) as caught:
         sc.check_model(path)
     assert reason in str(caught.value)
-    result = command(path)
+    result = spicecim("model", "check", path)
     assert result.returncode == 2
     assert reason in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def command(path, *arguments):
-    """Run the command and return what it said."""
-    return subprocess.run(
-        [SPICECIM, "model", "check", path, *arguments], capture_output=True, text=True, timeout=120
-    )  # fmt: skip
-
-
 def test_the_command(write):
     path = write(CELL.replace("STATEMENTS", "i = i*log(12.0);").replace("DECLARED", ""))
-    result = command(path)
+    result = spicecim("model", "check", path)
     assert result.returncode == 0, result.stderr
     for part in (
         "device in",
@@ -476,7 +466,7 @@ def test_the_command(write):
         assert part in result.stdout
     # a path is the user's own
     assert max(map(len, result.stdout.splitlines()[1:])) <= 80
-    told = json.loads(command(path, "--json").stdout)
+    told = json.loads(spicecim("model", "check", path, "--json").stdout)
     assert told == json.loads(json.dumps(sc.check_model(path).to_dict()))
     assert told["ok"]
 
@@ -488,20 +478,20 @@ def test_the_documented_output_is_real(tmp_path):
     (tmp_path / "drift.va").write_text(source[1])
     environment = {**os.environ, "COLUMNS": "80"}
     arguments = shown[1].split()
-    result = subprocess.run([SPICECIM, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    result = spicecim(*arguments, cwd=tmp_path, env=environment)
     assert [line.rstrip() for line in result.stdout.splitlines()] == shown[2].splitlines()
     assert result.returncode == 1
 
 
 def test_the_command_fails_on_an_error(write):
     path = write(CELL.replace("STATEMENTS", "i = i + (Ron < 5e2)*1e-9;").replace("DECLARED", ""))
-    assert command(path, "--initial", "0", "1", "--voltage", "1.5V").returncode == 0
-    result = command(path, "--parameter", "Ron=100", "--parameter", "Roff=10k", "--json")
+    assert spicecim("model", "check", path, "--initial", "0", "1", "--voltage", "1.5V").returncode == 0
+    result = spicecim("model", "check", path, "--parameter", "Ron=100", "--parameter", "Roff=10k", "--json")
     assert result.returncode == 1
     told = json.loads(result.stdout)
     assert not told["ok"]
     assert [item["code"] for item in told["findings"]] == ["current-at-zero"]
-    assert command(path, "--initial", "-1", "1").returncode == 1
+    assert spicecim("model", "check", path, "--initial", "-1", "1").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -515,7 +505,7 @@ def test_the_command_fails_on_an_error(write):
     ],
 )
 def test_the_command_on_bad_input(write, arguments, reason):
-    result = command(write(CELL.replace("STATEMENTS", "").replace("DECLARED", "")), *arguments)
+    result = spicecim("model", "check", write(CELL.replace("STATEMENTS", "").replace("DECLARED", "")), *arguments)
     assert result.returncode == 2
     assert reason in result.stderr
     assert result.stdout == ""

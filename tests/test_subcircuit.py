@@ -5,11 +5,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import spicecim
 from conftest import bench_dict
 from hypothesis import given
 from hypothesis import strategies as st
@@ -283,9 +283,7 @@ def test_the_reference_engine_has_no_equations(bench_of):
 
 
 def test_run_takes_ngspice_alone_and_says_so(tmp_path):
-    program = Path(sys.executable).with_name("spicecim")
-    command = [program, "run", ROOT / "examples" / "subcircuit.yaml", "-o", tmp_path / "out"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = spicecim("run", ROOT / "examples" / "subcircuit.yaml", "-o", tmp_path / "out")
     assert result.returncode == 0, result.stderr
     assert "ngspice alone: the reference engine has no equations" in result.stdout
     assert not (tmp_path / "out" / "reference.nc").exists()

@@ -1,11 +1,8 @@
 """What the validation of frequency weighting is made of."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from command import spicecim
 from scipy.signal import correlate2d
 from skimage import data
 
@@ -24,8 +21,6 @@ from spicecim.validation.frequency_weighting.accuracy import Variation, VaryingP
 from spicecim.validation.frequency_weighting.patches import draw_patches, nearby_levels
 from spicecim.validation.frequency_weighting.power import amplitude_for, worst_case
 from spicecim.validation.frequency_weighting.subjects import DRIFT, JO, OBLEA, VTEAM
-
-PROGRAM = Path(sys.executable).with_name("spicecim")
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +119,7 @@ def test_products_of_devices_that_vary():
 
 def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     (tmp_path / "file").write_text("")
-    run = subprocess.run(
-        [PROGRAM, "validate", "frequency-weighting", "-o", tmp_path / "file" / "folder"], capture_output=True, text=True
-    )
+    run = spicecim("validate", "frequency-weighting", "-o", tmp_path / "file" / "folder")
     assert run.returncode == 2
     assert "cannot make the folder" in run.stderr
 

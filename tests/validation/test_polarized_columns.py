@@ -2,16 +2,14 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from command import spicecim
 
 from spicecim.encodings.bit_sliced import DualCrossbar, Layer, Offset, Polarized
 from spicecim.validation.polarized_columns.agreement import adversarial_fragments, compare_codes, random_vectors
 from spicecim.validation.polarized_columns.crossbars import evenly_drawn, run_in_ngspice
-
-SPICECIM = Path(sys.executable).with_name("spicecim")
 
 
 def test_a_wrong_code_is_counted(rng):
@@ -67,6 +65,6 @@ def test_without_pytorch_the_extra_is_named(tmp_path):
 def test_a_folder_that_is_none_is_refused(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    run = subprocess.run([SPICECIM, "validate", "polarized-columns", "-o", file], capture_output=True, text=True)
+    run = spicecim("validate", "polarized-columns", "-o", file)
     assert run.returncode == 2
     assert "file" in run.stderr
