@@ -13,7 +13,7 @@ from spicecim.devices.cell import CellTerms, ExplicitCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
-from spicecim.reference import ideal
+from spicecim.reference import ideal, independent
 from spicecim.reference.collocation import attempt_step, radau, solve
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.ideal import cell_waveforms
@@ -117,7 +117,7 @@ def test_with_s_stages_the_order_is_2s_minus_1(cell, stages, fewest):
                 guess,
                 np.zeros(1),
                 np.zeros(1),
-                1e-13,
+                np.full(1, 1e-13),
             ).end
             course.append(y[0, -1])
         errors.append(np.abs(course - 1 / (1 + 9 * np.exp(-time))).max())
@@ -132,7 +132,17 @@ def test_a_step_much_longer_than_a_time_constant_forgets_the_start(stages):
     zeros = np.zeros((1, len(rule.checks) + stages))
     guess = np.ones((1, stages, 1))
     step = attempt_step(
-        decay, rule, zeros, np.ones(1), zeros, (one, one), np.array([False]), guess, np.zeros(1), np.zeros(1), 1e-13
+        decay,
+        rule,
+        zeros,
+        np.ones(1),
+        zeros,
+        (one, one),
+        np.array([False]),
+        guess,
+        np.zeros(1),
+        np.zeros(1),
+        np.full(1, 1e-13),
     )
     assert abs(step.end[0, 0]) < 2 * stages**2 / 1e9
 
@@ -348,6 +358,33 @@ def test_neither_other_instants_nor_other_cells_change_a_cell():
     alone = integrate_cells(ExplicitCell(device), drive, 0.01, states[1:2], rows[1:2], instants[40::30])
     np.testing.assert_allclose(alone.unknowns[:, 0], every.unknowns[40::30, 1], rtol=1e-13)
     np.testing.assert_allclose(alone.current[:, 0], every.current[40::30, 1], rtol=1e-13)
+
+
+def test_steps_attempted_together_are_those_of_one_at_a_time(monkeypatch):
+    """A kink to be looked for, corners to step onto, and few evaluations for all of them."""
+    time = np.linspace(0.0, DURATION, 301)
+    drive = SampledDrive(time=time, voltages=[np.sin(2 * np.pi * time)])
+    calls = []
+    # an algebraic unknown behind a resistance, and a rate with a threshold that is none of the drive's
+    cell = SmallCell(
+        lambda v, u, y: (u - v + u * y, -np.where(u.real > 0.3, u - 0.3, 0.0)),
+        lambda v, u, y: (0.0, y),
+        lambda v, u, y: v - u,
+        start=lambda v, s: (v / (1 + s), s),
+        unknowns=2,
+    )
+    terms = cell.terms
+    monkeypatch.setattr(cell, "terms", lambda *arguments: calls.append(0) or terms(*arguments))
+    many = integrate_cells(cell, drive, DURATION, np.array([0.1]), ONE, INSTANTS)
+    few_calls = len(calls)
+    calls.clear()
+    monkeypatch.setattr(independent, "_TOGETHER", 1)
+    one = integrate_cells(cell, drive, DURATION, np.array([0.1]), ONE, INSTANTS)
+    assert many.statistics == one.statistics
+    assert one.statistics.steps < 450  # one per sample, and some at the kinks
+    np.testing.assert_allclose(many.unknowns, one.unknowns, atol=1e-13)
+    np.testing.assert_allclose(many.current, one.current, atol=1e-13)
+    assert few_calls < 0.2 * len(calls)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from spicecim.devices.cell import ENDS, CellSlopes, CellTerms, WiredCell, voltag
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CapacitiveNetwork
-from spicecim.reference.collocation import Places, Rule, defects, evaluate, radau, solve, solve_stages
+from spicecim.reference.collocation import Places, Rule, defects, evaluate, radau, solve, solve_columns, solve_stages
 from spicecim.reference.flow_map import FlowMotion, peaks
 from spicecim.reference.guards import NoConvergence
 from spicecim.reference.kinks import evaluate as evaluate_polynomial
@@ -458,8 +458,7 @@ class LinearCells:
     def admittance(self, shift: complex) -> Blocks:
         """Currents into row and column by their potentials (cell, 2, 2), the unknowns following: siemens."""
         own = self.slopes.flow_y + shift * self.slopes.charge_y
-        moved = solve(own[:, None], self.drive(shift).swapaxes(1, 2)).swapaxes(1, 2)
-        return np.asarray(self.direct(shift) - self.response(shift) @ moved)
+        return np.asarray(self.direct(shift) - self.response(shift) @ solve_columns(own, self.drive(shift)))
 
 
 def combine(matrix: FloatArray, values: FloatArray) -> FloatArray:

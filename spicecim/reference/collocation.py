@@ -10,6 +10,11 @@ with D the derivatives of the polynomial and h the length of the step,
 
     D (Q - Q(0)) / h + F = 0.
 
+Successive steps of a cell are solved together, by Newton's method on the stages of all of them (A. Bellen, M. Zennaro,
+Parallel algorithms for initial-value problems for difference and differential equations, J. Comput. Appl. Math. 25
+(1989), doi:10.1016/0377-0427(89)90037-X): its matrix is block bidiagonal, so that the first steps do not depend on
+whether the last ones have a solution, and all are evaluated at once.
+
 Away from the stages the equations do not hold exactly. That defect is the estimate of the error (W. H. Enright, A new
 error-control for initial value solvers, Appl. Math. Comput. 31 (1989), doi:10.1016/0096-3003(89)90123-9).
 """
@@ -241,9 +246,9 @@ def attempt_step(
     guess: FloatArray,
     peak: FloatArray,
     resolution: FloatArray,
-    tolerance: float,
+    tolerance: FloatArray,
 ) -> Step:
-    """Attempt one step of n cells with k unknowns.
+    """Attempt n steps of cells with k unknowns, equally many of each cell, which follow each other.
 
     Parameters
     ----------
@@ -258,29 +263,30 @@ def attempt_step(
     v
         Voltages at the instants (n, c + s).
     start
-        Unknowns and charges (n, k) at the start.
+        Unknowns and charges (cell, k) at the start of each cell's first step.
     corner
         Whether the drive may have a corner there (n,).
     guess
         Unknowns at the stages (n, s, k) to start Newton's method from.
     peak
-        Largest current of each cell so far (n,).
+        Largest current of each cell so far (cell,).
     resolution
         Rounding of the instants at which the voltages were taken (n,), seconds.
     tolerance
-        Allowed error of the unknowns in a step, relative to their scale or, where that is larger, to themselves.
+        Allowed error of the unknowns in a step (cell,), relative to their scale or, where that is larger, to
+        themselves.
 
     Returns
     -------
     Step
         The result, good or not.
     """
-    begin, charge = start
-    allowed = tolerance * np.maximum(cell.scale, np.abs(begin)) + _ROUNDING * np.abs(begin)
-    checks = len(rule.checks)
+    checks, chain = len(rule.checks), len(length) // len(peak)
     stages, converged = solve_stages(
-        cell, rule, instants[:, checks:], length, v[:, checks:], charge, guess, _NEWTON_SHARE * allowed
+        cell, rule, instants[:, checks:], length, v[:, checks:], start[1], guess, _allowed(cell, start[0], tolerance)
     )
+    begin = _before(start[0], stages[:, -1])
+    allowed = _allowed(cell, begin, np.repeat(tolerance, chain))
     values = np.concatenate([begin[:, None], stages], axis=1)
     terms = evaluate(cell, instants, v, np.concatenate([rule.values(rule.checks) @ values, stages], axis=1))
     algebraic = ~terms.charge_jacobian.any(axis=(0, 1, 2))
@@ -294,10 +300,11 @@ def attempt_step(
         terms = evaluate(cell, instants, v, np.concatenate([rule.values(rule.checks) @ values, stages], axis=1))
     charge_polynomial = terms.current_charge @ rule.fine_fit.T
     current, current_error = _current(rule, terms, charge_polynomial, length, resolution)
-    error = _errors(rule, terms, length, charge) / allowed
-    allowed_current = tolerance / _CURRENT_SHARE * np.maximum(peak, current)
+    error = _errors(rule, terms, length, _before(start[1], terms.charge[:, -1])) / allowed
+    reached = np.maximum(peak[:, None], np.maximum.accumulate(current.reshape(-1, chain), axis=1))
+    allowed_current = (tolerance[:, None] / _CURRENT_SHARE * reached).ravel()
     # Without a charge there is neither an error nor, before the first current, a scale for it.
-    off = np.divide(current_error, allowed_current, out=np.zeros_like(peak), where=current_error > 0)
+    off = np.divide(current_error, allowed_current, out=np.zeros_like(current), where=current_error > 0)
     error = np.maximum(error.max(axis=1), off)
     return Step(
         polynomial=rule.fit @ values,
@@ -319,27 +326,63 @@ def solve_stages(
     guess: FloatArray,
     allowed: FloatArray,
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Solve ``slope (Q - q) / h + F = 0`` for the unknowns at the stages (n, s, k); also whether it converged (n,)."""
-    y = guess.copy()
-    count, stages, unknowns = y.shape
-    converged = np.zeros(count, dtype=bool)
-    todo = np.arange(count)
-    diagonal = np.arange(stages)
+    """Solve ``slope (Q - q) / h + F = 0`` for the unknowns at the stages (n, s, k); also whether it converged (n,).
+
+    Charges q are given at the start of each cell's first step (cell, k), as are the allowed errors. With more steps
+    than cells, equally many of each follow each other, and q is the last stage's Q of the one before.
+    """
+    chain, (_, stages, unknowns) = len(guess) // len(charge), guess.shape
+    size, diagonal = stages * unknowns, np.arange(stages)
+    y = guess.reshape(-1, chain, stages, unknowns).copy()
+    time, length, v = (part.reshape(-1, chain, *part.shape[1:]) for part in (time, length, v))
+    converged = np.zeros((len(y), chain), dtype=bool)
+    todo = np.arange(len(y))
     for _ in range(_ITERATIONS):
-        terms = evaluate(cell, time[todo], v[todo], y[todo])
-        per_second = rule.slope / length[todo, None, None]
-        residual = per_second @ (terms.charge - charge[todo, None]) + terms.flow
+        terms = evaluate(cell, *(part[todo].reshape(-1, *part.shape[2:]) for part in (time, v, y)))
+        per_second = rule.slope / length[todo].reshape(-1, 1, 1)
+        residual = per_second @ (terms.charge - _before(charge[todo], terms.charge[:, -1])[:, None]) + terms.flow
         jacobian = per_second[:, :, None, :, None] * terms.charge_jacobian.transpose(0, 2, 1, 3)[:, None]
         jacobian[:, diagonal, :, diagonal] += terms.flow_jacobian.transpose(1, 0, 2, 3)
-        size = stages * unknowns
-        change = solve(jacobian.reshape(-1, size, size), residual.reshape(-1, size)).reshape(residual.shape)
+        right = residual.reshape(-1, size, 1)
+        if chain > 1:
+            ahead = np.roll(terms.charge_jacobian[:, -1], 1, axis=0)
+            entering = per_second.sum(axis=2)[:, :, None, None] * ahead[:, None]
+            right = np.concatenate([right, entering.reshape(-1, size, unknowns)], axis=2)
+        solution = solve_columns(jacobian.reshape(-1, size, size), right)
+        solution = solution.reshape(-1, chain, stages, unknowns, solution.shape[-1])
+        change = solution[..., 0]
+        if chain > 1:
+            change[:, 1:] += (solution[:, 1:, ..., 1:] @ _passed_on(solution)[:, :-1, None])[..., 0]
         y[todo] -= change
-        good = (np.abs(change) <= _NEWTON_SHARE * allowed[todo, None]).all(axis=(1, 2))
-        converged[todo[good]] = True
-        todo = todo[~good & np.isfinite(change).all(axis=(1, 2))]
+        good = (np.abs(change) <= _NEWTON_SHARE * allowed[todo, None, None]).all(axis=(2, 3))
+        converged[todo] = np.logical_and.accumulate(good, axis=1)
+        possible = np.isfinite(change[:, 0]).all(axis=(1, 2))
+        todo = todo[~converged[todo, -1] & possible]
         if not len(todo):
             break
-    return y, converged
+    return y.reshape(guess.shape), converged.ravel()
+
+
+def _passed_on(solution: FloatArray) -> FloatArray:
+    """Changes (cell, step, k, 1) at the ends of successive steps, each by its own and what the one before passes on.
+
+    From the solutions (cell, step, stage, k, 1 + k) for the residuals, and for changes at the starts.
+    """
+    own, factors = (part.swapaxes(0, 1).copy() for part in np.split(solution[:, :, -1], [1], axis=3))
+    for step in range(1, len(own)):
+        own[step] += factors[step] @ own[step - 1]
+    return own.swapaxes(0, 1)
+
+
+def _before(first: FloatArray, ends: FloatArray) -> FloatArray:
+    """Values (n, k) at the starts of steps: those of each cell's first (cell, k), then the ends (n, k) in turn."""
+    chained = ends.reshape(len(first), -1, first.shape[1])
+    return np.asarray(np.concatenate([first[:, None], chained[:, :-1]], axis=1).reshape(ends.shape))
+
+
+def _allowed(cell: Cell, begin: FloatArray, tolerance: FloatArray) -> FloatArray:
+    """Allowed errors (n, k) of steps from unknowns (n, k) with tolerances (n,)."""
+    return np.asarray(tolerance[:, None] * np.maximum(cell.scale, np.abs(begin)) + _ROUNDING * np.abs(begin))
 
 
 def _errors(rule: Rule, terms: CellTerms, length: FloatArray, start_charge: FloatArray) -> FloatArray:
@@ -413,13 +456,18 @@ def _current(
 
 def solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
     """Solve systems (..., m, m) for right sides (..., m); not a number where the matrix is singular."""
+    return solve_columns(matrix, right[..., None])[..., 0]
+
+
+def solve_columns(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solve systems (..., m, m) for right sides (..., m, c); not a number where the matrix is singular."""
     if matrix.shape[-1] == 1:
-        return right / matrix[..., 0]
+        return right / matrix
     try:
-        return np.asarray(np.linalg.solve(matrix, right[..., None])[..., 0])
+        return np.asarray(np.linalg.solve(matrix, right))
     except np.linalg.LinAlgError:
-        matrix = np.broadcast_to(matrix, (*right.shape, right.shape[-1]))
+        matrix = np.broadcast_to(matrix, (*right.shape[:-1], right.shape[-2]))
         regular = np.linalg.slogdet(matrix).sign != 0
         solution = np.full_like(right, np.nan)
-        solution[regular] = np.linalg.solve(matrix[regular], right[regular][..., None])[..., 0]
+        solution[regular] = np.linalg.solve(matrix[regular], right[regular])
         return solution

@@ -126,7 +126,7 @@ def cell_waveforms(
     cell: Cell, drive: Drive, duration: float, rows: NDArray[np.int_], initial: FloatArray, instants: FloatArray,
     tolerance: float = TOLERANCE, name: Callable[[int], str] = "cell {}".format,
 ) -> CellWaveforms:  # fmt: skip
-    """Follow cells, twice.
+    """Follow cells, twice at once.
 
     Parameters
     ----------
@@ -152,14 +152,17 @@ def cell_waveforms(
     ConvergenceError
         If a cell has no solution.
     """
-    voltages = cell_voltages(drive, rows, cell.voltage_breaks(), duration, peaks=True)
-    start = cell.start(voltages.start(), initial)
-    fine, coarse = (
-        integrate(cell, voltages, start, instants, tolerance=allowed, name=name)
-        for allowed in (tolerance, COARSE * tolerance)
-    )
-    states, coarse_states = (run.unknowns[..., cell.state_index] for run in (fine, coarse))
-    return CellWaveforms(states, fine.current, coarse_states, fine.current - coarse.current, fine.statistics)
+    count = len(rows)
+    twice = cell_voltages(drive, np.tile(rows, 2), cell.voltage_breaks(), duration, peaks=True)
+    start = cell.start(twice.start()[:count], initial)
+    run = integrate(
+        cell, twice, np.tile(start, (2, 1)), instants, tolerance=np.repeat([tolerance, COARSE * tolerance], count),
+        name=lambda index: name(index % count),
+    )  # fmt: skip
+    states, fine, coarse = run.unknowns[..., cell.state_index], slice(count), slice(count, None)
+    statistics = Statistics(int(run.steps[fine].sum()), int(run.rejected_steps[fine].sum()))
+    difference = run.current[:, fine] - run.current[:, coarse]
+    return CellWaveforms(states[:, fine], run.current[:, fine], states[:, coarse], difference, statistics)
 
 
 def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statistics]:
