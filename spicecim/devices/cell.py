@@ -101,11 +101,11 @@ class ExplicitCell:
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
         over, s = voltage_over(v), y[:, 0]
-        current = self._device.current(over, s)
+        current, rate, slope = self._device.motion_terms(over, s)
         return CellTerms(
-            flow=-self._device.rate(over, s)[:, None],
+            flow=-rate[:, None],
             charge=y,
-            flow_jacobian=-self._device.slope("rate", "s", over, s)[:, None, None],
+            flow_jacobian=-slope[:, None, None],
             charge_jacobian=np.ones((len(s), 1, 1)),
             current=current if v.ndim == 1 else current[:, None] * ENDS,
             current_charge=np.zeros(v.shape),

@@ -85,6 +85,10 @@ class Device(ABC):
         """One of these derivatives alone, of ``"current"`` or ``"rate"`` by ``"v"`` or ``"s"``."""
         return np.asarray(getattr(self.slopes(v, s), f"{function}_{by}"))
 
+    def motion_terms(self, v: Any, s: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Current (A), rate (1/s) and derivative of the rate by `s` of an explicit device, in one pass if it can be."""
+        return self.current(v, s), self.rate(v, s), self.slope("rate", "s", v, s)
+
     def stops(self) -> tuple[Any, Any] | None:
         """Lower and upper hard stop between which `s` runs freely; None if its rate bounds it."""
         return None

@@ -101,6 +101,15 @@ class Equations:
             self._single[name] = Program([derivative(getattr(self, function), by)], ["v", "s"])
         return self._single[name](np.asarray(v, dtype=float), np.asarray(s, dtype=float))[0]
 
+    @cached_property
+    def _motion(self) -> Program:
+        return Program([self.current, self.rate, derivative(self.rate, "s")], ["v", "s"])
+
+    def motion_terms(self, v: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Evaluate current, rate and the rate's derivative by the state, without an inner voltage, in one pass."""
+        current, rate, slope = self._motion(v, s)
+        return current, rate, slope
+
     def inner(self, v: FloatArray, s: FloatArray) -> FloatArray:
         """Inner voltages at voltages and states.
 

@@ -229,6 +229,11 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     def slope(self, function: str, by: str, v: Any, s: Any) -> FloatArray:
         return equations_of(self).slope(function, by, v, s)
 
+    def motion_terms(self, v: Any, s: Any) -> tuple[FloatArray, FloatArray, FloatArray]:
+        if self.inner:
+            return super().motion_terms(v, s)
+        return equations_of(self).motion_terms(v, s)
+
     @classmethod
     def units(cls) -> dict[str, str]:
         """Units of the parameters by their names."""

@@ -41,8 +41,10 @@ _SETTLED, _IMPLICIT_SETTLED = 0.1, 2e-3
 """Last change of the potentials at the stages, relative to the tolerance."""
 _STAGES_SETTLED = 0.1
 """Allowed error of the modules' stages relative to that of their unknowns."""
-_MOTION_SETTLED = 1e-11
-"""Last correction of a collocated state relative to its scale."""
+_MOTION_SETTLED = 3e-8
+"""Allowed error of a collocated state before its last correction, relative to its scale: it squares what is left."""
+_FARTHEST_GUESS = 2.0
+"""Ratio of a step to the last up to which that is extrapolated."""
 _LEAST_PLACE = 1e-15
 """Place in a step where a state is taken to be that of the start."""
 
@@ -381,6 +383,8 @@ class CollocatedMotion:
 
     def __init__(self, device: Device) -> None:
         self._cell = device.cell()
+        self._last: tuple[float, Rule, FloatArray] | None = None
+        """Length, stages and states (stage + 1, device) of the last solution, to guess the next from."""
 
     def states(
         self, rule: Rule, v: FloatArray, length: float, start: FloatArray, places: FloatArray
@@ -414,13 +418,25 @@ class CollocatedMotion:
         """Stages, states (stage + 1, device) with those at the start, voltages (device, stage), and where they hold."""
         stages = radau(len(rule.places))
         voltages = (rule.values(stages.stages) @ v).T
-        held = np.repeat(start[:, None, None], stages.degree, axis=1)
         allowed = _MOTION_SETTLED * np.maximum(self._cell.scale, np.abs(start[:, None]))
         y, converged = solve_stages(
-            self._cell, stages, np.zeros_like(voltages), np.full(len(start), length), voltages, start[:, None], held,
-            allowed,
+            self._cell, stages, np.zeros_like(voltages), np.full(len(start), length), voltages, start[:, None],
+            self._guess(stages, length, start)[:, :, None], allowed,
         )  # fmt: skip
-        return stages, np.vstack([start, y[:, :, 0].T]), voltages, converged
+        values = np.vstack([start, y[:, :, 0].T])
+        if converged.all():
+            self._last = length, stages, values
+        return stages, values, voltages, converged
+
+    def _guess(self, stages: Rule, length: float, start: FloatArray) -> FloatArray:
+        """States (device, stage) by the last solution, if it is one of the same step or the one before, or held."""
+        if self._last is not None:
+            last_length, last_stages, states = self._last
+            if last_length == length and np.array_equal(states[0], start):
+                return np.asarray((last_stages.values(stages.stages) @ states).T)
+            if length <= _FARTHEST_GUESS * last_length and np.array_equal(states[-1], start):
+                return np.asarray((last_stages.values(1.0 + stages.stages * (length / last_length)) @ states).T)
+        return np.repeat(start[:, None], stages.degree, axis=1)
 
 
 @dataclass(frozen=True)
