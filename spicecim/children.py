@@ -63,13 +63,16 @@ def child_environment(folder: Path, **own: str) -> dict[str, str]:
 def end_with_parent(parent: int) -> None:
     """From a thread of its own, end this child with its parent, and remove the folder that it lives in.
 
-    In the middle of a run nothing else would: who kills the parent gives it no time to clean up.
+    In the middle of a run nothing else would: who kills the parent gives it no time to clean up. What the child started
+    ends too, if it leads a group of processes, as one of `run_program` does.
     """
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_PARENT_INTERVAL)
         shutil.rmtree(folder, ignore_errors=True)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)
 
     folder = Path.cwd()

@@ -12,7 +12,8 @@ from spicecim.ngspice.backend import VARIABLE, default_backend, native_obstacle
 from spicecim.ngspice.client import shared_worker
 from spicecim.ngspice.messages import Capabilities
 from spicecim.veriloga.cache import usable_cache
-from spicecim.veriloga.compiler import OPENVAF_WHEELS, c_compiler, compiler_version, openvaf_version
+from spicecim.veriloga.compiler import HOW_TO_GET_C, c_compiler, compiler_version
+from spicecim.veriloga.openvaf_choice import HOW_TO_INSTALL, openvaf
 from spicecim.version import __version__
 
 Status = Literal["ok", "optional", "missing"]
@@ -77,19 +78,7 @@ def _feature(name: str, there: bool, advice: str) -> Finding:
 
 def _compiled_models() -> list[Finding]:
     """What compiled models need besides ngspice, and what evaluates the models of the library."""
-    version = openvaf_version()
-    findings = [
-        Finding("openvaf-py", "ok", version)
-        if version
-        else Finding(
-            "openvaf-py",
-            "optional",
-            "not installed",
-            f"reads Verilog-A; {OPENVAF_WHEELS}",
-        ),
-        _compiler(),
-        _cache(),
-    ]
+    findings = [_openvaf(), _compiler(), _cache()]
     try:
         obstacle = native_obstacle(shared_worker().capabilities())
     except SimulationError:
@@ -114,6 +103,16 @@ def _cache() -> Finding:
     return Finding("cache", "optional", "not usable", f"every process compiles Verilog-A anew: {reason}")
 
 
+def _openvaf() -> Finding:
+    try:
+        found = openvaf()
+    except (InputError, TimeLimitError) as error:
+        return Finding("OpenVAF", "optional", "not usable", str(error))
+    if found is None:
+        return Finding("OpenVAF", "optional", "not found", f"reads Verilog-A; {HOW_TO_INSTALL}")
+    return Finding("OpenVAF", "ok", " ".join(filter(None, found)))
+
+
 def _compiler() -> Finding:
     try:
         command = c_compiler()
@@ -121,6 +120,5 @@ def _compiler() -> Finding:
     except (InputError, TimeLimitError) as error:
         return Finding("C compiler", "optional", "not usable", str(error))
     if command is None:
-        advice = "to compile Verilog-A models install gcc or clang, or set CC"
-        return Finding("C compiler", "optional", "not found", advice)
-    return Finding("C compiler", "ok", f"{command[0]} ({version})")
+        return Finding("C compiler", "optional", "not found", f"compiles Verilog-A; {HOW_TO_GET_C}")
+    return Finding("C compiler", "ok", f"{' '.join(command)} ({version})")

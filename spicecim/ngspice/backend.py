@@ -8,7 +8,8 @@ from spicecim.errors import InputError, UnsupportedError
 from spicecim.ngspice.client import Worker, shared_worker
 from spicecim.ngspice.messages import Capabilities
 from spicecim.testbench import Testbench
-from spicecim.veriloga.compiler import OPENVAF_WHEELS, compiler_problem, openvaf_version
+from spicecim.veriloga.compiler import compiler_problem
+from spicecim.veriloga.openvaf_choice import openvaf_problem
 
 VARIABLE = "SPICECIM_BACKEND"
 """Environment variable that says what the backend ``auto`` is: ``osdi`` or ``behavioral``."""
@@ -18,9 +19,7 @@ def native_obstacle(can: Capabilities) -> str | None:
     """Return what keeps compiled models from running, and what to do; None if nothing does."""
     if not can.osdi:
         return f"ngspice {can.version} has no OSDI; 43 or newer has it"
-    if openvaf_version() is None:
-        return f"openvaf-py is not installed; {OPENVAF_WHEELS}"
-    return compiler_problem()
+    return openvaf_problem() or compiler_problem()
 
 
 def is_native(testbench: Testbench, worker: Worker | None = None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -19,9 +18,10 @@ from spicecim.deadline import compile_step
 from spicecim.errors import CompilerError, InputError, VerilogAError
 from spicecim.private_files import temporary_folder
 from spicecim.veriloga.c_source import c_source
-from spicecim.veriloga.cache import cached_file, key_of
+from spicecim.veriloga.cache import cached_file, key_of, usable_cache
 from spicecim.veriloga.frontend import Compilation, parse_compilation, run_openvaf
 from spicecim.veriloga.module import Module
+from spicecim.veriloga.openvaf_choice import HOW_TO_INSTALL, openvaf
 from spicecim.veriloga.source import read_source
 from spicecim.version import __version__
 
@@ -29,20 +29,15 @@ FLAGS = ("-std=gnu11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-ffp-c
 """Without contraction to fused multiply-add, so that currents do not depend on the machine's instructions; integers
 wrap at 32 bits."""
 
-OPENVAF_WHEELS = "it has wheels for Python 3.11 and 3.12 on Linux (x86-64)"
-"""Where openvaf-py can be installed."""
+HOW_TO_GET_C = (
+    "install gcc or clang (Debian and Ubuntu: gcc and libc6-dev), or without root pip install 'spicecim[compiler]', "
+    "or set CC to its name"
+)
 
 _SOURCE = "model.c"
 
 _COMPILED: dict[str, Compilation] = {}
 """Files that this process has compiled, or found in the cache."""
-
-
-def openvaf_version() -> str | None:
-    """Version of openvaf-py, or None where it is not installed."""
-    if importlib.util.find_spec("openvaf_py") is None:
-        return None
-    return importlib.metadata.version("openvaf-py")
 
 
 @functools.cache
@@ -54,7 +49,9 @@ def _own_version() -> str:
 
 @functools.cache
 def c_compiler() -> tuple[str, ...] | None:
-    """Command of the C compiler: that of the environment variable CC, or cc, gcc or clang; None if there is none.
+    """Command of the C compiler: that of CC, or cc, gcc or clang, or that of the Python package ziglang.
+
+    None if there is none of them.
 
     Raises
     ------
@@ -69,7 +66,11 @@ def c_compiler() -> tuple[str, ...] | None:
         found = shutil.which(command[0])
         if found:
             return (str(Path(found).absolute()), *command[1:])  # it runs in another folder
-    return None
+    zig = None if named else importlib.util.find_spec("ziglang")
+    if zig is None or zig.origin is None:
+        return None
+    # what it builds runs on every processor of this kind, as with the others: a cache may be shared
+    return (str(Path(zig.origin).with_name("zig").absolute()), "cc", "-mcpu=baseline")
 
 
 @functools.cache
@@ -85,7 +86,7 @@ def compiler_problem() -> str | None:
     """
     command = c_compiler()
     if command is None:
-        return "there is no C compiler; install gcc or clang, or set CC to its name"
+        return f"there is no C compiler; {HOW_TO_GET_C}"
     trial = "#include <math.h>\ndouble f(double x) { return exp(x); }\n"
     key = key_of("trial", *command, compiler_version(), *FLAGS, sysconfig.get_platform(), trial)
     try:
@@ -110,7 +111,7 @@ def compiler_version() -> str:
         return ""
     try:
         with compile_step(f"the C compiler {command[0]}") as deadline:
-            answer = run_program([*command, "--version"], deadline, Path("/"), os.environ)
+            answer = run_program([*command, "--version"], deadline, Path("/"), _environment(Path("/")))
     except OSError:
         return ""
     return answer.output.partition("\n")[0]
@@ -122,19 +123,17 @@ def compile_verilog_a(path: str | Path) -> Compilation:
     Raises
     ------
     VerilogAError
-        If the file cannot be read or compiled, or openvaf-py is not installed.
+        If the file cannot be read or compiled, or there is no OpenVAF.
     """
     with compile_step(f"reading {path}"):
         source = read_source(path)
-    version = openvaf_version()
-    if version is None:
-        raise VerilogAError(
-            f"{source.path}: reading Verilog-A needs openvaf-py, which is not installed; {OPENVAF_WHEELS}"
-        )
+    found = openvaf()
+    if found is None:
+        raise VerilogAError(f"{source.path}: reading Verilog-A needs OpenVAF, which is not there; {HOW_TO_INSTALL}")
     # messages name the file, so it is part of the key; a failure is not kept
-    key = key_of("modules", _own_version(), version, str(source.path), source.digest, source.text)
+    key = key_of("modules", _own_version(), *found, str(source.path), source.digest, source.text)
     if key not in _COMPILED:
-        kept = cached_file(key, ".modules", lambda target: _write(target, run_openvaf(source)))
+        kept = cached_file(key, ".modules", lambda target: _write(target, run_openvaf(source, found.program)))
         _COMPILED[key] = parse_compilation(source, kept.read_text(encoding="utf-8"))
     return _COMPILED[key]
 
@@ -173,9 +172,7 @@ def compile_native(
     """
     command = c_compiler()
     if command is None:
-        raise CompilerError(
-            "no C compiler found: install one (Debian and Ubuntu: gcc and libc6-dev) or set CC to its name"
-        )
+        raise CompilerError(f"no C compiler found: {HOW_TO_GET_C}")
     content = key_of(c_source(module, "", defaults, state, state_factor))
     plain = re.sub(r"\W", "_", module.name.lower())
     name = f"{plain}_{content[:12]}"
@@ -183,6 +180,17 @@ def compile_native(
     # compilers of two machines that share a cache may say the same of their version
     key = key_of("native", _own_version(), sysconfig.get_platform(), *command, compiler_version(), *FLAGS, text)
     return cached_file(key, ".osdi", lambda target: _build(command, text, target)), name
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Environment of the C compiler that works in a folder. Zig compiles parts of libc once, and keeps them."""
+    kept, _ = usable_cache()
+    own = {
+        "TMPDIR": str(folder),
+        "ZIG_LOCAL_CACHE_DIR": str(folder),
+        "ZIG_GLOBAL_CACHE_DIR": str((kept or folder) / "zig"),
+    }
+    return {**os.environ, **own}
 
 
 def _build(command: tuple[str, ...], text: str, target: Path) -> None:
@@ -195,7 +203,7 @@ def _build(command: tuple[str, ...], text: str, target: Path) -> None:
     arguments = [*command, *FLAGS, "-o", target.name, _SOURCE, "-lm"]
     try:
         with compile_step(f"the C compiler {command[0]}") as deadline:
-            answer = run_program(arguments, deadline, folder, {**os.environ, "TMPDIR": str(folder)})
+            answer = run_program(arguments, deadline, folder, _environment(folder))
         said, failed = answer.output + answer.errors, answer.status != 0 or not target.exists()
     except OSError as error:
         said, failed = str(error), True

@@ -20,7 +20,7 @@ from spicecim.veriloga.declarations import ModuleDeclaration, read_declarations
 from spicecim.veriloga.evaluation import SIMULATOR_PARAMETERS
 from spicecim.veriloga.intermediate import parse_module
 from spicecim.veriloga.module import Module
-from spicecim.veriloga.openvaf import EXIT_REFUSED
+from spicecim.veriloga.openvaf import EXIT_NOT_READ, EXIT_REFUSED
 from spicecim.veriloga.refusals import refuse_unsupported
 from spicecim.veriloga.rewriting import instrument, prepare
 from spicecim.veriloga.source import Source
@@ -55,8 +55,15 @@ class Compilation:
         return tuple(dict.fromkeys(self.starts[name] for name in self.starts if name in taken))
 
 
-def run_openvaf(source: Source) -> str:
+def run_openvaf(source: Source, program: str) -> str:
     """Compile a file in a child process and return what OpenVAF says of it, as JSON text.
+
+    Parameters
+    ----------
+    source
+        The file.
+    program
+        Path of openvaf-r; empty for openvaf-py.
 
     Raises
     ------
@@ -72,7 +79,8 @@ def run_openvaf(source: Source) -> str:
         (folder / "prepared.va").write_text(prepare(source, declarations), encoding="utf-8")
         (folder / "probe.va").write_text(instrument(source, declarations)[0], encoding="utf-8")
         command = python_command(
-            "spicecim.veriloga.openvaf", str(os.getpid()), str(source.path), "prepared.va", "probe.va", "answer.json"
+            "spicecim.veriloga.openvaf",
+            *(str(os.getpid()), program, str(source.path), "prepared.va", "probe.va", "answer.json"),
         )
         with compile_step(f"{source.path}: OpenVAF") as deadline:
             child = run_program(command, deadline, folder, child_environment(folder))
@@ -80,6 +88,11 @@ def run_openvaf(source: Source) -> str:
         said = _COLORS.sub("", child.errors).strip()
         if child.status == EXIT_REFUSED:
             raise VerilogAError(f"{source.path}: OpenVAF refuses the file\n{_messages(said)}")
+        if child.status == EXIT_NOT_READ:
+            raise VerilogAError(
+                f"{source.path}: what {program} prints of the file cannot be read: {_last(said)}; take another version "
+                "of it, or openvaf-py"
+            )
         if child.status != 0 or not target.exists():
             raise VerilogAError(f"{source.path}: OpenVAF fails on the file, without saying where\n{_last(said)}")
         return target.read_text(encoding="utf-8")

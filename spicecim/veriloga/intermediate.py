@@ -288,8 +288,11 @@ def _setup(raw: Mapping[str, Any], where: str, kinds: Mapping[str, Kind]) -> Fun
     """Build the setup function, whose callbacks and texts OpenVAF numbers anew without naming them.
 
     Both keep the order that they have in `evaluate`, which declares all of them; the kind of a message stands in its
-    text.
+    text. openvaf-r names them.
     """
+    if "function_decls" in raw["setup"]:
+        named = {name: _MARK.sub("", text) for name, text in raw["setup"]["texts"].items()}
+        return _function(raw["setup"], raw["setup_arguments"], where, kinds, texts=named)
     calls = {item["func_ref"]: item for item in raw["setup"]["instructions"] if item["opcode"] == "call"}
     messages = {name for name, item in calls.items() if item.get("operands") and not item.get("result")}
     others = sorted(calls.keys() - messages, key=_number)

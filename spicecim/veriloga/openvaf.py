@@ -1,20 +1,27 @@
-"""The child process that compiles with openvaf-py, and the only module that imports it: OpenVAF may end the process.
+"""The child process that compiles with OpenVAF, which may end the process: openvaf-py, or the program openvaf-r.
 
 `main` compiles the file as its author wrote it first, so that messages show the author's own lines, and then the two
-texts that were prepared from it. It writes what OpenVAF knows of each module as JSON.
+texts that were prepared from it. It writes what OpenVAF knows of each module as JSON. No other module imports
+openvaf-py.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from spicecim.children import end_with_parent
+from spicecim.veriloga.dump import DumpError, read_dump
 
 EXIT_REFUSED = 3
 """Exit status if OpenVAF refused the file and said why."""
+
+EXIT_NOT_READ = 4
+"""Exit status if what the program prints is not understood."""
 
 
 def describe(module: Any) -> dict[str, Any]:
@@ -34,32 +41,65 @@ def describe(module: Any) -> dict[str, Any]:
     }
 
 
-def outline(module: Any) -> dict[str, Any]:
-    """Return of a module's compilation what tells which parameters it takes, and where its charges come from."""
+def outline(whole: dict[str, Any]) -> dict[str, Any]:
+    """Return of a module's description what tells which parameters it takes, and where its charges come from."""
     wanted = ("name", "evaluate", "arguments", "setup", "setup_arguments", "cache", "system")
-    whole = describe(module)
     residuals = whole["system"]["residuals"]
     results = [item[key].replace("mir_", "v", 1) for item in residuals for key in ("resist_var", "react_var")]
     return {**{key: whole[key] for key in wanted}, "results": results}
 
 
-def main() -> None:
-    """Compile the second argument for its messages, and the third and fourth into the fifth.
+class RefusedError(Exception):
+    """OpenVAF does not take the file; the message is what it wrote."""
 
-    The first is the number of the parent process.
-    """
-    parent, original, prepared, instrumented, target = sys.argv[1:]
-    end_with_parent(int(parent))
+
+def in_process() -> Callable[[str], list[dict[str, Any]]]:
+    """Return what compiles a file with openvaf-py."""
     import openvaf_py
 
+    def compiled(path: str) -> list[dict[str, Any]]:
+        try:
+            return [describe(module) for module in openvaf_py.compile_va(path)]
+        except (ValueError, RuntimeError, OSError) as error:
+            raise RefusedError(str(error)) from None
+
+    return compiled
+
+
+def by_program(program: str) -> Callable[[str], list[dict[str, Any]]]:
+    """Return what compiles a file with openvaf-r."""
+    library = Path("made.osdi")
+
+    def compiled(path: str) -> list[dict[str, Any]]:
+        command = [program, "--dump-mir", "--opt_lvl", "0", "--output", str(library), path]
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
+        if ended.returncode == 0:
+            return read_dump(ended.stdout, library)
+        if "panicked" in ended.stderr or ended.returncode < 0:
+            sys.exit(ended.stderr or f"{program} ended with the exit status {ended.returncode}")
+        raise RefusedError(ended.stderr)
+
+    return compiled
+
+
+def main() -> None:
+    """Compile the third argument for its messages, and the fourth and fifth into the sixth.
+
+    The first is the number of the parent process, the second the program; empty for openvaf-py.
+    """
+    parent, program, original, prepared, instrumented, target = sys.argv[1:]
+    end_with_parent(int(parent))
+    compiled = by_program(program) if program else in_process()
     try:
-        openvaf_py.compile_va(original)
-        compiled = [openvaf_py.compile_va(path) for path in (prepared, instrumented)]
-    except (ValueError, RuntimeError, OSError) as error:
+        compiled(original)
+        modules, probes = compiled(prepared), compiled(instrumented)
+    except RefusedError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_REFUSED)
-    answer = {
-        "modules": [describe(module) for module in compiled[0]],
-        "instrumented": [outline(module) for module in compiled[1]],
-    }
+    except DumpError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_NOT_READ)
+    answer = {"modules": modules, "instrumented": [outline(module) for module in probes]}
     Path(target).write_text(json.dumps(answer), encoding="utf-8")
