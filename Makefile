@@ -23,11 +23,11 @@ help:
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
 	@echo 'make clean   remove $(VENV), the output of the demo and all caches'
 
-# Both scripts look for themselves at what there is: neither a moved checkout, nor a Python or an ngspice that the
+# Both look for themselves at what there is: neither a moved checkout, nor a Python or an ngspice that the
 # system has replaced meanwhile, shows in the age of a file. With nothing to be done this takes about 0.1 s.
 setup:
 	@sh scripts/setup_venv.sh $(VENV)
-	@$(BIN)/python -I scripts/setup_ngspice.py
+	@$(BIN)/python -I -m spicecim.ngspice.install
 
 demo: setup
 	$(BIN)/spicecim demo -o $(OUT)

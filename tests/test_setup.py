@@ -1,8 +1,7 @@
-"""The set-up scripts: what they find on a machine and which commands they make of it."""
+"""The set-up: what they find on a machine and which commands they make of it."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
@@ -10,23 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from spicecim.ngspice import apt_sources, install, probe
+
 TOP = Path(__file__).parents[1]
-SCRIPT = TOP / "scripts" / "setup_ngspice.py"
-
-
-@pytest.fixture(scope="module")
-def setup_ngspice() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("setup_ngspice", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 BOOKWORM = """\
 PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
@@ -139,14 +127,12 @@ OTHER_VENDOR_FIRST_BACKPORTS = (
         (".list", OTHER_VENDOR_FIRST, OTHER_VENDOR_FIRST_BACKPORTS),
     ],
 )
-def test_backports_entry_is_derived_from_own_source(
-    setup_ngspice: ModuleType, kind: str, text: str, expected: str
-) -> None:
-    source = setup_ngspice.backports_source(setup_ngspice.parse_sources(text, kind), "bookworm")
+def test_backports_entry_is_derived_from_own_source(kind: str, text: str, expected: str) -> None:
+    source = apt_sources.backports_source(apt_sources.parse_sources(text, kind), "bookworm")
     assert source.with_suite("bookworm-backports") == expected
     assert source.kind == kind
     # What is written must be read back as the same entry.
-    (again,) = setup_ngspice.parse_sources(expected, kind)
+    (again,) = apt_sources.parse_sources(expected, kind)
     assert again.suites == ("bookworm-backports",)
     assert (again.uris, again.components) == (source.uris, source.components)
 
@@ -165,23 +151,23 @@ def test_backports_entry_is_derived_from_own_source(
         (".list", ""),
     ],
 )
-def test_no_backports_entry(setup_ngspice: ModuleType, kind: str, text: str) -> None:
+def test_no_backports_entry(kind: str, text: str) -> None:
     """There is none where it is configured already, or where nothing can be derived from."""
-    assert setup_ngspice.backports_source(setup_ngspice.parse_sources(text, kind), "bookworm") is None
+    assert apt_sources.backports_source(apt_sources.parse_sources(text, kind), "bookworm") is None
 
 
-def test_disabled_backports_do_not_count(setup_ngspice: ModuleType) -> None:
+def test_disabled_backports_do_not_count() -> None:
     text = CONTAINER + "\nEnabled: no\n" + CONTAINER_BACKPORTS
-    assert setup_ngspice.backports_source(setup_ngspice.parse_sources(text, ".sources"), "bookworm") is not None
+    assert apt_sources.backports_source(apt_sources.parse_sources(text, ".sources"), "bookworm") is not None
 
 
-def test_sources_of_a_folder(setup_ngspice: ModuleType, tmp_path: Path) -> None:
+def test_sources_of_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "sources.list.d"
     folder.mkdir()
     (tmp_path / "sources.list").write_text(INSTALLER)
     (folder / "debian.sources").write_text(CONTAINER)
     (folder / "vendor.list.disabled").write_text(OTHER_VENDOR_FIRST)
-    assert [source.kind for source in setup_ngspice.read_sources(tmp_path)] == [".list"] * 3 + [".sources"] * 2
+    assert [source.kind for source in apt_sources.read_sources(tmp_path)] == [".list"] * 3 + [".sources"] * 2
 
 
 MADISON = """\
@@ -193,18 +179,18 @@ libngspice0 | 9.9 | http://vendor.example ./ Packages
 """
 
 
-def test_offers(setup_ngspice: ModuleType) -> None:
-    offers = setup_ngspice.parse_madison(MADISON, "bookworm")
+def test_offers() -> None:
+    offers = apt_sources.parse_madison(MADISON, "bookworm")
     assert offers == [((46,), "bookworm-backports"), ((39, 3), "bookworm")]
-    assert setup_ngspice.parse_madison(MADISON, "noble") == []
+    assert apt_sources.parse_madison(MADISON, "noble") == []
 
 
 @pytest.mark.parametrize(
     ("text", "version"),
     [("39.3+ds-1", (39, 3)), ("1:44.2+ds-1~bpo12+1", (44, 2)), ("46", (46,)), ("43+", (43,)), ("(none)", ())],
 )
-def test_version(setup_ngspice: ModuleType, text: str, version: tuple[int, ...]) -> None:
-    assert setup_ngspice.parse_version(text) == version
+def test_version(text: str, version: tuple[int, ...]) -> None:
+    assert apt_sources.parse_version(text) == version
 
 
 @pytest.mark.parametrize(
@@ -220,17 +206,15 @@ def test_version(setup_ngspice: ModuleType, text: str, version: tuple[int, ...])
         (MINT, [((42,), "noble")], ""),
     ],
 )
-def test_plan_with_apt(
-    setup_ngspice: ModuleType, os_release: str, offers: list[tuple[tuple[int, ...], str]], target: str
-) -> None:
+def test_plan_with_apt(os_release: str, offers: list[tuple[tuple[int, ...], str]], target: str) -> None:
     """Backports are added only on Debian, from its own source, and only where the release is too old."""
-    sources = setup_ngspice.parse_sources(CONTAINER, ".sources")
-    *before, install = setup_ngspice.plan_apt(setup_ngspice.parse_os_release(os_release), offers, sources)
-    assert install.argv[-3:] == ("install", "ngspice", "libngspice0")
-    assert install.argv[-5:-3] == ("-t", target.split()[-1]) if target else "-t" not in install.argv
+    sources = apt_sources.parse_sources(CONTAINER, ".sources")
+    *before, last = install.plan_apt(apt_sources.parse_os_release(os_release), offers, sources)
+    assert last.argv[-3:] == ("install", "ngspice", "libngspice0")
+    assert last.argv[-5:-3] == ("-t", target.split()[-1]) if target else "-t" not in last.argv
     if target.startswith("new"):
-        entry = setup_ngspice.Step(("tee", "/etc/apt/sources.list.d/spicecim-backports.sources"), CONTAINER_BACKPORTS)
-        assert before == [entry, setup_ngspice.UPDATE]
+        entry = install.Step(("tee", "/etc/apt/sources.list.d/spicecim-backports.sources"), CONTAINER_BACKPORTS)
+        assert before == [entry, install.UPDATE]
     else:
         assert before == []
 
@@ -249,33 +233,33 @@ def test_plan_with_apt(
         ),
     ],
 )
-def test_plan_without_apt(setup_ngspice: ModuleType, system: str, os_release: str, command: str) -> None:
-    (step,) = setup_ngspice.plan_other(system, setup_ngspice.parse_os_release(os_release))
+def test_plan_without_apt(system: str, os_release: str, command: str) -> None:
+    (step,) = install.plan_other(system, apt_sources.parse_os_release(os_release))
     assert step.shell() == command
 
 
-def test_no_plan_for_an_unknown_distribution(setup_ngspice: ModuleType) -> None:
-    assert setup_ngspice.plan_other("linux", {"ID": "other"}) is None
-    assert setup_ngspice.plan_other("linux", {}) is None
+def test_no_plan_for_an_unknown_distribution() -> None:
+    assert install.plan_other("linux", {"ID": "other"}) is None
+    assert install.plan_other("linux", {}) is None
 
 
 @pytest.fixture
-def bookworm(setup_ngspice: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def bookworm(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Make the machine one that offers 39.3 and has no backports configured."""
-    monkeypatch.setattr(setup_ngspice, "apt_offers", lambda codename: [((39, 3), codename)])
-    monkeypatch.setattr(setup_ngspice, "read_sources", lambda: setup_ngspice.parse_sources(CONTAINER, ".sources"))
-    return setup_ngspice.parse_os_release(BOOKWORM)
+    monkeypatch.setattr(install, "apt_offers", lambda codename: [((39, 3), codename)])
+    monkeypatch.setattr(install, "read_sources", lambda: apt_sources.parse_sources(CONTAINER, ".sources"))
+    return apt_sources.parse_os_release(BOOKWORM)
 
 
 def test_without_root_and_sudo_the_commands_are_told(
-    setup_ngspice: ModuleType,
     bookworm: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(setup_ngspice.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(setup_ngspice.shutil, "which", lambda name: None)
-    assert not setup_ngspice.install_with_apt(bookworm, ())
+    monkeypatch.setattr(install.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(install.shutil, "which", lambda name: None)
+    monkeypatch.setattr(install, "fetch", lambda *_: None)
+    assert not install.install_with_apt(bookworm, ())
     told = capfd.readouterr().err
     assert "As root" in told
     assert f"<<'END'\n{CONTAINER_BACKPORTS}END\n" in told
@@ -283,7 +267,7 @@ def test_without_root_and_sudo_the_commands_are_told(
 
 
 def test_backports_that_cannot_be_had_are_taken_out_again(
-    setup_ngspice: ModuleType, bookworm: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    bookworm: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = []
 
@@ -291,39 +275,37 @@ def test_backports_that_cannot_be_had_are_taken_out_again(
         done.append(step.shell())
         return "-t" not in step.argv
 
-    monkeypatch.setattr(setup_ngspice, "root_prefix", list)
-    monkeypatch.setattr(setup_ngspice, "run", run)
-    assert setup_ngspice.install_with_apt(bookworm, ())
+    monkeypatch.setattr(install, "root_prefix", list)
+    monkeypatch.setattr(install, "run", run)
+    assert install.install_with_apt(bookworm, ())
     assert done[-3:] == [
         "rm -f /etc/apt/sources.list.d/spicecim-backports.sources",
-        setup_ngspice.UPDATE.shell(),
-        setup_ngspice.apt_install().shell(),
+        install.UPDATE.shell(),
+        install.apt_install().shell(),
     ]
 
 
-def test_newest_that_is_offered_is_left_alone(
-    setup_ngspice: ModuleType, bookworm: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(setup_ngspice, "run", lambda step, prefix: pytest.fail(step.shell()))
+def test_newest_that_is_offered_is_left_alone(bookworm: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "run", lambda step, prefix: pytest.fail(step.shell()))
     ubuntu = {"ID": "ubuntu", "VERSION_CODENAME": "jammy"}
-    assert setup_ngspice.install_with_apt(ubuntu, (39,))
+    assert install.install_with_apt(ubuntu, (39,))
 
 
-def test_library_of_this_machine(setup_ngspice: ModuleType) -> None:
-    names = setup_ngspice.library_names(sys.platform, setup_ngspice.os.environ)
-    assert setup_ngspice.library_version(names) > (20,)
-    assert setup_ngspice.library_version(["no-such-library.so", *names]) > (20,)
+def test_library_of_this_machine() -> None:
+    names = install.library_names(sys.platform, install.os.environ)
+    assert probe.library_version(names) > (20,)
+    assert probe.library_version(["no-such-library.so", *names]) > (20,)
 
 
-@pytest.mark.parametrize("name", ["no-such-library.so", str(SCRIPT)])
-def test_what_is_no_ngspice_has_no_version(setup_ngspice: ModuleType, name: str) -> None:
-    assert setup_ngspice.library_version([name]) == ()
+@pytest.mark.parametrize("name", ["no-such-library.so", str(TOP / "pyproject.toml")])
+def test_what_is_no_ngspice_has_no_version(name: str) -> None:
+    assert probe.library_version([name]) == ()
 
 
-def test_library_named_in_the_environment_is_the_only_one(setup_ngspice: ModuleType) -> None:
+def test_library_named_in_the_environment_is_the_only_one() -> None:
     environment = {"NGSPICE_LIBRARY_PATH": "/opt/own/libngspice.so"}
-    assert setup_ngspice.library_names("linux", environment) == ["/opt/own/libngspice.so"]
-    assert "/opt/homebrew/lib/libngspice.dylib" in setup_ngspice.library_names("darwin", {})
+    assert install.library_names("linux", environment) == ["/opt/own/libngspice.so"]
+    assert "/opt/homebrew/lib/libngspice.dylib" in install.library_names("darwin", {})
 
 
 # Stands for Python and pip, and notes what it is asked to do.

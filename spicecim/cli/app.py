@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -104,11 +105,24 @@ def _options(
 
 
 @app.command()
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(
+    as_json: JsonFlag = False,
+    install: Annotated[
+        bool,
+        typer.Option(
+            "--install", help="Install ngspice 43 or newer first if it is missing, without root for this user alone."
+        ),
+    ] = False,
+) -> None:
     """Show what was found of the simulation environment, and what to do about what is missing."""
     from spicecim.cli import tables
     from spicecim.doctor import examine
 
+    if install:
+        from spicecim.ngspice.install import main as install_ngspice
+
+        with redirect_stdout(sys.stderr):
+            install_ngspice()
     findings = examine()
     if as_json:
         tables.print_json({finding.name: finding for finding in findings})

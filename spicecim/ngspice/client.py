@@ -212,7 +212,7 @@ class Worker:
                 python_command("spicecim.ngspice.worker", *arguments),
                 pass_fds=[theirs.fileno()],
                 cwd=self._home,
-                env=home_environment(self._home),
+                env=home_environment(self._home, library),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

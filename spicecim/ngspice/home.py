@@ -15,6 +15,7 @@ import re
 from pathlib import Path
 
 from spicecim.children import child_environment
+from spicecim.ngspice.library import library_environment
 from spicecim.private_files import temporary_folder
 
 _CODE_MODEL = re.compile(r"[A-Za-z0-9_]+\.cm")
@@ -34,6 +35,6 @@ def make_home(library: str) -> Path:
     return home
 
 
-def home_environment(home: Path) -> dict[str, str]:
-    """Return the environment of the process that lives in a home."""
-    return child_environment(home, SPICE_SCRIPTS=".")
+def home_environment(home: Path, library: str) -> dict[str, str]:
+    """Return the environment of the process that lives in a home and loads a libngspice."""
+    return child_environment(home, SPICE_SCRIPTS=".", **library_environment(library))

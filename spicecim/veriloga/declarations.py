@@ -138,7 +138,12 @@ class ModuleDeclaration:
 
 def tokenize(source: Source) -> list[Token]:
     """Split the preprocessed text into tokens."""
-    text, tokens, line, counted = source.text, [], 1, 0
+    return tokens_of(source.text)
+
+
+def tokens_of(text: str) -> list[Token]:
+    """Split a text into tokens."""
+    tokens, line, counted = [], 1, 0
     position = 0
     while position < len(text):
         found = TOKEN.match(text, position)

@@ -85,7 +85,7 @@ def read_dump(text: str, library: Path) -> list[dict[str, Any]]:
     code, mark, rest = text.partition("\nLiterals:\n")
     titles = list(re.finditer(r"^Optimized (model setup|instance setup|evaluation) MIR of (\S+)\n", code, re.M))
     names = [title[2] for title in titles if title[1] == "evaluation"]
-    descriptors = read_descriptors(library)
+    descriptors = read_descriptors(library) if names else []
     if not mark or [item["name"] for item in descriptors] != names:
         raise DumpError("the modules of the text and of the library are not the same")
     ends = [*(title.start() for title in titles[1:]), len(code)]

@@ -22,7 +22,7 @@ from spicecim.veriloga.intermediate import parse_module
 from spicecim.veriloga.module import Module
 from spicecim.veriloga.openvaf import EXIT_NOT_READ, EXIT_REFUSED
 from spicecim.veriloga.refusals import refuse_unsupported
-from spicecim.veriloga.rewriting import instrument, prepare
+from spicecim.veriloga.rewriting import instrument, prepare, without_ceil
 from spicecim.veriloga.source import Source
 from spicecim.veriloga.unassigned import Raw, taken_parameters
 
@@ -76,11 +76,12 @@ def run_openvaf(source: Source, program: str) -> str:
     refuse_unsupported(source, declarations, SIMULATOR_PARAMETERS)
     folder = temporary_folder()
     try:
-        (folder / "prepared.va").write_text(prepare(source, declarations), encoding="utf-8")
-        (folder / "probe.va").write_text(instrument(source, declarations)[0], encoding="utf-8")
+        texts = {"prepared.va": prepare(source, declarations), "probe.va": instrument(source, declarations)[0]}
+        for name, text in texts.items():
+            (folder / name).write_text(without_ceil(text) if program else text, encoding="utf-8")
         command = python_command(
             "spicecim.veriloga.openvaf",
-            *(str(os.getpid()), program, str(source.path), "prepared.va", "probe.va", "answer.json"),
+            *(str(os.getpid()), program, str(source.path), *texts, "answer.json"),
         )
         with compile_step(f"{source.path}: OpenVAF") as deadline:
             child = run_program(command, deadline, folder, child_environment(folder))

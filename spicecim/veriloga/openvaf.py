@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,9 @@ from spicecim.veriloga.dump import DumpError, read_dump
 
 EXIT_REFUSED = 3
 """Exit status if OpenVAF refused the file and said why."""
+
+_REFUSED = 65
+"""Exit status of openvaf-r for a file that it refuses."""
 
 EXIT_NOT_READ = 4
 """Exit status if what the program prints is not understood."""
@@ -53,35 +55,34 @@ class RefusedError(Exception):
     """OpenVAF does not take the file; the message is what it wrote."""
 
 
-def in_process() -> Callable[[str], list[dict[str, Any]]]:
-    """Return what compiles a file with openvaf-py."""
+def compile_in_process(original: str, *texts: str) -> list[list[dict[str, Any]]]:
+    """Compile a file for its messages and return the modules of each text prepared from it, by openvaf-py."""
     import openvaf_py
 
-    def compiled(path: str) -> list[dict[str, Any]]:
-        try:
-            return [describe(module) for module in openvaf_py.compile_va(path)]
-        except (ValueError, RuntimeError, OSError) as error:
-            raise RefusedError(str(error)) from None
-
-    return compiled
+    try:
+        openvaf_py.compile_va(original)
+        return [[describe(module) for module in openvaf_py.compile_va(text)] for text in texts]
+    except (ValueError, RuntimeError, OSError) as error:
+        raise RefusedError(str(error)) from None
 
 
-def by_program(program: str) -> Callable[[str], list[dict[str, Any]]]:
-    """Return what compiles a file with openvaf-r."""
+def compile_by_program(program: str, original: str, *texts: str) -> list[list[dict[str, Any]]]:
+    """Do what `compile_in_process` does, by openvaf-r."""
     library = Path("made.osdi")
+    _run(program, "--dry-run", original)
+    # code is made only for what the library says of names and constants
+    return [read_dump(_run(program, "--dump-mir", "-O", "0", "-o", str(library), text), library) for text in texts]
 
-    def compiled(path: str) -> list[dict[str, Any]]:
-        command = [program, "--dump-mir", "--opt_lvl", "0", "--output", str(library), path]
-        ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
-        )
-        if ended.returncode == 0:
-            return read_dump(ended.stdout, library)
-        if "panicked" in ended.stderr or ended.returncode < 0:
-            sys.exit(ended.stderr or f"{program} ended with the exit status {ended.returncode}")
+
+def _run(*command: str) -> str:
+    ended = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
+    if ended.returncode == _REFUSED:
         raise RefusedError(ended.stderr)
-
-    return compiled
+    if ended.returncode != 0:
+        sys.exit(f"{ended.stderr}\n{command[0]} ended with the exit status {ended.returncode}")
+    return ended.stdout
 
 
 def main() -> None:
@@ -89,12 +90,10 @@ def main() -> None:
 
     The first is the number of the parent process, the second the program; empty for openvaf-py.
     """
-    parent, program, original, prepared, instrumented, target = sys.argv[1:]
+    parent, program, *paths, target = sys.argv[1:]
     end_with_parent(int(parent))
-    compiled = by_program(program) if program else in_process()
     try:
-        compiled(original)
-        modules, probes = compiled(prepared), compiled(instrumented)
+        modules, probes = compile_by_program(program, *paths) if program else compile_in_process(*paths)
     except RefusedError as error:
         print(error, file=sys.stderr)
         sys.exit(EXIT_REFUSED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from spicecim.veriloga.declarations import ModuleDeclaration, closing, tokenize
+from spicecim.veriloga.declarations import ModuleDeclaration, closing, tokenize, tokens_of
 from spicecim.veriloga.source import Source
 
 _FIRST_STEP = "spicecim_first_step"
@@ -99,6 +99,17 @@ def prepare(source: Source, modules: dict[str, ModuleDeclaration]) -> str:
             elif first.text != ")" and token.text != "$fatal":
                 edits.append((first.start, first.start, f'"{mark}", '))
     return _edited(source.text, edits)
+
+
+def without_ceil(text: str) -> str:
+    """Return a prepared text with -floor(-x) for ceil(x), of which openvaf-r dies."""
+    tokens = tokens_of(text)
+    edits = []
+    for index, (token, following) in enumerate(itertools.pairwise(tokens)):
+        if token.text == "ceil" and following.text == "(":
+            end = tokens[closing(tokens, index + 1)]
+            edits += [(token.start, following.end, "(-floor(-("), (end.start, end.end, ")))")]
+    return _edited(text, edits)
 
 
 def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:

@@ -2,12 +2,13 @@
 
 Good enough is version 43, or, where the distribution has no such version, the newest that it offers. Debian stable
 has it in its backports, whose apt source is derived from the machine's own one, so that no mirror is named here.
+Where there is neither root nor sudo, the same packages are unpacked into the user's cache (see `fetch`), or where there
+is no apt either, a Python package that carries the library is installed.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -16,28 +17,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-Version = tuple[int, ...]
+from spicecim.ngspice.apt_sources import (
+    APT_FOLDER,
+    Source,
+    Version,
+    apt_codename,
+    backports_source,
+    parse_madison,
+    parse_os_release,
+    read_sources,
+)
+from spicecim.ngspice.fetch import LIBRARY, PACKAGES, fetch
+from spicecim.ngspice.library import fetched_library, library_environment, wheel_library
+from spicecim.ngspice.probe import library_version
 
 WANTED: Version = (43,)
-PACKAGES = ("ngspice", "libngspice0")
-APT_FOLDER = Path("/etc/apt")
+WHEEL = "sedes>=0.1.10"
+"""Python package that carries a libngspice, for where neither apt nor root is there."""
 APT_GET = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300")
-
-# What asks the library for its version runs in a process of its own: loading it may crash, and runs its start-up files.
-PROBE = """
-import ctypes, sys
-Send = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
-lines = []
-send = Send(lambda line, number, user: lines.append(line) or 0)
-for name in sys.argv[1:]:
-    try:
-        library = ctypes.CDLL(name)
-    except OSError:
-        continue
-    library.ngSpice_Init(send, None, None, None, None, None, None)
-    sys.stdout.buffer.write(b"\\n".join(lines))
-    break
-"""
 
 
 class Step(NamedTuple):
@@ -52,126 +49,12 @@ class Step(NamedTuple):
         return f"{line} >/dev/null <<'END'\n{self.text}END" if self.text else line
 
 
-class Source(NamedTuple):
-    """One entry of apt's sources; `head` and `tail` are its text before and after the names of the suites."""
-
-    kind: str
-    uris: tuple[str, ...]
-    suites: tuple[str, ...]
-    components: tuple[str, ...]
-    head: str
-    tail: str
-
-    def with_suite(self, suite: str) -> str:
-        """Return the text of the same entry for another suite."""
-        return f"{self.head}{suite}{self.tail}"
-
-
 UPDATE = Step((*APT_GET, "update"))
-
-
-def parse_version(text: str) -> Version:
-    """Return the upstream version at the start of a package version such as ``1:44.2+ds-1``.
-
-    Returns
-    -------
-    tuple of int
-        Empty if the text does not begin with a version.
-    """
-    match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text)
-    return tuple(map(int, match[1].split("."))) if match else ()
-
-
-def parse_os_release(text: str) -> dict[str, str]:
-    """Return the variables that an os-release file sets."""
-    pairs = (line.split("=", 1) for line in text.splitlines() if re.match(r"\w+=", line))
-    return {name: " ".join(shlex.split(value)) for name, value in pairs}
-
-
-def parse_sources(text: str, kind: str) -> list[Source]:
-    """Return the enabled binary entries of one file of apt sources.
-
-    Parameters
-    ----------
-    text
-        What the file holds.
-    kind
-        The suffix of its name: ``.sources`` for deb822 stanzas, ``.list`` for one-line entries.
-    """
-    return _parse_stanzas(text) if kind == ".sources" else _parse_lines(text)
-
-
-def _parse_lines(text: str) -> list[Source]:
-    found = []
-    for line in text.splitlines():
-        match = re.match(r"(\s*deb\s+(?:\[[^\]]*\]\s*)?)(?!cdrom:)(\S+)(\s+)(\S+)(\s[^#]*)", line)
-        if match:
-            before, uri, space, suite, components = match.groups()
-            tail = f"{components.rstrip()}\n"
-            found.append(Source(".list", (uri,), (suite,), tuple(components.split()), before + uri + space, tail))
-    return found
-
-
-def _parse_stanzas(text: str) -> list[Source]:
-    found = []
-    replaced = ("types", "suites", "enabled")
-    # apt takes a comment out wherever it stands, even between the lines of one field.
-    lines = [line.rstrip() for line in text.splitlines() if not line.startswith("#")]
-    for stanza in re.split(r"\n{2,}", "\n".join(lines).strip("\n")):
-        fields = re.findall(r"^([^\s:]+):(.*(?:\n[ \t].*)*)", stanza, flags=re.MULTILINE)
-        values = {name.lower(): tuple(value.split()) for name, value in fields}
-        enabled = " ".join(values.get("enabled", ())).lower() not in ("no", "false", "without", "off", "disable", "0")
-        if enabled and "deb" in values.get("types", ()):
-            uris, suites, components = (values.get(name, ()) for name in ("uris", "suites", "components"))
-            others = (f"{name}:{value}\n" for name, value in fields if name.lower() not in replaced)
-            found.append(Source(".sources", uris, suites, components, "Types: deb\nSuites: ", "\n" + "".join(others)))
-    return found
-
-
-def backports_source(sources: list[Source], codename: str) -> Source | None:
-    """Return the entry to derive that of the backports from.
-
-    Returns
-    -------
-    Source or None
-        None if there is none to derive it from, or the backports are configured already.
-    """
-    suites = {suite for source in sources for suite in source.suites}
-    if not codename or f"{codename}-backports" in suites:
-        return None
-    # Other vendors name their suites after the release as well, but have no updates suite beside it.
-    updated = {uri for source in sources if f"{codename}-updates" in source.suites for uri in source.uris}
-    own = [source for source in sources if codename in source.suites and "main" in source.components]
-    return max(own, key=lambda source: not updated.isdisjoint(source.uris), default=None)
-
-
-def read_sources(folder: Path = APT_FOLDER) -> list[Source]:
-    """Return all entries that apt is configured with."""
-    files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
-    return [
-        source
-        for file in files
-        if file.suffix in (".list", ".sources") and file.is_file()
-        for source in parse_sources(file.read_text(errors="replace"), file.suffix)
-    ]
-
-
-def parse_madison(text: str, codename: str) -> list[tuple[Version, str]]:
-    """Return version and suite of what ``apt-cache madison`` lists for this release, newest first."""
-    offers = []
-    for line in text.splitlines():
-        columns = [column.strip() for column in line.split("|")]
-        origin = columns[-1].split()
-        if len(columns) == 3 and len(origin) > 2 and origin[-1] == "Packages":
-            suite = origin[1].split("/")[0]
-            if suite == codename or suite.startswith(f"{codename}-"):
-                offers.append((parse_version(columns[1]), suite))
-    return sorted(offers, reverse=True)
 
 
 def apt_offers(codename: str) -> list[tuple[Version, str]]:
     """Return what the configured suites of this release offer, newest first."""
-    command = ["apt-cache", "madison", PACKAGES[1]]
+    command = ["apt-cache", "madison", LIBRARY]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     return parse_madison(result.stdout, codename)
 
@@ -201,11 +84,6 @@ def plan_apt(release: dict[str, str], offers: list[tuple[Version, str]], sources
         entry = Step(("tee", str(backports_file(source))), source.with_suite(backports))
         return [entry, UPDATE, apt_install(backports)]
     return [apt_install(backports if suite == backports else "")]
-
-
-def apt_codename(release: dict[str, str]) -> str:
-    """Return the name that begins the names of the suites, which in a derivative is that of the original."""
-    return release.get("UBUNTU_CODENAME") or release.get("DEBIAN_CODENAME") or release.get("VERSION_CODENAME", "")
 
 
 def backports_file(source: Source) -> Path:
@@ -238,30 +116,20 @@ def plan_other(system: str, release: dict[str, str]) -> list[Step] | None:
 
 
 def library_names(system: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the names under which the simulator is looked for, as given to the dynamic loader."""
+    """Return the names under which the simulator is looked for, as given to the dynamic loader, in their order."""
     if "NGSPICE_LIBRARY_PATH" in environment:
         return [environment["NGSPICE_LIBRARY_PATH"]]
+    own, last = fetched_library(), wheel_library()
+    return [*([str(own)] if own else []), *_system_names(system, environment), *([last] if last else [])]
+
+
+def _system_names(system: str, environment: Mapping[str, str]) -> list[str]:
     if system == "darwin":
         names = ["libngspice.dylib", "libngspice.0.dylib"]
         # The loader does not look where Homebrew installs on Apple silicon.
         folders = [environment.get("HOMEBREW_PREFIX", "/opt/homebrew"), "/opt/homebrew", "/usr/local"]
         return [*names, *(f"{folder}/lib/{name}" for folder in dict.fromkeys(folders) for name in names)]
     return ["libngspice.so.0", "libngspice.so"]
-
-
-def library_version(names: list[str]) -> Version:
-    """Return the version of the first of these libraries that can be loaded; empty if there is none."""
-    result = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", PROBE, *names],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    match = re.search(r"ngspice-(\S+) shared library", result.stdout)
-    return parse_version(match[1]) if match else ()
 
 
 def root_prefix() -> list[str] | None:
@@ -304,6 +172,9 @@ def install_with_apt(release: dict[str, str], installed: Version) -> bool:
         return True
     prefix = root_prefix()
     if prefix is None:
+        print("There is neither root nor sudo here: ngspice is fetched for this user alone.", flush=True)
+        if fetch(release, WANTED, installed) is not None:
+            return True
         print(instructions(steps if UPDATE in steps else [UPDATE, *steps]), file=sys.stderr)
         return False
 
@@ -327,20 +198,27 @@ def install_with_apt(release: dict[str, str], installed: Version) -> bool:
 def install_otherwise(release: dict[str, str]) -> bool:
     """Install ngspice without apt and return whether it is there."""
     steps = plan_other(sys.platform, release)
-    if steps is None or shutil.which(steps[0].argv[0]) is None:
-        print("Install ngspice 43 or newer with its shared library (libngspice), then run make again.", file=sys.stderr)
-        return False
-    prefix = [] if sys.platform == "darwin" else root_prefix()
-    if prefix is None:
-        print(instructions(steps), file=sys.stderr)
-        return False
-    return all(run(step, prefix) for step in steps)
+    if steps is not None and shutil.which(steps[0].argv[0]) is not None:
+        prefix = [] if sys.platform == "darwin" else root_prefix()
+        if prefix is not None:
+            return all(run(step, prefix) for step in steps)
+    print(f"ngspice cannot be installed as root here: the Python package {WHEEL} carries it.", flush=True)
+    if run(Step((sys.executable, "-m", "pip", "install", "--quiet", "--only-binary=:all:", WHEEL)), []):
+        return True
+    advice = "Install ngspice 43 or newer with its shared library (libngspice), then run make again."
+    print(advice if steps is None else instructions(steps), file=sys.stderr)
+    return False
+
+
+def found_library() -> tuple[list[str], Version]:
+    """Return the names that the library is looked for under, and its version; empty if it is not there."""
+    names = library_names(sys.platform, os.environ)
+    return names, library_version(names, library_environment(names[0]))
 
 
 def main() -> int:
-    """Run the script and return its exit status."""
-    names = library_names(sys.platform, os.environ)
-    version = library_version(names)
+    """Install ngspice if that is needed, and return the exit status."""
+    names, version = found_library()
     # Lets a version that is older, but the newest to be had, pass from then on without asking the package manager.
     accepted = Path(sys.prefix) / ".ngspice"
     if version >= WANTED or (version and accepted.is_file() and accepted.read_text() == str(version)):
@@ -355,7 +233,7 @@ def main() -> int:
     done = install_with_apt(release, version) if shutil.which("apt-get") else install_otherwise(release)
     if not done:
         return 1
-    version = library_version(names)
+    names, version = found_library()
     if not version:
         print(f"ngspice is installed, but none of {', '.join(names)} can be loaded.", file=sys.stderr)
         return 1

@@ -1,0 +1,51 @@
+"""Which version a libngspice is, asked of the library itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+
+from spicecim.ngspice.apt_sources import Version, parse_version
+
+# What asks the library runs in a process of its own: loading it may crash, and runs its start-up files.
+_PROBE = """
+import ctypes, sys
+Send = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
+lines = []
+send = Send(lambda line, number, user: lines.append(line) or 0)
+for name in sys.argv[1:]:
+    try:
+        library = ctypes.CDLL(name)
+    except OSError:
+        continue
+    library.ngSpice_Init(send, None, None, None, None, None, None)
+    sys.stdout.buffer.write(b"\\n".join(lines))
+    break
+"""
+
+
+def library_version(names: Sequence[str], environment: Mapping[str, str] | None = None) -> Version:
+    """Return the version of the first of these libraries that can be loaded; empty if there is none.
+
+    Parameters
+    ----------
+    names
+        Paths, or names that the dynamic loader knows.
+    environment
+        Variables to set beside those of this process.
+    """
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _PROBE, *names],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **(environment or {})},
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    match = re.search(r"ngspice-(\S+) shared library", result.stdout)
+    return parse_version(match[1]) if match else ()
