@@ -17,7 +17,13 @@ fi
 # The stamp says what the environment was made from. It is written last and taken away before anything changes, so an
 # environment without one was interrupted: pip may then take a half-copied package for an installed one.
 home=$(pwd -P)
-packages=$(cat requirements/lock.txt requirements/training.txt | cksum)
+files='requirements/lock.txt requirements/training.txt'
+# Without a C compiler of the system, one comes as a Python package: models then run compiled all the same.
+for name in ${CC:-cc gcc clang} none; do
+    if [ "$name" = none ]; then files="$files requirements/compiler.txt"; fi
+    if command -v "$name" >/dev/null; then break; fi
+done
+packages=$(cat $files | cksum)
 project=$(cksum <pyproject.toml)
 old_home='' old_packages='' old_project=''
 if [ -f "$stamp" ]; then
@@ -39,7 +45,7 @@ fi
 rm -f "$stamp"
 if [ "$old_packages" != "$packages" ]; then
     echo "Installing the locked packages ..."
-    $pip install --quiet -r requirements/lock.txt -r requirements/training.txt
+    $pip install --quiet $(printf -- '-r %s ' $files)
 fi
 
 install_project() {
