@@ -1,3 +1,4 @@
+from . import accelerator as accelerator
 from . import measure as measure
 from . import training as training
 from .device_choice import LibraryDevice as LibraryDevice

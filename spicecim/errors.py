@@ -36,7 +36,7 @@ class Problem(NamedTuple):
 
 
 class TestbenchError(InputError):
-    """A testbench, or a part of one, is not valid.
+    """A testbench, or another description made of sections (an encoding, an accelerator's design), is not valid.
 
     Attributes
     ----------

@@ -12,6 +12,9 @@ from __future__ import annotations
 TESTBENCH_BYTES = 50_000_000
 """Bytes of a testbench in YAML: what `YAML_NODES` numbers take when they are written in full."""
 
+DESIGN_BYTES = 4_000_000
+"""Bytes of an accelerator's design or of a table of layers in YAML; a network of a thousand layers takes 100 kB."""
+
 YAML_NODES = 2_000_000
 """Numbers, texts, lists and dictionaries in a YAML file, with aliases counted as what they stand for: a crossbar of
 1400 x 1400 states. Reading that takes half a minute; more belongs into a .npy file."""

@@ -72,15 +72,20 @@ def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list
     path: list[str] = []
     here: list[type[BaseModel]] = [model]
     parent: type[BaseModel] | None = model
+    named = False
+    """Whether the next part is the key of a dictionary of models."""
     for part in location:
         tagged = [m for m in here if len(here) > 1 and (part == m.__name__ or part in _tags(m))]
         if tagged:
             here = tagged
             continue
         path.append(str(part))
+        if named:
+            named = False
+            continue
         parent = here[0] if here else None
         annotation = parent.model_fields[str(part)].annotation if parent and part in parent.model_fields else None
-        here = _models_in(annotation)
+        here, named = _models_in(annotation), typing.get_origin(annotation) in (dict, list, tuple)
     return path, parent
 
 

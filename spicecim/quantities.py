@@ -25,6 +25,9 @@ UNITS: dict[str, set[str]] = {
     "F": {"F"},
     "A": {"A"},
     "m": {"m"},
+    "W": {"W"},
+    "J": {"J"},
+    "mm2": {"mm2", "mm\N{SUPERSCRIPT TWO}"},
     "": set(),
 }
 
@@ -48,8 +51,8 @@ def parse_quantity(value: Any, unit: str = "") -> float:
     value
         A number, or a text with an optional SI scale factor and unit: ``0.45``, ``"10k"``, ``"50us"``, ``"1 meg"``.
     unit
-        The unit that the quantity has: ``"V"``, ``"A"``, ``"Hz"``, ``"s"``, ``"rad"``, ``"ohm"``, ``"F"``, ``"m"`` or
-        ``""``. A text may leave its unit out, but not name another one.
+        The unit that the quantity has: ``"V"``, ``"A"``, ``"Hz"``, ``"s"``, ``"rad"``, ``"ohm"``, ``"F"``, ``"m"``,
+        ``"W"``, ``"J"``, ``"mm2"`` or ``""``. A text may leave its unit out, but not name another one.
 
     Returns
     -------

@@ -14,6 +14,7 @@ LAYERS = [
     {"cli", "__main__"},
     {"demo", "validation", "doctor"},
     {"runs", "extensions"},
+    {"accelerator"},
     {"plotting", "summary"},
     {"training"},
     {"encodings"},

@@ -34,7 +34,18 @@ def bench_file(tmp_path):
 def test_help_names_every_command():
     result = spicecim("--help")
     assert result.returncode == 0
-    names = ("doctor", "models", "schema", "netlist", "run", "operating-point", "multiply", "extensions", "hysteresis")
+    names = (
+        "doctor",
+        "models",
+        "schema",
+        "netlist",
+        "run",
+        "operating-point",
+        "multiply",
+        "accelerator",
+        "extensions",
+        "hysteresis",
+    )
     for command in (*names, "validate"):
         assert command in result.stdout
     assert "polarized-columns" in spicecim("validate", "--help").stdout

@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from command import spicecim
 
+from spicecim.accelerator import NETWORK_NAMES, design_names
+from spicecim.accelerator.converters import CONVERTER_MODELS
+from spicecim.accelerator.design import Component, Organization, Timing, WeightEncoding, ZeroSkipping
+from spicecim.accelerator.sourced import PROVENANCES
 from spicecim.device_choice import DEVICE_SECTIONS
 from spicecim.devices import MODELS, Memristor, Preset
 from spicecim.devices.library import _parsed_presets
@@ -35,7 +39,7 @@ def test_the_python_of_the_readme_runs():
     assert len(run.stdout.splitlines()) >= 5
 
 
-@pytest.mark.parametrize("page", ["bit-sliced-encodings", "many-testbenches", "operating-point"])
+@pytest.mark.parametrize("page", ["accelerator", "bit-sliced-encodings", "many-testbenches", "operating-point"])
 def test_the_python_of_a_page_runs(page):
     (code,) = blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -94,7 +98,7 @@ def test_the_commands_of_the_readme_run(line, tmp_path):
 
 
 def test_commands_were_found():
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 11
 
 
 def test_links_lead_to_files():
@@ -113,3 +117,11 @@ def test_every_field_and_model_is_documented():
 def test_the_examples_are_valid():
     for name, shape in (("bench.yaml", (3, 2)), ("subcircuit.yaml", (3, 2)), ("verilog_a.yaml", (2, 3))):
         assert Testbench.from_yaml(ROOT / "examples" / name).shape == shape
+
+
+def test_every_design_and_field_of_one_is_documented():
+    text = (ROOT / "docs" / "accelerator.md").read_text(encoding="utf-8")
+    sections = (WeightEncoding, Organization, Timing, ZeroSkipping, Component)
+    fields = [field for section in sections for field in section.model_fields if field not in PROVENANCES]
+    for name in (*design_names(), *NETWORK_NAMES, *CONVERTER_MODELS, *PROVENANCES, *fields):
+        assert f"`{name}`" in text, name

@@ -37,6 +37,7 @@ def test_it_holds_templates_models_and_types(wheel):
     for name in ("crossbar.cir.j2", "devices/_behavioral.cir.j2"):
         assert f"spicecim/netlist_templates/{name}" in names
     assert "spicecim/models/linear_drift.yaml" in names
+    assert "spicecim/designs/forms_8.yaml" in names
     assert "spicecim/__init__.pyi" in names
     assert "spicecim/py.typed" in names
     assert not any(name.startswith("tests") for name in names)

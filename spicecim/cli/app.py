@@ -364,6 +364,37 @@ def multiply(
 
 
 @app.command()
+def accelerator(
+    design: Annotated[
+        str, typer.Argument(metavar="DESIGN", help="A design by its name, or its YAML file.", show_default=False)
+    ],
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="lenet5|resnet18|resnet50|vgg16|FILE", help="A network to put on it, or a YAML table."),
+    ] = None,
+    compare: Annotated[str | None, typer.Option(metavar="DESIGN", help="A design to compare it with.")] = None,
+    converters: Annotated[
+        str, typer.Option(metavar="published|scaled|survey", help="Energy and area of converters, in both designs.")
+    ] = "published",
+    chips: Annotated[
+        int | None, typer.Option(help="Chips that the network is on; as few as it needs if left out.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show power, area and peak rate of an accelerator, and with a network frames per second, latency and energy."""
+    from spicecim.accelerator import evaluate_design
+    from spicecim.cli import tables
+
+    found = evaluate_design(design, network, compare_with=compare, converters=converters, chips=chips)
+    if as_json:
+        tables.print_json(found)
+    else:
+        from spicecim.cli.accelerator_tables import print_accelerator
+
+        print_accelerator(found)
+
+
+@app.command()
 def extensions(as_json: JsonFlag = False) -> None:
     """List what can be chosen by name of each kind, where it comes from, and what could not be loaded."""
     from spicecim.cli import tables
