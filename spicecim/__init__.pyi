@@ -35,6 +35,7 @@ from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
 from .testbench import Testbench as Testbench
 from .testbench import register_drive as register_drive
+from .validation.forms_architecture import validate_forms_architecture as validate_forms_architecture
 from .validation.frequency_weighting import validate_frequency_weighting as validate_frequency_weighting
 from .validation.polarized_columns import validate_polarized_columns as validate_polarized_columns
 from .veriloga.checks import check_model as check_model

@@ -48,7 +48,9 @@ def test_help_names_every_command():
     )
     for command in (*names, "validate"):
         assert command in result.stdout
-    assert "polarized-columns" in spicecim("validate", "--help").stdout
+    validations = spicecim("validate", "--help").stdout
+    assert "polarized-columns" in validations
+    assert "forms-architecture" in validations
 
 
 def test_help_loads_no_heavy_package():

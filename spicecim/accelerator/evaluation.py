@@ -76,6 +76,9 @@ class NetworkResult:
         Crossbars in use, with all copies.
     frames_per_second, latency_s
         Frames per second when one follows the other, and the time of one. None if the design's timing is not known.
+    most_frames_per_second
+        Frames per second if all crossbars of the chips read all the time: if copies could be any fraction, and none
+        waited for another.
     effective_gops, effective_gops_per_watt, effective_gops_per_mm2
         Operations of the network as it was before pruning: per nanosecond, per nanojoule of a frame's energy, and per
         nanosecond and area of the chips.
@@ -100,6 +103,7 @@ class NetworkResult:
     crossbars: int
     crossbars_used: float
     frames_per_second: float | None
+    most_frames_per_second: float | None
     latency_s: float | None
     effective_gops: float | None
     effective_gops_per_watt: float | None
@@ -302,7 +306,7 @@ def _on(found: Evaluation, network: NetworkShape, chips: int | None, cycles: _Cy
     energy = None if frames is None or cycle is None else _energy(found, read * cycle, chips / frames)
     whole = None if energy is None else sum(energy.values())
     rate = None if frames is None else 2e-9 * network.products * frames
-    used = scheme.rows * scheme.columns
+    available = chips * design.parts.crossbars
     fewest = layers[slowest].vectors * vectors[slowest].read
     return NetworkResult(
         network=network.name,
@@ -310,8 +314,9 @@ def _on(found: Evaluation, network: NetworkShape, chips: int | None, cycles: _Cy
         products=network.products,
         chips=chips,
         crossbars=crossbars,
-        crossbars_used=crossbars / (chips * design.parts.crossbars),
+        crossbars_used=crossbars / available,
         frames_per_second=frames,
+        most_frames_per_second=None if frames is None or cycle is None else available / (read * cycle),
         latency_s=None if cycle is None else _latency(design, layers, counts) * cycle,
         effective_gops=rate,
         effective_gops_per_watt=None if whole is None else 2e-9 * network.products / whole,
@@ -329,7 +334,7 @@ def _on(found: Evaluation, network: NetworkShape, chips: int | None, cycles: _Cy
                 pruning=layer.pruning,
                 crossbars=layer.crossbars,
                 copies=layer.copies,
-                cells_used=layer.cells / (layer.crossbars * used),
+                cells_used=layer.cells / (layer.crossbars * scheme.rows * scheme.columns),
                 cycles_per_vector=vector.mean,
                 time_s=None if cycle is None else count * cycle,
                 busy=count / counts[slowest] if counts[slowest] else None,

@@ -20,6 +20,7 @@ _TOTALS = {
     "gops_per_watt": ("peak rate per power", "gops_per_watt", "GOPS/W"),
     "gops_per_mm2": ("peak rate per area", "gops_per_mm2", "GOPS/(s mm2)"),
     "frames_per_second": ("frames per second", "", ""),
+    "most_frames_per_second": ("with all crossbars busy", "", ""),
     "latency_s": ("latency", "", "s"),
     "energy_per_frame_j": ("energy per frame", "", "J"),
     "average_power_w": ("average power of all chips", "", "W"),

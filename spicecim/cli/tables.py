@@ -200,6 +200,24 @@ def print_claims(claims: list[Any], folder: Path) -> None:
     console.print(f"claims, figures and their data are in {folder}")
 
 
+def print_judged_claims(claims: list[Any], folder: Path) -> None:
+    """Print claims as data, a line for each with its verdict, and where the rest is."""
+    from spicecim.validation.forms_architecture.criteria import number_text
+
+    console = plain_console()
+    table = _numbers("claim")
+    for title in ("published", "measured"):
+        table.add_column(title, justify="right", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for claim in claims:
+        first, value = next(iter(claim.measured.items()))
+        more = f" +{len(claim.measured) - 1}" if len(claim.measured) > 1 else ""
+        verdict = Text(claim.verdict, style=_VERDICT_STYLE[claim.verdict])
+        table.add_row(claim.id, number_text(claim.published[first]), number_text(value) + more, verdict)
+    console.print(table)
+    console.print(f"claims, figures and their data are in {folder}; claims.md has the details of each claim")
+
+
 def _plain_table(*columns: str) -> Table:
     """A table of texts narrow enough for a terminal of 80 characters."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

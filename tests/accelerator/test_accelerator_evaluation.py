@@ -39,6 +39,7 @@ def test_a_chip_that_reads_with_all_crossbars_takes_its_power_and_gives_its_peak
     assert found.effective_gops == pytest.approx(1e3 * chip.peak_tops, rel=1e-12)
     assert found.effective_gops_per_watt == pytest.approx(chip.gops_per_watt, rel=1e-12)
     assert found.frames_per_second == pytest.approx(1 / 1.6e-6)
+    assert found.most_frames_per_second == pytest.approx(1 / 1.6e-6)
     assert found.layers[0].cells_used == 1.0
 
 

@@ -1,0 +1,156 @@
+"""FORMS beside ISAAC: claims as data, and what is measured of them."""
+
+import numpy as np
+import pytest
+
+from spicecim.accelerator import evaluate, load_design, load_network
+from spicecim.accelerator.device_power import crossbar_power, reading_scheme, with_crossbar_power
+from spicecim.encodings.bit_sliced import Layer
+from spicecim.errors import InputError, TestbenchError
+from spicecim.validation.forms_architecture import measures as measured
+from spicecim.validation.forms_architecture.criteria import StatedClaim, claims_page, judge, stated_claims
+from spicecim.validation.forms_architecture.frames import of_32_bits
+from spicecim.validation.forms_architecture.ratios import forms_over_isaac
+
+
+def claim(criterion, published=10.0):
+    return StatedClaim(
+        id="a", claim="b", source="c", definition="d", published=published, criterion=criterion, reason="e"
+    )
+
+
+@pytest.mark.parametrize(
+    ("criterion", "value", "verdict"),
+    [
+        ({"within": 0.1}, 10.9, "holds"),
+        ({"within": 0.1}, 11.1, "does not hold"),
+        ({"within": 0.1}, (9.5, 10.5), "holds"),
+        ({"within": 0.1}, (9.5, 12.0), "holds in part"),
+        ({"within": 0.1}, (8.0, 12.0), "holds in part"),
+        ({"within": 0.1}, (11.5, 12.0), "does not hold"),
+        ({"at_least": "published"}, 10.0, "holds"),
+        ({"at_least": "published"}, 9.9, "does not hold"),
+        ({"at_least": 5}, (4.0, 9.9), "holds in part"),
+        ({"at_most": "published"}, 10.1, "does not hold"),
+        ({"at_most": 0}, 0.0, "holds"),
+    ],
+)
+def test_a_verdict_follows_the_criterion(criterion, value, verdict):
+    assert judge(claim(criterion), {"x": value}).verdict == verdict
+
+
+def test_a_claim_of_several_numbers_holds_if_all_do():
+    stated = claim({"within": 0.1}, {"x": 1.0, "y": 2.0})
+    assert judge(stated, {"x": 1.0, "y": 2.0}).verdict == "holds"
+    found = judge(stated, {"x": 1.0, "y": 3.0})
+    assert (found.verdict, found.met) == ("holds in part", {"x": "yes", "y": "no"})
+    assert judge(stated, {"x": 2.0, "y": 3.0}).verdict == "does not hold"
+    with pytest.raises(KeyError):
+        judge(stated, {"x": 1.0})
+
+
+@pytest.mark.parametrize("criterion", [{}, {"within": 0.1, "at_most": 1}, {"within": 0}])
+def test_a_criterion_is_one_that_can_fail(criterion):
+    with pytest.raises(TestbenchError):
+        claim(criterion)
+
+
+def test_a_page_has_a_line_per_claim_and_the_details_below():
+    page = claims_page([judge(claim({"at_most": 0.5}), {"x": 0.25, "y": (1.0, 2.0)})])
+    assert "| [b](#a) | **holds in part** | 10 | 0.25 and 1 more |" in page
+    assert "- criterion: at most 0.5" in page
+    assert "| y | 10 | 1 to 2 | no |" in page
+
+
+def test_every_claim_is_measured():
+    assert set(measured.measures(_Nothing(), _Nothing())) == set(stated_claims())
+
+
+class _Nothing:
+    def __getattr__(self, name):
+        return None
+
+
+def test_the_designs_reproduce_what_is_published():
+    for name, measure in (
+        ("isaac-sums", measured.isaac_sums),
+        ("isaac-peak", measured.isaac_peak),
+        ("forms-sums", measured.forms_sums),
+        ("reference-ratios", measured.reference_ratios),
+    ):
+        assert judge(stated_claims()[name], measure()).verdict == "holds"
+
+
+def test_what_does_not_add_up_is_found():
+    """The seven contradictions, as computed by hand."""
+    found = {
+        name: judge(stated_claims()[name], measure())
+        for name, measure in (
+            ("headline-design", measured.headline_design),
+            ("exchanged-columns", measured.exchanged_columns),
+            ("raw-rate", measured.raw_rate),
+            ("converter-bits", measured.converter_bits),
+            ("converter-energy", measured.converter_energies),
+            ("power-increase", measured.power_increase),
+            ("unexplained-factor", measured.unexplained_factor),
+        )
+    }
+    assert found["raw-rate"].verdict == "holds in part"
+    assert {claim.verdict for name, claim in found.items() if name != "raw-rate"} == {"does not hold"}
+    assert found["headline-design"].measured["8 rows, per area"] == pytest.approx(36.02 / 26.4)
+    assert found["exchanged-columns"].measured["area"] == pytest.approx(1.30, abs=0.01)
+    assert found["converter-energy"].measured["scaled"] == pytest.approx(53, rel=0.01)
+    assert found["power-increase"].measured["chip"] == pytest.approx(0.84, abs=0.001)
+    assert found["unexplained-factor"].measured["4 rows"][1] == pytest.approx(1.5, abs=0.01)
+    low, high = found["raw-rate"].measured["8 rows, per area"]
+    assert (low, high) == pytest.approx((8 / 15.24 / 1.28 * 85.425 / 89.15, 8 / 15.24 / 1.2 * 85.425 / 89.15), rel=1e-3)
+
+
+def test_with_the_same_converters_the_headline_is_not_reached():
+    for name, published in (("per_area", 1.5), ("per_watt", 1.93)):
+        ratios = measured.headline(name)
+        assert all(high < 1 < published for _, high in ratios.values())
+        for rows in (4, 8, 16):
+            without, skipping = ratios[f"{rows} rows, without skipping"], ratios[f"{rows} rows, with skipping"]
+            assert without[0] < skipping[0]
+            assert without[1] < skipping[1]
+
+
+def test_the_energy_of_conversions_decides():
+    """With 4-bit conversions of 0.226 pJ, what is published; with dearer ones, less per watt and the same per area."""
+    own, dear = forms_over_isaac(8, 13.0), forms_over_isaac(8, 13.0, energy=0.92e-12)
+    published = forms_over_isaac(8, 13.0, energy=15.2e-3 / 32 / 2.1e9)
+    assert published == pytest.approx(own)
+    assert dear.per_area == own.per_area
+    chip = evaluate("forms_8").power_w
+    dearer = 12 * 168 * 32 * 2.1e9 * (0.92e-12 - 15.2e-3 / 32 / 2.1e9)
+    assert dear.per_watt / own.per_watt == pytest.approx(chip / (chip + dearer))
+
+
+def test_weights_of_32_bits_take_twice_as_many_cells_as_of_16():
+    network = load_network("lenet5")
+    assert of_32_bits(network).weights == 2 * network.weights
+
+
+def test_crossbar_power_is_that_of_ohm_s_law():
+    """Cells of the ideal resistor at level 3 and 8 rows at ones: V^2 G over the plateau and two thirds of the edges."""
+    design = load_design("forms_8")
+    scheme = reading_scheme(design, {"model": "resistor", "preset": "ideal"}, 0.1)
+    weights, inputs = np.full((8, 32), 255), np.full((1, 8), 65535)
+    found = crossbar_power(design, {"model": "resistor", "preset": "ideal"}, weights, inputs)
+    highest = scheme.tiles(weights)[0].conductance[0, 0]
+    assert found.power == pytest.approx(0.1**2 * highest * 8 * 128 * (0.8 + 0.2 / 3))
+    assert found.energy == pytest.approx(found.power * 15.24e-9)
+    assert found.energy == pytest.approx(Layer(scheme, weights).read_energy(inputs).energy / 16)
+
+
+def test_measured_power_takes_the_place_of_the_published():
+    own = evaluate("forms_8").power_w
+    changed = evaluate(with_crossbar_power(load_design("forms_8"), 1e-3, "a test"))
+    assert changed.power_w - own == pytest.approx(12 * 168 * (8e-3 - 2.44e-3))
+    part = next(part for part in changed.components if part.kind == "crossbar")
+    assert part.provenance == "derived"
+    with pytest.raises(InputError, match="prime has no cycle"):
+        reading_scheme(load_design("prime"), {"model": "resistor"}, 0.1)
+    with pytest.raises(InputError, match="no component of the kind crossbar"):
+        with_crossbar_power(load_design("dadiannao"), 1e-3, "a test")
