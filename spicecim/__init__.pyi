@@ -29,6 +29,8 @@ from .measure import Comparison as Comparison
 from .measure import compare as compare
 from .measure import energy_balance as energy_balance
 from .measure import register_measure as register_measure
+from .netlist.adapting import Adaptation as Adaptation
+from .netlist.adapting import adapt_subcircuit as adapt_subcircuit
 from .ngspice.engine import render_netlist as render_netlist
 from .reference.operating_point import operating_point as operating_point
 from .testbench import Analysis as Analysis

@@ -52,6 +52,9 @@ SUBCIRCUIT_ELEMENTS = 10_000
 SUBCIRCUIT_CHARACTERS = 100_000
 """Characters of an expression, when every function that it calls is put in its place."""
 
+SPICE_NESTING = 150
+"""Levels of an expression that `spicecim model adapt` reads: brackets within each other, or operators in a row."""
+
 VERILOG_A_FILE_BYTES = 4_000_000
 """Bytes of a Verilog-A file; published models take some ten thousand."""
 

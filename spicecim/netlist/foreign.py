@@ -112,11 +112,16 @@ def read_subcircuit(device: SubcircuitDevice) -> ForeignSubcircuit:
         that is refused or that ngspice cannot take: with the line and what to do.
     """
     path = Path(device.subcircuit)
-    definitions, blocks = sort_lines(read_lines(path))
-    wanted = _wanted(device, blocks, path.name)
+    return checked_subcircuit(device, read_lines(path), path.name)
+
+
+def checked_subcircuit(device: SubcircuitDevice, lines: list[Line], file: str) -> ForeignSubcircuit:
+    """Check the lines of a file; parameters, result and errors are those of `read_subcircuit`."""
+    definitions, blocks = sort_lines(lines)
+    wanted = _wanted(device, blocks, file)
     _check_fit(device, wanted)
     used = called_blocks(wanted, blocks)
-    carried = _needed(definitions, used)
+    carried = needed_definitions(definitions, used)
     scope = _Scope(device.dialect).within(carried)
     text = [_checked_definition(line, scope) for line in carried]
     state = None
@@ -125,7 +130,7 @@ def read_subcircuit(device: SubcircuitDevice) -> ForeignSubcircuit:
         _check_holds_state(wanted, state)
     for block in used:
         text += _checked_block(block, scope, state if block is wanted else None)
-    return ForeignSubcircuit(wanted.name, CheckedText("\n".join(text)), COMPATIBILITY[device.dialect], path.name)
+    return ForeignSubcircuit(wanted.name, CheckedText("\n".join(text)), COMPATIBILITY[device.dialect], file)
 
 
 def _wanted(device: SubcircuitDevice, blocks: dict[str, Block], file: str) -> Block:
@@ -188,7 +193,7 @@ def _defined(line: Line) -> list[str]:
     return [line.words[1]] if len(line.words) > 2 else line.refuse(".model needs a name and a type")
 
 
-def _needed(definitions: list[Line], used: list[Block]) -> list[Line]:
+def needed_definitions(definitions: list[Line], used: list[Block]) -> list[Line]:
     """Definitions outside of subcircuits that the blocks name, directly or through each other, in the file's order."""
     places: dict[str, list[int]] = {}
     for place, line in enumerate(definitions):

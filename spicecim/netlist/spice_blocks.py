@@ -12,21 +12,21 @@ from spicecim.outside import exceeds
 
 DEFINITIONS = {".model", ".param", ".params", ".func"}
 INITIAL = {".ic", ".nodeset"}
-_LEFT_OUT = {
+LEFT_OUT = {
     ".tran", ".ac", ".dc", ".op", ".noise", ".tf", ".sens", ".pz", ".disto", ".four", ".fft", ".print", ".plot",
     ".probe", ".save", ".meas", ".measure", ".step", ".backanno", ".width", ".title", ".text", ".wave", ".net",
     ".csparam", ".control", ".savebias", ".loadbias", *INITIAL,
 }  # fmt: skip
 """Analyses, what is printed of them, and initial values of circuits that stand outside of subcircuits."""
 
-_OPTIONS = {".option", ".options", ".opt"}
+OPTIONS = {".option", ".options", ".opt"}
 _OPTIONS_OF_ELEMENTS = {"temp", "tnom", "scale", "scalm", "parhier", "defl", "defw", "defad", "defas", "defm"}
 """Options that say what elements mean; the others set how an analysis is computed and what is printed."""
 
 CURES = {
     "a": "it is an XSPICE code model, which may read files; write it with B sources",
     "n": "it is a compiled model; give the Verilog-A file as the device instead",
-    **dict.fromkeys(_OPTIONS, "they would change the whole simulation; take them out"),
+    **dict.fromkeys(OPTIONS, "they would change the whole simulation; take them out"),
     ".control": "commands are refused there; take the control block out of the file",
     ".global": "make the node a port of the subcircuit, or use 0",
     ".csparam": "write .param",
@@ -48,6 +48,7 @@ class Block:
     ports: list[str]
     parameters: list[str]
     lines: list[Line] = field(default_factory=list)
+    closing: Line | None = None
     blocks: dict[str, Block] = field(default_factory=dict)
 
 
@@ -75,23 +76,24 @@ def sort_lines(lines: Iterable[Line]) -> tuple[list[Line], dict[str, Block]]:
             outer = [block.name.lower() for block in open_blocks[:-1]]
             if line.words[1:] and line.words[1] in outer and line.words[1] != here.name.lower():
                 line.refuse(f".ends does not close {here.name}, which is still open")
-            open_blocks.pop()  # a name that is nobody's closes the innermost, as it does for simulators
+            open_blocks.pop().closing = line  # a name that is nobody's closes the innermost, as it does for simulators
         elif here is not None:
             line.check_characters()
             here.lines.append(line)
         elif command in DEFINITIONS:
             line.check_characters()
             definitions.append(line)
-        elif command in _OPTIONS:
-            _check_options(line)
-        elif command.startswith(".") and command not in _LEFT_OUT:
+        elif command in OPTIONS:
+            check_options(line)
+        elif command.startswith(".") and command not in LEFT_OUT:
             line.refuse(f"{command} is refused; {CURES.get(command, 'take it out')}")
     if open_blocks:
         open_blocks[-1].header.refuse(f"{open_blocks[-1].name} has no .ends")
     return definitions, blocks
 
 
-def _check_options(line: Line) -> None:
+def check_options(line: Line) -> None:
+    """Raise `SubcircuitError` for an option that says what elements mean."""
     for name in re.findall(r"[a-z_]\w*", line.text.lower())[1:]:
         if name in _OPTIONS_OF_ELEMENTS:
             line.refuse(
@@ -147,19 +149,19 @@ def called_blocks(wanted: Block, blocks: dict[str, Block]) -> list[Block]:
         for line in block.lines:
             elements[block] += not line.words[0].startswith(".")
             if line.words[0].startswith("x"):
-                name = _callee(line)
+                name = callee(line)
                 if name not in inner:
                     line.refuse(f"the subcircuit {name} is not in the file; copy it into it")
-                callee = inner[name]
-                if callee in (*callers, block):
+                target = inner[name]
+                if target in (*callers, block):
                     line.refuse(f"the subcircuit {name} calls itself")
                 if len(callers) >= limits.SUBCIRCUIT_DEPTH:
                     line.refuse(exceeds("SUBCIRCUIT_DEPTH", "subcircuits that call each other in a chain"))
-                if callee is blocks.get(name) and callee not in used:
-                    used.append(callee)
-                if callee not in elements:
-                    visit(callee, inner, (*callers, block))
-                elements[block] += elements[callee]
+                if target is blocks.get(name) and target not in used:
+                    used.append(target)
+                if target not in elements:
+                    visit(target, inner, (*callers, block))
+                elements[block] += elements[target]
         if elements[block] > limits.SUBCIRCUIT_ELEMENTS:
             block.header.refuse(exceeds("SUBCIRCUIT_ELEMENTS", "elements, with those of all subcircuits that it calls"))
 
@@ -167,7 +169,8 @@ def called_blocks(wanted: Block, blocks: dict[str, Block]) -> list[Block]:
     return used
 
 
-def _callee(line: Line) -> str:
+def callee(line: Line) -> str:
+    """Return the name in lower case of the subcircuit that an instance calls."""
     before, _, _ = partition(re.sub(r"\s*=\s*", "=", line.text.lower()))
     if len(before.split()) < 2:
         line.refuse("calls no subcircuit")

@@ -51,14 +51,14 @@ _FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "absdelay": (_ALL, "use a transmission line, T"),
 }
 
-_CHANCE = {
+CHANCE = {
     *("agauss", "aunif", "gauss", "unif", "rnd", "rand", "random", "white", "mc", "flat", "trnoise", "trrandom"),
     *("sgauss", "sunif", "poisson", "exponential"),
 }
 """Functions and sources that draw random numbers in some simulator. ngspice heeds its own ones far outside of
 expressions too, such as in an element's value without braces."""
 
-_TAKEN_FUNCTIONS = {"sin", "pulse", "pwl", "v", "i"}
+TAKEN_FUNCTIONS = {"sin", "pulse", "pwl", "v", "i"}
 """What stands before a parenthesis in spicecim's own lines: ngspice would put a function of that name in its place."""
 
 _CONSTANTS = {
@@ -71,7 +71,7 @@ _CONSTANTS = {
 
 _RANDOM_OF_NGSPICE = {"agauss", "aunif", "gauss", "limit", "unif"}
 
-_RESERVED = {
+RESERVED = {
     "e", "time", "hertz", "temper",
     "abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "exp", "floor", "int", "ln", "log", "log10", "max", "min",
     "nint", "pow", "pwl", "pwr", "sgn", "sin", "sinh", "sqrt", "tan", "tanh", "ternary_fcn",
@@ -98,7 +98,7 @@ def check_calls(line: Line, dialect: str, defined: Collection[str]) -> None:
     """
     text = line.text.lower()
     for name in _CALL.findall(text):
-        if name in _CHANCE and name not in defined:
+        if name in CHANCE and name not in defined:
             line.refuse(f"{name}: a model must not depend on chance")
         dialects, cure = _FUNCTIONS.get(name, ((), ""))
         if dialect in dialects and name not in defined:
@@ -111,7 +111,7 @@ def check_calls(line: Line, dialect: str, defined: Collection[str]) -> None:
 
 def check_function_name(line: Line, name: str) -> None:
     """Raise `SubcircuitError` for a function by a name that ngspice takes for its own, or that would change ours."""
-    if name in _TAKEN_FUNCTIONS:
+    if name in TAKEN_FUNCTIONS:
         line.refuse(f"the function name {name} is refused: it would change the drives and vectors; rename it")
     if name in _RANDOM_OF_NGSPICE:
         line.refuse(f"the function name {name} is refused: ngspice draws a random number by it; rename it")
@@ -151,7 +151,7 @@ def check_names(line: Line, names: Collection[str], dialect: str, local: bool = 
 
     Nodes and arguments of functions are `local`: fewer names are refused for them.
     """
-    reserved = (set() if local else _RESERVED) | (set() if dialect == "ngspice" else _RESERVED_BY_MODES)
+    reserved = (set() if local else RESERVED) | (set() if dialect == "ngspice" else _RESERVED_BY_MODES)
     for name in names:
         if name.lower() in reserved:
             line.refuse(f"the name {name} is refused: ngspice would take what it has by that name itself; rename it")

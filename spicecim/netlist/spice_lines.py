@@ -19,7 +19,7 @@ from spicecim.outside import check_file, exceeds, read_bytes, shortened
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _SPACES = re.compile(r"[ \t\v\f\xa0]+")
 _COMMENT = re.compile(r"(;|//|(?<!\S)\$(?=\s|$)).*")
-_INCLUDE = re.compile(r"\.(include|inc|lib)\b\s*", re.IGNORECASE)
+INCLUDE = re.compile(r"\.(include|inc|lib)\b\s*", re.IGNORECASE)
 _REFUSED_CHARACTER = re.compile(r"[^\t -~]|[`$\"\\]")
 _COMMANDS = {".exec", ".system", ".shell"}
 
@@ -31,11 +31,15 @@ _CHARACTER_CURES = {
 
 
 class Line(NamedTuple):
-    """A logical line and where it starts; a control block is one line, ``.control``."""
+    """A logical line and where it starts; a control block is one line, ``.control``.
+
+    `numbers` are those of all lines of the file that it is made of.
+    """
 
     file: str
     number: int
     text: str
+    numbers: tuple[int, ...] = ()
 
     @property
     def words(self) -> list[str]:
@@ -78,7 +82,7 @@ def _inlined(path: Path, folder: Path, including: tuple[Path, ...], included: It
             line.refuse(f"{command}: commands are refused; take it out")
         if command == ".end":
             break
-        found = _INCLUDE.match(line.text)
+        found = INCLUDE.match(line.text)
         if not found:
             lines.append(line)
             continue
@@ -113,24 +117,35 @@ def _included(line: Line, rest: str, path: Path, folder: Path) -> Path:
     return target
 
 
-def _logical_lines(path: Path, name: str) -> list[Line]:
+def read_file(path: Path) -> str:
+    """Return the text of a file; raises `SubcircuitError` if it cannot be read."""
     try:
         content = read_bytes(path, "SPICE_FILE_BYTES")
     except InputError as error:
         raise SubcircuitError(f"device.subcircuit: {error}") from None
     try:
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    starts: list[tuple[int, list[str]]] = []
-    """Where a logical line starts, and the parts that it is continued by."""
+        return content.decode("latin-1")
+
+
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a text, whichever system wrote it."""
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def _logical_lines(path: Path, name: str) -> list[Line]:
+    text = read_file(path)
+    starts: list[tuple[list[int], list[str]]] = []
+    """Of a logical line the numbers of the lines that it is made of, and their texts."""
     control: int | None = None
-    for number, raw in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+    for number, raw in enumerate(text_lines(text), start=1):
         # runs of spaces mean one, and would make searches take a time that grows with their square
         stripped = _SPACES.sub(" ", raw).strip()
         command = stripped.lower().partition(" ")[0]
         if control is not None:
             control = None if command == ".endc" else control
+            starts[-1][0].append(number)
             continue
         if _CONTROL_CHARACTER.search(raw):
             Line(name, number, raw).refuse("has a control character; save the file as plain ASCII text")
@@ -140,11 +155,12 @@ def _logical_lines(path: Path, name: str) -> list[Line]:
         if kept.startswith("+"):
             if not starts:
                 Line(name, number, kept).refuse("continues no line")
+            starts[-1][0].append(number)
             starts[-1][1].append(kept[1:].strip())
             continue
         if command == ".control":
             control = number
-        starts.append((number, [kept]))
+        starts.append(([number], [kept]))
     if control is not None:
         Line(name, control, "").refuse(".control has no .endc")
-    return [Line(name, number, " ".join(parts)) for number, parts in starts]
+    return [Line(name, numbers[0], " ".join(parts), tuple(numbers)) for numbers, parts in starts]
