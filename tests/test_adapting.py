@@ -1,5 +1,8 @@
 """Subcircuits of other simulators, adapted for ngspice: the corpus runs, and does what its equations say."""
 
+import contextlib
+import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,10 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from typer.testing import CliRunner
 
 import spicecim as sc
-from spicecim.errors import SubcircuitError
+from spicecim.cli.app import app
+from spicecim.errors import InputError, SubcircuitError
+from spicecim.ngspice.run import run_netlist
 
 CORPUS = Path(__file__).parent / "subcircuits"
 K_OVER_Q = 1.380649e-23 / 1.602176634e-19
@@ -204,6 +212,231 @@ def test_an_adapted_subcircuit_does_what_its_equations_say(name, tmp_path):
         error = np.abs(run.i_column.values[:, cell] - expected).max() / np.abs(expected).max()
         print(name, cell, f"{error:.1e}")
         assert error < (1e-2 if name in STEPS else 1e-3), (cell, error)
+
+
+def test_lines_that_mean_the_same_stay_as_they_are():
+    adapted = sc.adapt_subcircuit(CORPUS / "quiet_lt.sub")
+    removed = [line[1:] for line in adapted.difference.splitlines()[2:] if line.startswith("-")]
+    assert removed == [".save all", ".step param q 1 3 1", ".meas tran peak max V(x)"]
+    assert adapted.dialects == ("ngspice", "ltspice", "pspice", "hspice")
+    assert adapted.device["ports"] == ["row", "column", "state"]
+
+
+VALUES = [-1.7, -0.6, 0.0, 0.3, 0.7, 1.7]
+
+
+def sign(x):
+    return (x > 0) - (x < 0)
+
+
+MEANINGS = {
+    "ltspice": {
+        "if(a, 2, 3)": lambda a: 2 if a > 0.5 else 3,
+        "if(a > 0.4, if(a > 1, 4, 5), 6)": lambda a: (4 if a > 1 else 5) if a > 0.4 else 6,
+        "stp(a) + 2*u(-a)": lambda a: (a > 0) + 2 * (a < 0),
+        "limit(a, 1, -1)": lambda a: min(max(a, -1), 1),
+        "a**3 + pwrs(a, 3) - pwr(a, 3)": lambda a: 2 * a**3 - abs(a) ** 3,
+        "(a - 1)**2 - (a-1)**1": lambda a: (a - 1) ** 2 - (a - 1),
+        "pow(a, 1.5)": lambda a: max(a, 0.0) ** 1.5,
+        "!a + (a & 1) + 2*(a | 0)": lambda a: (a <= 0.5) + 3 * (a > 0.5),
+        "(a > 0)^(a > 1)": lambda a: (a > 0) != (a > 1),
+        "int(a) + round(3*a)*100": lambda a: int(a) + 100 * round(3 * a),
+        "inv(a) - buf(a)": lambda a: 1 - 2 * (a > 0.5),
+        "hypot(a, 3) + atan2(a, -1)": lambda a: np.hypot(a, 3) + (np.arctan2(a, -1) if a else np.pi),
+        "uramp(a) + 4K7*1m + 1Meg*1u": lambda a: max(a, 0) + 4.7 + 1,
+        "boltz/echarge*1e5*a": lambda a: K_OVER_Q * 1e5 * a,
+        "2 - 3 - a*-2 + 2*-a": lambda a: -1.0,
+        "e**a + cos(pi*a)": lambda a: np.e**a + np.cos(np.pi * a),
+        "8/4/2 - (1 - (2 - a)) + -(a - 1)*2": lambda a: 1 - (1 - (2 - a)) - 2 * (a - 1),
+        "cbrt(8)*sgn(a)": lambda a: 2 * sign(a),
+    },
+    "pspice": {
+        "if(a > 0 & a < 1, 2, 3)": lambda a: 2 if 0 < a < 1 else 3,
+        "stp(a)": lambda a: a > 0,
+        "limit(a, -1, 1)": lambda a: min(max(a, -1), 1),
+        "if(~(a > 0) | (a > 1), a, 7)": lambda a: a if a <= 0 or a > 1 else 7,
+        "pwr(a, 1.5) + pwrs(a, 1.5)": lambda a: (1 + sign(a)) * abs(a) ** 1.5,
+        "arctan(a) + log(abs(a) + 1) + log10(100)": lambda a: np.arctan(a) + np.log(abs(a) + 1) + 2,
+    },
+    "hspice": {
+        "a > 0 ? a > 1 ? 4 : 5 : 6": lambda a: (4 if a > 1 else 5) if a > 0 else 6,
+        "pwr(a, 3)": lambda a: a**3,
+        "a^2 + pow(a, 3)": lambda a: a**2 + a**3,
+        "sign(3, a) + int(a)": lambda a: (-3 if a < 0 else 3) + int(a),
+        "1x*1u + 1a*1e18": lambda a: 2.0,
+        "-a**2": lambda a: -(a**2),
+    },
+    "ngspice": {
+        "a > 0 ? a > 1 ? 4 : 5 : 6": lambda a: (4 if a > 1 else 5) if a > 0 else 6,
+        "-a^2 + 2^3^2": lambda a: -(a**2) + 64,
+        "pi*a": lambda a: np.pi * a,
+    },
+}
+SOURCES_ONLY = {
+    "ltspice": {
+        "table(a, -1, -2, 0, 0, 1, 5)": lambda a: np.interp(a, [-1, 0, 1], [-2, 0, 5]),
+        "temp": lambda a: 27.0,
+    },
+    "pspice": {"table(a, -1, -2, 1, 2)": lambda a: 2 * min(max(a, -1), 1), "vt*1k": lambda a: K_OVER_Q * 300.15 * 1e3},
+}
+
+
+@pytest.mark.parametrize("where", ["source", "parameter"])
+@pytest.mark.parametrize("dialect", MEANINGS)
+def test_an_expression_has_the_value_that_its_simulator_gives_it(tmp_path, dialect, where):
+    """ngspice evaluates what is written, in a source and in a parameter, at both signs and at zero."""
+    meanings = MEANINGS[dialect] | (SOURCES_ONLY.get(dialect, {}) if where == "source" else {})
+    outputs = [f"o{k}" for k in range(len(meanings))]
+    lines = [f".subckt m in {' '.join(outputs)} a=1", "Cx x 0 1", "Gx 0 x in 0 1"]
+    for output, expression in zip(outputs, meanings, strict=True):
+        if where == "source":
+            driven = re.sub(r"\ba\b", "v(in)", expression)
+            lines.append(f"B{output} {output} 0 V={driven}")
+        else:
+            lines += [f".param q{output}={{{expression}}}", f"B{output} {output} 0 V=q{output}"]
+    (tmp_path / "m.sub").write_text("\n".join([*lines, ".ends"]))
+    text = sc.adapt_subcircuit(tmp_path / "m.sub", dialect=dialect).text
+    names = [[f"{output}_{k}" for output in outputs] for k in range(len(VALUES))]
+    calls = [
+        f"V{k} in{k} 0 {a}\nX{k} in{k} {' '.join(group)} m a={a}"
+        for k, (a, group) in enumerate(zip(VALUES, names, strict=True))
+    ]
+    netlist = "\n".join(["* values", text, *calls, ".tran 1 2", ".end", ""])
+    vectors = run_netlist(netlist, [f"v({name})" for group in names for name in group]).vectors
+    for a, group in zip(VALUES, names, strict=True):
+        for name, (expression, meaning) in zip(group, meanings.items(), strict=True):
+            found = vectors[f"v({name})"][-1]
+            assert found == pytest.approx(float(meaning(a)), rel=1e-9, abs=1e-9), (expression, a)
+
+
+def adapted_text(tmp_path, *lines, head=".subckt m p n", **options):
+    (tmp_path / "m.sub").write_text("\n".join([head, *lines, "Cq q 0 1 IC=0.5", "Gq 0 q p n 1", "R1 p n 1k", ".ends"]))
+    return sc.adapt_subcircuit(tmp_path / "m.sub", **options).text
+
+
+REFUSED = [
+    ("B1 p n I=rnd(1)", "ltspice", 2, "must not depend on chance"),
+    ("B1 p n I=limit(v(p),0,1)", "ngspice", 2, "must not depend on chance"),
+    ("B1 p n I=foo(v(p))", "ltspice", 2, "foo() of 1 arguments is no function of ltspice"),
+    ("B1 p n I=if(v(p)>0,1,2)", "hspice", 2, "is no function of hspice; it is one of ltspice, pspice"),
+    ("B1 p n I=sdt(v(p))", "ngspice", 2, "it is one of ltspice, pspice"),
+    ("B1 p n I=v(p)*(1+v(n)", "ltspice", 2, "')' is missing"),
+    ("B1 p n I=v(p)*gane", "ltspice", 2, "the parameter gane is missing; did you mean 'gain'?"),
+    ("B1 p n I=-v(p)**2", "ltspice", 2, "write parentheses"),
+    ("B1 p n I=v(p)**2**3", "pspice", 2, "write parentheses"),
+    ("B1 p n I=if(v(p)>0 & v(n)>0 | v(q)>0, 1, 2)", "pspice", 2, "write parentheses"),
+    ("B1 p n I=(v(p)-1)**3", "pspice", 2, "power of |x|"),
+    ("B1 p n I=v(p)^2", "pspice", 2, "--caret power"),
+    ("B1 p n I=1 rpar=1k", "ltspice", 2, "rpar of B1 is not understood"),
+    ("B1 p n I=", "ltspice", 2, "a value is missing"),
+    ("E1 p n POLY(1) p n 0 1", "pspice", 2, "E1 is not understood"),
+    ("C1 p 0 {1+v(p)}", "ltspice", 2, "the capacitance of C1 moves"),
+    ("B1 p n I=i(Q7)", "ltspice", 2, "has no element Q7"),
+    ("A1 p n buf", "ltspice", 2, "A1 is no element that is understood"),
+    (".if (gain > 1)", "hspice", 2, ".if is not understood"),
+    (".param k={sdt(1)}", "ltspice", 2, "sdt() has no meaning in a parameter"),
+    (".func f(x) {g(x)}\n.func g(x) {f(x)}", "ltspice", 3, "calls itself"),
+    ("B1 p n I=table(v(p), 1)", "ltspice", 2, "two points"),
+    ("B1 p n I=v(p)*pow(v(p), 2.5)", "hspice", 2, "integer part"),
+    ("B1 p n I=" + "(" * 1000 + "1" + ")" * 1000, "ltspice", 2, "SPICE_NESTING"),
+    ("B1 p n I=" + "1+" * 1000 + "1", "ltspice", 2, "SPICE_NESTING"),
+    ("B1 p n I=" + "-" * 1000 + "1", "ltspice", 2, "SPICE_NESTING"),
+    ("X1 p n nothing", "ltspice", 2, "nothing is not in the file"),
+    ("B1 0 vdd I=1", "hspice", 3, "is a node of the author's whole circuit (.global)"),
+    (".param gain=3", "ltspice", 2, "sets gain, which is a parameter of the .subckt line"),
+    ("V1 p 0 PWL file={1}", "ltspice", 2, "a file that is read"),
+]
+
+
+@pytest.mark.parametrize(("text", "dialect", "line", "reason"), REFUSED, ids=[reason for *_, reason in REFUSED])
+def test_what_is_not_certain_is_refused_with_its_line(tmp_path, text, dialect, line, reason):
+    head = ".global vdd\n.subckt m p n gain=1" if "vdd" in text else ".subckt m p n gain=1"
+    with pytest.raises(SubcircuitError) as caught:
+        adapted_text(tmp_path, text, head=head, dialect=dialect)
+    assert str(caught.value).startswith(f"m.sub, line {line}: "), str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_dialects_that_disagree_are_told(tmp_path):
+    with pytest.raises(SubcircuitError, match=r"dialect: is required, because m\.sub means different things"):
+        adapted_text(tmp_path, "B1 p n I=(v(p)-1)**3")
+    with pytest.raises(SubcircuitError, match=r"read as ltspice: m\.sub, line 2: .*\nread as pspice"):
+        adapted_text(tmp_path, "B1 p n I=if(v(p)>0,1,2)*foo(1)")
+    for field in ("dialect", "caret"):
+        with pytest.raises(InputError, match=f"{field}: unknown {field} 'x'; known are"):
+            sc.adapt_subcircuit(CORPUS / "quiet_lt.sub", **{field: "x"})
+
+
+def test_parts_of_other_files_come_along(tmp_path):
+    (tmp_path / "parts.lib").write_text(
+        "* parts\n.param gmax=1m\n.func g(x) = {gmax*x**2}\n.subckt unused a\nR1 a 0 1\n.ends\n"
+    )
+    text = adapted_text(tmp_path, "B1 p n I=v(p,n)*g(v(q))*stp(v(q))", head=".include parts.lib\n.subckt m p n")
+    assert ".param gmax=1m" in text
+    assert ".func g(x)" in text
+    assert "unused" not in text
+    assert "include" not in text
+    (tmp_path / "parts.lib").write_text(".func g(x) {what(x)}\n")
+    with pytest.raises(SubcircuitError, match=r"parts\.lib, line 1: what\(\) of 1 arguments"):
+        sc.adapt_subcircuit(tmp_path / "m.sub", dialect="ltspice")
+
+
+def test_a_function_with_an_integral_is_written_into_its_callers(tmp_path):
+    text = adapted_text(
+        tmp_path, ".func twice(x) {2*flux(x)}", ".func flux(y) {sdt(y*y)}", "B1 p n I=v(p,n)*twice(v(p))"
+    )
+    assert ".func" not in text
+    assert "Bsdt_B1 0 sdt_B1 I=v(p) * v(p)" in text
+    assert "B1 p n I=v(p,n) * (2 * v(sdt_B1))" in text
+
+
+def test_names_that_ngspice_has_are_renamed_everywhere(tmp_path):
+    text = adapted_text(
+        tmp_path, ".param e=3 k={e*2}", ".func pulse(x) {x*e}", "B1 p n I=v(p,n)*pulse(k)", dialect="hspice"
+    )
+    assert "e_=3" in text
+    assert ".param k={e_ * 2}" in text
+    assert ".func pulse_(x) {x * e_}" in text
+    assert "I=v(p,n) * pulse_(k)" in text
+
+
+def test_a_start_by_an_expression_has_its_scale(tmp_path):
+    model = MODELS["biolek_ps"]
+    adapted, _ = adapted_bench("biolek_ps", model, tmp_path)
+    assert adapted.device["initial_parameter"] == "Rinit"
+    assert adapted.device["initial"] == pytest.approx([16e3, 100])
+
+
+def test_the_command_shows_and_writes(tmp_path):
+    def command(*arguments):
+        return CliRunner().invoke(app, ["model", "adapt", *map(str, arguments)])
+
+    source, target = CORPUS / "caret_lt.sub", tmp_path / "out.sub"
+    done = command(source, "-o", target, "--dialect", "ltspice", "--caret", "power")
+    assert done.exit_code == 0
+    assert target.read_text() == sc.adapt_subcircuit(source, dialect="ltspice", caret="power").text
+    assert "-.param gon=1m goff=20u speed=30" in done.stdout
+    assert "subcircuit: out.sub" in done.stdout
+    values = json.loads(command(source, "--dialect", "ltspice", "--caret", "power", "--json").stdout)
+    assert values["device"]["initial_parameter"] == "x0"
+    assert values["dialects"] == ["ltspice"]
+    assert isinstance(command(source, "--dialect", "ltspice").exception, SubcircuitError)
+
+
+FRAGMENTS = st.sampled_from([
+    "B1 p n I=", "v(p)", "if(", ",", ")", "(", "**", "^", "*", "+", "-", "1k", "4K7", "0.5", "a", "{", "}", "'", "=",
+    "E1 q 0 VALUE=", "R1 p n ", "C1 q 0 1 ", "IC=", "\n", "\n.param ", "\n.func f(x) ", "f(", "sdt(", "i(R1)", "gnd!",
+    "? ", ":", "&", "|", "!", "~", ">", "==", "\n.ic v(q)=", ".ends", "table(", "TABLE {", "\n+", "PARAMS: ", "x1",
+])  # fmt: skip
+
+
+@given(st.lists(st.one_of(FRAGMENTS, st.text(max_size=2)), max_size=20), st.sampled_from(["ltspice", "hspice"]))
+@settings(deadline=None)
+def test_any_text_is_adapted_or_one_error(tmp_path_factory, pieces, dialect):
+    file = tmp_path_factory.getbasetemp() / "any.sub"
+    file.write_bytes(("* any\n.subckt m p n a=1\n" + "".join(pieces) + "\nC9 x 0 1\n.ends\n").encode(errors="replace"))
+    with contextlib.suppress(SubcircuitError):
+        assert sc.adapt_subcircuit(file, dialect=dialect).text.startswith("* adapted")
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,13 @@ def test_a_port_may_stay_open(bench_of):
     assert_same(simulate(opened), simulate(bench_of(NGSPICE)), 1e-9, "i_column")
 
 
+@pytest.mark.parametrize("source", ["Eh half 0 x 0 0.5", "Vh 0 half 1", "Bh half 0 V=v(x)"])
+def test_a_port_that_a_source_drives_is_not_shorted(bench_of, source):
+    shown = NGSPICE.replace("drift p n x", "drift p n x half", 1).replace(".ends", f"{source}\n.ends")
+    with pytest.raises(SubcircuitError, match=r"line 10: sets the voltage of the port half, .* make it open"):
+        render_netlist(bench_of(shown, ports=["row", "column", "state", "ground"]))
+
+
 @pytest.mark.parametrize(("dialect", "text"), [("ngspice", NGSPICE), ("ltspice", LTSPICE), ("pspice", PSPICE)])
 def test_plain_ngspice_runs_the_file_as_its_header_says(bench_of, tmp_path, dialect, text):
     bench = bench_of(text, dialect=dialect)
@@ -380,6 +387,8 @@ REFUSED = [
     (body(".model rm r(r={q})"), 2, "the parameter q is missing"),
     (".func f(x) {f(x)}\n" + body("R9 p n {f(1)}"), 1, "the function f calls itself"),
     (body(".model s VSWITCH(Ron=1)"), 2, "type vswitch is refused"),
+    (body("R9 p n {a ? 0 ? 4 : 5 : 6}"), 2, "put the inner one into parentheses"),
+    (body(".param q={(a ? (0) ? 4 : 5 : 6)}"), 2, "put the inner one into parentheses"),
 ]  # fmt: skip
 
 

@@ -33,7 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-model_app = typer.Typer(no_args_is_help=True, help="Check models of one's own, and export those of the library.")
+model_app = typer.Typer(
+    no_args_is_help=True, help="Check and adapt models of one's own, and export those of the library."
+)
 app.add_typer(model_app, name="model")
 
 validate_app = typer.Typer(no_args_is_help=True, help="Put published claims beside what is measured.")
@@ -185,6 +187,37 @@ def check(
         tables.print_report(report)
     if not report.ok:
         raise typer.Exit(EXIT_MODEL_HAS_ERRORS)
+
+
+@model_app.command()
+def adapt(
+    file: Annotated[Path, typer.Argument(metavar="FILE.sub", help="A SPICE subcircuit.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.sub", help="File to write.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Subcircuit, where the file has several.")] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(metavar="ngspice|ltspice|pspice|hspice", help="Simulator that it was written for."),
+    ] = None,
+    caret: Annotated[
+        str | None, typer.Option(metavar="power|xor", help="What ^ is in a file for LTspice or PSpice.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Rewrite a SPICE subcircuit of another simulator for ngspice, and show the difference.
+
+    Without an output file it is only shown. What is not understood, or not certain, is refused with its line.
+    """
+    from spicecim.cli import tables
+    from spicecim.netlist.adapting import adapt_subcircuit
+
+    adapted = adapt_subcircuit(file, name, dialect=dialect, caret=caret)
+    if output is not None:
+        _write(adapted.text, output)
+        adapted.device["subcircuit"] = output.name
+    if as_json:
+        tables.print_json(adapted.to_dict())
+    else:
+        tables.print_adaptation(adapted)
 
 
 @model_app.command()

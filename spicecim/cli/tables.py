@@ -156,6 +156,24 @@ def print_model(model: dict[str, Any]) -> None:
         console.print(f"  x0 {preset['x0']}, {drive}. {preset['source']}")
 
 
+def print_adaptation(adapted: Any) -> None:
+    """Print what was changed in a subcircuit, why, and the section of a testbench that it may have."""
+    import yaml
+
+    console = plain_console(soft_wrap=True)
+    for line in adapted.difference.splitlines():
+        style = {"+": "green", "-": "red"}.get(line[0], "") if line else ""
+        console.print(Text(line, style))
+    read_as = ", ".join(adapted.dialects)
+    console.print(Text(f"{adapted.name} in {adapted.file}, read as {read_as}", "bold"))
+    for note in adapted.notes:
+        console.print(Text(f"  {note.file}, line {note.line}: {note.text}"))
+    if not adapted.difference:
+        console.print("  nothing to change")
+    console.print("a device of a testbench, with the ports' roles guessed:")
+    console.print(Text(yaml.safe_dump({"device": adapted.device}, sort_keys=False, default_flow_style=None).rstrip()))
+
+
 def print_report(report: Any) -> None:
     """Print what a Verilog-A model has and what is wrong with it."""
     console = plain_console()

@@ -36,6 +36,7 @@ from spicecim.netlist.spice_dialect import (
 )
 from spicecim.netlist.spice_functions import Function, Length, check_length, lengths, read_function
 from spicecim.netlist.spice_lines import Line, read_lines
+from spicecim.netlist.spice_ports import check_holds_state, check_not_shorted
 from spicecim.problems import did_you_mean
 
 _ELEMENTS = "bcdefghijklmqrstvwxz"
@@ -120,6 +121,7 @@ def checked_subcircuit(device: SubcircuitDevice, lines: list[Line], file: str) -
     definitions, blocks = sort_lines(lines)
     wanted = _wanted(device, blocks, file)
     _check_fit(device, wanted)
+    check_not_shorted(wanted, device.ports)
     used = called_blocks(wanted, blocks)
     carried = needed_definitions(definitions, used)
     scope = _Scope(device.dialect).within(carried)
@@ -127,7 +129,7 @@ def checked_subcircuit(device: SubcircuitDevice, lines: list[Line], file: str) -
     state = None
     if device.initial_parameter is None and "state" in device.ports:
         state = wanted.ports[device.ports.index("state")].lower()
-        _check_holds_state(wanted, state)
+        check_holds_state(wanted, state)
     for block in used:
         text += _checked_block(block, scope, state if block is wanted else None)
     return ForeignSubcircuit(wanted.name, CheckedText("\n".join(text)), COMPATIBILITY[device.dialect], file)
@@ -172,15 +174,6 @@ def _check_fit(device: SubcircuitDevice, block: Block) -> None:
                     f"{where}: the .subckt line of {block.name} has no parameter {name!r}; {listed}"
                     f"{did_you_mean(name.lower(), known)}"
                 )
-
-
-def _check_holds_state(block: Block, port: str) -> None:
-    """Raise `SubcircuitError` if a port can be no state: nothing at it has a memory."""
-    if not any(line.words[0][0] in "cx" and port in line.words[1:] for line in block.lines):
-        block.header.refuse(
-            f"no capacitor is at the port {port}: it only shows the state, and setting its voltage would set nothing; "
-            "name device.initial_parameter"
-        )
 
 
 def _defined(line: Line) -> list[str]:

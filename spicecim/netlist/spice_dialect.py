@@ -32,7 +32,7 @@ _FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "pwr": (("ltspice",), "ngspice gives it the sign of x and LTspice does not; write abs(x)**y"),
     "uplim": (("ngspice", "pspice"), "write min(x, y)"),
     "dnlim": (("ngspice", "pspice"), "write max(x, y)"),
-    "table": (_ALL, "write pwl(x, x1, y1, x2, y2, ...)"),
+    "table": (_ALL, "write pwl(min(max(x, x1), xn), x1, y1, x2, y2, ...): ngspice goes on beyond the ends"),
     "hypot": (_ALL, "write sqrt(x*x + y*y)"),
     "atan2": (_ALL, "write it with atan and the signs"),
     "fabs": (_ALL, "write abs(x)"),
@@ -133,6 +133,8 @@ def check_expression(line: Line, expression: str, dialect: str, parameters: Coll
     """
     text = _PROBE.sub("0", expression.lower())
     is_parameter = line.words[0].startswith(".")
+    if line.words[0][0] not in "beg":
+        _check_choices(line, text)
     known = {*parameters, *(_PARAMETER_NAMES if is_parameter else _ELEMENT_NAMES)}
     if dialect != "ngspice":
         known |= _PSPICE_NAMES
@@ -144,6 +146,20 @@ def check_expression(line: Line, expression: str, dialect: str, parameters: Coll
             continue
         if after != "(" and name not in known:
             line.refuse(f"the parameter {name} is missing; {_parameter_cure(name)}")
+
+
+def _check_choices(line: Line, text: str) -> None:
+    """Refuse ``a ? b ? c : d : e``, of which ngspice takes c in a parameter where it should be d."""
+    waiting = [False]
+    for character in re.findall(r"[?:()]", text):
+        if character == "(":
+            waiting.append(False)
+        elif character == ")" and len(waiting) > 1:
+            waiting.pop()
+        elif character == "?" and waiting[-1]:
+            line.refuse("ngspice misreads a choice within a choice; put the inner one into parentheses")
+        elif character in "?:":
+            waiting[-1] = character == "?"
 
 
 def check_names(line: Line, names: Collection[str], dialect: str, local: bool = False) -> None:

@@ -199,7 +199,7 @@ def _as_ngspice_reads(line: Line, dialect: Dialect) -> Line:
 
 
 def _wanted(blocks: dict[str, Block], name: str | None, file: str) -> Block:
-    """Return the subcircuit of that name, or the only one that no other calls."""
+    """Return the subcircuit of that name, or the only one of the file that no other calls."""
     if not blocks:
         raise SubcircuitError(f"{file} has no .subckt")
     names = ", ".join(block.name for block in blocks.values())
@@ -210,6 +210,8 @@ def _wanted(blocks: dict[str, Block], name: str | None, file: str) -> Block:
         return blocks[name.lower()]
     called = {block for one in blocks.values() for block in called_blocks(one, blocks)[1:]}
     free = [block for block in blocks.values() if block not in called]
+    own = [block for block in free if block.header.file == file]  # others come from files that it includes
+    free = own if len(own) == 1 else free
     if len(free) != 1:
         raise SubcircuitError(f"name: is required, because {file} has several subcircuits: {names}")
     return free[0]

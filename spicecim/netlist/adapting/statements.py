@@ -12,8 +12,8 @@ from spicecim.netlist.spice_lines import Line
 Change = Callable[[Expression, bool], Expression]
 """Takes an expression and whether it is computed before the run, and returns what it becomes."""
 
-_OTHERWISE = re.compile(r"'|~|(?<!&)&(?!&)|(?<!\|)\|(?!\|)")
-"""Spellings that ngspice does not have."""
+_OTHERWISE = re.compile(r"'|~|(?<!&)&(?!&)|(?<!\|)\|(?!\|)|[-+*/^]\s*[-+]\s*[a-z_({]", re.IGNORECASE)
+"""Spellings that ngspice does not have, everywhere at least: ``2*-a`` is none in a parameter."""
 
 _TERMINALS = dict.fromkeys("rclbviegdhf", 2) | {"s": 4, "w": 2, "j": 3, "z": 3, "m": 4, "q": 3, "t": 4}
 _BEHAVIORAL = {"value": "value", "vol": "value", "cur": "value", "v": "v", "i": "i"}
