@@ -32,6 +32,7 @@ from .measure import register_measure as register_measure
 from .netlist.adapting import Adaptation as Adaptation
 from .netlist.adapting import adapt_subcircuit as adapt_subcircuit
 from .ngspice.engine import render_netlist as render_netlist
+from .ngspice.engine import write_netlist as write_netlist
 from .reference.operating_point import operating_point as operating_point
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar

@@ -14,10 +14,10 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
 from spicecim.engines import simulate
-from spicecim.files import result_folder, write_text
+from spicecim.files import result_folder
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.json_text import write_summary
-from spicecim.ngspice.engine import render_netlist
+from spicecim.ngspice.engine import write_netlist
 from spicecim.plotting import (
     FORMATS,
     new_figure,
@@ -103,7 +103,7 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
     figures = [f"{name}.{suffix}" for name in ("image_patch", "hysteresis") for suffix in FORMATS]
     with result_folder(folder, {**dict.fromkeys(figures, 0), **least_sizes(bench, ENGINES)}) as scratch:
         bench.to_yaml(scratch / "used_testbench.yaml")
-        write_text(scratch / "netlist.cir", render_netlist(bench))
+        write_netlist(bench, scratch / "netlist.cir")
         spice = simulate(bench, "ngspice", progress=lambda fraction: progress("crossbar in ngspice", fraction))
         save_waveforms(spice, scratch / "ngspice.nc")
         progress("crossbar in the reference engine", 0.0)

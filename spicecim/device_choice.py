@@ -57,7 +57,10 @@ class DeviceSection(Section, ABC):
 
     def behavioral(self) -> Memristor:
         """Return the device whose equations a netlist writes; `UnsupportedError` where it cannot."""
-        raise UnsupportedError("device: it cannot be written as behavioral sources")
+        raise UnsupportedError(
+            "device: it cannot be written as behavioral sources; write the netlist to a file, where its compiled form "
+            "stands beside it"
+        )
 
     def native(self) -> ModuleDevice:
         """Return the device as a module to compile for ngspice; `UnsupportedError` where it cannot be one."""

@@ -13,12 +13,12 @@ import xarray as xr
 from spicecim.cell_currents import current_warnings, of_the_largest
 from spicecim.engines import ENGINES, simulate
 from spicecim.errors import AccuracyWarning, CurrentWarning, InputError
-from spicecim.files import result_folder, write_text
+from spicecim.files import result_folder
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis, save_sweep, sweep_difference
 from spicecim.json_text import write_summary
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.measure import MEASURES
-from spicecim.ngspice.engine import render_netlist
+from spicecim.ngspice.engine import write_netlist
 from spicecim.places import named
 from spicecim.plotting import (
     FORMATS,
@@ -55,7 +55,8 @@ def least_sizes(testbench: Testbench, engines: Sequence[str]) -> dict[str, int]:
     if testbench.analysis.probe == "cells":
         values += (len(CELL_VARIABLES) + (0 if testbench.crossbar.ideal else len(NODE_VARIABLES))) * rows * columns
     waveforms = 8 * values * int(testbench.duration / testbench.largest_step)
-    names = ["used_testbench.yaml", "netlist.cir", *(f"{name}.nc" for name in {"ngspice", "reference", *engines})]
+    names = ["used_testbench.yaml", "netlist.cir", "netlist.osdi"]
+    names += [f"{name}.nc" for name in {"ngspice", "reference", *engines}]
     names += [f"{figure}.{suffix}" for figure in ("row_drives", "column_currents", "power") for suffix in FORMATS]
     return {name: waveforms if name.removesuffix(".nc") in engines else 0 for name in (*names, "summary.json")}
 
@@ -110,7 +111,7 @@ def run_testbench(
                 progress=lambda fraction, name=name: progress(name, fraction),  # type: ignore[misc]
             )  # fmt: skip
             if name == "ngspice":
-                write_text(scratch / "netlist.cir", render_netlist(testbench))
+                write_netlist(testbench, scratch / "netlist.cir")
                 time = runs[name]["time"].values
             save_waveforms(runs[name], scratch / f"{name}.nc")
         testbench.model_copy(update={"device": testbench.device.filled_in()}).to_yaml(scratch / "used_testbench.yaml")

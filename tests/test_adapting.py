@@ -284,7 +284,7 @@ SOURCES_ONLY = {
 @pytest.mark.parametrize("where", ["source", "parameter"])
 @pytest.mark.parametrize("dialect", MEANINGS)
 def test_an_expression_has_the_value_that_its_simulator_gives_it(tmp_path, dialect, where):
-    """ngspice evaluates what is written, in a source and in a parameter, at both signs and at zero."""
+    """Ngspice evaluates what is written, in a source and in a parameter, at both signs and at zero."""
     meanings = MEANINGS[dialect] | (SOURCES_ONLY.get(dialect, {}) if where == "source" else {})
     outputs = [f"o{k}" for k in range(len(meanings))]
     lines = [f".subckt m in {' '.join(outputs)} a=1", "Cx x 0 1", "Gx 0 x in 0 1"]
@@ -362,9 +362,9 @@ def test_dialects_that_disagree_are_told(tmp_path):
         adapted_text(tmp_path, "B1 p n I=(v(p)-1)**3")
     with pytest.raises(SubcircuitError, match=r"read as ltspice: m\.sub, line 2: .*\nread as pspice"):
         adapted_text(tmp_path, "B1 p n I=if(v(p)>0,1,2)*foo(1)")
-    for field in ("dialect", "caret"):
-        with pytest.raises(InputError, match=f"{field}: unknown {field} 'x'; known are"):
-            sc.adapt_subcircuit(CORPUS / "quiet_lt.sub", **{field: "x"})
+    for option in ("dialect", "caret"):
+        with pytest.raises(InputError, match=f"{option}: unknown {option} 'x'; known are"):
+            sc.adapt_subcircuit(CORPUS / "quiet_lt.sub", **{option: "x"})
 
 
 def test_parts_of_other_files_come_along(tmp_path):

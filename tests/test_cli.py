@@ -106,9 +106,16 @@ def test_a_netlist_goes_into_a_pipe_too(bench_file):
 
 def test_a_netlist_goes_to_a_file_or_to_the_terminal(bench_file, tmp_path):
     printed = spicecim("netlist", bench_file())
-    spicecim("netlist", bench_file(), "-o", tmp_path / "out.cir")
+    spicecim("netlist", bench_file(), "-o", tmp_path / "out.cir", "--backend", "behavioral")
     assert printed.stdout == (tmp_path / "out.cir").read_text()
     assert printed.stdout.endswith(".end\n")
+    assert not (tmp_path / "out.osdi").exists()
+    spicecim("netlist", bench_file(), "-o", tmp_path / "out.cir")
+    assert "pre_osdi out.osdi" in (tmp_path / "out.cir").read_text()
+    assert (tmp_path / "out.osdi").exists()
+    refused = spicecim("netlist", bench_file(), "--backend", "osdi")
+    assert refused.returncode == 2
+    assert "needs --output" in refused.stderr
 
 
 def test_a_run_leaves_everything_in_its_folder(bench_file, tmp_path):

@@ -1,5 +1,6 @@
 """Netlists: what stands in them, that plain ngspice runs them, and that nothing from users becomes syntax."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,10 +11,10 @@ from conftest import bench_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spicecim.errors import SpiceCimError
+from spicecim.errors import InputError, SpiceCimError, UnsupportedError
 from spicecim.netlist import crossbar_netlist
 from spicecim.netlist.environment import comment_text, netlist_environment, spice_text
-from spicecim.ngspice.engine import render_netlist
+from spicecim.ngspice.engine import render_netlist, write_netlist
 from spicecim.resources import resource_folder
 from spicecim.testbench import Testbench
 
@@ -85,12 +86,36 @@ def test_plain_ngspice_runs_the_file(tmp_path, case, native):
         },
     }[case]
     bench = Testbench.from_dict(bench_dict(**change))
-    file = tmp_path / "out.cir"
-    file.write_text(crossbar_netlist(bench, native=native).standalone)
-    result = subprocess.run([program, "-b", file.name], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    folder = tmp_path / "of another"
+    folder.mkdir()
+    written = write_netlist(bench, folder / "out.cir", "osdi" if native else "behavioral")
+    assert [file.name for file in written] == ["out.cir", *(["out.osdi"] if native else [])]
+    moved = folder.rename(tmp_path / "moved")  # to where no cache is
+    result = subprocess.run([program, "-b", moved / "out.cir"], cwd="/", capture_output=True, text=True, timeout=60)
     means = re.findall(r"^mean_column_\d+\s*=\s*(\S+)", result.stdout, flags=re.MULTILINE)
     assert len(means) == bench.shape[1], result.stdout + result.stderr
     assert all(np.isfinite(float(mean)) for mean in means)
+
+
+@pytest.mark.parametrize("name", ["my out.cir", "'x'.cir", ";quit.cir", "$HOME.cir", "out"])
+def test_a_compiled_device_stands_beside_the_netlist_whatever_its_name(tmp_path, make_bench, name):
+    written = write_netlist(make_bench(), tmp_path / name, "osdi")
+    assert sorted(tmp_path.iterdir()) == sorted(written)
+    assert os.environ["SPICECIM_CACHE"] not in written[0].read_text()
+    result = subprocess.run([shutil.which("ngspice"), "-b", f"./{name}"], cwd=tmp_path, capture_output=True, text=True)
+    assert "mean_column_1" in result.stdout, result.stdout + result.stderr
+
+
+def test_a_form_that_a_device_does_not_have_is_refused(make_bench, tmp_path):
+    module = make_bench(device={"verilog_a": str(resource_folder("models") / "team.va"), "state": "s"})
+    with pytest.raises(UnsupportedError, match="write the netlist to a file"):
+        render_netlist(module, "behavioral")
+    (tmp_path / "m.sub").write_text(".subckt m p n x\nCx x 0 1\nR1 p n 1k\n.ends\n")
+    subcircuit = make_bench(device={"subcircuit": str(tmp_path / "m.sub"), "ports": ["row", "column", "state"]})
+    with pytest.raises(UnsupportedError, match="backend: osdi is no form of this device, which is subcircuit"):
+        write_netlist(subcircuit, tmp_path / "out.cir", "osdi")
+    with pytest.raises(InputError, match="backend: must be auto or osdi or behavioral; it is 'fast'"):
+        render_netlist(make_bench(), "fast")
 
 
 NASTY = [

@@ -261,14 +261,27 @@ def schema() -> None:
 def netlist(
     bench: Bench,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
+    backend: Annotated[
+        str, typer.Option(metavar="auto|osdi|behavioral", help="Form of the device: compiled, or as sources.")
+    ] = "auto",
 ) -> None:
-    """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too."""
+    """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too.
+
+    A compiled device is written beside the output file, as FILE.osdi. Without an output file, or into a pipe, the
+    device is written as behavioral sources.
+    """
     from spicecim.cli.progress import progress_bar
-    from spicecim.ngspice.engine import render_netlist
+    from spicecim.ngspice.engine import render_netlist, write_netlist
     from spicecim.testbench import Testbench
 
+    read = Testbench.from_yaml(bench)
     with progress_bar():
-        text = render_netlist(Testbench.from_yaml(bench))
+        if output is not None and (output.is_file() or not output.exists()):
+            write_netlist(read, output, backend)
+            return
+        if backend == "osdi":
+            raise InputError("--backend osdi: needs --output FILE, beside which the compiled device is written")
+        text = render_netlist(read, "behavioral" if read.device.foreign() is None else "auto")
     _write(text, output)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import source_text
-from spicecim.netlist.environment import netlist_environment, plain_text
+from spicecim.netlist.environment import netlist_environment
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 
@@ -20,8 +20,6 @@ _VECTORS_A_LINE = 8
 _MOST_WATCHED = 16_384
 """Most cells whose states are kept of a run that does not ask for cells: they tell its error, and a state that leaves
 its range. Of 64 x 64 cells they cost a tenth of the run's time, and 8 bytes per cell and instant."""
-
-_NOT_IN_QUOTES = frozenset("'`${")
 
 
 class Cell(NamedTuple):
@@ -72,22 +70,12 @@ class CrossbarNetlist:
         """SHA-256 of the text, as hexadecimal text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    @property
-    def standalone(self) -> str:
-        """The text with a control block that loads the libraries, for ngspice without spicecim on this machine."""
+    def loading(self, library: str) -> str:
+        """The text with a control block that loads the compiled model from a file beside it, if there is one."""
         if not self.libraries:
             return self.text
         title, rest = self.text.split("\n", 1)
-        commands = [_load_command(library) for library in self.libraries]
-        return "\n".join([title, ".control", *commands, "set num_threads=1", ".endc", rest])
-
-
-def _load_command(library: Path) -> str:
-    """Command of ngspice that loads a library: within single quotes, all but a few characters are read as they are."""
-    path = str(library)
-    if path.isprintable() and not set(path) & _NOT_IN_QUOTES:
-        return f"pre_osdi '{path}'"
-    return f"* ngspice reads no such path; copy the library here: {plain_text(path)}\npre_osdi ./{library.name}"
+        return "\n".join([title, ".control", f"pre_osdi {library}", "set num_threads=1", ".endc", rest])
 
 
 def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:

@@ -11,6 +11,8 @@ from spicecim.testbench import Testbench
 from spicecim.veriloga.compiler import compiler_problem
 from spicecim.veriloga.openvaf_choice import openvaf_problem
 
+BACKENDS = ("auto", "osdi", "behavioral")
+
 VARIABLE = "SPICECIM_BACKEND"
 """Environment variable that says what the backend ``auto`` is: ``osdi`` or ``behavioral``."""
 
@@ -22,17 +24,21 @@ def native_obstacle(can: Capabilities) -> str | None:
     return openvaf_problem() or compiler_problem()
 
 
-def is_native(testbench: Testbench, worker: Worker | None = None) -> bool:
-    """Whether the device of a testbench runs as compiled code.
+def is_native(testbench: Testbench, worker: Worker | None = None, *, wanted: str = "auto") -> bool:
+    """Whether the device of a testbench runs as compiled code; `wanted` goes before what the device says.
 
     Raises
     ------
     UnsupportedError
         If it must, and cannot.
     InputError
-        If the environment variable SPICECIM_BACKEND holds something else than a backend.
+        If `wanted` or the environment variable SPICECIM_BACKEND holds something else than a backend.
     """
-    wanted, key = testbench.device.wanted_backend()
+    if wanted not in BACKENDS:
+        raise InputError(f"backend: must be {' or '.join(BACKENDS)}; it is {wanted!r}")
+    key = f"backend: {wanted}"
+    if wanted == "auto":
+        wanted, key = testbench.device.wanted_backend()
     if wanted == "auto":
         wanted = default_backend()
     if wanted == "behavioral":
@@ -46,6 +52,6 @@ def is_native(testbench: Testbench, worker: Worker | None = None) -> bool:
 def default_backend() -> str:
     """What ``auto`` stands for: that of SPICECIM_BACKEND, or else ``auto``, compiled where that is possible."""
     named = os.environ.get(VARIABLE, "") or "auto"
-    if named not in ("auto", "osdi", "behavioral"):
+    if named not in BACKENDS:
         raise InputError(f"{VARIABLE}: must be auto, osdi or behavioral; it is {named!r}")
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.deadline import run_within
 from spicecim.devices import Memristor
-from spicecim.errors import NetlistError, SubcircuitError
+from spicecim.errors import NetlistError, SubcircuitError, UnsupportedError
 from spicecim.fields import FloatArray
+from spicecim.files import write_bytes, write_text
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.netlist import CrossbarNetlist, crossbar_netlist, equation_netlist
 from spicecim.ngspice.backend import is_native
@@ -24,6 +26,10 @@ from spicecim.physics import States, check_physics
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
+
+_LIBRARY, _SUFFIX = "memristor", ".osdi"
+"""File of a compiled device beside a netlist, where the netlist's name is not taken."""
+_PLAIN_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 _START_TOLERANCES = (1e-6, 1e-2)
 """Largest difference of x from what was asked for, at the first two instants. A node that is held at time 0 and carries
@@ -133,9 +139,63 @@ def simulate_ngspice(
     return run_ngspice(testbench, time_limit=time_limit, progress=progress, worker=worker).waveforms
 
 
-def render_netlist(testbench: Testbench) -> str:
-    """Return the netlist that ngspice gets, with a control block that loads compiled models in front."""
-    return crossbar_netlist(testbench, native=is_native(testbench)).standalone
+def render_netlist(testbench: Testbench, backend: str = "auto") -> str:
+    """Return the netlist that ngspice gets, as a text.
+
+    A compiled device is loaded from a file ``memristor.osdi`` beside the netlist: `write_netlist` writes both.
+
+    Parameters
+    ----------
+    testbench
+        The testbench.
+    backend
+        ``"osdi"``, compiled; ``"behavioral"``, as sources; ``"auto"``, as the device says.
+
+    Raises
+    ------
+    UnsupportedError
+        If the device does not have this form.
+    """
+    return _chosen_netlist(testbench, backend).loading(f"{_LIBRARY}{_SUFFIX}")
+
+
+def write_netlist(testbench: Testbench, path: str | Path, backend: str = "auto") -> list[Path]:
+    """Write the netlist that ngspice gets to a file, to be taken elsewhere.
+
+    A compiled device is written beside it, under the netlist's name with the suffix ``.osdi``. It runs on computers of
+    the same kind; the behavioral form runs everywhere.
+
+    Parameters
+    ----------
+    testbench, backend
+        As in `render_netlist`.
+    path
+        The netlist's file.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files that were written, the netlist first.
+
+    Raises
+    ------
+    UnsupportedError
+        If the device does not have this form.
+    ResultsError
+        If a file cannot be written.
+    """
+    path, netlist = Path(path), _chosen_netlist(testbench, backend)
+    # ngspice would take other characters of a name for something else
+    library = f"{path.stem if _PLAIN_STEM.fullmatch(path.stem) else _LIBRARY}{_SUFFIX}"
+    compiled = [write_bytes(path.with_name(library), file.read_bytes()) for file in netlist.libraries]
+    return [write_text(path, netlist.loading(library)), *compiled]
+
+
+def _chosen_netlist(testbench: Testbench, backend: str) -> CrossbarNetlist:
+    netlist = crossbar_netlist(testbench, native=is_native(testbench, wanted=backend))
+    if backend not in ("auto", netlist.backend):
+        raise UnsupportedError(f"backend: {backend} is no form of this device, which is {netlist.backend}")
+    return netlist
 
 
 def evaluate_equations(device: Memristor, v: ArrayLike, s: ArrayLike, *, native: bool) -> tuple[FloatArray, FloatArray]:
