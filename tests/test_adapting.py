@@ -344,6 +344,8 @@ REFUSED = [
     ("X1 p n nothing", "ltspice", 2, "nothing is not in the file"),
     ("B1 0 vdd I=1", "hspice", 3, "is a node of the author's whole circuit (.global)"),
     (".param gain=3", "ltspice", 2, "sets gain, which is a parameter of the .subckt line"),
+    ("R2 p n {1e999}", "ltspice", 2, "beyond the range"),
+    (".ends\n.subckt m p", "ltspice", 3, "m stands there twice"),
     ("V1 p 0 PWL file={1}", "ltspice", 2, "a file that is read"),
 ]
 
@@ -355,6 +357,11 @@ def test_what_is_not_certain_is_refused_with_its_line(tmp_path, text, dialect, l
         adapted_text(tmp_path, text, head=head, dialect=dialect)
     assert str(caught.value).startswith(f"m.sub, line {line}: "), str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_a_subcircuit_of_one_port_is_no_device(tmp_path):
+    with pytest.raises(SubcircuitError, match=r"m\.sub, line 1: m has fewer than two ports"):
+        adapted_text(tmp_path, head=".subckt m p")
 
 
 def test_dialects_that_disagree_are_told(tmp_path):
@@ -398,6 +405,19 @@ def test_names_that_ngspice_has_are_renamed_everywhere(tmp_path):
     assert ".param k={e_ * 2}" in text
     assert ".func pulse_(x) {x * e_}" in text
     assert "I=v(p,n) * pulse_(k)" in text
+
+
+def test_names_that_are_renamed_reach_other_subcircuits_and_no_arguments(tmp_path):
+    text = adapted_text(
+        tmp_path, ".param e=3", "X1 p n s e={e}", ".func f(e) {e+1}", ".func limit(x,y,z) {x*e}",
+        "B1 p n I=v(p,n)*f(2)*limit(1,2,3)", ".subckt s a b e=1", "R1 a b {e}", ".ends", dialect="hspice",
+    )  # fmt: skip
+    assert "X1 p n s e_={e_}" in text
+    assert ".subckt s a b e_=1" in text
+    assert "R1 a b {e_}" in text
+    assert ".func f(e) {e+1}" in text
+    assert ".func limit_(x, y, z) {x * e_}" in text
+    assert "* limit_(1, 2, 3)" in text
 
 
 def test_a_start_by_an_expression_has_its_scale(tmp_path):

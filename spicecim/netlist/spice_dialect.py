@@ -69,13 +69,13 @@ _CONSTANTS = {
     "pi": "3.141592653589793",
 }
 
-_RANDOM_OF_NGSPICE = {"agauss", "aunif", "gauss", "limit", "unif"}
+RANDOM_OF_NGSPICE = {"agauss", "aunif", "gauss", "limit", "unif"}
 
 RESERVED = {
     "e", "time", "hertz", "temper",
     "abs", "acos", "asin", "atan", "ceil", "cos", "cosh", "exp", "floor", "int", "ln", "log", "log10", "max", "min",
     "nint", "pow", "pwl", "pwr", "sgn", "sin", "sinh", "sqrt", "tan", "tanh", "ternary_fcn",
-    *_RANDOM_OF_NGSPICE,
+    *RANDOM_OF_NGSPICE,
 }  # fmt: skip
 """Names by which ngspice takes its own constant or function instead of a parameter; so it does with pi, harmlessly."""
 
@@ -113,7 +113,7 @@ def check_function_name(line: Line, name: str) -> None:
     """Raise `SubcircuitError` for a function by a name that ngspice takes for its own, or that would change ours."""
     if name in TAKEN_FUNCTIONS:
         line.refuse(f"the function name {name} is refused: it would change the drives and vectors; rename it")
-    if name in _RANDOM_OF_NGSPICE:
+    if name in RANDOM_OF_NGSPICE:
         line.refuse(f"the function name {name} is refused: ngspice draws a random number by it; rename it")
 
 

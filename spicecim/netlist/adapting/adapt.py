@@ -167,6 +167,8 @@ def _adapted(path: Path, name: str | None, dialect: Dialect, caret: Caret | None
     foreign_nodes = {word for line in lines if line.words[0] == ".global" for word in line.words[1:]} - _GROUNDS
     definitions, blocks = sort_lines([line for line in lines if line.words[0] != ".global"])
     wanted = _wanted(blocks, name, path.name)
+    if len(wanted.ports) < 2:
+        wanted.header.refuse(f"{wanted.name} has fewer than two ports")
     used = called_blocks(wanted, blocks)
     outside, scope = definition_lines(needed_definitions(definitions, used), Scope(dialect, caret, note))
     adapted = [adapt_block(block, scope, foreign_nodes, wanted=block is wanted) for block in used]

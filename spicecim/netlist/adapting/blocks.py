@@ -24,7 +24,7 @@ from spicecim.netlist.adapting.statements import (
     text_of,
 )
 from spicecim.netlist.spice_blocks import DEFINITIONS, INITIAL, LEFT_OUT, OPTIONS, Block, check_options
-from spicecim.netlist.spice_dialect import RESERVED, TAKEN_FUNCTIONS
+from spicecim.netlist.spice_dialect import RANDOM_OF_NGSPICE, RESERVED, TAKEN_FUNCTIONS
 from spicecim.netlist.spice_lines import Line
 
 _DROPPED = LEFT_OUT - INITIAL | {".global"}
@@ -65,7 +65,7 @@ def defined_scope(statements: list[Statement], outer: Scope, more: list[str]) ->
     names = {*(name.lower() for name in more), *(one.name.lower() for one in statements if isinstance(one, Assignment))}
     definitions = {one.name.lower(): one for one in statements if isinstance(one, Definition)}
     taken = {name: f"{name}_" for name in names if name in RESERVED}
-    taken |= {name: f"{name}_" for name in definitions if name in TAKEN_FUNCTIONS}
+    taken |= {name: f"{name}_" for name in definitions if name in TAKEN_FUNCTIONS | RANDOM_OF_NGSPICE}
     for one in statements:
         if isinstance(one, Assignment | Definition) and one.name.lower() in taken:
             outer.note(one.line, f"{one.name} is renamed {taken[one.name.lower()]}: ngspice has its own by that name")
@@ -85,7 +85,8 @@ def defined_scope(statements: list[Statement], outer: Scope, more: list[str]) ->
             if called in waiting:
                 define(called, (*callers, name))
         arguments = tuple(argument.lower() for argument in one.arguments)
-        inside = replace(scope, parameters=scope.parameters | {*arguments})
+        renamed = {old: new for old, new in scope.renamed.items() if old not in arguments}
+        inside = replace(scope, parameters=scope.parameters | {*arguments}, renamed=renamed)
         one.slot.tree = inside.meaning(one.line, one.slot.tree)
         assert isinstance(scope.functions, dict)
         scope.functions[name] = Function(arguments, one.slot.tree)
@@ -189,6 +190,8 @@ def _give_meaning(statements: list[Statement], scope: Scope, nodes: dict[str, st
     for one in statements:
         match one:
             case Element():
+                if one.kind == "x":  # what it calls has its parameters renamed too
+                    one.keys = {f"{key}_" if key.lower() in RESERVED else key: one.keys[key] for key in one.keys}
                 one.nodes = [node(one.line, name) for name in one.nodes]
                 for slot in one.slots():
                     meant(one.line, slot, parameter=not (slot.source or moving(slot)))

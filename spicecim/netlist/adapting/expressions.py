@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -95,6 +96,7 @@ _TOKEN = re.compile(
     r"|(?P<operator>\*\*|&&|\|\||[<>=!]=|<>|[-+*/%^<>&|!~?:(){},'=])",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _PROBE = re.compile(r"([vi])\s*\(([^(){}']*)\)", re.IGNORECASE)
 _SCALE = re.compile(r"(t|g|meg|k|mil|m|u|n|p|f)(\d*)", re.IGNORECASE)
 
@@ -156,7 +158,7 @@ class Parser:
     def word(self) -> str:
         """Go past a name and return it; an empty text if none comes next."""
         self._skip()
-        found = re.compile(r"[A-Za-z_][\w.]*").match(self.line.text, self.place)
+        found = _WORD.match(self.line.text, self.place)
         if found is None:
             return ""
         self.place = found.end()
@@ -265,6 +267,8 @@ class Parser:
 
     def _number(self, text: str, value: float, unit: str) -> Number:
         unit = unit.lower()
+        if not math.isfinite(value):
+            self.refuse(f"{text} is beyond the range of a float")
         if self.dialect == "hspice" and unit.startswith("x"):
             return Number(text, value * 1e6, foreign=True)
         if unit.startswith("a"):  # atto for some, ampere for others

@@ -9,6 +9,7 @@ from spicecim.netlist.adapting.expressions import (
     Binary,
     Call,
     Caret,
+    Choice,
     Dialect,
     Expression,
     Name,
@@ -137,6 +138,8 @@ class Scope:
                 return Binary(operator, truth(left), truth(right))
             case Unary("!", operand) if self.dialect == "ltspice":
                 return Unary("!", truth(operand))
+            case Choice(condition, then, otherwise) if self.dialect == "ltspice":
+                return Choice(truth(condition), then, otherwise)
         return part
 
     def _named(self, line: Line, name: Name, parameter: bool) -> Expression:
