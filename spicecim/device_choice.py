@@ -86,6 +86,10 @@ class DeviceSection(Section, ABC):
         """Attributes of waveforms that tell what ran, as far as the section does not."""
         return {}
 
+    def further_units(self) -> dict[str, str]:
+        """Units of the states beside x that waveforms show, by name."""
+        return {}
+
     def normalized(self, s: FloatArray) -> FloatArray:
         """Return x of state variables; where a step ended a little beyond a stop, the device is as at the stop."""
         device = self.build()
@@ -300,6 +304,11 @@ class VerilogADevice(DeviceSection):
         default=None,
         description="potential of that node at x = 0 and at x = 1; found if the state stays between 0 and 1",
     )
+    states: dict[str, Number | None] = Field(
+        default_factory=dict,
+        description="further nodes that hold a state, such as a temperature, with their potentials at time 0; null "
+        "for that in equilibrium",
+    )
     parameters: dict[str, float | str] = Field(
         default_factory=dict, description="parameters by name that differ from the module's defaults"
     )
@@ -345,6 +354,7 @@ class VerilogADevice(DeviceSection):
                 state=self.state,
                 initial=self.initial,
                 parameters=self.parameters,
+                states=self.states,
                 voltage=self._voltage or LARGEST_VOLTAGE,
             )
         except ModelError as error:
@@ -372,6 +382,9 @@ class VerilogADevice(DeviceSection):
 
     def provenance(self) -> dict[str, str]:
         return self.build().provenance()
+
+    def further_units(self) -> dict[str, str]:
+        return self.build().further_units()
 
 
 DEVICE_SECTIONS: dict[str, type[DeviceSection]] = {

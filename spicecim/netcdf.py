@@ -43,7 +43,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
     return write_bytes(path, built.getbuffer())
 
 
-def read_netcdf(path: str | Path, plain: Collection[str] = ()) -> xr.Dataset:
+def read_netcdf(path: str | Path, plain: Collection[str] = (), start: str | None = None) -> xr.Dataset:
     """Read a dataset from a netCDF file.
 
     Parameters
@@ -52,6 +52,8 @@ def read_netcdf(path: str | Path, plain: Collection[str] = ()) -> xr.Dataset:
         A regular file within `spicecim.limits.DATASET_BYTES`.
     plain
         Names of variables whose values must stand in the file as they are: neither scaled nor shifted.
+    start
+        What the names of further such variables start with.
 
     Raises
     ------
@@ -68,8 +70,8 @@ def read_netcdf(path: str | Path, plain: Collection[str] = ()) -> xr.Dataset:
         raise
     except Exception as error:  # of a damaged file, h5py and xarray raise whatever they meet first
         raise InputError(" ".join(f"{type(error).__name__}: {error}".split())) from None
-    for name in plain:
-        if name in dataset.variables:
+    for name in map(str, dataset.variables):
+        if name in plain or (start is not None and name.startswith(start)):
             _check_plain(name, dataset[name].encoding)
     return dataset
 

@@ -29,6 +29,7 @@ As an initial state such a value means the bound, so that the last state of a ru
 """
 
 States = Annotated[FloatArray, Quantities("", (2,), 0.0, 1.0, slack=STATE_SLACK)]
+FurtherStates = Annotated[FloatArray, Quantities("", (0, 2))]
 Resistance = Annotated[float, Quantity("ohm", 0.0, 1e18, smallest=1e-12)]
 """ngspice takes a resistance below 1e-12 ohm as 1e-12 ohm without a word."""
 Capacitance = Annotated[float, Quantity("F", 0.0, 1e3, smallest=1e-24)]
@@ -57,6 +58,11 @@ class Crossbar(Section):
     """
 
     state: States = Field(description="initial state of each cell (row, column), 0: high, 1: low resistance")
+    states: dict[str, FurtherStates] = Field(
+        default_factory=dict,
+        description="initial values of further states of the device (device.states) by name, in their own units: one "
+        "number, or one per cell (row, column)",
+    )
     wire_row: Resistance = Field(default=0.0, description="resistance of a row segment (ohm)")
     wire_column: Resistance = Field(default=0.0, description="resistance of a column segment (ohm)")
     wire_capacitance: Capacitance = Field(

@@ -29,6 +29,9 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 """Dimensions, unit and long name of every variable that a dataset may have."""
 
+_FURTHER = "state_"
+"""What the name of the variable of a further state begins with."""
+
 _ROUNDING = 1e-9
 """Error of instants relative to the duration that is rounding."""
 
@@ -38,6 +41,24 @@ _VOLTAGE_SLACK = 1e-6
 CELL_VARIABLES = ("v_cell", "i_cell", "x")
 NODE_VARIABLES = ("v_row_node", "v_column_node")
 """Kept with the cells when the wires are not ideal: with them every power in the crossbar is known."""
+
+
+def state_variable(name: str) -> str:
+    """Name of the variable of a further state of the cells, which the device knows by its name."""
+    return _FURTHER + name
+
+
+def is_known(name: str) -> bool:
+    """Whether a variable is one of `VARIABLES`, or holds a further state."""
+    return name in VARIABLES or name.startswith(_FURTHER)
+
+
+def _described(name: str, units: Mapping[str, str]) -> tuple[tuple[str, ...], str | None, str]:
+    """Dimensions, unit and long name of a variable; `units` has those of further states by name."""
+    if name in VARIABLES:
+        return VARIABLES[name]
+    state = name.removeprefix(_FURTHER)
+    return VARIABLES["x"][0], units.get(state), f"state {state} of the cell"
 
 
 def make_waveforms(
@@ -52,14 +73,16 @@ def make_waveforms(
     time
         Instants (s), strictly increasing.
     variables
-        Arrays by the names and with the dimensions of `VARIABLES`.
+        Arrays by the names and with the dimensions of `VARIABLES`, and of `x` for further states (`state_variable`).
     attributes
         What the engine says of itself: engine, version, device backend, estimated errors...
     """
     rows, columns = testbench.shape
+    states = testbench.device.further_units() if any(name not in VARIABLES for name in variables) else {}
+    described = {name: _described(name, states) for name in variables}
     dataset = xr.Dataset(
         {
-            name: (VARIABLES[name][0], values, {"units": VARIABLES[name][1], "long_name": VARIABLES[name][2]})
+            name: (described[name][0], values, {"units": described[name][1], "long_name": described[name][2]})
             for name, values in variables.items()
         },
         coords={
@@ -101,20 +124,21 @@ def check_waveforms(dataset: xr.Dataset, *names: str, instants: int = 2) -> None
 
 
 def _check_variable(dataset: xr.Dataset, name: str) -> None:
-    dimensions, units, _ = VARIABLES[name]
+    dimensions, units, _ = _described(name, {})
     variable = dataset[name]
     if set(variable.dims) != set(dimensions):
         raise WaveformError(f"{name} has dimensions {variable.dims}, not {dimensions}")
     _check_numbers(name, variable.values, variable.attrs, units)
 
 
-def _check_numbers(name: str, values: NDArray[Any], attributes: Mapping[Any, Any], units: str) -> None:
+def _check_numbers(name: str, values: NDArray[Any], attributes: Mapping[Any, Any], units: str | None) -> None:
+    """Raise `WaveformError` unless the values are finite real numbers, in their unit where that is known."""
     if values.dtype.kind != "f":
         raise WaveformError(f"{name} holds {values.dtype}; its values must be real numbers in floating point")
     if not np.isfinite(values).all():
         raise WaveformError(f"{name} has values that are not finite")
     # Arithmetic drops the attributes of a variable; where they say something, it must be right.
-    if str(attributes.get("units", units)) != units:
+    if units is not None and str(attributes.get("units", units)) != units:
         raise WaveformError(f"{name} is in {attributes['units']!r}; its unit must be {units!r}")
 
 
@@ -204,7 +228,7 @@ def load_waveforms(path: str | Path) -> xr.Dataset:
         are not those of the testbench in the file.
     """
     try:
-        dataset = read_netcdf(path, (*VARIABLES, "time"))
+        dataset = read_netcdf(path, (*VARIABLES, "time"), _FURTHER)
         text = str(dataset["testbench"].item())
         dataset = dataset.drop_vars("testbench").assign_attrs(testbench=text)
         check_run(dataset)
@@ -216,7 +240,7 @@ def load_waveforms(path: str | Path) -> xr.Dataset:
 def check_run(dataset: xr.Dataset) -> None:
     """Raise `WaveformError` unless a dataset is a run of its testbench: rows and columns, instants, row voltages."""
     testbench = testbench_of(dataset)
-    check_waveforms(dataset, *(str(name) for name in dataset.data_vars if name in VARIABLES), instants=1)
+    check_waveforms(dataset, *(str(name) for name in dataset.data_vars if is_known(str(name))), instants=1)
     for name, count in zip(("row", "column"), testbench.shape, strict=True):
         if dataset.sizes.get(name, count) != count:
             raise WaveformError(f"there are {dataset.sizes[name]} {name}s; its testbench has {count}")

@@ -69,8 +69,15 @@ class Cell(Protocol):
     def state_index(self) -> int:
         """Place of the state variable among the unknowns."""
 
-    def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        """Unknowns (n, k) that satisfy the algebraic equations at voltages v with the states held at s (n,)."""
+    @property
+    def further(self) -> tuple[int, ...]:
+        """Places among the unknowns of what a cell starts with beside the state variable."""
+
+    def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
+        """Unknowns (n, k) that satisfy the algebraic equations at voltages v with the states held at s (n,).
+
+        `further` are values (n, m) of the unknowns of that name, NaN for those in equilibrium; by default the device's.
+        """
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
         """Evaluate the equations at instants (n,), voltages v and unknowns (n, k)."""
@@ -91,12 +98,13 @@ class ExplicitCell:
 
     unknowns = 1
     state_index = 0
+    further = ()
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self.scale: FloatArray = np.array([device.span()])
 
-    def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
+    def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
         return s[:, None]
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from spicecim.devices.expressions import FloatArray
+from spicecim.errors import ModelError
 
 if TYPE_CHECKING:
     from spicecim.devices.cell import WiredCell
@@ -58,6 +60,19 @@ class Device(ABC):
     @abstractmethod
     def cell(self) -> WiredCell:
         """Return its equations as an integrator takes them."""
+
+    def further_units(self) -> dict[str, str]:
+        """Units of the states beside `s` that waveforms show, by name."""
+        return {}
+
+    def further_start(self, shape: tuple[int, int], given: Mapping[str, FloatArray]) -> FloatArray | None:
+        """Values (row, column, m) at time 0 of what a cell starts with beside `s`; None where it has nothing else.
+
+        NaN stands for the value in equilibrium. `given` has values of states by name, which differ from the device's.
+        """
+        if given:
+            raise ModelError(f"crossbar.states: {self.title} has one state, that of crossbar.state")
+        return None
 
     def drive(self, v: Any) -> Any:
         """Factor of a separable rate that depends on the voltage; its sign is the direction in which `s` moves."""

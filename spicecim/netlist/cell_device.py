@@ -45,6 +45,9 @@ class CrossbarDevice:
         Initial states of the cells (row, column), in the device's own variable.
     parameters
         Parameters of every instance.
+    further
+        What every cell starts with beside its state (row, column, m), with the parameters of an instance that take it
+        in `further_parameters`; NaN for what the operating point finds.
     initial_at_node, initial_parameter
         Whether the initial state is set as the voltage of the state node, or else the name of the parameter that it is
         set by. Where neither is, the subcircuit starts as it will.
@@ -67,6 +70,8 @@ class CrossbarDevice:
     parameters: dict[str, float]
     steps: Steps
     current_tolerance: float
+    further: FloatArray | None = None
+    further_parameters: tuple[str, ...] = ()
     initial_at_node: bool = True
     initial_parameter: str | None = None
     compatibility: str = ""
@@ -117,6 +122,8 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         {},
         needed,
         tolerance,
+        further=module.further_start(testbench.shape, testbench.crossbar.states),
+        further_parameters=module.further_parameters(),
         initial_at_node=False,
         initial_parameter=INITIAL_STATE,
         libraries=(library,),

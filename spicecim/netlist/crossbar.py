@@ -15,7 +15,10 @@ from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import netlist_environment
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
+from spicecim.waveforms import state_variable
 
+FURTHER = state_variable("")
+"""What the role of a port with a further state begins with: its variable's name."""
 _VECTORS_A_LINE = 8
 _MOST_WATCHED = 16_384
 """Most cells whose states are kept of a run that does not ask for cells: they tell its error, and a state that leaves
@@ -23,7 +26,9 @@ its range. Of 64 x 64 cells they cost a tenth of the run's time, and 8 bytes per
 
 
 class Cell(NamedTuple):
-    """A cell in the netlist: its name, the nodes of its current meter if it has one, those of its ports, and its state.
+    """A cell in the netlist: its name, the nodes of its current meter if it has one, those of its ports, its state.
+
+    And what else it starts with, by parameter.
 
     A template unpacks it: of thousands of cells that takes a fraction of the time of looking up attributes.
     """
@@ -32,6 +37,7 @@ class Cell(NamedTuple):
     meter: str
     nodes: str
     state: float
+    further: list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ class CrossbarNetlist:
         The netlist.
     vectors
         For each variable of the waveforms, the names of the vectors that it is read from, in the order of its (row,
-        column) dimensions. Variable ``s`` holds the state variables of the cells `watched`, if they can be seen; the
-        currents of ``i_row`` count into the source.
+        column) dimensions. Variable ``s`` holds the state variables of the cells `watched`, if they can be seen; those
+        of further states are their own; the currents of ``i_row`` count into the source.
     watched
         Numbers of the cells, row by row, whose states are kept: all, or some that are evenly spread over a large
         crossbar.
@@ -166,14 +172,23 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
         "state": "s_%(name)s",
         "ground": "0",
     }
+    written |= {port: f"u{index}_%(name)s" for index, port in _further_ports(device)}
     pattern = " ".join(written.get(port, f"open_%(name)s_{index}") for index, port in enumerate(device.ports))
     cells = []
+    further = np.empty((*testbench.shape, 0)) if device.further is None else device.further
     for row, (row_nodes, column_nodes, states) in enumerate(zip(*wires, device.states.tolist(), strict=True)):
         for column, (row_node, column_node, state) in enumerate(zip(row_nodes, column_nodes, states, strict=True)):
             name = f"{row}_{column}"
             nodes = pattern % {"name": name, "row": row_node, "column": column_node}
-            cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, state))
+            values = zip(device.further_parameters, further[row, column].tolist(), strict=True)
+            given = [(parameter, value) for parameter, value in values if not np.isnan(value)]
+            cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, state, given))
     return cells
+
+
+def _further_ports(device: CrossbarDevice) -> list[tuple[int, str]]:
+    """Number and name of the ports that carry further states."""
+    return [(index, port) for index, port in enumerate(device.ports) if port.startswith(FURTHER)]
 
 
 def _resistors(testbench: Testbench, wires: Wires) -> list[tuple[str, str, str, float]]:
@@ -234,4 +249,7 @@ def _vectors(
         vectors["i_cell"] = [f"i(vcell_{row}_{column})" for row, column in np.ndindex(rows, columns)]
     if "state" in device.ports:
         vectors["s"] = [f"v(s_{number // columns}_{number % columns})" for number in watched.tolist()]
+    if testbench.analysis.probe == "cells":
+        for index, port in _further_ports(device):
+            vectors[port] = [f"v(u{index}_{row}_{column})" for row, column in np.ndindex(rows, columns)]
     return vectors

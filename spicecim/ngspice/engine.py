@@ -18,6 +18,7 @@ from spicecim.fields import FloatArray
 from spicecim.files import write_bytes, write_text
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.netlist import CrossbarNetlist, crossbar_netlist, equation_netlist
+from spicecim.netlist.crossbar import FURTHER
 from spicecim.ngspice.backend import is_native
 from spicecim.ngspice.client import Progress, Worker
 from spicecim.ngspice.messages import Vectors
@@ -242,6 +243,8 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
         v_row_node, v_column_node = groups["v_row_node"].reshape(shape), groups["v_column_node"].reshape(shape)
         variables["v_cell"] = v_row_node - v_column_node
         variables["i_cell"] = groups["i_cell"].reshape(shape)
+        further = [name for name in groups if name.startswith(FURTHER)]
+        variables |= {name: groups[name].reshape(shape) for name in further}
         if not testbench.crossbar.ideal:
             variables["v_row_node"], variables["v_column_node"] = v_row_node, v_column_node
     return variables, states

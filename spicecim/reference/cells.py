@@ -105,6 +105,9 @@ class Cells(Protocol):
     def state(self, y: FloatArray) -> FloatArray:
         """State variables (...) among unknowns (..., k)."""
 
+    def further(self, y: FloatArray) -> FloatArray:
+        """What cells start with beside their states (..., m) among unknowns (..., k)."""
+
     def scales(self, y: FloatArray) -> FloatArray:
         """Magnitudes (cell, k) that changes of the unknowns count relative to."""
 
@@ -179,6 +182,9 @@ class ExplicitCells(Cells):
 
     def state(self, y: FloatArray) -> FloatArray:
         return y[..., 0]
+
+    def further(self, y: FloatArray) -> FloatArray:
+        return y[..., 1:]
 
     def scales(self, y: FloatArray) -> FloatArray:
         return np.maximum(self._span, np.abs(y))
@@ -277,15 +283,20 @@ class ImplicitCells(Cells):
         The equations of every cell, by the potentials of its row and column.
     rule
         The collocation of the steps.
+    further
+        What each cell starts with beside its state (cell, m), NaN for what is in equilibrium; None for nothing.
     """
 
     explicit = False
 
-    def __init__(self, cell: WiredCell, rule: Rule) -> None:
-        self.cell, self._rule = cell, rule
+    def __init__(self, cell: WiredCell, rule: Rule, further: FloatArray | None) -> None:
+        self.cell, self._rule, self._further = cell, rule, further
+        self._still = [cell.state_index]
+        if further is not None:
+            self._still += np.array(cell.further)[~np.isnan(further).any(axis=0)].tolist()
 
     def start(self, v: FloatArray, states: FloatArray) -> FloatArray:
-        return self.cell.start(v, states)
+        return self.cell.start(v, states, self._further)
 
     def initial_terms(self, v: FloatArray, y: FloatArray) -> Terms:
         terms = self.cell.terms(np.zeros(len(v)), v, y)
@@ -294,18 +305,18 @@ class ImplicitCells(Cells):
     def state(self, y: FloatArray) -> FloatArray:
         return y[..., self.cell.state_index]
 
+    def further(self, y: FloatArray) -> FloatArray:
+        return y[..., list(self.cell.further)]
+
     def scales(self, y: FloatArray) -> FloatArray:
         return np.maximum(self.cell.scale, np.abs(y))
 
     def held(self, v: FloatArray, states: FloatArray) -> tuple[FloatArray, Blocks]:
-        y, time = self.cell.start(v, states), np.zeros(len(v))
+        y, time = self.start(v, states), np.zeros(len(v))
         slopes = self.cell.linear(time, v, y)
         own, drive = slopes.flow_y.copy(), slopes.flow_v.copy()
-        # in place of the state's equation: it does not move
-        own[:, self.cell.state_index], drive[:, self.cell.state_index] = (
-            np.eye(own.shape[1])[self.cell.state_index],
-            0.0,
-        )
+        # in place of the states' equations: they do not move
+        own[:, self._still], drive[:, self._still] = np.eye(own.shape[1])[self._still], 0.0
         return self.cell.terms(time, v, y).current, slopes.current_v - slopes.current_y @ np.linalg.solve(own, drive)
 
     def linear(self, time: float, v: FloatArray, y: FloatArray) -> LinearCells:

@@ -24,6 +24,7 @@ from spicecim.reference.network import Network
 from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
 from spicecim.reference.step import Correction, Course, Linearized, State, System, correct
 from spicecim.testbench import Testbench
+from spicecim.waveforms import state_variable
 
 _ROUNDS = 25
 _SLOW = 0.3
@@ -53,6 +54,8 @@ class Block(NamedTuple):
     """Currents into the sense nodes (time, column), ampere."""
     potentials: tuple[FloatArray, FloatArray] | None
     """Voltages of the row and column wires at the cells (time, row, column); None where the currents tell them."""
+    further: FloatArray
+    """Further states of the cells (time, row, column, m)."""
 
 
 class _Waiting(NamedTuple):
@@ -172,6 +175,7 @@ class DenseOutput:
             i_row=ends[0],
             i_column=ends[1],
             potentials=(v[:, :, 0].reshape(each), v[:, :, 1].reshape(each)) if stores else None,
+            further=_by_cell(self.system.cells.further(y), each),
         )
         self.sink(slice(self._written, self._written + len(y)), block)
         self._written += len(y)
@@ -252,6 +256,11 @@ class DenseOutput:
         return float(np.max([largest, (np.abs(found.y) / self.system.cells.scales(course.y[0])).max()]))
 
 
+def _by_cell(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Values (time, cell, m) by the row and the column of the cells; `shape` is (time, row, column)."""
+    return values.reshape(len(values), *shape[1:], values.shape[-1])
+
+
 class Record:
     """The waveforms of a run, written part by part, in any order.
 
@@ -265,6 +274,8 @@ class Record:
         Instants (time,), s.
     initial
         State variables at time 0 (row, column).
+    further
+        What the cells start with beside these (row, column, m), NaN for what is in equilibrium; None for nothing.
     v_row
         Voltages of the row drivers (time, row).
     i_column
@@ -276,6 +287,7 @@ class Record:
     def __init__(self, testbench: Testbench, device: Device, instants: FloatArray) -> None:
         self.testbench, self.device, self.instants = testbench, device, instants
         self.initial = device.state_from_x(testbench.crossbar.state)
+        self.further = device.further_start(testbench.shape, testbench.crossbar.states)
         rows, columns = testbench.shape
         self.v_row = testbench.drive.voltage(instants)
         self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
@@ -283,19 +295,28 @@ class Record:
         self.keeps_cells = testbench.analysis.probe == "cells"
         if self.keeps_cells:
             self._states, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
+            self._shown = list(device.further_units())
+            self._further = np.empty((*self._states.shape, len(self._shown)))
 
     def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray) -> None:
         """Add to the currents of some rows (time, row) and of all columns (time, column), ampere."""
         self._i_row[:, rows] += i_row
         self.i_column += i_column
 
-    def add_cells(self, rows: slice, columns: slice, states: FloatArray, i_cell: FloatArray) -> None:
-        """Take the state variables and currents (A) of some cells (time, row, column), and add to the currents."""
+    def add_cells(
+        self, rows: slice, columns: slice, states: FloatArray, i_cell: FloatArray, further: FloatArray | None = None
+    ) -> None:
+        """Take the state variables and currents (A) of some cells (time, row, column), and add to the currents.
+
+        `further` are the further states (time, row, column, m) of cells that have any.
+        """
         self._i_row[:, rows] += i_cell.sum(axis=2)
         self.i_column[:, columns] += i_cell.sum(axis=1)
         if self.keeps_cells:
             self._states[:, rows, columns] = states
             self._i_cell[:, rows, columns] = i_cell
+            if further is not None:
+                self._further[:, rows, columns] = further[..., : len(self._shown)]
 
     def add_row_currents(self, i_row: FloatArray) -> None:
         """Add to the currents of all rows (time, row), ampere."""
@@ -306,6 +327,7 @@ class Record:
         self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
         if self.keeps_cells:
             self._states[instants], self._i_cell[instants] = block.states, block.i_cell
+            self._further[instants] = block.further[..., : len(self._shown)]
             if block.potentials is not None:
                 if self._nodes is None:
                     self._nodes = np.empty_like(self._i_cell), np.empty_like(self._i_cell)
@@ -326,6 +348,7 @@ class Record:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
             x = self.device.x_from_state(self._states)
             variables |= {"v_cell": v_row_node - v_column_node, "i_cell": self._i_cell, "x": x}
+            variables |= {state_variable(name): self._further[..., place] for place, name in enumerate(self._shown)}
             if not self.testbench.crossbar.ideal:
                 variables |= {"v_row_node": v_row_node, "v_column_node": v_column_node}
         return variables

@@ -115,6 +115,8 @@ class CellWaveforms(NamedTuple):
     """How far the current of that run is off (A)."""
     statistics: Statistics
     """Steps of the finer run."""
+    further: FloatArray | None = None
+    """Further states (time, cell, m), of cells with any."""
 
     def each(self, function: Callable[..., FloatArray], *arguments: Any) -> CellWaveforms:
         """Return what a function makes of all waveforms."""
@@ -124,7 +126,7 @@ class CellWaveforms(NamedTuple):
 
 def cell_waveforms(
     cell: Cell, drive: Drive, duration: float, rows: NDArray[np.int_], initial: FloatArray, instants: FloatArray,
-    tolerance: float = TOLERANCE, name: Callable[[int], str] = "cell {}".format,
+    tolerance: float = TOLERANCE, name: Callable[[int], str] = "cell {}".format, further: FloatArray | None = None,
 ) -> CellWaveforms:  # fmt: skip
     """Follow cells, twice at once.
 
@@ -146,6 +148,8 @@ def cell_waveforms(
         Allowed error of a step (see `integrate`) of the finer run.
     name
         What a cell is called in an error, by its index.
+    further
+        What each cell starts with beside its state (cell, m), if there is anything.
 
     Raises
     ------
@@ -154,7 +158,7 @@ def cell_waveforms(
     """
     count = len(rows)
     twice = cell_voltages(drive, np.tile(rows, 2), cell.voltage_breaks(), duration, peaks=True)
-    start = cell.start(twice.start()[:count], initial)
+    start = cell.start(twice.start()[:count], initial, further)
     run = integrate(
         cell, twice, np.tile(start, (2, 1)), instants, tolerance=np.repeat([tolerance, COARSE * tolerance], count),
         name=lambda index: name(index % count),
@@ -162,7 +166,8 @@ def cell_waveforms(
     states, fine, coarse = run.unknowns[..., cell.state_index], slice(count), slice(count, None)
     statistics = Statistics(int(run.steps[fine].sum()), int(run.rejected_steps[fine].sum()))
     difference = run.current[:, fine] - run.current[:, coarse]
-    return CellWaveforms(states[:, fine], run.current[:, fine], states[:, coarse], difference, statistics)
+    also = None if further is None else run.unknowns[:, fine][..., list(cell.further)]
+    return CellWaveforms(states[:, fine], run.current[:, fine], states[:, coarse], difference, statistics, also)
 
 
 def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statistics]:
@@ -204,6 +209,9 @@ class _Run:
 
     def follow(self, rows: NDArray[np.int_], columns: slice) -> None:
         """Follow the cells of some rows and columns."""
+        if self.record.further is not None:
+            self._follow_each(rows, columns, self.record.further[rows, columns])
+            return
         starts = [np.unique(self.initial[row, columns]) for row in rows]
         smooth = self._interpolate(rows, starts, columns)
         left = [number for number in range(len(rows)) if number not in smooth]
@@ -216,6 +224,24 @@ class _Run:
             which = np.searchsorted(starts[number], self.initial[rows[number], columns])
             self._write(int(rows[number]), columns, part[0][:, which], part[1][:, which])
             self.current_error[:, columns] += part[3][:, which]
+        self._keep_error(cells)
+
+    def _follow_each(self, rows: NDArray[np.int_], columns: slice, further: FloatArray) -> None:
+        """Follow cells that start with more than a state, those that start alike in a row once."""
+        initial = self.initial[rows, columns]
+        count = initial.shape[1]
+        keys = np.concatenate([np.repeat(rows, count)[:, None], initial.reshape(-1, 1)], axis=1)
+        keys = np.concatenate([keys, further.reshape(len(keys), -1)], axis=1)
+        # what is not a number is not equal to itself
+        _, first, which = np.unique(np.nan_to_num(keys), axis=0, return_index=True, return_inverse=True)
+        starts = keys[first]
+        cells = self._cells(starts[:, 0].astype(int), starts[:, 1], starts[:, 2:])
+        assert cells.further is not None
+        parts = (part[:, which.ravel()] for part in (cells.states, cells.current, cells.current_error, cells.further))
+        states, current, off, also = (part.reshape(len(part), *initial.shape, *part.shape[2:]) for part in parts)
+        some = slice(int(rows[0]), int(rows[-1]) + 1)
+        self.record.add_cells(some, columns, states, current, also)
+        self.current_error[:, columns] += off.sum(axis=1)
         self._keep_error(cells)
 
     def _interpolate(self, rows: NDArray[np.int_], starts: list[FloatArray], columns: slice) -> set[int]:
@@ -264,8 +290,8 @@ class _Run:
         current = np.abs(one.current - other.current).max(axis=(0, 2)) / peak
         return np.asarray(np.maximum(np.abs(x - other_x).max(axis=(0, 2)), current))
 
-    def _cells(self, rows: NDArray[np.int_], starts: FloatArray) -> CellWaveforms:
-        """Integrate cells on rows (cell,) from initial states (cell,)."""
+    def _cells(self, rows: NDArray[np.int_], starts: FloatArray, further: FloatArray | None = None) -> CellWaveforms:
+        """Integrate cells on rows (cell,) from initial states (cell,), and what else they start with (cell, m)."""
 
         def name(index: int) -> str:
             columns = np.flatnonzero(self.initial[rows[index]] == starts[index])
@@ -274,7 +300,7 @@ class _Run:
 
         bench = self.record.testbench
         cells = cell_waveforms(
-            self.cell, bench.drive, bench.duration, rows, starts, self.record.instants, self.tolerance, name
+            self.cell, bench.drive, bench.duration, rows, starts, self.record.instants, self.tolerance, name, further
         )
         self.statistics += cells.statistics
         if self.device.explicit:

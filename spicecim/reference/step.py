@@ -50,8 +50,11 @@ def system(device: Device, crossbar: Crossbar, shape: tuple[int, int]) -> System
         rule, network = lobatto(DEGREE), Network(crossbar, shape)
         return System(ExplicitCells(device, rule, rule.middles), network, rule, rule.middles)
     rule, network = radau(STAGES), CapacitiveNetwork(crossbar, shape)
-    cells = ExplicitCells(device, rule, rule.checks) if device.explicit else ImplicitCells(device.cell(), rule)
-    return System(cells, network, rule, rule.checks)
+    if device.explicit:
+        return System(ExplicitCells(device, rule, rule.checks), network, rule, rule.checks)
+    further = device.further_start(shape, crossbar.states)
+    each = None if further is None else further.reshape(-1, further.shape[-1])
+    return System(ImplicitCells(device.cell(), rule, each), network, rule, rule.checks)
 
 
 class State(NamedTuple):

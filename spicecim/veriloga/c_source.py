@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 
@@ -36,9 +36,18 @@ STATE_ERROR = "state_error"
 _PARAMETER_TYPES = {"real": ("double", 0), "integer": ("int32_t", 1), "string": ("char *", 2)}
 
 
-def c_source(
-    module: Module, name: str, defaults: Mapping[str, Any], state: str | None = None, state_factor: float = 1.0
-) -> str:
+FURTHER_STATE = "further_state_{}"
+"""The same of a further state, by its number from 0; without one, the operating point finds it in equilibrium."""
+
+
+class HeldNode(NamedTuple):
+    """A node with a state, and the factor of its equation: ngspice has one tolerance for all charges."""
+
+    name: str
+    factor: float
+
+
+def c_source(module: Module, name: str, defaults: Mapping[str, Any], states: Sequence[HeldNode] = ()) -> str:
     """Write a module in C.
 
     Parameters
@@ -49,11 +58,9 @@ def c_source(
         Name of the device in ngspice.
     defaults
         Default of each parameter.
-    state
-        Node whose potential the instance parameter `INITIAL_STATE` sets in the operating point. ngspice's own way, .ic,
-        takes a time that grows with the square of the number of nodes.
-    state_factor
-        Factor of that node's equation. ngspice has one tolerance for all charges and one for all currents.
+    states
+        Nodes whose potentials the instance parameters `INITIAL_STATE`, for the first one, and `FURTHER_STATE` set in
+        the operating point. ngspice's own way, .ic, takes a time that grows with the square of the number of nodes.
 
     Raises
     ------
@@ -81,9 +88,14 @@ def c_source(
         autoescape=False,
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
     ).get_template("osdi.c.j2")
-    held = None if state is None else module.node(state)
-    if held is not None:
-        module = _with_resistive_diagonal(module, held)
+    places = [module.node(state.name) for state in states]
+    for place in places:
+        module = _with_resistive_diagonal(module, place)
+    names = [INITIAL_STATE, *(FURTHER_STATE.format(number) for number in range(len(states) - 1))][: len(states)]
+    held = [
+        {"node": place, "parameter": _text(parameter), "factor": _constant(state.factor) if state.factor != 1 else None}
+        for place, parameter, state in zip(places, names, states, strict=True)
+    ]
     constants = module.evaluate.constants
     function = _Writer(module, {parameter.name for parameter in module.parameters if parameter.instance})
     return template.render(
@@ -98,15 +110,18 @@ def c_source(
         jacobian=module.jacobian,
         collapses=list(module.collapses.values()),
         parameters=parameters,
-        instance_parameters=2 + sum(parameter.instance for parameter in module.parameters),
+        instance_parameters=1 + len(held) + sum(parameter.instance for parameter in module.parameters),
         cached=list(dict.fromkeys(target for targets in module.cache.values() for target in targets)),
         held=held,
         capacitance=next(
-            (i for i, entry in enumerate(module.jacobian) if entry.row == entry.column == held and entry.reactive), None
+            (
+                i
+                for i, entry in enumerate(module.jacobian)
+                if places and entry.row == entry.column == places[0] and entry.reactive
+            ),
+            None,
         ),
         state_error=_text(STATE_ERROR),
-        held_factor=_constant(state_factor) if state_factor != 1.0 else None,
-        initial_state=_text(INITIAL_STATE),
         kinds=module.evaluate.kinds,
         text=_text,
         value=lambda name: _constant(constants[name]) if name in constants else name,

@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from spicecim.children import run_program
 from spicecim.deadline import compile_step
 from spicecim.errors import CompilerError, InputError, VerilogAError
 from spicecim.private_files import temporary_folder
-from spicecim.veriloga.c_source import c_source
+from spicecim.veriloga.c_source import HeldNode, c_source
 from spicecim.veriloga.cache import cached_file, key_of, usable_cache
 from spicecim.veriloga.frontend import Compilation, parse_compilation, run_openvaf
 from spicecim.veriloga.module import Module
@@ -142,9 +142,7 @@ def _write(target: Path, text: str) -> None:
     target.write_text(text, encoding="utf-8")
 
 
-def compile_native(
-    module: Module, defaults: Mapping[str, Any], state: str | None = None, state_factor: float = 1.0
-) -> tuple[Path, str]:
+def compile_native(module: Module, defaults: Mapping[str, Any], states: Sequence[HeldNode] = ()) -> tuple[Path, str]:
     """Compile a module to a shared library for ngspice.
 
     Parameters
@@ -153,8 +151,8 @@ def compile_native(
         The module.
     defaults
         Default of each parameter.
-    state, state_factor
-        Node that holds the state, and the factor of its equation (see `c_source`).
+    states
+        Nodes that hold states, and the factors of their equations (see `c_source`).
 
     Returns
     -------
@@ -173,10 +171,10 @@ def compile_native(
     command = c_compiler()
     if command is None:
         raise CompilerError(f"no C compiler found: {HOW_TO_GET_C}")
-    content = key_of(c_source(module, "", defaults, state, state_factor))
+    content = key_of(c_source(module, "", defaults, states))
     plain = re.sub(r"\W", "_", module.name.lower())
     name = f"{plain}_{content[:12]}"
-    text = c_source(module, name, defaults, state, state_factor)
+    text = c_source(module, name, defaults, states)
     # compilers of two machines that share a cache may say the same of their version
     key = key_of("native", _own_version(), sysconfig.get_platform(), *command, compiler_version(), *FLAGS, text)
     return cached_file(key, ".osdi", lambda target: _build(command, text, target)), name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from spicecim.devices.cell import CellSlopes, CellTerms
 from spicecim.devices.device import Device
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError, VerilogAError
+from spicecim.veriloga.c_source import FURTHER_STATE, HeldNode
 from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
 from spicecim.veriloga.evaluation import Evaluation, Residuals
 from spicecim.veriloga.frontend import Compilation
+from spicecim.veriloga.further import FurtherState, check_names, held, initial_values
 from spicecim.veriloga.ground import is_balanced
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick_state
@@ -53,6 +55,9 @@ class ModuleDevice(Device):
         rates keep the state between; x = 1 is the one with the lower resistance.
     parameters
         Parameters that differ from their defaults.
+    states
+        Further nodes that hold a state, with their potentials at time 0, each from its own reference; None for that
+        in equilibrium.
     voltage
         Largest voltage (V) of the drive, with which the bounds are looked for: a soft stop holds a state the further
         on, the larger the voltage is.
@@ -73,6 +78,7 @@ class ModuleDevice(Device):
         state: str | None = None,
         initial: tuple[float, float] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        states: Mapping[str, float | None] | None = None,
         voltage: float = LARGEST_VOLTAGE,
     ) -> None:
         self.path = Path(path)
@@ -84,8 +90,12 @@ class ModuleDevice(Device):
         if problems:
             raise VerilogAError("\n".join(problems))
         self.state_node = pick_state(self.compilation, found, state)
-        self.module = found.exposed(self.state_node)
-        terminals = [name for name in self.module.terminals if name != self.state_node]
+        states = dict(states or {})
+        check_names(found, self.state_node, list(states))
+        self.module = found
+        for name in (self.state_node, *states):
+            self.module = self.module.exposed(name)
+        terminals = [name for name in self.module.terminals if name not in (self.state_node, *states)]
         if len(terminals) < 2:
             field = "state" if self.state_node in found.terminals else "module"
             raise ModelError(
@@ -93,6 +103,7 @@ class ModuleDevice(Device):
                 "needs a row and a column"
             )
         self.roles = {terminals[0]: "row", terminals[1]: "column", self.state_node: "state"}
+        self.roles |= {name: f"state_{name}" for name in states}
         self.module = separated(self.module, self.state_node, terminals[:2])
         self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
         own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
@@ -102,6 +113,11 @@ class ModuleDevice(Device):
         self._groups, self._names = self._group_nodes()
         self.unknowns = len(self._names) - 2
         self.state_index = self._names.index(self.state_node) - 2
+        units = {node.name: node.units for node in self.module.nodes}
+        self.further_states = tuple(
+            FurtherState(name, self._names.index(name) - 2, np.nan if value is None else value, units[name])
+            for name, value in states.items()
+        )
         self.initial = (0.0, 1.0) if initial is None else initial
         self._range_found = initial is None
         self.scale: FloatArray = np.ones(self.unknowns)
@@ -141,7 +157,7 @@ class ModuleDevice(Device):
     def native(self) -> tuple[Path, str]:
         """Return the compiled library and the device's name in it (see `compiler.compile_native`)."""
         if self._native is None or not is_intact(self._native[0]):
-            self._native = compile_native(self.module, self._defaults, self.state_node, self._state_factor())
+            self._native = compile_native(self.module, self._defaults, self._held_nodes())
         return self._native
 
     def native_parameters(self) -> dict[str, Any]:
@@ -179,27 +195,49 @@ class ModuleDevice(Device):
     def cell(self) -> ModuleDevice:
         return self
 
-    def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
+    @property
+    def further(self) -> tuple[int, ...]:
+        return tuple(state.place for state in self.further_states)
+
+    def further_units(self) -> dict[str, str]:
+        return {state.name: state.unit for state in self.further_states}
+
+    def further_start(self, shape: tuple[int, int], given: Mapping[str, FloatArray]) -> FloatArray | None:
+        """Values (row, column, m) of the further states at time 0 (see `spicecim.devices.device.Device`)."""
+        values = initial_values(self.further_states, shape, given)
+        return values if values.size else None
+
+    def further_parameters(self) -> tuple[str, ...]:
+        """Parameters of an instance in ngspice that take what `further_start` returns."""
+        return tuple(FURTHER_STATE.format(number) for number in range(len(self.further_states)))
+
+    def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
         """Unknowns (n, k) in equilibrium with the states held.
 
-        The voltages v (n,) are those of the row with the column at 0 V; (n, 2) are the potentials of both.
+        The voltages v (n,) are those of the row with the column at 0 V; (n, 2) are the potentials of both. Further
+        states (n, m) are held too where they are not NaN; by default at the values that the device starts them from.
 
         Raises
         ------
         VerilogAError
             If no equilibrium is found.
         """
-        y = self._equilibrium(v, s)
+        y = self._equilibrium(v, s, further)
         if not np.isfinite(y).all():
             worst = int(np.flatnonzero(~np.isfinite(y).all(axis=1))[0])
-            inner = ", ".join(name for name in self._names[2:] if name != self.state_node)
+            given = {state.place for state in self.further_states if further is None and not np.isnan(state.start)}
+            inner = ", ".join(self._names[2 + index] for index in self._free(given))
             raise VerilogAError(
                 f"module {self.name}: no equilibrium of {inner} was found at {_ends(v)[worst, 0]:g} V with "
                 f"{self.state_node} held at {s[worst]:g}"
             )
         return y
 
-    def _equilibrium(self, v: FloatArray, s: FloatArray) -> FloatArray:
+    def _free(self, held: Collection[int]) -> list[int]:
+        """Places of the unknowns that are neither the state nor held."""
+        return [index for index in range(self.unknowns) if index != self.state_index and index not in held]
+
+    def _equilibrium(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
         """Unknowns (n, k) in equilibrium with the states held, NaN where none is found.
 
         By Newton's method, with steps that are cut to 1, and to ever more while they are cut in the same direction: a
@@ -208,7 +246,11 @@ class ModuleDevice(Device):
         """
         y = np.zeros((len(v), self.unknowns))
         y[:, self.state_index] = s
-        free = np.flatnonzero(np.arange(self.unknowns) != self.state_index)
+        if further is None:
+            further = np.tile([state.start for state in self.further_states], (len(v), 1))
+        places = np.array(self.further, dtype=int)[held(further)]
+        y[:, places] = further[:, held(further)]
+        free = np.array(self._free(set(places.tolist())), dtype=int)
         limit, cut = np.ones((len(v), len(free))), np.zeros((len(v), len(free)))
         ends = np.full((2, len(v), len(free)), np.nan)
         moving = np.arange(len(v) if len(free) else 0)
@@ -285,16 +327,27 @@ class ModuleDevice(Device):
         merged, v, y = Residuals(*(part[finite] for part in merged)), v[finite], y[finite]
         return is_balanced(merged, np.concatenate([v[:, None], np.zeros((len(v), 1)), y], axis=1))
 
-    def _state_factor(self) -> float:
-        """Power of two that takes the charge of the state's node, between x = 0 and x = 1, to about 1 C.
+    def _held_nodes(self) -> tuple[HeldNode, ...]:
+        """Nodes of the states, the first one first, with the factors of their equations.
 
-        That is what the models of the library have. A far smaller charge would pass below ngspice's absolute
-        tolerances, whatever the relative one is.
+        These are powers of two that take the charge of a state, between x = 0 and x = 1 or over its magnitude,
+        to about 1 C. That is what the models of the library have. A far smaller charge would pass below ngspice's
+        absolute tolerances, whatever the relative one is.
         """
         still = np.zeros(2)
-        charges = self.terms(still, still, self.start(still, np.array(self.initial))).charge[:, self.state_index]
-        span = abs(float(charges[1] - charges[0]))
-        return 2.0 ** -round(math.log2(span)) if 1e-300 < span < 1e300 else 1.0
+        places = [(self.state_node, self.state_index)]
+        places += [(state.name, state.place) for state in self.further_states]
+        nodes = []
+        for name, index in places:
+            y = self.start(still, np.array(self.initial))
+            if index != self.state_index:
+                y[1] = y[0]
+                y[1, index] += self.scale[index]
+            charges = self.terms(still, still, y).charge[:, index]
+            span = abs(float(charges[1] - charges[0]))
+            factor = 2.0 ** -round(math.log2(span)) if 1e-300 < span < 1e300 else 1.0
+            nodes.append(HeldNode(name, factor))
+        return tuple(nodes)
 
     def _texts(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters of the kind text, which ngspice cannot set: they are compiled in."""
@@ -307,8 +360,8 @@ class ModuleDevice(Device):
         The row is the first and the column the second; the ground, whose potential is zero, comes last and has no name.
         """
         nodes = [node.name for node in self.module.nodes]
-        row, column = (name for name, role in self.roles.items() if role != "state")
-        rank = {row: 0, column: 1, self.state_node: 2, "": -1}
+        row, column, *states = self.roles
+        rank = {row: 0, column: 1, "": -1, **dict.fromkeys(states, 2)}
         leader = {name: name for name in [*nodes, ""]}
 
         def head(name: str) -> str:
@@ -321,11 +374,11 @@ class ModuleDevice(Device):
                 {head(nodes[one]), head("" if other is None else nodes[other])}, key=lambda name: rank.get(name, 3)
             )
             leader[ends[-1]] = ends[0]
-        apart = {head(name) for name in (row, column, self.state_node, "")}
-        if len(apart) < 4:
+        apart = {head(name) for name in (*self.roles, "")}
+        if len(apart) < len(self.roles) + 1:
             raise ModelError(
-                f"parameters: with these, {self.module.name} makes two of {row}, {column}, {self.state_node} and the "
-                "ground one node (V(a, b) <+ 0): the row, the column and the state must stay apart"
+                f"parameters: with these, {self.module.name} makes two of {', '.join(self.roles)} and the ground one "
+                "node (V(a, b) <+ 0): the row, the column and the states must stay apart"
             )
         groups = [row, column, *(name for name in nodes if head(name) == name and name not in (row, column))]
         place = {name: index for index, name in enumerate(groups)} | {"": len(groups)}
@@ -426,6 +479,7 @@ def module_device(
     state: str | None = None,
     initial: tuple[float, float] | None = None,
     parameters: Mapping[str, Any] | None = None,
+    states: Mapping[str, float | None] | None = None,
     voltage: float = LARGEST_VOLTAGE,
 ) -> ModuleDevice:
     """Return a `ModuleDevice`: the same one for the same arguments, while its file and what that includes are.
@@ -433,9 +487,10 @@ def module_device(
     One whose current changes its sign between bounds that were found is refused: they are not its own.
     """
     given = tuple(sorted((parameters or {}).items()))
+    further = tuple((states or {}).items())
     # with its bounds given, a device does not depend on the voltage
     voltage = voltage if initial is None else LARGEST_VOLTAGE
-    return _module_device(compile_verilog_a(path), str(path), module, state, initial, given, voltage)
+    return _module_device(compile_verilog_a(path), str(path), module, state, initial, given, further, voltage)
 
 
 @functools.lru_cache(maxsize=64)
@@ -446,9 +501,12 @@ def _module_device(
     state: str | None,
     initial: tuple[float, float] | None,
     parameters: tuple[tuple[str, Any], ...],
+    states: tuple[tuple[str, float | None], ...],
     voltage: float,
 ) -> ModuleDevice:
-    device = ModuleDevice(path, module, state=state, initial=initial, parameters=dict(parameters), voltage=voltage)
+    device = ModuleDevice(
+        path, module, state=state, initial=initial, parameters=dict(parameters), states=dict(states), voltage=voltage
+    )
     if initial is None:
         device.refuse_changing_sign(voltage)
     return device

@@ -27,10 +27,11 @@ class _MeteredCell:
         self._inner = cell.unknowns
         self.unknowns = cell.unknowns + 3
         self.state_index = cell.state_index
+        self.further = cell.further
         self.scale: FloatArray = np.concatenate([cell.scale, [current, current * voltage, 1.0]])
 
-    def start(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        return np.concatenate([self._cell.start(v, s), np.zeros((len(s), 3))], axis=1)
+    def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
+        return np.concatenate([self._cell.start(v, s, further), np.zeros((len(s), 3))], axis=1)
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
         inner, frequency = y[:, : self._inner], y[:, -1]

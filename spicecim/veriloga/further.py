@@ -1,0 +1,83 @@
+"""States of a module beside the one that a crossbar's x stands for, such as the temperature of a filament."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicecim.devices.expressions import FloatArray
+from spicecim.errors import ModelError
+from spicecim.problems import did_you_mean
+from spicecim.veriloga.module import Module
+
+
+class FurtherState(NamedTuple):
+    """A state with a name of its own."""
+
+    name: str
+    """The node that holds it."""
+    place: int
+    """Its place among the unknowns."""
+    start: float
+    """Its value at time 0, in its own unit; NaN for that in equilibrium."""
+    unit: str
+    """The unit of the node's potential."""
+
+
+def check_names(module: Module, state: str, names: Sequence[str]) -> None:
+    """Raise `ModelError` unless these nodes hold states beside the first one."""
+    charged = {entry.row for entry in module.jacobian if entry.row == entry.column and entry.reactive}
+    able = [module.nodes[index].name for index in sorted(charged)]
+    able = [name for name in able if name != state]
+    for name in names:
+        if name == state:
+            raise ModelError(f"states: {name} is the state that x stands for; name the others")
+        if name not in able:
+            known = ", ".join(able) or "none"
+            raise ModelError(
+                f"states: {name!r} holds no state of module {module.name} beside {state}; others that do: "
+                f"{known}{did_you_mean(name, able)}"
+            )
+
+
+def initial_values(
+    states: Sequence[FurtherState], shape: tuple[int, ...], given: Mapping[str, FloatArray]
+) -> FloatArray:
+    """Values (*shape, m) of the m further states at time 0, NaN for those in equilibrium.
+
+    Parameters
+    ----------
+    states
+        The states.
+    shape
+        Rows and columns.
+    given
+        Values that differ from the states' own start, one for all cells or one per cell.
+
+    Raises
+    ------
+    ModelError
+        If a state is not among them, or its values do not fit the shape.
+    """
+    names = [state.name for state in states]
+    for name, values in given.items():
+        if name not in names:
+            listed = ", ".join(names) or "none"
+            raise ModelError(f"crossbar.states: {name!r} is not among device.states, which has {listed}")
+        if np.ndim(values) and np.shape(values) != shape:
+            raise ModelError(
+                f"crossbar.states.{name}: must be one number, or one for each of {shape[0]} x {shape[1]} cells; "
+                f"its shape is {np.shape(values)}"
+            )
+    found = np.empty((*shape, len(states)))
+    for place, state in enumerate(states):
+        found[..., place] = given.get(state.name, state.start)
+    return found
+
+
+def held(values: FloatArray) -> NDArray[np.bool_]:
+    """Which of the further states (m,) with values (n, m) are held at them: those that have any."""
+    return np.asarray(~np.isnan(values).any(axis=0))
