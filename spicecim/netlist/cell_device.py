@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,8 +47,9 @@ class CrossbarDevice:
     parameters
         Parameters of every instance.
     further
-        What every cell starts with beside its state (row, column, m), with the parameters of an instance that take it
-        in `further_parameters`; NaN for what the operating point finds.
+        What every cell starts with beside its state (row, column, m); NaN for what the operating point finds.
+    further_parameters
+        The parameters of an instance that take it, with what a whole number of theirs counts in, or None.
     initial_at_node, initial_parameter
         Whether the initial state is set as the voltage of the state node, or else the name of the parameter that it is
         set by. Where neither is, the subcircuit starts as it will.
@@ -71,7 +73,7 @@ class CrossbarDevice:
     steps: Steps
     current_tolerance: float
     further: FloatArray | None = None
-    further_parameters: tuple[str, ...] = ()
+    further_parameters: Mapping[str, float | None] = field(default_factory=dict)
     initial_at_node: bool = True
     initial_parameter: str | None = None
     compatibility: str = ""

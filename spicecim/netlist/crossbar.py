@@ -37,7 +37,7 @@ class Cell(NamedTuple):
     meter: str
     nodes: str
     state: float
-    further: list[tuple[str, float]]
+    further: list[tuple[str, float | int]]
 
 
 @dataclass(frozen=True)
@@ -180,10 +180,15 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
         for column, (row_node, column_node, state) in enumerate(zip(row_nodes, column_nodes, states, strict=True)):
             name = f"{row}_{column}"
             nodes = pattern % {"name": name, "row": row_node, "column": column_node}
-            values = zip(device.further_parameters, further[row, column].tolist(), strict=True)
-            given = [(parameter, value) for parameter, value in values if not np.isnan(value)]
+            values = zip(device.further_parameters.items(), further[row, column].tolist(), strict=True)
+            given = [(parameter, _counted(value, unit)) for (parameter, unit), value in values if not np.isnan(value)]
             cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, state, given))
     return cells
+
+
+def _counted(value: float, unit: float | None) -> float | int:
+    """A value as it is, or as a whole number of a unit, which ngspice reads to the last bit."""
+    return value if unit is None else round(value / unit)
 
 
 def _further_ports(device: CrossbarDevice) -> list[tuple[int, str]]:

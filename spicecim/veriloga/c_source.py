@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jinja2
@@ -40,6 +41,10 @@ FURTHER_STATE = "further_state_{}"
 """The same of a further state, by its number from 0; without one, the operating point finds it in equilibrium."""
 
 
+DRAWN = "drawn_{}"
+"""Instance parameter in ngspice that holds a random number, by its number among what a device starts with."""
+
+
 class HeldNode(NamedTuple):
     """A node with a state, and the factor of its equation: ngspice has one tolerance for all charges."""
 
@@ -47,7 +52,13 @@ class HeldNode(NamedTuple):
     factor: float
 
 
-def c_source(module: Module, name: str, defaults: Mapping[str, Any], states: Sequence[HeldNode] = ()) -> str:
+def c_source(
+    module: Module,
+    name: str,
+    defaults: Mapping[str, Any],
+    states: Sequence[HeldNode] = (),
+    drawn: Mapping[str, tuple[str, float]] = MappingProxyType({}),
+) -> str:
     """Write a module in C.
 
     Parameters
@@ -61,6 +72,9 @@ def c_source(module: Module, name: str, defaults: Mapping[str, Any], states: Seq
     states
         Nodes whose potentials the instance parameters `INITIAL_STATE`, for the first one, and `FURTHER_STATE` set in
         the operating point. ngspice's own way, .ic, takes a time that grows with the square of the number of nodes.
+    drawn
+        For each node that holds a random number, the instance parameter that has it in its place, as a whole number,
+        and what that counts in.
 
     Raises
     ------
@@ -88,6 +102,7 @@ def c_source(module: Module, name: str, defaults: Mapping[str, Any], states: Seq
         autoescape=False,
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
     ).get_template("osdi.c.j2")
+    module = module.arranged([place for place, node in enumerate(module.nodes) if node.name not in drawn])
     places = [module.node(state.name) for state in states]
     for place in places:
         module = _with_resistive_diagonal(module, place)
@@ -97,7 +112,11 @@ def c_source(module: Module, name: str, defaults: Mapping[str, Any], states: Seq
         for place, parameter, state in zip(places, names, states, strict=True)
     ]
     constants = module.evaluate.constants
-    function = _Writer(module, {parameter.name for parameter in module.parameters if parameter.instance})
+    numbers = {
+        node: f"inst->drawn_{number} * {_constant(quantum)}"
+        for number, (node, (_, quantum)) in enumerate(drawn.items())
+    }
+    function = _Writer(module, {parameter.name for parameter in module.parameters if parameter.instance}, numbers)
     return template.render(
         name=_text(name),
         nodes=[
@@ -110,7 +129,8 @@ def c_source(module: Module, name: str, defaults: Mapping[str, Any], states: Seq
         jacobian=module.jacobian,
         collapses=list(module.collapses.values()),
         parameters=parameters,
-        instance_parameters=1 + len(held) + sum(parameter.instance for parameter in module.parameters),
+        drawn=[_text(parameter) for parameter, _ in drawn.values()],
+        instance_parameters=1 + len(held) + len(drawn) + sum(parameter.instance for parameter in module.parameters),
         cached=list(dict.fromkeys(target for targets in module.cache.values() for target in targets)),
         held=held,
         capacitance=next(
@@ -153,8 +173,9 @@ def _constants(module: Module) -> Iterator[Any]:
 class _Writer:
     """Writes the functions of a module as statements."""
 
-    def __init__(self, module: Module, instance: set[str]) -> None:
+    def __init__(self, module: Module, instance: set[str], drawn: Mapping[str, str]) -> None:
         self._module = module
+        self._drawn = drawn
         self._instance = instance
         self._function = module.evaluate
 
@@ -202,6 +223,9 @@ class _Writer:
         }
         if argument.kind in simple:
             return simple[argument.kind]
+        node = argument.name[2:-1]
+        if argument.kind == "voltage" and node in self._drawn:
+            return self._drawn[node]
         try:
             unknowns = self._module.unknown(argument) or ()
         except KeyError:  # nothing takes it: `intermediate` sees to that

@@ -11,6 +11,7 @@ import shutil
 import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from spicecim.children import run_program
@@ -20,6 +21,7 @@ from spicecim.private_files import temporary_folder
 from spicecim.veriloga.c_source import HeldNode, c_source
 from spicecim.veriloga.cache import cached_file, key_of, usable_cache
 from spicecim.veriloga.frontend import Compilation, parse_compilation, run_openvaf
+from spicecim.veriloga.lowering import lowered
 from spicecim.veriloga.module import Module
 from spicecim.veriloga.openvaf_choice import HOW_TO_INSTALL, openvaf
 from spicecim.veriloga.source import read_source
@@ -126,7 +128,7 @@ def compile_verilog_a(path: str | Path) -> Compilation:
         If the file cannot be read or compiled, or there is no OpenVAF.
     """
     with compile_step(f"reading {path}"):
-        source = read_source(path)
+        source = lowered(read_source(path))
     found = openvaf()
     if found is None:
         raise VerilogAError(f"{source.path}: reading Verilog-A needs OpenVAF, which is not there; {HOW_TO_INSTALL}")
@@ -142,7 +144,12 @@ def _write(target: Path, text: str) -> None:
     target.write_text(text, encoding="utf-8")
 
 
-def compile_native(module: Module, defaults: Mapping[str, Any], states: Sequence[HeldNode] = ()) -> tuple[Path, str]:
+def compile_native(
+    module: Module,
+    defaults: Mapping[str, Any],
+    states: Sequence[HeldNode] = (),
+    drawn: Mapping[str, tuple[str, float]] = MappingProxyType({}),
+) -> tuple[Path, str]:
     """Compile a module to a shared library for ngspice.
 
     Parameters
@@ -153,6 +160,8 @@ def compile_native(module: Module, defaults: Mapping[str, Any], states: Sequence
         Default of each parameter.
     states
         Nodes that hold states, and the factors of their equations (see `c_source`).
+    drawn
+        Nodes that hold random numbers (see `c_source`).
 
     Returns
     -------
@@ -171,10 +180,10 @@ def compile_native(module: Module, defaults: Mapping[str, Any], states: Sequence
     command = c_compiler()
     if command is None:
         raise CompilerError(f"no C compiler found: {HOW_TO_GET_C}")
-    content = key_of(c_source(module, "", defaults, states))
+    content = key_of(c_source(module, "", defaults, states, drawn))
     plain = re.sub(r"\W", "_", module.name.lower())
     name = f"{plain}_{content[:12]}"
-    text = c_source(module, name, defaults, states)
+    text = c_source(module, name, defaults, states, drawn)
     # compilers of two machines that share a cache may say the same of their version
     key = key_of("native", _own_version(), sysconfig.get_platform(), *command, compiler_version(), *FLAGS, text)
     return cached_file(key, ".osdi", lambda target: _build(command, text, target)), name

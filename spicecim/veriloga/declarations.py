@@ -234,7 +234,7 @@ class _Reader:
         local, tokens, kind = tokens[0].text == "localparam", tokens[1:], ""
         if tokens and tokens[0].text in _TYPES:
             kind, tokens = tokens[0].text, tokens[1:]
-        for part in _split(tokens):
+        for part in split_at_commas(tokens):
             self._refuse_array(part, "a parameter")
             if len(part) < 3 or part[1].text != "=":
                 raise VerilogAError(f"{self._place(part[0])}: the parameter {part[0].text} is not understood")
@@ -274,7 +274,7 @@ class _Reader:
                 inside = tokens[position + 2 : end]
                 middle = next((i for i, token in enumerate(inside) if token.text == ":"), None)
                 if first.text == "'{":
-                    choices += [_expression(part) for part in _split(inside)]
+                    choices += [_expression(part) for part in split_at_commas(inside)]
                 elif middle is None:
                     value = _expression(inside)
                     ranges.append(Range(value, value, True, True, excluded))
@@ -293,7 +293,7 @@ class _Reader:
         return tuple(ranges), tuple(choices)
 
     def _variables(self, module: ModuleDeclaration, tokens: Sequence[Token]) -> None:
-        for part in _split(tokens[1:]):
+        for part in split_at_commas(tokens[1:]):
             self._refuse_array(part, "a variable")
             name = part[0]
             module.variables.append(
@@ -311,7 +311,7 @@ class _Reader:
             if token.text == "@" and following == "(" and body[index + 2].text == "initial_step":
                 end = closing(body, index + 1)
                 module.initial_steps.append((token.start, body[end].end))
-                event_end = _statement_end(body, end + 1)
+                event_end = statement_end(body, end + 1)
                 module.initial_statements.append(body[end + 1 : event_end + 1])
             if token.text in names:
                 if following == "=":
@@ -373,7 +373,7 @@ def _until_closed(tokens: Sequence[Token]) -> list[Token]:
     return list(tokens)
 
 
-def _statement_end(tokens: Sequence[Token], start: int) -> int:
+def statement_end(tokens: Sequence[Token], start: int) -> int:
     """Position of the last token of a statement: its semicolon, or the `end` of its block."""
     heads: list[str] = []
     while True:
@@ -406,7 +406,7 @@ def _plain_end(tokens: Sequence[Token], start: int) -> int:
     return len(tokens) - 1
 
 
-def _split(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+def split_at_commas(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     """Split at the commas outside brackets."""
     part: list[Token] = []
     depth = 0

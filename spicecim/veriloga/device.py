@@ -15,7 +15,7 @@ from spicecim.devices.cell import CellSlopes, CellTerms
 from spicecim.devices.device import Device
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError, VerilogAError
-from spicecim.veriloga.c_source import FURTHER_STATE, HeldNode
+from spicecim.veriloga.c_source import DRAWN, FURTHER_STATE, HeldNode
 from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
 from spicecim.veriloga.evaluation import Evaluation, Residuals
@@ -118,6 +118,10 @@ class ModuleDevice(Device):
             FurtherState(name, self._names.index(name) - 2, np.nan if value is None else value, units[name])
             for name, value in states.items()
         )
+        self.further_states += tuple(
+            FurtherState(draw.node, self._names.index(draw.node) - 2, draw.middle(self.parameters), "", draw)
+            for draw in self.compilation.source.draws.get(found.name, ())
+        )
         self.initial = (0.0, 1.0) if initial is None else initial
         self._range_found = initial is None
         self.scale: FloatArray = np.ones(self.unknowns)
@@ -157,7 +161,7 @@ class ModuleDevice(Device):
     def native(self) -> tuple[Path, str]:
         """Return the compiled library and the device's name in it (see `compiler.compile_native`)."""
         if self._native is None or not is_intact(self._native[0]):
-            self._native = compile_native(self.module, self._defaults, self._held_nodes())
+            self._native = compile_native(self.module, self._defaults, self._held_nodes(), self._drawn())
         return self._native
 
     def native_parameters(self) -> dict[str, Any]:
@@ -200,16 +204,24 @@ class ModuleDevice(Device):
         return tuple(state.place for state in self.further_states)
 
     def further_units(self) -> dict[str, str]:
-        return {state.name: state.unit for state in self.further_states}
+        return {state.name: state.unit for state in self.further_states if state.draw is None}
 
     def further_start(self, shape: tuple[int, int], given: Mapping[str, FloatArray]) -> FloatArray | None:
         """Values (row, column, m) of the further states at time 0 (see `spicecim.devices.device.Device`)."""
-        values = initial_values(self.further_states, shape, given)
+        values = initial_values(self.further_states, shape, given, self.parameters)
         return values if values.size else None
 
-    def further_parameters(self) -> tuple[str, ...]:
-        """Parameters of an instance in ngspice that take what `further_start` returns."""
-        return tuple(FURTHER_STATE.format(number) for number in range(len(self.further_states)))
+    def further_parameters(self) -> dict[str, float | None]:
+        """Parameters of an instance in ngspice that take what `further_start` returns.
+
+        Each with the number that it counts in, for it to be a whole one, if there is one.
+        """
+        return {
+            (FURTHER_STATE if state.draw is None else DRAWN).format(number): None
+            if state.draw is None
+            else state.draw.quantum
+            for number, state in enumerate(self.further_states)
+        }
 
     def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
         """Unknowns (n, k) in equilibrium with the states held.
@@ -336,7 +348,7 @@ class ModuleDevice(Device):
         """
         still = np.zeros(2)
         places = [(self.state_node, self.state_index)]
-        places += [(state.name, state.place) for state in self.further_states]
+        places += [(state.name, state.place) for state in self.further_states if state.draw is None]
         nodes = []
         for name, index in places:
             y = self.start(still, np.array(self.initial))
@@ -348,6 +360,15 @@ class ModuleDevice(Device):
             factor = 2.0 ** -round(math.log2(span)) if 1e-300 < span < 1e300 else 1.0
             nodes.append(HeldNode(name, factor))
         return tuple(nodes)
+
+    def _drawn(self) -> dict[str, tuple[str, float]]:
+        """For the node of each draw, the parameter of an instance that holds the number, and what that counts in."""
+        parameters = list(self.further_parameters())
+        return {
+            state.name: (parameters[number], state.draw.quantum)
+            for number, state in enumerate(self.further_states)
+            if state.draw is not None
+        }
 
     def _texts(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Parameters of the kind text, which ngspice cannot set: they are compiled in."""

@@ -28,6 +28,7 @@ from spicecim.veriloga.unassigned import Raw, taken_parameters
 
 _LONGEST_LINE = 300
 """Characters of a line of OpenVAF's messages that are passed on."""
+_PLACE = re.compile(r"--> \S*rewritten\.va:(\d+)")
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -76,17 +77,23 @@ def run_openvaf(source: Source, program: str) -> str:
     refuse_unsupported(source, declarations, SIMULATOR_PARAMETERS)
     folder = temporary_folder()
     try:
+        original = source.path
+        if source.rewritten:
+            original = folder / "rewritten.va"
+            original.write_text(source.text, encoding="utf-8")
         texts = {"prepared.va": prepare(source, declarations), "probe.va": instrument(source, declarations)[0]}
         for name, text in texts.items():
             (folder / name).write_text(without_ceil(text) if program else text, encoding="utf-8")
         command = python_command(
             "spicecim.veriloga.openvaf",
-            *(str(os.getpid()), program, str(source.path), *texts, "answer.json"),
+            *(str(os.getpid()), program, str(original), *texts, "answer.json"),
         )
         with compile_step(f"{source.path}: OpenVAF") as deadline:
             child = run_program(command, deadline, folder, child_environment(folder))
         target = folder / "answer.json"
         said = _COLORS.sub("", child.errors).strip()
+        if source.rewritten:
+            said = _PLACE.sub(lambda found: f"--> {source.place(int(found.group(1)))}", said)
         if child.status == EXIT_REFUSED:
             raise VerilogAError(f"{source.path}: OpenVAF refuses the file\n{_messages(said)}")
         if child.status == EXIT_NOT_READ:

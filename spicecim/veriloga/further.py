@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError
 from spicecim.problems import did_you_mean
+from spicecim.veriloga.draws import DRAW, Draw
 from spicecim.veriloga.module import Module
 
 
@@ -25,13 +26,15 @@ class FurtherState(NamedTuple):
     """Its value at time 0, in its own unit; NaN for that in equilibrium."""
     unit: str
     """The unit of the node's potential."""
+    draw: Draw | None = None
+    """The draw that it is one of, if it is no state but a random number."""
 
 
 def check_names(module: Module, state: str, names: Sequence[str]) -> None:
     """Raise `ModelError` unless these nodes hold states beside the first one."""
     charged = {entry.row for entry in module.jacobian if entry.row == entry.column and entry.reactive}
     able = [module.nodes[index].name for index in sorted(charged)]
-    able = [name for name in able if name != state]
+    able = [name for name in able if name != state and not name.startswith(DRAW)]
     for name in names:
         if name == state:
             raise ModelError(f"states: {name} is the state that x stands for; name the others")
@@ -44,7 +47,10 @@ def check_names(module: Module, state: str, names: Sequence[str]) -> None:
 
 
 def initial_values(
-    states: Sequence[FurtherState], shape: tuple[int, ...], given: Mapping[str, FloatArray]
+    states: Sequence[FurtherState],
+    shape: tuple[int, int],
+    given: Mapping[str, FloatArray],
+    parameters: Mapping[str, Any],
 ) -> FloatArray:
     """Values (*shape, m) of the m further states at time 0, NaN for those in equilibrium.
 
@@ -56,13 +62,15 @@ def initial_values(
         Rows and columns.
     given
         Values that differ from the states' own start, one for all cells or one per cell.
+    parameters
+        Values of the module's parameters.
 
     Raises
     ------
     ModelError
         If a state is not among them, or its values do not fit the shape.
     """
-    names = [state.name for state in states]
+    names = [state.name for state in states if state.draw is None]
     for name, values in given.items():
         if name not in names:
             listed = ", ".join(names) or "none"
@@ -74,7 +82,10 @@ def initial_values(
             )
     found = np.empty((*shape, len(states)))
     for place, state in enumerate(states):
-        found[..., place] = given.get(state.name, state.start)
+        if state.draw is not None:
+            found[..., place] = state.draw.values(shape[0] * shape[1], parameters).reshape(shape)
+        else:
+            found[..., place] = given.get(state.name, state.start)
     return found
 
 

@@ -8,6 +8,7 @@ from spicecim import limits
 from spicecim.errors import VerilogAError
 from spicecim.outside import exceeds
 from spicecim.veriloga.declarations import ModuleDeclaration, Token, closing, tokenize
+from spicecim.veriloga.draws import DRAW
 from spicecim.veriloga.source import Source
 
 _CALLS = {
@@ -145,8 +146,10 @@ def _unsteady(module: ModuleDeclaration) -> Iterator[tuple[Token, str]]:
     """What an `@(initial_step)` reads that is not the same at every evaluation: OpenVAF obeys it at each."""
     variables = {variable.name for variable in module.variables}
     for statement in module.initial_statements:
-        for token, following in zip(statement, [*statement[1:], None], strict=True):
+        for index, (token, following) in enumerate(zip(statement, [*statement[1:], None], strict=True)):
             after = following.text if following else ""
+            if after == "(" and statement[index + 2].text.startswith(DRAW):
+                continue  # a random number, which stays
             accessed = token.text in ("V", "I", "Temp", "Pwr", "potential", "flow") and after == "("
             moving = token.text in ("$abstime", "idt", "ddt", "idtmod")
             assigned = token.text in variables and token.text in module.assigned and after != "="

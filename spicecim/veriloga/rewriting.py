@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from spicecim.veriloga.declarations import ModuleDeclaration, closing, tokenize, tokens_of
 from spicecim.veriloga.source import Source
+
+if TYPE_CHECKING:
+    from spicecim.veriloga.draws import Draw
 
 _FIRST_STEP = "spicecim_first_step"
 
@@ -110,6 +116,16 @@ def without_ceil(text: str) -> str:
             end = tokens[closing(tokens, index + 1)]
             edits += [(token.start, following.end, "(-floor(-("), (end.start, end.end, ")))")]
     return _edited(text, edits)
+
+
+def edited(
+    source: Source, edits: list[tuple[int, int, str]], draws: Mapping[str, tuple[Draw, ...]] | None = None
+) -> Source:
+    """Return a source with pieces of its preprocessed text replaced, each line where it was."""
+    text = source.text
+    kept = [(start, end, new + "\n" * (text.count("\n", start, end) - new.count("\n"))) for start, end, new in edits]
+    lines = _edited(text, kept).split("\n")[:-1]
+    return replace(source, lines=lines, rewritten=True, draws={**source.draws, **(draws or {})})
 
 
 def _edited(text: str, edits: list[tuple[int, int, str]]) -> str:

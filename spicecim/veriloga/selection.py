@@ -7,6 +7,7 @@ from typing import Any
 
 from spicecim.errors import ModelError
 from spicecim.problems import did_you_mean
+from spicecim.veriloga.draws import DRAW
 from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.module import Module
 
@@ -31,6 +32,7 @@ def state_candidates(module: Module) -> list[str]:
     """
     charged = {entry.row for entry in module.jacobian if entry.row == entry.column and entry.reactive}
     names = [module.nodes[index].name for index in sorted(charged)]
+    names = [name for name in names if not name.startswith(DRAW)]
     terminals = list(module.terminals)
     if len(terminals) > 2 and any(name in terminals[2:] or name not in terminals for name in names):
         return [name for name in names if name not in terminals[:2]]

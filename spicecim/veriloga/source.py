@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spicecim import limits
 from spicecim.deadline import check_deadline
 from spicecim.errors import InputError, VerilogAError
 from spicecim.outside import exceeds, read_bytes
 from spicecim.veriloga.expressions import CONSTANTS
+
+if TYPE_CHECKING:
+    from spicecim.veriloga.draws import Draw
 
 STANDARD_HEADERS = {"disciplines.vams", "constants.vams", "discipline.h", "constants.h"}
 """Headers that OpenVAF carries: they stay includes where no such file lies beside the model."""
@@ -69,12 +74,18 @@ class Source:
         The preprocessed text, line by line, without comments.
     places
         Where each line of it comes from.
+    rewritten
+        Whether something in it was written anew, so that OpenVAF cannot compile the file itself.
+    draws
+        Calls that draw random numbers, by module, as far as they became nodes (see `draws`).
     """
 
     path: Path
     files: dict[Path, str]
     lines: list[str]
     places: list[Place]
+    rewritten: bool = False
+    draws: Mapping[str, tuple[Draw, ...]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
