@@ -59,6 +59,10 @@ class ModelError(InputError):
     """A device model, preset or parameter is unknown or outside its bounds."""
 
 
+class StateCurrentError(ModelError):
+    """A part of the equation of a device's state is a current of one of its terminals."""
+
+
 class VerilogAError(InputError):
     """A Verilog-A file cannot be compiled, or holds something that is not supported or does not work as a memristor."""
 

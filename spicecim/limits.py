@@ -71,6 +71,9 @@ VERILOG_A_CALL_LINES = 500
 VERILOG_A_NESTING = 200
 """Brackets within each other, signs in a row, choices (``?``) in a statement of Verilog-A, or powers in one."""
 
+VERILOG_A_ELEMENTS = 256
+"""Of an array in Verilog-A: each becomes a variable, parameter or node of its own."""
+
 VERILOG_A_MESSAGE = 2000
 """Characters of what OpenVAF says of a file that are passed on."""
 

@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from spicecim.errors import ModelError, QuantityError, VerilogAError
+from spicecim.errors import ModelError, QuantityError, StateCurrentError, VerilogAError
 from spicecim.quantities import parse_quantity
 from spicecim.veriloga.compiler import compile_verilog_a
 from spicecim.veriloga.declarations import ModuleDeclaration
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.findings import Finding, worst_first
+from spicecim.veriloga.frontend import Compilation
+from spicecim.veriloga.module import Module
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.probing import probe_findings, range_findings
 from spicecim.veriloga.report import ModelReport, report_nodes, report_parameters
-from spicecim.veriloga.selection import pick_module, pick_state, state_candidates
+from spicecim.veriloga.selection import charged_nodes, pick_module, pick_state, state_candidates
 from spicecim.veriloga.source_checks import source_findings
+from spicecim.veriloga.structure_checks import device_findings, parameter_findings
 
 _MISSING = {
     "module": ("no-terminals", "the module lacks terminals, so the equations were not probed"),
@@ -87,17 +90,29 @@ def check_model(
         findings.append(_default_out_of_bounds(declaration, error))
     unset = compilation.unset(found.name, values)
     findings += source_findings(declaration, unset, values)
+    findings += parameter_findings(declaration, compilation.outlines[found.name], values)
     device = None
     if unset:
         message = "the equations were not probed: without the memory that they count on they mean nothing"
         findings.append(Finding("note", "not-probed", message, None, "Cure the hidden state, then check again"))
     elif values or not declaration.parameters:
+        held: dict[str, float | None] = {}
 
         def make(scale: tuple[float, float] | None) -> ModuleDevice:
-            return ModuleDevice(path, found.name, state=state, initial=scale, parameters=parameters, voltage=limit)
+            return ModuleDevice(
+                path, found.name, state=state, initial=scale, parameters=parameters, states=held, voltage=limit
+            )
 
         device, shown = _probed(make, ends, limit)
+        others = _others(compilation, found, state)
+        if device is None and others:
+            held.update(dict.fromkeys(others, 0.0))
+            again, found_then = _probed(make, ends, limit)
+            if again is not None:
+                device, shown = again, [_no_joint_equilibrium(again, others), *found_then]
         findings += shown
+        if device is not None:
+            findings += device_findings(device, others, limit)
     node = device.state_node if device else state or _only(state_candidates(found))
     return ModelReport(
         str(path),
@@ -108,6 +123,27 @@ def check_model(
         limit if device else None,
         report_parameters(found, declaration, values),
         worst_first(findings),
+    )
+
+
+def _others(compilation: Compilation, module: Module, state: str | None) -> list[str]:
+    """Nodes that hold states beside the first one."""
+    try:
+        first = pick_state(compilation, module, state)
+    except ModelError:
+        return []
+    return [name for name in charged_nodes(module) if name != first and name not in module.terminals[:2]]
+
+
+def _no_joint_equilibrium(device: ModuleDevice, others: Sequence[str]) -> Finding:
+    names = ", ".join(others)
+    return Finding(
+        "warning",
+        "no-joint-equilibrium",
+        f"{names} and {device.state_node} have no joint equilibrium: with {device.state_node} held, nothing says where "
+        f"{names} {'starts' if len(others) == 1 else 'start'}. The equations were probed with 0 there",
+        None,
+        f"Give the values at time 0 in a testbench, such as device: {{states: {{{others[0]}: 0.0}}}}",
     )
 
 
@@ -156,6 +192,9 @@ def _probed(make: MakeDevice, initial: tuple[float, float] | None, voltage: floa
 
 def _not_built(error: Exception) -> Finding:
     field, _, reason = str(error).partition(": ")
+    if isinstance(error, StateCurrentError):
+        message = "a part of the state's equation is a current of a terminal, so the equations were not probed"
+        return Finding("error", "state-current-in-terminal", message, None, reason)
     if field in _MISSING:
         code, message = _MISSING[field]
         return Finding("error", code, message, None, reason)

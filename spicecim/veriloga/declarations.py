@@ -104,6 +104,8 @@ class ModuleDeclaration:
         Nodes of each named branch.
     grounds
         Nodes that are declared as the ground.
+    thermal
+        Nodes of the discipline of that name: their potential is a temperature, their flow a power.
     bounds
         Offsets at which the ranges of a parameter start and end in the preprocessed text.
     tokens
@@ -130,6 +132,7 @@ class ModuleDeclaration:
     reads: dict[str, Place] = field(default_factory=dict)
     branches: dict[str, tuple[str, ...]] = field(default_factory=dict)
     grounds: set[str] = field(default_factory=set)
+    thermal: set[str] = field(default_factory=set)
     bounds: list[tuple[int, int]] = field(default_factory=list)
     tokens: Sequence[Token] = ()
     body: list[Token] = field(default_factory=list)
@@ -225,6 +228,9 @@ class _Reader:
                 body.append(tokens[position])
             position += 1
         self._uses(module, body)
+        for index, token in enumerate(tokens):
+            if token.text == "thermal":
+                module.thermal.update(_names(tokens[index + 1 :]))
         return module
 
     def _place(self, token: Token) -> Place:
@@ -336,6 +342,15 @@ class _Reader:
         value = _until_closed(body[index + 2 :])
         names = tuple(token.text for token in value if token.text[0].isalpha() or token.text[0] in "_$")
         return Assignment(self._place(body[index]), names, len(value) == len(names) == 1)
+
+
+def _names(tokens: Sequence[Token]) -> Iterator[str]:
+    """Names that a list starts with, between commas."""
+    for token in tokens:
+        if token.text in ("inout", "input", "output") or not (token.text == "," or token.text[0].isalpha()):
+            return
+        if token.text != ",":
+            yield token.text
 
 
 def _expression(tokens: Sequence[Token]) -> Expression:

@@ -104,7 +104,9 @@ class ModuleDevice(Device):
             )
         self.roles = {terminals[0]: "row", terminals[1]: "column", self.state_node: "state"}
         self.roles |= {name: f"state_{name}" for name in states}
-        self.module = separated(self.module, self.state_node, terminals[:2])
+        self.module, taken = separated(self.module, self.state_node, terminals[:2])
+        held_apart = {self.state_node, *states}
+        self.returns = tuple((node, end) for node, end in taken if node in held_apart and end in terminals)
         self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
         own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
         self._given = own
@@ -241,7 +243,8 @@ class ModuleDevice(Device):
             inner = ", ".join(self._names[2 + index] for index in self._free(given))
             raise VerilogAError(
                 f"module {self.name}: no equilibrium of {inner} was found at {_ends(v)[worst, 0]:g} V with "
-                f"{self.state_node} held at {s[worst]:g}"
+                f"{self.state_node} held at {s[worst]:g}; where one of these holds a state, say in device.states where "
+                "it starts"
             )
         return y
 
@@ -338,6 +341,22 @@ class ModuleDevice(Device):
         finite = np.isfinite(np.concatenate([part.reshape(len(v), -1) for part in merged], axis=1)).all(axis=1)
         merged, v, y = Residuals(*(part[finite] for part in merged)), v[finite], y[finite]
         return is_balanced(merged, np.concatenate([v[:, None], np.zeros((len(v), 1)), y], axis=1))
+
+    def imbalance(self) -> tuple[float, float, float]:
+        """Current that the column does not take of what the row gives, where it is largest of a grid of points.
+
+        Returns
+        -------
+        share, current, voltage : float
+            Relative to the larger of both, in ampere, and where (V).
+        """
+        v, s = self._grid()
+        with np.errstate(all="ignore"):
+            ends = self._equations(np.zeros_like(v), v, self.start(v, s), True).flow[:, :2]
+        missing = np.nan_to_num(ends.sum(axis=1), posinf=0.0, neginf=0.0)
+        worst = int(np.argmax(np.abs(missing)))
+        largest = float(np.abs(ends[worst]).max())
+        return abs(float(missing[worst])) / largest if largest else 0.0, float(missing[worst]), float(v[worst])
 
     def _held_nodes(self) -> tuple[HeldNode, ...]:
         """Nodes of the states, the first one first, with the factors of their equations.

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError
 from spicecim.problems import did_you_mean
-from spicecim.veriloga.draws import DRAW, Draw
+from spicecim.veriloga.draws import Draw
 from spicecim.veriloga.module import Module
+from spicecim.veriloga.selection import charged_nodes
 
 
 class FurtherState(NamedTuple):
@@ -32,9 +33,7 @@ class FurtherState(NamedTuple):
 
 def check_names(module: Module, state: str, names: Sequence[str]) -> None:
     """Raise `ModelError` unless these nodes hold states beside the first one."""
-    charged = {entry.row for entry in module.jacobian if entry.row == entry.column and entry.reactive}
-    able = [module.nodes[index].name for index in sorted(charged)]
-    able = [name for name in able if name != state and not name.startswith(DRAW)]
+    able = [name for name in charged_nodes(module) if name != state]
     for name in names:
         if name == state:
             raise ModelError(f"states: {name} is the state that x stands for; name the others")

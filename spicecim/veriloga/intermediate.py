@@ -56,7 +56,12 @@ def parse_module(raw: Mapping[str, Any], source: Source, declaration: ModuleDecl
     module = Module(
         raw["name"],
         tuple(
-            Node(item["name"], item["kind"], not item["is_internal"], units["units"], units["residual_units"])
+            Node(
+                item["name"],
+                item["kind"],
+                not item["is_internal"],
+                *(("K", "W") if item["name"] in declaration.thermal else (units["units"], units["residual_units"])),
+            )
             for item, units in zip(system["nodes"], descriptor["nodes"], strict=True)
         ),
         tuple(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from spicecim.veriloga.arrays import lower_arrays
+from spicecim.veriloga.declarations import tokenize
 from spicecim.veriloga.draws import lower_draws
+from spicecim.veriloga.instances import lower_instances
+from spicecim.veriloga.rewriting import edited
 from spicecim.veriloga.source import Source
+from spicecim.veriloga.spelling import RULES
 
 
 def lowered(source: Source) -> Source:
@@ -14,4 +19,11 @@ def lowered(source: Source) -> Source:
     VerilogAError
         If something in it cannot be written so.
     """
-    return lower_draws(source)
+    tokens = tokenize(source)
+    for rule in RULES:
+        edits = list(rule(tokens))
+        if edits:
+            source = edited(source, edits)
+            tokens = tokenize(source)
+    source = lower_arrays(source, tokens)
+    return lower_draws(lower_instances(source, tokenize(source)))

@@ -16,13 +16,27 @@ _CALLS = {
     "ac_stim": "it stimulates small-signal analyses only; put a source beside the device",
     "analysis": "the equations have to be the same in every analysis; give the start of a state as its initial value",
     "$analysis": "the equations have to be the same in every analysis; give the start of a state as its initial value",
-    "atan2": "OpenVAF takes a wrong derivative of it; write atan(y/x) for each quadrant",
-    "$atan2": "OpenVAF takes a wrong derivative of it; write atan(y/x) for each quadrant",
-    "hypot": "OpenVAF takes a wrong derivative of it; write sqrt(x*x + y*y)",
-    "$hypot": "OpenVAF takes a wrong derivative of it; write sqrt(x*x + y*y)",
+    "transition": "its ramps start at events, which the equations do not know; let a node follow its input, "
+    "I(y) <+ ddt(V(y)) - (input - V(y))/tau",
+    "slew": "it remembers its last value; let a node follow its input, I(y) <+ ddt(V(y)) - (input - V(y))/tau",
+    "last_crossing": "it remembers an event; let a node hold what has happened since, I(x) <+ ddt(V(x)) - rate",
+    **dict.fromkeys(
+        ("laplace_nd", "laplace_np", "laplace_zd", "laplace_zp"),
+        "OpenVAF does not take it; write the filter as nodes, I(y) <+ ddt(V(y)) - (input - V(y))/tau",
+    ),
+    **dict.fromkeys(
+        ("zi_nd", "zi_np", "zi_zd", "zi_zp"), "it samples at instants; write the filter in continuous time, as nodes"
+    ),
     "$clog2": "OpenVAF asks for a second argument; use ceil(ln(n)/ln(2))",
     "$simparam$str": "the simulator has no parameters that are texts",
 }
+_TIMES = {"$realtime": "the unit of its time is that of a `timescale", "$time": "it is in whole units of a `timescale"}
+_CURES = {
+    "cross": "let a node hold what happens from then on, with a rate that sets in at the crossing",
+    "above": "let a node hold what happens from then on, with a rate that sets in above the threshold",
+    "timer": "let the drive of the testbench say what happens when",
+}
+"""What to write in place of an event."""
 _TRANSIENT = {"tran", "static", "dc", "ic"}
 """Analyses that a transient has a part of."""
 _KEYWORDS = {
@@ -97,10 +111,8 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
             if name not in simulator_parameters:
                 known = ", ".join(sorted(simulator_parameters))
                 yield token, f'$simparam("{name}") is not known to the simulator, which has {known}; give a default'
-        elif word == "~":
-            yield token, "~ is not supported: OpenVAF takes it for a minus sign; write -k - 1 for ~k"
-        elif word[0].isdigit() and "_" in word:
-            yield token, f"{word}: OpenVAF does not read numbers with underscores"
+        elif word in _TIMES:
+            yield token, f"{word} is not supported: {_TIMES[word]}; write $abstime, which is in seconds"
         elif word == "@":
             problem = _event_problem([item.text for item in tokens[index + 1 : closing(tokens, index + 1)]])
             if problem:
@@ -121,7 +133,8 @@ def _event_problem(event: Sequence[str]) -> str:
     if "or" in event or "," in event[: event.index("(", 1) if "(" in event[1:] else len(event)]:
         return "events joined by or are not supported: OpenVAF takes initial_step alone; write @(initial_step)"
     if event[1:2] != ["initial_step"]:
-        return f"@({' '.join(event[1:2])}) is not supported: OpenVAF takes initial_step alone"
+        cure = f"; {_CURES[event[1]]}" if event[1] in _CURES else ""
+        return f"@({' '.join(event[1:2])}) is not supported: OpenVAF takes initial_step alone{cure}"
     phases = [word.strip('"') for word in event if word.startswith('"')]
     if phases and not _TRANSIENT & set(phases):
         return f"@(initial_step) of {', '.join(phases)} alone is not supported: OpenVAF obeys it in every analysis"
@@ -135,7 +148,7 @@ def _instances(body: list[Token]) -> Iterator[tuple[Token, str]]:
         if _is_name(token.text) and (
             (second.text == "#" and third.text == "(") or (_is_name(second.text) and third.text == "(")
         ):
-            yield token, f"an instance of module {token.text}: OpenVAF leaves out instances; write its equations here"
+            yield token, f"an instance of module {token.text}: no such module is in the file; write its equations here"
 
 
 def _is_name(word: str) -> bool:

@@ -11,12 +11,16 @@ from spicecim.veriloga.draws import DRAW
 from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.module import Module
 
+_KELVIN = "K"
+"""Unit of the potential of a thermal node."""
+
 
 def pick_module(compilation: Compilation, name: str | None) -> Module:
     """Return a module of a file by name, or its only one; raises `ModelError` if that is not one."""
     modules = compilation.modules
-    if name is None and len(modules) == 1:
-        return next(iter(modules.values()))
+    whole = [module for module in modules if module not in compilation.source.parts]
+    if name is None and len(whole) == 1:
+        return modules[whole[0]]
     if name is None:
         raise ModelError(f"module: {compilation.source.path.name} has {', '.join(modules)}; name one")
     if name not in modules:
@@ -25,14 +29,23 @@ def pick_module(compilation: Compilation, name: str | None) -> Module:
     return modules[name]
 
 
+def charged_nodes(module: Module) -> list[str]:
+    """Nodes that hold a state: those whose own charge depends on their potential."""
+    charged = {entry.row for entry in module.jacobian if entry.row == entry.column and entry.reactive}
+    names = [module.nodes[index].name for index in sorted(charged)]
+    return [name for name in names if not name.startswith(DRAW)]
+
+
 def state_candidates(module: Module) -> list[str]:
     """Nodes that can hold a state: those whose own charge depends on their potential, but for the first two terminals.
 
     The first two terminals that are no state are the row and the column.
     """
-    charged = {entry.row for entry in module.jacobian if entry.row == entry.column and entry.reactive}
-    names = [module.nodes[index].name for index in sorted(charged)]
-    names = [name for name in names if not name.startswith(DRAW)]
+    names = charged_nodes(module)
+    units = {node.name: node.units for node in module.nodes}
+    if any(units[name] != _KELVIN for name in names):
+        # a temperature is what the device does, not what it stores
+        names = [name for name in names if units[name] != _KELVIN]
     terminals = list(module.terminals)
     if len(terminals) > 2 and any(name in terminals[2:] or name not in terminals for name in names):
         return [name for name in names if name not in terminals[:2]]

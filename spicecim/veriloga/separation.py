@@ -13,15 +13,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from spicecim.errors import ModelError
+from spicecim.errors import ModelError, StateCurrentError
 from spicecim.veriloga.module import Entry, Module
 from spicecim.veriloga.sums import Key, Sums
 
 _GROUND = -1
 
 
-def separated(module: Module, state: str, ends: Collection[str]) -> Module:
-    """Return a module with the equations of its state, and of all other nodes at which branches end, apart.
+def separated(module: Module, state: str, ends: Collection[str]) -> tuple[Module, tuple[tuple[str, str], ...]]:
+    """Take the equations of its state, and of all other nodes at which branches end, apart.
 
     Parameters
     ----------
@@ -32,17 +32,27 @@ def separated(module: Module, state: str, ends: Collection[str]) -> Module:
     ends
         The row and the column, whose equations the others are taken out of.
 
+    Returns
+    -------
+    module : Module
+        The module with these equations apart.
+    taken : tuple of tuple of str
+        Each node whose equation was taken out of that of another one, with that one.
+
     Raises
     ------
     ModelError
         If a part of the state's equation ends in a terminal and another in the ground.
     """
-    return _Separation(module, module.node(state), {module.node(name) for name in ends}).run()
+    separation = _Separation(module, module.node(state), {module.node(name) for name in ends})
+    found = separation.run()
+    return found, tuple((module.nodes[node].name, module.nodes[other].name) for node, other in separation.taken)
 
 
 class _Separation:
     def __init__(self, module: Module, state: int, ends: set[int]) -> None:
         self._module, self._state, self._ends = module, state, ends
+        self.taken: list[tuple[int, int]] = []
         self._sums = Sums(module)
         self._values: dict[tuple[int, int, str], str] = {}
         for entry in (*module.residuals, *module.jacobian):
@@ -102,6 +112,7 @@ class _Separation:
             node, other = found
             if other != _GROUND:
                 self._add_row(node, other)
+                self.taken.append((node, other))
             apart.add(node)
 
     def _feeding(self, node: int, apart: set[int]) -> list[int]:
@@ -130,7 +141,7 @@ class _Separation:
                 (place for place in places[1:] if _opposite(ohmic, self._terms(place, ["resistive"]))), whole[0]
             )
             end = other if whole[0] == _GROUND else whole[0]
-            raise ModelError(
+            raise StateCurrentError(
                 f"state: a part of the equation of {name} ends in {self._name(end)} and another in the ground, so that "
                 f"what moves the state would add to the current of {self._name(end)}; count every contribution to "
                 f"{name} from one node, such as I({name}) <+ ddt(V({name})) - rate"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ _MACRO = re.compile(r'"(?:\\.|[^"\\\n])*"|`([A-Za-z_]\w*)')
 _NAME = re.compile(r'"(?:\\.|[^"\\\n])*"|[A-Za-z_]\w*')
 _DIRECTIVE = re.compile(r'"(?:\\.|[^"\\\n])*"|`(include|define|undef|ifdef|ifndef|elsif|else|endif)\b')
 _PIECE = re.compile(r'"(?:\\.|[^"\\\n])*"|[^"]')
+_HEADER_LIKE = re.compile(r"(discipline|constant)s?\b", re.IGNORECASE)
+"""Names under which the standard headers are included."""
 _WORD = re.compile(r"\s*([A-Za-z_]\w*)")
 _FILE = re.compile(r'\s*"([^"\n]+)"')
 _DEFINITION = re.compile(r"\s*([A-Za-z_]\w*)(\(([^)]*)\))?(.*)", re.DOTALL)
@@ -76,6 +78,8 @@ class Source:
         Where each line of it comes from.
     rewritten
         Whether something in it was written anew, so that OpenVAF cannot compile the file itself.
+    parts
+        Modules that others hold instances of.
     draws
         Calls that draw random numbers, by module, as far as they became nodes (see `draws`).
     """
@@ -85,6 +89,7 @@ class Source:
     lines: list[str]
     places: list[Place]
     rewritten: bool = False
+    parts: frozenset[str] = frozenset()
     draws: Mapping[str, tuple[Draw, ...]] = field(default_factory=dict)
 
     @property
@@ -117,7 +122,8 @@ def read_source(path: str | Path) -> Source:
     reader.read(reader.source.path, None)
     if reader.conditions:
         raise VerilogAError(f"{reader.conditions[-1].place}: `ifdef without `endif")
-    return reader.source
+    # a path before the name of a standard header means nothing to OpenVAF
+    return replace(reader.source, rewritten=reader.renamed)
 
 
 @dataclass
@@ -145,6 +151,8 @@ class _Reader:
     defined: set[str] = field(default_factory=lambda: set(_PREDEFINED))
     """Names of macros that OpenVAF expands."""
     depth: int = 0
+    renamed: bool = False
+    """Whether a standard header is included under another path."""
     expanded: int = 0
     """Characters that were looked at for macros."""
 
@@ -270,11 +278,17 @@ class _Reader:
     def _include(self, name: str, place: Place) -> None:
         path = place.file.parent / name
         header = Path(name).name
+        if not path.exists() and header not in STANDARD_HEADERS:
+            other_name = _HEADER_LIKE.match(header)
+            if other_name:
+                wanted = f"{other_name.group(1).lower().removesuffix('s')}s.vams"
+                raise VerilogAError(f'{place}: there is no {name}; the standard header is `include "{wanted}"')
         if not path.exists() and header in STANDARD_HEADERS:
             other = sorted(name for name in self.macros if name.startswith("PHYSICAL_CONSTANTS_"))
             if other:
                 raise VerilogAError(f"{place}: {other[0]} is not supported; the constants are those of NIST 1998")
             self._emit(f'`include "{header}"', place)
+            self.renamed = self.renamed or name != header
             self.defined |= _DEFINED_BY[header.partition(".")[0].removesuffix("s") + "s"]
             return
         self.read(path, place)

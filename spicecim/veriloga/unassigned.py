@@ -33,6 +33,19 @@ def taken_parameters(raw: Raw, values: Mapping[str, Any]) -> set[str]:
     return names | _named(raw["arguments"], taken)
 
 
+def every_parameter(raw: Raw) -> set[str]:
+    """Names of the parameters whose value the module takes on any path, whatever the values are."""
+    found: set[str] = set()
+    for function, arguments in ((raw["setup"], raw["setup_arguments"]), (raw["evaluate"], raw["arguments"])):
+        taken = set(raw["results"])
+        for item in function["instructions"]:
+            taken.update(item.get("operands") or ())
+            taken.update(phi["value"] for phi in item.get("phi_operands") or ())
+            taken.add(item.get("condition") or "")
+        found |= {name for value, kind, name in arguments if kind.startswith("param") and f"v{value}" in taken}
+    return found
+
+
 def _known(arguments: list[tuple[int, str, str]], values: Mapping[str, Any]) -> dict[str, Value]:
     numbers = {name: typed(value) for name, value in values.items() if isinstance(value, int | float)}
     return {f"v{value}": numbers[name] for value, kind, name in arguments if kind == "param" and name in numbers}
