@@ -1,6 +1,8 @@
 from . import accelerator as accelerator
 from . import measure as measure
 from . import training as training
+from .cure.model import Cure as Cure
+from .cure.model import cure_module as cure_module
 from .device_choice import LibraryDevice as LibraryDevice
 from .device_choice import SubcircuitDevice as SubcircuitDevice
 from .device_choice import VerilogADevice as VerilogADevice

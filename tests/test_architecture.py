@@ -18,7 +18,7 @@ LAYERS = [
     {"plotting", "summary"},
     {"training"},
     {"encodings"},
-    {"hysteresis_sweep", "many"},
+    {"hysteresis_sweep", "many", "cure"},
     {"measure", "engines"},
     {"fixed_points"},
     {"estimates"},

@@ -34,7 +34,7 @@ app = typer.Typer(
 )
 
 model_app = typer.Typer(
-    no_args_is_help=True, help="Check and adapt models of one's own, and export those of the library."
+    no_args_is_help=True, help="Check, cure and adapt models of one's own, and export those of the library."
 )
 app.add_typer(model_app, name="model")
 
@@ -218,6 +218,43 @@ def adapt(
         tables.print_json(adapted.to_dict())
     else:
         tables.print_adaptation(adapted)
+
+
+@model_app.command()
+def cure(
+    file: Annotated[Path, typer.Argument(metavar="FILE.va", help="A Verilog-A file.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.va", help="File to write.")],
+    module: Annotated[str | None, typer.Option(metavar="NAME", help="Module, where the file has several.")] = None,
+    step: Annotated[
+        str | None, typer.Option(metavar="NAME|TIME", help="Parameter, variable or number that is the time step.")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="log|exp|from|rate-in-ddt|draws", help="A further cure; may be repeated."),
+    ] = None,
+    amplitude: Annotated[str | None, typer.Option(metavar="V", help="Of the comparison's drive.")] = None,
+    frequency: Annotated[str | None, typer.Option(metavar="HZ", help="Of the comparison's drive.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put what a Verilog-A model keeps in variables into nodes, and compare with the original.
+
+    OUT.va is written if the cured model agrees with the original in both engines; if not, the exit status is 1. It is 2
+    if the model cannot be cured: the message names the line and the reason.
+    """
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.cure.model import cure_module
+
+    with progress_bar():
+        cured = cure_module(
+            file, output, module=module, step=step, also=also or [], amplitude=amplitude, frequency=frequency
+        )
+    if as_json:
+        tables.print_json(cured.to_dict())
+    else:
+        tables.print_cure(cured)
+    if not cured.ok:
+        raise typer.Exit(EXIT_ENGINES_DISAGREE)
 
 
 @model_app.command()

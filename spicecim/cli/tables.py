@@ -203,6 +203,57 @@ def print_report(report: Any) -> None:
             console.print(lines, soft_wrap=True)
 
 
+def print_cure(cure: Any) -> None:
+    """Print what was cured in a Verilog-A model: before and after, what was assumed, and how both agree."""
+    console = plain_console()
+
+    def say(text: str) -> None:
+        console.print(textwrap.fill(text, console.width, initial_indent="  ", subsequent_indent="    "), soft_wrap=True)
+
+    console.print(f"{cure.module} in {cure.path}", style="bold")
+    for line in cure.difference.splitlines()[2:]:
+        style = {"+": "green", "-": "red"}.get(line[:1], "dim")
+        console.print(Text(line, style=style), soft_wrap=True)
+    if cure.states:
+        states = _plain_table("state", "was in", "node", "starts from", "between", "1 V stands for")
+        for item in cure.states:
+            start, bounds = f"{item.parameter} = {item.initial:g}", f"{item.lower:g} and {item.upper:g}"
+            states.add_row(item.variable, item.place, item.node, start, bounds, f"{item.unit:g}")
+        console.print(states)
+    for title, lines in (("assumed", cure.assumptions), ("also cured", cure.applied), ("--also could", cure.offered)):
+        if lines:
+            console.print(title, style="bold")
+            for text in lines:
+                say(text)
+    console.print("compared", style="bold")
+    for text in _compared(cure.comparison):
+        say(text)
+    if cure.output:
+        start = "" if cure.x is None else f"; in a testbench, state: {cure.x:g} is where it starts"
+        say(f"written to {cure.output}{start}")
+    elif not cure.ok:
+        say("nothing was written")
+
+
+def _compared(comparison: Any) -> list[str]:
+    if comparison is None:
+        return ["no variable held a state: there is no rule of the original to compare with"]
+    drive = f"{comparison.amplitude:g} V and {comparison.frequency:g} Hz"
+    if comparison.problem:
+        return [f"not possible ({drive}): {comparison.problem}"]
+    lines = [
+        f"two periods of {drive}, differences relative to the current's peak, {comparison.peak:.3g} A",
+        "the original's rule and its limit of small steps: "
+        + ", ".join(f"{each:.1e} at {count}" for count, each in zip(comparison.steps, comparison.rule, strict=True))
+        + f" steps a period; the limit is known to {comparison.limit_error:.1e}",
+        f"cured, reference engine: {comparison.reference:.1e} from that limit",
+        f"cured, ngspice: {comparison.ngspice:.1e} from that limit, {comparison.engines:.1e} from the reference engine",
+    ]
+    if comparison.wind_up is not None:
+        lines.append(f"the original whose idt winds up beyond its bounds: {comparison.wind_up:.1e} from that limit")
+    return [*lines, "it agrees" if comparison.agrees else "it does not agree"]
+
+
 def print_claims(claims: list[Any], folder: Path) -> None:
     """Print claims with what was measured and the verdicts, and where the rest is."""
     console = plain_console()

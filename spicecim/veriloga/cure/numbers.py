@@ -1,0 +1,119 @@
+"""Terms as numbers, at values of parameters, potentials and states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from spicecim.errors import VerilogAError
+from spicecim.veriloga.cure.functions import FUNCTIONS, TEMPERATURE
+from spicecim.veriloga.cure.terms import Term
+from spicecim.veriloga.declarations import ModuleDeclaration
+from spicecim.veriloga.expressions import CONSTANTS, ExpressionError
+
+
+class NotKnown(ValueError):
+    """A term that holds something without a value."""
+
+
+class Numbers:
+    """Values of terms.
+
+    Parameters
+    ----------
+    parameters
+        Values of parameters.
+    functions
+        Functions of the module and of the language.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], functions: Mapping[str, Callable[..., float]]) -> None:
+        self._names = {"$temperature": TEMPERATURE, "$mfactor": 1.0, **CONSTANTS, **parameters}
+        self._names["$vt"] = CONSTANTS["`P_K"] / CONSTANTS["`P_Q"] * TEMPERATURE
+        self._functions = functions
+
+    def __call__(self, term: Term, values: Mapping[Term, float] | None = None, access: float = 0.0) -> float:
+        """Return the value of a term.
+
+        Parameters
+        ----------
+        values
+            Of terms that take the place of a value: memories, integrals, the step.
+        access
+            Value of every potential and flow.
+
+        Raises
+        ------
+        NotKnown
+            If the term holds anything else.
+        """
+        seen: dict[Term, Any] = dict(values or {})
+
+        def of(item: Term) -> Any:
+            if item not in seen:
+                seen[item] = self._of(item, of, access)
+            return seen[item]
+
+        try:
+            return float(of(term))
+        except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+            raise NotKnown(str(error)) from None
+
+    def _of(self, item: Term, of: Callable[[Term], Any], access: float) -> Any:
+        op, args = item.op, item.args
+        if op == "number":
+            return item.value
+        if op == "text":
+            return item.text.strip('"')
+        if op == "name" and item.text in self._names:
+            return self._names[item.text]
+        if op == "call":
+            function = self._functions.get(item.text) or FUNCTIONS.get(item.text.removeprefix("$"))
+            if function is not None:
+                return function(*(of(arg) for arg in args))
+            if all(arg.op == "name" for arg in args):
+                return access
+        if op == "?:":
+            return of(args[1]) if of(args[0]) else of(args[2])
+        if op in _OPERATORS and len(args) == 2:
+            return _OPERATORS[op](of(args[0]), of(args[1]))
+        if len(args) == 1 and op in ("-", "+", "!"):
+            value = of(args[0])
+            return {"-": -value, "+": value, "!": int(not value)}[op]
+        raise NotKnown(item.text or op)
+
+
+def default_values(declaration: ModuleDeclaration) -> dict[str, Any]:
+    """Return the default of every parameter; raises `VerilogAError` for one that is no constant."""
+    values: dict[str, Any] = {}
+    for item in declaration.parameters.values():
+        try:
+            value = item.default.evaluate(values)
+        except ExpressionError as error:
+            raise VerilogAError(f"{item.place}: default of {item.name}: {error}") from None
+        values[item.name] = value if item.type == "string" else int(value) if item.type == "integer" else float(value)
+    return values
+
+
+def _divided(a: Any, b: Any) -> Any:
+    if isinstance(a, int) and isinstance(b, int):
+        return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+    return a / b
+
+
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": _divided,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: a**b,
+    "<": lambda a, b: int(a < b),
+    "<=": lambda a, b: int(a <= b),
+    ">": lambda a, b: int(a > b),
+    ">=": lambda a, b: int(a >= b),
+    "==": lambda a, b: int(a == b),
+    "!=": lambda a, b: int(a != b),
+    "&&": lambda a, b: int(bool(a) and bool(b)),
+    "||": lambda a, b: int(bool(a) or bool(b)),
+}
