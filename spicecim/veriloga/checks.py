@@ -11,6 +11,7 @@ import numpy as np
 from spicecim.errors import ModelError, QuantityError, StateCurrentError, VerilogAError
 from spicecim.quantities import parse_quantity
 from spicecim.veriloga.compiler import compile_verilog_a
+from spicecim.veriloga.cure.cured import cure_text
 from spicecim.veriloga.declarations import ModuleDeclaration
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.findings import Finding, worst_first
@@ -94,7 +95,7 @@ def check_model(
     device = None
     if unset:
         message = "the equations were not probed: without the memory that they count on they mean nothing"
-        findings.append(Finding("note", "not-probed", message, None, "Cure the hidden state, then check again"))
+        findings.append(Finding("note", "not-probed", message, None, _how_to_cure(path, found.name)))
     elif values or not declaration.parameters:
         held: dict[str, float | None] = {}
 
@@ -145,6 +146,17 @@ def _no_joint_equilibrium(device: ModuleDevice, others: Sequence[str]) -> Findin
         None,
         f"Give the values at time 0 in a testbench, such as device: {{states: {{{others[0]}: 0.0}}}}",
     )
+
+
+def _how_to_cure(path: str | Path, module: str) -> str:
+    """Whether `spicecim model cure` puts hidden state into nodes, and if not, why."""
+    try:
+        states = cure_text(path, module).written.states
+    except VerilogAError as error:
+        return f"Cure the hidden state by hand, then check again; spicecim model cure cannot: {error}"
+    held = ", ".join(item.state.name for item in states)
+    what = f"puts {held} into a node" if len(states) == 1 else f"puts {held} into nodes" if states else "assigns it"
+    return f"spicecim model cure {Path(path).name} -o OUT.va {what}; check that file"
 
 
 def _default_out_of_bounds(declaration: ModuleDeclaration, error: ModelError) -> Finding:
