@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from spicecim.ngspice.apt_sources import Version, parse_version
 
-# What asks the library runs in a process of its own: loading it may crash, and runs its start-up files.
+# What asks the library runs in a process of its own: loading it may crash, and runs its start-up files. It crashes for
+# a user whom the system does not know, if there is no start-up file in the current folder.
 _PROBE = """
 import ctypes, sys
 Send = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
@@ -37,15 +40,20 @@ def library_version(names: Sequence[str], environment: Mapping[str, str] | None 
     environment
         Variables to set beside those of this process.
     """
-    result = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _PROBE, *names],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    places = [str(Path(name).absolute()) if "/" in name else name for name in names]
+    with tempfile.TemporaryDirectory(prefix="spicecim-") as folder:
+        Path(folder, ".spiceinit").write_text("* nothing of the user's\n", encoding="ascii")
+        Path(folder, "spinit").write_text("* nothing of the system's\n", encoding="ascii")
+        result = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _PROBE, *places],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "SPICE_SCRIPTS": ".", **(environment or {})},
+            text=True,
+            errors="replace",
+            check=False,
+        )
     match = re.search(r"ngspice-(\S+) shared library", result.stdout)
     return parse_version(match[1]) if match else ()
