@@ -88,7 +88,7 @@ def read_dump(text: str, library: Path) -> list[dict[str, Any]]:
     descriptors = read_descriptors(library) if names else []
     if not mark or [item["name"] for item in descriptors] != names:
         raise DumpError("the modules of the text and of the library are not the same")
-    ends = [*(title.start() for title in titles[1:]), len(code)]
+    ends = [*(title.start() for title in titles[1:]), len(code)][: len(titles)]
     bodies = {(title[1], title[2]): code[title.end() : end] for title, end in zip(titles, ends, strict=True)}
     modules = []
     # what a message of the module says stands among the literals as it is, so the last place counts
@@ -136,22 +136,26 @@ def _between(text: str, start: str, end: str) -> str:
     return rest.partition(end)[0]
 
 
+def _braces(text: str, name: str) -> str:
+    """What stands between the braces after a name."""
+    inside = _between(text, f"    {name}: {{", "\n    }")
+    return "" if inside.startswith("}") else inside
+
+
 def _system(part: str, descriptor: Mapping[str, Any], evaluate: dict[str, Any]) -> dict[str, Any]:
     """The equations: which values they are, and the nodes that they are of."""
     place, value = r"sim_node(\d+)", r"v(\d+)"
-    unknowns = re.findall(
-        rf"^        {place}: (node|br|inode)[\[\d].*,$", _between(part, "unknowns: {", "\n    }"), re.M
-    )
+    unknowns = re.findall(rf"^        {place}: (node|br|inode)[\[\d].*,$", _braces(part, "unknowns"), re.M)
     nodes = descriptor["nodes"]
     kinds = {"node": "KirchoffLaw", "br": "BranchCurrent", "inode": "Implicit"}
     residuals = re.findall(
         rf"^        {place}: Residual \{{\s*resist: {value},\s*react: {value},",
-        _between(part, "residual: {", "\n    }"),
+        _braces(part, "residual"),
         re.M,
     )
     jacobian = re.findall(
         rf"MatrixEntry \{{\s*row: {place},\s*col: {place},\s*resist: {value},\s*react: {value},\s*\}}",
-        _between(part, "jacobian: {", "\n    }"),
+        _braces(part, "jacobian"),
     )
     counted = [str(index) for index in range(len(nodes))]
     if [index for index, _ in unknowns] != counted or [item[0] for item in residuals] != counted:
@@ -183,7 +187,7 @@ def _system(part: str, descriptor: Mapping[str, Any], evaluate: dict[str, Any]) 
             }
             for row, column, resist, react in jacobian
         ],
-        "small_signal_params": re.findall(r"v(\d+)", _between(part, "small_signal_parameters: {", "}")),
+        "small_signal_params": re.findall(r"v(\d+)", _braces(part, "small_signal_parameters")),
         "collapsible_pairs": [{"node1_idx": one, "node2_idx": other} for one, other in descriptor["collapsible"]],
     }
 

@@ -68,10 +68,13 @@ def compile_in_process(original: str, *texts: str) -> list[list[dict[str, Any]]]
 
 def compile_by_program(program: str, original: str, *texts: str) -> list[list[dict[str, Any]]]:
     """Do what `compile_in_process` does, by openvaf-r."""
-    library = Path("made.osdi")
     _run(program, "--dry-run", original)
-    # code is made only for what the library says of names and constants
-    return [read_dump(_run(program, "--dump-mir", "-O", "0", "-o", str(library), text), library) for text in texts]
+    found = []
+    for text in texts:
+        # code is made only for what the library says of names and constants; one that was loaded stays loaded
+        library = Path(text).with_suffix(".osdi")
+        found.append(read_dump(_run(program, "--dump-mir", "-O", "0", "-o", str(library), text), library))
+    return found
 
 
 def _run(*command: str) -> str:
