@@ -38,6 +38,11 @@ class DeviceSection(Section, ABC):
     equations_known: ClassVar[bool] = True
     """Whether current and rate can be evaluated outside of ngspice."""
 
+    @property
+    def separable(self) -> bool:
+        """Whether it is known, without building it, that the rate separates (see `Device.separable`)."""
+        return False
+
     @classmethod
     def kinds(cls) -> list[type[DeviceSection]]:
         """Every kind."""
@@ -129,6 +134,10 @@ class LibraryDevice(DeviceSection):
         if "model" in info.data and "preset" in info.data:
             _reject_as_value(make_device, info.data["model"], info.data["preset"], value)
         return value
+
+    @property
+    def separable(self) -> bool:
+        return get_model(self.model).separable
 
     def build(self) -> Memristor:
         """Return the device with its equations and all parameters."""

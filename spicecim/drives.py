@@ -109,6 +109,12 @@ class Drive(Section):
         """The fields that have a value per row, by name."""
         return {name: value for name in type(self).model_fields if isinstance(value := getattr(self, name), np.ndarray)}
 
+    def same_as(self, other: Drive) -> bool:
+        """Whether the other drive has the same fields."""
+        return type(self) is type(other) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in type(self).model_fields
+        )
+
     def for_rows(self, rows: int) -> Self:
         """Return the same drive with every field as an array over `rows`; FieldError if one has another length."""
         for name, value in self.values().items():

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from spicecim.cell_currents import current_warning
 from spicecim.deadline import run_within
 from spicecim.errors import AccuracyWarning, InputError, UnsupportedError, WaveformError
-from spicecim.fixed_points import warn_of_fixed_points
+from spicecim.fixed_points import fixed_point_warning
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.places import named
 from spicecim.quantities import shown
@@ -218,10 +218,13 @@ def simulate(
     with run_within(time_limit):
         waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
     _check_waveforms(engine, chosen, waveforms)
-    warn_of_fixed_points(testbench)
-    if implausible := current_warning([waveforms]):
-        warnings.warn(implausible, stacklevel=2)
-    missed = missed_accuracy(waveforms)
-    if missed:
-        warnings.warn(missed, AccuracyWarning, stacklevel=2)
+    for warning in warnings_of(testbench, waveforms):
+        warnings.warn(warning, stacklevel=2)
     return waveforms
+
+
+def warnings_of(testbench: Testbench, waveforms: xr.Dataset) -> list[Warning]:
+    """Return the warnings that a run calls for."""
+    missed = missed_accuracy(waveforms)
+    found = fixed_point_warning(testbench), current_warning([waveforms]), AccuracyWarning(missed) if missed else None
+    return [warning for warning in found if warning is not None]

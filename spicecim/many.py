@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import pickle
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from spicecim.deadline import check_deadline, run_within
-from spicecim.engines import simulate
+from spicecim.engines import simulate, warnings_of
 from spicecim.errors import InputError, ManyRunsError, SimulationError, TimeLimitError, WorkerCrashError
 from spicecim.forked import CAN_FORK, Died, run_forked
 from spicecim.limits import DEFAULT_TIME_LIMIT
+from spicecim.reference.engine import goes_together, simulate_together
 from spicecim.testbench import Testbench
 
 if TYPE_CHECKING:
@@ -23,6 +26,13 @@ if TYPE_CHECKING:
 
 _Outcome = tuple[Any, list[Any]]
 """A dataset or an exception, and the warnings of a run."""
+
+_MOST_TOGETHER = 12
+"""Testbenches that run together: of more, each gains nothing, and the first waits for the last."""
+_MOST_VALUES = 16_000_000
+"""Cells and instants that run together, to bound the memory."""
+_LEAST_GROUPS = 4
+"""Groups per process, for all to be busy until the end."""
 
 
 def simulate_many(
@@ -36,7 +46,8 @@ def simulate_many(
     """Run testbenches in the reference engine, on all processors at once.
 
     Each result is to the last digit that of ``simulate(testbench, engine="reference")``. Tables of devices that move
-    alike, whatever their other parameters, are made once in each of the processes.
+    alike, whatever their other parameters, are made once in each of the processes. Behind ideal wires, the
+    states of such devices are followed in one pass for several testbenches (see `docs/many-testbenches.md`).
 
     Parameters
     ----------
@@ -92,14 +103,16 @@ def simulate_many(
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
         raise InputError(f"workers: must be a whole number of at least 1; it is {workers!r}")
 
-    def run(index: int) -> _Outcome:
-        return _attempt(benches[index], time)
+    def run(indices: range) -> list[_Outcome]:
+        return _attempt([benches[index] for index in indices], time)
 
+    processes = workers or _processors()
     results: list[Any] = [None] * len(benches)
     warned: dict[int, list[Any]] = {}
     with run_within(time_limit):
         try:
-            for done, (index, outcome) in enumerate(_outcomes(run, len(benches), workers or _processors()), start=1):
+            groups = _groups(benches, time, processes)
+            for done, (index, outcome) in enumerate(_outcomes(run, groups, processes), start=1):
                 results[index], warned[index] = outcome
                 if progress is not None:
                     progress(done / len(benches))
@@ -120,18 +133,67 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if CAN_FORK else 1
 
 
-def _outcomes(run: Callable[[int], _Outcome], count: int, workers: int) -> Iterator[tuple[int, _Outcome]]:
-    workers = min(workers, count)
-    if workers < 2 or not CAN_FORK:
-        yield from ((index, run(index)) for index in range(count))
+def _outcomes(
+    run: Callable[[range], list[_Outcome]], groups: Sequence[range], workers: int
+) -> Iterator[tuple[int, _Outcome]]:
+    if min(workers, len(groups)) < 2 or not CAN_FORK:
+        for group in groups:
+            yield from zip(group, run(group), strict=True)
         return
-    for index, outcome in run_forked(run, count, workers):
-        if isinstance(outcome, Died):
-            outcome = WorkerCrashError(f"the process that ran it ended with status {outcome.status}"), []
-        yield index, outcome
+    alone: list[range] = []
+    for group, outcomes in _forked(run, groups, workers):
+        if isinstance(outcomes, Died):  # each alone tells which it was
+            alone += [range(index, index + 1) for index in group]
+        else:
+            yield from zip(group, outcomes, strict=True)
+    for group, outcomes in _forked(run, alone, workers):
+        if isinstance(outcomes, Died):
+            outcomes = [(WorkerCrashError(f"the process that ran it ended with status {outcomes.status}"), [])]
+        yield from zip(group, outcomes, strict=True)
 
 
-def _attempt(bench: Testbench, time: ArrayLike | None) -> _Outcome:
+def _forked(
+    run: Callable[[range], list[_Outcome]], groups: Sequence[range], workers: int
+) -> Iterator[tuple[range, Any]]:  # fmt: skip
+    for number, outcomes in run_forked(lambda number: run(groups[number]), len(groups), workers):
+        yield groups[number], outcomes
+
+
+def _groups(benches: Sequence[Testbench], time: ArrayLike | None, workers: int) -> list[range]:
+    """Neighbors that run together, few enough that all processes have several groups to do."""
+    most = min(_MOST_TOGETHER, -(-len(benches) // (_LEAST_GROUPS * workers)))
+    groups: list[range] = []
+    values = 0.0
+    for index, bench in enumerate(benches):
+        size = _values(bench, time)
+        if groups and values + size <= _MOST_VALUES and len(groups[-1]) < most:
+            groups[-1], values = range(groups[-1].start, index + 1), values + size
+        else:
+            groups.append(range(index, index + 1))
+            values = size
+    return groups
+
+
+def _values(bench: Testbench, time: ArrayLike | None) -> float:
+    """Cells and instants of a testbench that can run together with others; infinite of one that cannot."""
+    if not goes_together(bench):
+        return np.inf
+    with contextlib.suppress(Exception):  # whatever a drive of one's own raises, its run tells
+        return float(bench.crossbar.state.size * np.size(bench.time_grid() if time is None else time))
+    return np.inf
+
+
+def _attempt(benches: Sequence[Testbench], time: ArrayLike | None) -> list[_Outcome]:
+    """Run testbenches, of several all in one pass or, where one of them fails or warns there, each alone."""
+    if len(benches) > 1:
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            runs = simulate_together(benches, time=time)
+            return [(run, warnings_of(bench, run)) for bench, run in zip(benches, runs, strict=True)]
+    return [_attempt_alone(bench, time) for bench in benches]
+
+
+def _attempt_alone(bench: Testbench, time: ArrayLike | None) -> _Outcome:
     result: Any
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

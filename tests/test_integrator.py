@@ -13,7 +13,7 @@ from spicecim.devices.cell import CellTerms, ExplicitCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
-from spicecim.reference import ideal, independent
+from spicecim.reference import ideal, independent, separable
 from spicecim.reference.collocation import attempt_step, radau, solve
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.ideal import cell_waveforms
@@ -462,7 +462,7 @@ def test_blocks_do_not_change_the_answer(monkeypatch, device):
     bench = many_states(6, "cells", **device)
     whole = simulate(bench, "reference")
     monkeypatch.setattr(ideal, "_BLOCK", 100)
-    monkeypatch.setattr(ideal, "_CACHED", 100)
+    monkeypatch.setattr(separable, "_CACHED", 100)
     blocks = simulate(bench, "reference")
     columns = simulate(many_states(6, **device), "reference")
     for name in ("i_column", "i_row", "x", "i_cell"):

@@ -60,6 +60,52 @@ def test_each_is_as_alone(workers):
         xr.testing.assert_identical(run, sc.simulate(one, engine="reference"))
 
 
+@pytest.mark.parametrize("probe", ["columns", "cells"])
+@pytest.mark.parametrize("states", [2, 24])
+def test_draws_that_run_together_are_as_alone(monkeypatch, probe, states):
+    """To the last digit, in one pass: of other conductances, windows, states, amplitudes, rows and models."""
+    random = np.random.default_rng(states)
+    start = {"state": random.choice(random.uniform(0.05, 0.95, states), (3, 6))}
+    benches = [
+        *draws(5, seed=states, crossbar=start, analysis={"probe": probe}),
+        *[bench(crossbar=start, drive={"kind": "sine", "amplitude": volts, "frequency": 90}) for volts in (0.3, 0.5)],
+        bench(crossbar=start, device={"model": "yakopcic", "preset": "oblea", "parameters": {"alphap": 1.3}}),
+        bench(crossbar={"state": [[0.2, 0.9, 0.2]] * 3}, device={"model": "linear_drift", "preset": "biolek"}),
+    ]
+    monkeypatch.setattr(many, "_LEAST_GROUPS", 1)
+    with monkeypatch.context() as context:
+        context.setattr(many, "simulate", None)  # what one alone would call
+        found = sc.simulate_many(benches, workers=1)
+    for one, run in zip(benches, found, strict=True):
+        xr.testing.assert_identical(run, sc.simulate(one, engine="reference"))
+    assert not np.shares_memory(found[0]["v_row"].values, found[1]["v_row"].values)
+    found[0]["time"].attrs["units"] = "ms"
+    assert found[1]["time"].attrs["units"] == "s"
+
+
+def test_one_that_fails_among_those_that_run_together_costs_itself_alone(monkeypatch):
+    monkeypatch.setattr(many, "_LEAST_GROUPS", 1)
+    benches = [*draws(2, seed=8), bench(drive={"kind": "sine", "amplitude": 1e5, "frequency": 100})]
+    with pytest.raises(ManyRunsError) as caught:
+        sc.simulate_many(benches, workers=1)
+    assert list(caught.value.errors) == [2]
+    with pytest.raises(InputError) as alone:
+        sc.simulate(benches[2], engine="reference")
+    assert str(caught.value.errors[2]) == str(alone.value)
+    xr.testing.assert_identical(caught.value.results[1], sc.simulate(benches[1], engine="reference"))
+
+
+def test_groups_are_of_few_neighbors_that_go_together():
+    wired = bench(crossbar={"state": [[0.5, 0.5]] * 3, "wire_row": 1.0})
+    benches = [*draws(40, seed=9), wired, wired, *draws(2, seed=9)]
+    groups = many._groups(benches, None, 1)
+    assert [index for group in groups for index in group] == list(range(44))
+    assert max(map(len, groups)) == 11
+    assert range(40, 41) in groups
+    assert range(41, 42) in groups
+    assert max(map(len, many._groups(benches, np.linspace(0.0, 1e-3, 3_000_000), 1))) == 1
+
+
 @BOTH
 def test_instants_are_those_of_all(workers):
     instants = [0.0, 1e-3, 2e-3]
@@ -141,6 +187,16 @@ def test_a_time_limit_keeps_what_is_done(own, workers):
     kinds = [type(each) for each in caught.value.results]
     assert kinds[:2] == [xr.Dataset] * 2
     assert kinds[-1] is TimeLimitError
+
+
+@pytest.mark.skipif(not forked.CAN_FORK, reason="runs in this process")
+def test_of_those_that_run_together_only_the_one_that_dies_is_lost(own, monkeypatch):
+    monkeypatch.setattr(many, "_LEAST_GROUPS", 1)
+    benches = own(1e3, 1002.0, 2e3, 1e3, 3e3, 4e3)
+    assert many._groups(benches, None, 2) == [range(3), range(3, 6)]
+    with pytest.raises(ManyRunsError, match="status -9") as caught:
+        sc.simulate_many(benches, workers=2)
+    assert {index: type(each) for index, each in caught.value.errors.items()} == {1: WorkerCrashError}
 
 
 @pytest.mark.skipif(not forked.CAN_FORK, reason="runs in this process")

@@ -232,11 +232,12 @@ def _distinct(values: list[float]) -> tuple[float, ...]:
     return tuple(sorted(found))
 
 
+@lru_cache(maxsize=32)
 def graded_nodes(density: int, low: float, high: float, breaks: tuple[float, ...]) -> FloatArray:
     """States from a lower to an upper bound, evenly spaced in the middle and ever closer towards either.
 
     Towards a bound each halving of the distance has `density` nodes, down to the resolution of a float, because a
-    factor of the rate may fall to zero there. The breaks are among them.
+    factor of the rate may fall to zero there. The breaks are among them. Equal arguments give one array.
     """
     step = 1.0 / 32
     tail = step * 2.0 ** -(np.arange(48 * density + 1) / density)
@@ -245,4 +246,6 @@ def graded_nodes(density: int, low: float, high: float, breaks: tuple[float, ...
     # a node next to a kink would make an interval too short to divide by
     middle = middle[np.all(np.abs(middle[:, None] - np.array([*inside, -1.0])) > 1e-9, axis=1)]
     places = np.unique(np.concatenate([[0.0, 1.0], tail, middle, 1.0 - tail]))
-    return np.asarray(np.unique(np.concatenate([low + (high - low) * places, breaks])))
+    nodes = np.asarray(np.unique(np.concatenate([low + (high - low) * places, breaks])))
+    nodes.flags.writeable = False
+    return nodes

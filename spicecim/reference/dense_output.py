@@ -264,14 +264,27 @@ def _by_cell(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
 class Record:
     """The waveforms of a run, written part by part, in any order.
 
+    Parameters
+    ----------
+    testbench
+        What is run.
+    device
+        Its device.
+    labels
+        Instants asked for (time,), s.
+    like
+        That of another run: what is the same is not worked out anew.
+
     Attributes
     ----------
     testbench
         What is run.
     device
         Its device.
+    labels
+        Instants asked for (time,), s.
     instants
-        Instants (time,), s.
+        The same, none beyond the duration: ngspice's last may miss it by rounding.
     initial
         State variables at time 0 (row, column).
     further
@@ -284,12 +297,19 @@ class Record:
         Whether cells are asked for.
     """
 
-    def __init__(self, testbench: Testbench, device: Device, instants: FloatArray) -> None:
-        self.testbench, self.device, self.instants = testbench, device, instants
+    def __init__(
+        self, testbench: Testbench, device: Device, labels: FloatArray, like: Record | None = None
+    ) -> None:  # fmt: skip
+        self.testbench, self.device, self.labels = testbench, device, labels
+        instants = self.instants = np.minimum(labels, testbench.duration)
         self.initial = device.state_from_x(testbench.crossbar.state)
         self.further = device.further_start(testbench.shape, testbench.crossbar.states)
         rows, columns = testbench.shape
-        self.v_row = testbench.drive.voltage(instants)
+        self.v_row: FloatArray
+        if like and np.array_equal(like.instants, instants) and testbench.drive.same_as(like.testbench.drive):
+            self.v_row = like.v_row.copy()
+        else:
+            self.v_row = testbench.drive.voltage(instants)
         self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
         self._nodes: tuple[FloatArray, FloatArray] | None = None
         self.keeps_cells = testbench.analysis.probe == "cells"

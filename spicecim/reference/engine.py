@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -18,8 +18,9 @@ from spicecim.reference.dense_output import Block, Record
 from spicecim.reference.drive import drive_slopes
 from spicecim.reference.error_estimates import COARSE, Compared, Errors
 from spicecim.reference.guards import one_thread, watched
-from spicecim.reference.ideal import follow_integrated, follow_separable
+from spicecim.reference.ideal import follow_integrated
 from spicecim.reference.independent import TOLERANCE as INDEPENDENT_TOLERANCE
+from spicecim.reference.separable import follow_separable
 from spicecim.reference.step import system
 from spicecim.reference.step_control import Statistics
 from spicecim.testbench import FINEST_TOLERANCE, Testbench
@@ -46,7 +47,7 @@ def simulate_reference(
     """Run a testbench in the reference engine.
 
     With ideal wires every cell sees its row's driver and virtual ground, and the cells do not know of each other (see
-    `ideal`). Otherwise cells and wires are one system (see `coupled`).
+    `separable` and `ideal`). Otherwise cells and wires are one system (see `coupled`).
 
     Parameters
     ----------
@@ -81,16 +82,42 @@ def simulate_reference(
     TimeLimitError
         If the run takes longer than its time limit (see `spicecim.deadline`).
     """
-    device = _device(testbench)
     with watched(progress, testbench.duration):
-        labels = testbench.time_grid() if time is None else _checked_instants(time, testbench.duration)
-        # ngspice's last instant may miss the duration by rounding.
-        instants = np.minimum(labels, testbench.duration)
-        with np.errstate(over="ignore", invalid="ignore"):
-            record = Record(testbench, device, instants)
-            errors, statistics = _follow(record)
-            variables = record.variables()
-        check_physics(testbench, instants, variables, record.states())
+        return _run([testbench], time)[0]
+
+
+def simulate_together(testbenches: Sequence[Testbench], *, time: ArrayLike | None = None) -> list[xr.Dataset]:
+    """Run testbenches of which `goes_together` says that cells of all are followed in one pass.
+
+    Each result is that of `simulate_reference`, and so are the errors: one ends the run of all.
+    """
+    with watched(None, float(len(testbenches)), "testbenches"):
+        return _run(testbenches, time)
+
+
+def goes_together(testbench: Testbench) -> bool:
+    """Whether cells are followed in one pass with those of other testbenches: by tables, behind ideal wires."""
+    return testbench.device.separable and not _is_resistive(testbench)
+
+
+def _run(testbenches: Sequence[Testbench], time: ArrayLike | None) -> list[xr.Dataset]:
+    records: list[Record] = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for testbench in testbenches:
+            device = _device(testbench)
+            labels = testbench.time_grid() if time is None else _checked_instants(time, testbench.duration)
+            records.append(Record(testbench, device, labels, like=records[-1] if records else None))
+        outcomes = _follow(records)
+        variables = [record.variables() for record in records]
+    return [_labeled(*each) for each in zip(records, variables, outcomes, strict=True)]
+
+
+def _labeled(
+    record: Record, variables: dict[str, FloatArray], outcome: tuple[Errors, Statistics]
+) -> xr.Dataset:  # fmt: skip
+    """Check what was found, and label it."""
+    testbench, (errors, statistics) = record.testbench, outcome
+    check_physics(testbench, record.instants, variables, record.states(), device=record.device)
     attributes: dict[str, str | float] = {
         "engine": "reference",
         "engine_version": __version__,
@@ -101,7 +128,7 @@ def simulate_reference(
         **statistics._asdict(),
         **testbench.device.provenance(),
     }
-    return make_waveforms(testbench, labels, variables, attributes)
+    return make_waveforms(testbench, record.labels, variables, attributes)
 
 
 def check_covered(testbench: Testbench) -> None:
@@ -136,16 +163,18 @@ def _stores(testbench: Testbench, device: Device) -> bool:
 
 
 @one_thread
-def _follow(record: Record) -> tuple[Errors, Statistics]:
-    """Follow the cells and write them to the record."""
-    testbench, device = record.testbench, record.device
+def _follow(records: Sequence[Record]) -> list[tuple[Errors, Statistics]]:
+    """Follow the cells and write them to the records; of several, all go together."""
+    testbench, device = records[0].testbench, records[0].device
     if _stores(testbench, device) or _is_resistive(testbench):
-        return _follow_coupled(record)
-    if testbench.crossbar.wire_capacitance:
-        record.add_row_currents(_into_ideal_rows(testbench, record.instants))
+        return [_follow_coupled(record) for record in records]
+    for record in records:
+        if record.testbench.crossbar.wire_capacitance:
+            record.add_row_currents(_into_ideal_rows(record.testbench, record.instants))
     if device.separable:
-        return follow_separable(record), Statistics()
-    return follow_integrated(record, testbench.analysis.reference_tolerance or INDEPENDENT_TOLERANCE)
+        return [(errors, Statistics()) for errors in follow_separable(records)]
+    tolerance = testbench.analysis.reference_tolerance or INDEPENDENT_TOLERANCE
+    return [follow_integrated(record, tolerance) for record in records]
 
 
 def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:

@@ -95,9 +95,13 @@ class Flow:
         """Return the states that lie `theta` (not negative) further than `position`; a stop is not passed."""
         place = position + theta
         beyond = place >= self._theta_end
-        moved = np.asarray(self._state(np.minimum(place, self._theta_end, out=place)))
+        passes = beyond.any()
+        if passes:
+            np.minimum(place, self._theta_end, out=place)
+        moved = np.asarray(self._state(place))
         np.clip(moved, *self._range, out=moved)
-        moved[beyond] = self._end
+        if passes:
+            moved[beyond] = self._end
         return moved
 
     def _velocity(self, state: FloatArray) -> FloatArray:

@@ -1,17 +1,16 @@
-"""A crossbar with ideal wires: every cell sees its row's driver and virtual ground, and knows of no other.
+"""A crossbar with ideal wires, of cells that are integrated: each sees its row's driver, and knows of no other.
 
-Cells of a row that start alike stay alike and are followed once. Where the rate separates, they are followed by tables
-of their flow (see `flow_map`), without a time step. Other cells are integrated (see `independent`). Where a row of them
-has many different initial states, they are followed from Chebyshev nodes alone, ever more of them, until what lies
-between is known: its currents and states are then polynomials in the initial state (L. N. Trefethen, Approximation
-Theory and Approximation Practice, extended ed., SIAM (2019), doi:10.1137/1.9781611975949, chapters 5 and 8), and the
-column currents a product of matrices. Where the cells do not depend on the initial state so smoothly, each is followed
-by itself.
+Cells of a row that start alike stay alike and are followed once (see `independent`; for cells whose rate separates,
+`separable`). Where a row has many different initial states, they are followed from Chebyshev nodes alone, ever more of
+them, until what lies between is known: its currents and states are then polynomials in the initial state
+(L. N. Trefethen, Approximation Theory and Approximation Practice, extended ed., SIAM (2019),
+doi:10.1137/1.9781611975949, chapters 5 and 8), and the column currents a product of matrices. Where the cells do not
+depend on the initial state so smoothly, each is followed by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,16 +23,10 @@ from spicecim.drives import Drive
 from spicecim.fields import FloatArray
 from spicecim.reference.dense_output import Record
 from spicecim.reference.drive import cell_voltages
-from spicecim.reference.error_estimates import COARSE, Errors, relative_to_peaks
-from spicecim.reference.guards import check_time
+from spicecim.reference.error_estimates import COARSE, Errors
 from spicecim.reference.independent import TOLERANCE, integrate
 from spicecim.reference.step_control import Statistics
-from spicecim.reference.theta import row_states, row_theta
 
-_X = np.linspace(0.0, 1.0, 101)
-"""States at which it is looked how much the current depends on them."""
-_CACHED = 250_000
-"""Cells and instants that are evaluated at once: what a processor's cache holds."""
 _INTERPOLATED = 10.0
 """Allowed error of x, and of the current relative to the row's peak, of the next to last number of nodes, relative to
 the tolerance of the steps."""
@@ -42,64 +35,6 @@ _FALLING = 0.1
 """Ratio of the errors of successive numbers of nodes above which cells do not depend smoothly on the initial state."""
 _BLOCK = 4_000_000
 """Cells and instants that are followed at once, to bound the memory."""
-
-
-def follow_separable(record: Record) -> Errors:
-    """Follow cells whose rate separates, write them to a record, and return the estimated errors."""
-    device, bench, initial = record.device, record.testbench, record.initial
-    rows, columns = initial.shape
-    voltages = cell_voltages(bench.drive, np.arange(rows), device.voltage_breaks(), bench.duration)
-    starts, which = _distinct(initial)
-    shared = 2 * starts.shape[1] <= columns and not record.keeps_cells
-    if not shared:
-        starts = initial
-    thetas = row_theta(device, voltages)
-    segment, theta = thetas.at(record.instants)
-    error = 0.0
-    for some_rows, some in _blocks(starts.shape, len(record.instants)):
-        check_time(some_rows.start, rows, "rows")
-        states, part_error = row_states(
-            device, thetas.total[some_rows], segment[some_rows], theta[some_rows], starts[some_rows, some]
-        )
-        error = max(error, part_error)
-        current = device.current(record.v_row[:, some_rows].T, states)
-        if shared:
-            cells = (which[some_rows] == np.arange(starts.shape[1])[some, None, None]).astype(float)
-            i_row = np.einsum("krt,kr->tr", current, cells.sum(axis=2))
-            record.add_currents(some_rows, i_row, np.tensordot(current, cells, axes=((0, 1), (0, 1))))
-        else:
-            record.add_cells(some_rows, some, states.T, current.T)
-    # the error of x at the largest voltage of each row, where the current depends on it most
-    steepest = np.abs(np.diff(device.current(_peaks(record.v_row), device.state_from_x(_X)), axis=-1)).max(axis=(0, 2))
-    current = np.full(columns, error * float(steepest.sum()) * (len(_X) - 1))
-    return Errors(error, relative_to_peaks(current, record.i_column))
-
-
-def _peaks(v_row: FloatArray) -> FloatArray:
-    """Lowest and highest voltage of each row (end, row, 1)."""
-    return np.stack([v_row.min(axis=0), v_row.max(axis=0)])[:, :, None]
-
-
-def _distinct(initial: FloatArray) -> tuple[FloatArray, NDArray[np.int_]]:
-    """Return the distinct states of each row (row, k), the last repeated where a row has fewer, and each cell's k."""
-    order = np.argsort(initial, axis=1)
-    ordered = np.take_along_axis(initial, order, axis=1)
-    number = np.cumsum(np.diff(ordered, axis=1, prepend=ordered[:, :1]) > 0.0, axis=1)
-    which = np.empty_like(order)
-    np.put_along_axis(which, order, number, axis=1)
-    starts = np.repeat(ordered[:, -1:], number[:, -1].max() + 1, axis=1)
-    np.put_along_axis(starts, which, initial, axis=1)
-    return starts, which
-
-
-def _blocks(shape: tuple[int, ...], instants: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and devices that fit together in the memory allowed."""
-    rows, devices = shape
-    some = min(devices, max(1, _CACHED // instants))
-    some_rows = min(rows, max(1, _CACHED // (instants * some)))
-    for row in range(0, rows, some_rows):
-        for first in range(0, devices, some):
-            yield slice(row, min(row + some_rows, rows)), slice(first, min(first + some, devices))
 
 
 class CellWaveforms(NamedTuple):

@@ -19,7 +19,7 @@ from spicecim.devices.device import Device
 from spicecim.drives import ramps
 from spicecim.fields import FloatArray
 from spicecim.reference.drive import CellVoltages
-from spicecim.reference.flow_map import DENSITY, Flows, flows
+from spicecim.reference.flow_map import DENSITY, Flow, Flows, flows
 from spicecim.reference.guards import check_finite, check_time
 
 _DEGREE = 11
@@ -33,6 +33,10 @@ _ENDED = 1e-13
 """Integral of a series' two highest degrees over a panel, relative to the row's largest factor over the segment."""
 _BLOCK = 200_000
 """Panels that are fitted at once, to bound the memory."""
+_STARTS = 1_000_000
+"""Devices and segments whose starts are kept until the instants within are followed, to bound the memory."""
+_CACHED = 65_536
+"""Devices and instants that are evaluated at once: what a processor's cache holds."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,12 @@ class RowTheta:
 
     Attributes
     ----------
-    breaks
-        Instants (row, break) between which the factor is smooth, as in `CellVoltages`.
+    row
+        Row of each panel (panel,), in the order of rows, then time.
+    begin
+        The break before each panel (panel,), s: between breaks the factor is smooth.
     start
-        Start of each panel (panel,), s, in the order of rows, then time.
+        Start of each panel (panel,), s.
     since
         The same, counted from the break before (panel,), s.
     width
@@ -52,14 +58,15 @@ class RowTheta:
     segment
         Segment between breaks that each panel lies in (panel,).
     first
-        Index of the first panel of each row, and one beyond the last (row + 1,).
+        Index of the first panel of each row (row,).
     series
         Legendre coefficients (panel, degree) of the integral since the break before.
     total
         Integral over each segment of each row (row, segment).
     """
 
-    breaks: FloatArray
+    row: NDArray[np.int_]
+    begin: FloatArray
     start: FloatArray
     since: FloatArray
     width: FloatArray
@@ -70,14 +77,12 @@ class RowTheta:
 
     def at(self, time: FloatArray) -> tuple[NDArray[np.int_], FloatArray]:
         """Return the segment that increasing instants (time,) lie in, and the integral since its start, (row, time)."""
-        rows = len(self.first) - 1
-        panel = np.empty((rows, len(time)), dtype=int)
-        for row in range(rows):
-            starts = self.start[self.first[row] : self.first[row + 1]]
-            panel[row] = self.first[row] + np.maximum(np.searchsorted(starts, time, side="right") - 1, 0)
-        segment = self.segment[panel]
-        begin = np.take_along_axis(self.breaks, segment, axis=1)
-        place = 2.0 * (time - begin - self.since.take(panel)) / self.width.take(panel) - 1.0
+        # the panel of an instant is the last of its row that starts no later
+        passed = np.searchsorted(time, self.start)
+        begun = np.bincount(self.row * (len(time) + 1) + passed, minlength=len(self.first) * (len(time) + 1))
+        panel = begun.reshape(len(self.first), -1)[:, :-1].cumsum(axis=1) - 1 + self.first[:, None]
+        place = 2.0 * (time - self.begin.take(panel) - self.since.take(panel)) / self.width.take(panel) - 1.0
+        segment = self.segment.take(panel)
         return segment, _evaluate(self.series, panel, np.clip(place, -1.0, 1.0))
 
 
@@ -158,38 +163,51 @@ def _joined(voltages: CellVoltages, parts: list[_Panels], series: FloatArray) ->
     breaks = voltages.breaks[voltages.rows]
     total = np.zeros((len(breaks), breaks.shape[1] - 1))
     total[panels.row[begins], panels.segment[begins]] = np.add.reduceat(step, begins)
+    begin = breaks[panels.row, panels.segment]
     return RowTheta(
-        breaks,
-        start=breaks[panels.row, panels.segment] + panels.since,
+        row=panels.row,
+        begin=begin,
+        start=begin + panels.since,
         since=panels.since,
         width=panels.width,
         segment=panels.segment,
-        first=np.searchsorted(panels.row, np.arange(len(breaks) + 1)),
+        first=np.searchsorted(panels.row, np.arange(len(breaks))),
         series=integral,
         total=total,
     )
 
 
 def _evaluate(series: FloatArray, panel: NDArray[np.int_], place: FloatArray) -> FloatArray:
-    """Evaluate the series of panels (...,) at places (...,) between -1 and 1, by Legendre's recurrence."""
+    """Evaluate the series of panels (row, time) at places (row, time) between -1 and 1, by Legendre's recurrence."""
     degrees = np.ascontiguousarray(series.T)
-    value = degrees[0].take(panel) + degrees[1].take(panel) * place
-    before, current = np.ones_like(place), place
-    for degree in range(2, len(degrees)):
-        before, current = current, ((2.0 - 1.0 / degree) * place) * current - (1.0 - 1.0 / degree) * before
-        value += degrees[degree].take(panel) * current
-    return np.asarray(value)
+    values = np.empty_like(place)
+    some = max(1, _CACHED // (8 * place.shape[1]))  # eight arrays are at work
+    for rows in (slice(row, row + some) for row in range(0, len(place), some)):
+        x, which = place[rows], panel[rows]
+        value = degrees[0].take(which) + degrees[1].take(which) * x
+        before, current = np.ones_like(x), x
+        for degree in range(2, len(degrees)):
+            following = (2.0 - 1.0 / degree) * x
+            following *= current
+            before *= 1.0 - 1.0 / degree
+            following -= before
+            before, current = current if degree > 2 else x.copy(), following
+            part = degrees[degree].take(which)
+            part *= current
+            value += part
+        values[rows] = value
+    return values
 
 
 def row_states(
     device: Device, total: FloatArray, segment: NDArray[np.int_], theta: FloatArray, initial: FloatArray
-) -> tuple[FloatArray, float]:
+) -> tuple[FloatArray, FloatArray]:
     """Follow the states of devices on rows.
 
     Parameters
     ----------
     device
-        The device.
+        The device, or one of several that move alike.
     total
         Integral of the voltage factor over each segment of each row's drive (row, segment), as in `RowTheta`.
     segment
@@ -203,70 +221,63 @@ def row_states(
     -------
     states : numpy.ndarray
         State variables at the instants (device, row, time).
-    error : float
-        Estimated error of x: the largest difference at any break that tables half as dense make, or the tables' own
-        error where that is larger. The error of the tables half as dense is 64 times that of the tables used.
+    error : numpy.ndarray
+        Estimated error of x (row,): the largest difference at any break that tables half as dense make, or the tables'
+        own error where that is larger. The error of the tables half as dense is 64 times that of the tables used.
     """
     fine, coarse = flows(device), flows(device, DENSITY // 2)
-    rows, instants = segment.shape
-    groups = _Groups(total, segment)
+    (rows, instants), (_, devices) = segment.shape, initial.shape
+    inside = (segment * rows + np.arange(rows)[:, None]).ravel()  # which segment of which row
+    direction = np.sign(total).astype(np.int8).T.ravel().take(inside)
+    start, coarse_start, error = initial.T, initial.T, np.full(rows, fine.error)
     # With time last, neighbors lie side by side in the tables too, which makes these twice as fast.
-    found = np.empty((initial.shape[1], segment.size))
-    start, coarse_start, error = initial.T, initial.T, fine.error
-    for number, way in enumerate(total.T):
-        check_time(number, total.shape[1], "segments of the drive")
-        still = groups.instants(number, 0)
-        found[:, still] = start.take(groups.row[still], axis=1)
-        end = start.copy()
-        for sign, flow in ((1, fine.rising), (-1, fine.falling)):
-            moving = np.flatnonzero(sign * way > 0.0)
-            if not len(moving):
-                continue
-            position = np.empty_like(start)
-            position[:, moving] = flow.position(start[:, moving])
-            end[:, moving] = flow.move(position[:, moving], sign * way[moving])
-            chosen = groups.instants(number, sign)
+    found, order = np.empty((devices, segment.size)), [np.empty(0, dtype=int)]
+    known = 0
+    together = max(1, _STARTS // initial.size)
+    for first in range(0, total.shape[1], together):
+        ways = total.T[first : first + together]
+        begins = np.empty((devices, len(ways), rows))
+        for number, way in enumerate(ways):
+            check_time(first + number, total.shape[1], "segments of the drive")
+            begins[:, number], start = _segment(fine, start, way)
+            _, coarse_start = _segment(coarse, coarse_start, way)
+            apart = np.abs(device.x_from_state(start) - device.x_from_state(coarse_start))
+            error = np.maximum(error, apart.max(axis=0))
+        present: Any = True
+        if len(ways) < total.shape[1]:
+            present = (inside >= first * rows) & (inside < (first + together) * rows)
+        for sign, flow in _directions(fine):
+            chosen = np.flatnonzero((direction == sign) & present)
+            begin = begins.reshape(devices, -1), inside.take(chosen) - first * rows
+            since = theta.ravel().take(chosen)
+            since *= sign
             # of a series, an integral that should be zero may have either sign
-            since = np.maximum(sign * theta.ravel()[groups.order[chosen]], 0.0)
-            found[:, chosen] = flow.move(position.take(groups.row[chosen], axis=1), since)
-        start, coarse_start = end, _ends(coarse, coarse_start, way)
-        error = max(error, float(np.abs(device.x_from_state(start) - device.x_from_state(coarse_start)).max()))
-    return found.take(groups.inverse, axis=1).reshape(-1, rows, instants), error
+            np.maximum(since, 0.0, out=since)
+            some = max(1, _CACHED // max(1, len(chosen)))
+            for part in (slice(at, at + some) for at in range(0, devices, some)):
+                states = begin[0][part].take(begin[1], axis=1)
+                found[part, known : known + len(chosen)] = states if flow is None else flow.move(states, since)
+            order.append(chosen)
+            known += len(chosen)
+    inverse = np.empty(segment.size, dtype=int)
+    inverse[np.concatenate(order)] = np.arange(segment.size)
+    return found.take(inverse, axis=1).reshape(devices, rows, instants), error
 
 
-class _Groups:
-    """Instants (row, time) in groups of one segment and one direction, one after the other.
+def _directions(motions: Flows) -> tuple[tuple[int, Flow | None], ...]:
+    """Signs of the voltage factor, and the motion with each."""
+    return (1, motions.rising), (-1, motions.falling), (0, None)
 
-    Attributes
-    ----------
-    order
-        Indices of the instants in the order of their groups.
-    row
-        Row of each instant in that order.
-    inverse
-        Place of each instant in that order.
+
+def _segment(motions: Flows, start: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Follow states (device, row) over a segment over which the voltage factor has the integral `total` (row,).
+
+    Returns the place of each on the flow that moves it, or its state where none does, and the states at the end.
     """
-
-    def __init__(self, total: FloatArray, segment: NDArray[np.int_]) -> None:
-        key = (3 * segment + 1 + np.take_along_axis(np.sign(total).astype(int), segment, axis=1)).ravel()
-        self.order = np.argsort(key, kind="stable")
-        self.row = self.order // segment.shape[1]
-        self.inverse = np.empty_like(self.order)
-        self.inverse[self.order] = np.arange(len(key))
-        counts = np.bincount(key, minlength=3 * total.shape[1])
-        self._ends = np.concatenate([[0], np.cumsum(counts)]).tolist()
-
-    def instants(self, segment: int, sign: int) -> slice:
-        """Places in the order of those in a segment in which the state rises, falls or stands still."""
-        key = 3 * segment + 1 + sign
-        return slice(self._ends[key], self._ends[key + 1])
-
-
-def _ends(motions: Flows, start: FloatArray, total: FloatArray) -> FloatArray:
-    """States (device, row) at the end of a segment over which the voltage factor has the integral `total` (row,)."""
-    end = start.copy()
-    for sign, flow in ((1.0, motions.rising), (-1.0, motions.falling)):
+    begin, end = start.copy(), start.copy()
+    for sign, flow in _directions(motions):
         moving = np.flatnonzero(sign * total > 0.0)
-        if len(moving):
-            end[:, moving] = flow.move(flow.position(start[:, moving]), sign * total[moving])
-    return end
+        if flow is not None and len(moving):
+            begin[:, moving] = flow.position(start[:, moving])
+            end[:, moving] = flow.move(begin[:, moving], sign * total[moving])
+    return begin, end
