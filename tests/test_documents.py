@@ -98,7 +98,7 @@ def test_the_commands_of_the_readme_run(line, tmp_path):
 
 
 def test_commands_were_found():
-    assert len(COMMANDS) == 11
+    assert len(COMMANDS) == 12
 
 
 def test_links_lead_to_files():
