@@ -34,7 +34,6 @@ _NOISE = 1e3 * np.finfo(float).eps
 """Rounding of a derivative by time over the stages, relative to the value over the step."""
 _DECAYED = 40.0
 """Time constants after which nothing is left."""
-_LEAST_CAPACITANCE = 1e-300
 
 Ends = tuple[FloatArray, FloatArray]
 """Currents of drivers (..., row) and sense nodes (..., column), ampere."""
@@ -238,8 +237,10 @@ class CapacitiveNetwork(Network):
         if counts <= tolerance / CURRENT_SHARE or not ((instants > 0.0) & (instants <= length)).any():
             return NO_LAYER
         # Gershgorin's circles bound the rates (R. S. Varga, Springer (2004), doi:10.1007/978-3-642-17798-9)
-        at_nodes = np.maximum(self._at_nodes @ capacitance.ravel(), _LEAST_CAPACITANCE)
-        rates = 2.0 * self.nodal.wire_conductance / at_nodes
+        at_nodes = self._at_nodes @ capacitance.ravel()
+        # a node without a capacitance follows at once
+        stores = at_nodes > 0.0
+        rates = 2.0 * self.nodal.wire_conductance[stores] / at_nodes[stores]
         fastest = rates[np.isfinite(rates)].max(initial=0.0)
         return Layer(1.0 / fastest if fastest else np.inf, length)
 
