@@ -233,6 +233,12 @@ def test_a_check_says_whether_a_model_can_be_cured(tmp_path):
     assert note.cure == "spicecim model cure fixed_step.va -o OUT.va puts w into a node; check that file"
     note = sc.check_model(CORPUS / "refused_switch.va").findings[-1]
     assert "spicecim model cure cannot: refused_switch.va:13: on becomes" in note.cure
+    with pytest.raises(
+        VerilogAError, match=r"@\(timer\) is not supported.*\n.*model cure timer_steps.va -o OUT.va puts x"
+    ):
+        sc.check_model(CORPUS / "timer_steps.va")
+    with pytest.raises(VerilogAError, match=r"OpenVAF takes initial_step alone$"):
+        sc.check_model(CORPUS / "refused_count.va")
 
 
 def test_a_name_like_a_step_that_is_none_is_left(tmp_path):

@@ -245,7 +245,7 @@ def _compared(comparison: Any) -> list[str]:
         f"two periods of {drive}, differences relative to the current's peak, {comparison.peak:.3g} A",
         "the original's rule and its limit of small steps: "
         + ", ".join(f"{each:.1e} at {count}" for count, each in zip(comparison.steps, comparison.rule, strict=True))
-        + f" steps a period; the limit is known to {comparison.limit_error:.1e}",
+        + f" steps per period; the limit is known to {comparison.limit_error:.1e}",
         f"cured, reference engine: {comparison.reference:.1e} from that limit",
         f"cured, ngspice: {comparison.ngspice:.1e} from that limit, {comparison.engines:.1e} from the reference engine",
     ]

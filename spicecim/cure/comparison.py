@@ -57,7 +57,7 @@ class Comparison:
     amplitude, frequency
         Of the sinusoidal voltage (V, Hz) that both were driven with, for two periods from the initial state.
     steps
-        Numbers of steps a period that the original's rule was run with.
+        Numbers of steps per period that the original's rule was run with.
     rule
         Its largest difference, with each, from its limit, relative to the peak of the current.
     limit_error

@@ -12,6 +12,7 @@ from spicecim.errors import ModelError, QuantityError, StateCurrentError, Verilo
 from spicecim.quantities import parse_quantity
 from spicecim.veriloga.compiler import compile_verilog_a
 from spicecim.veriloga.cure.cured import cure_text
+from spicecim.veriloga.cure.writing import WrittenState
 from spicecim.veriloga.declarations import ModuleDeclaration
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.findings import Finding, worst_first
@@ -30,6 +31,8 @@ _MISSING = {
     "initial": ("no-scale", "the scale of the state was not found, so currents were not probed"),
 }
 """Code and message for each field that a device misses; what it says of the field is the cure."""
+
+_BY_HAND = "Cure the hidden state by hand, then check again"
 
 MakeDevice = Callable[[tuple[float, float] | None], ModuleDevice]
 """Builds the device for a scale of its state."""
@@ -76,7 +79,12 @@ def check_model(
         If an argument is wrong: the module, the state or a parameter is unknown, or a value out of its bounds.
     """
     limit, ends = _voltage(voltage), _initial(initial)
-    compilation = compile_verilog_a(path)
+    try:
+        compilation = compile_verilog_a(path)
+    except VerilogAError as error:
+        if not (hint := _how_it_compiles(path, module)):
+            raise
+        raise VerilogAError(f"{error}\n{hint}") from None
     found = pick_module(compilation, module)
     declaration = compilation.declarations[found.name]
     if state is not None:
@@ -153,9 +161,22 @@ def _how_to_cure(path: str | Path, module: str) -> str:
     try:
         states = cure_text(path, module).written.states
     except VerilogAError as error:
-        return f"Cure the hidden state by hand, then check again; spicecim model cure cannot: {error}"
+        return f"{_BY_HAND}; spicecim model cure cannot: {error}"
+    return _by_command(path, states) if states else _BY_HAND
+
+
+def _how_it_compiles(path: str | Path, module: str | None) -> str:
+    """Say that `spicecim model cure` makes a file that compiles of one that does not; empty if it does not."""
+    try:
+        states = cure_text(path, module).written.states
+    except (VerilogAError, ModelError):
+        return ""
+    return _by_command(path, states) if states else ""
+
+
+def _by_command(path: str | Path, states: Sequence[WrittenState]) -> str:
     held = ", ".join(item.state.name for item in states)
-    what = f"puts {held} into a node" if len(states) == 1 else f"puts {held} into nodes" if states else "assigns it"
+    what = f"puts {held} into {'a node' if len(states) == 1 else 'nodes'}"
     return f"spicecim model cure {Path(path).name} -o OUT.va {what}; check that file"
 
 

@@ -303,7 +303,7 @@ class Follower(Values):
             return
         if statement.events == ("timer",) and len(statement.args) > 1 and self.value(statement.args[1]) is STEP:
             self._note(
-                f"@(timer) at {self._source.place(statement.line)} is obeyed at every instant, not once a period"
+                f"@(timer) at {self._source.place(statement.line)} is obeyed at every instant, not once per period"
             )
             self._edit_between(statement.start, statement.body.start)
             self._obey(statement.body)
