@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 import spicecim as sc
 from spicecim.cli.app import app
 from spicecim.errors import InputError, SubcircuitError
+from spicecim.netlist import spice_dialect
+from spicecim.netlist.adapting.functions import FUNCTIONS
 from spicecim.ngspice.run import run_netlist
 
 CORPUS = Path(__file__).parent / "subcircuits"
@@ -210,6 +212,12 @@ def test_an_adapted_subcircuit_does_what_its_equations_say(name, tmp_path):
         expected = integrated(model, start, time)
         error = np.abs(run.i_column.values[:, cell] - expected).max() / np.abs(expected).max()
         assert error < 1e-3, (cell, error)
+
+
+def test_what_is_said_to_be_adapted_is():
+    known = {name for _, name, _ in FUNCTIONS} | {"sdt", "idt"}
+    assert known >= {*spice_dialect._FUNCTIONS} - spice_dialect._NOT_ADAPTED
+    assert not known & spice_dialect._NOT_ADAPTED
 
 
 def test_the_corpus_is_what_the_page_says():

@@ -223,6 +223,12 @@ def test_parameters_by_the_other_spelling(bench_of):
     simulate(bench_of(text, dialect="ltspice"))
 
 
+def test_the_command_that_cures_is_named(bench_of):
+    for line in ("B1 0 x V=sdt(v(p,n))", "R1 x gnd! 1", "B1 0 x I=v(p,n)*echarge"):
+        with pytest.raises(SubcircuitError, match="spicecim model adapt does so"):
+            render_netlist(bench_of(body(line)))
+
+
 def test_a_parameter_within_is_told_how_to_be_reached(bench_of):
     text = NGSPICE.replace(".param span", ".params start=0.3\n.param span", 1)
     with pytest.raises(

@@ -26,6 +26,7 @@ from spicecim.netlist.spice_blocks import (
     sort_lines,
 )
 from spicecim.netlist.spice_dialect import (
+    ADAPTS,
     COMPATIBILITY,
     braced,
     check_calls,
@@ -168,7 +169,7 @@ def _check_fit(device: SubcircuitDevice, block: Block) -> None:
                     if line.words[0] in (".param", ".params") and name.lower() in map(str.lower, assigned(line.text)):
                         line.refuse(
                             f"{where}: {name} is set within {block.name}, where nothing from outside reaches it; move "
-                            f"it to the end of the .subckt line, as {name}=value"
+                            f"it to the end of the .subckt line, as {name}=value{ADAPTS}"
                         )
                 block.header.refuse(
                     f"{where}: the .subckt line of {block.name} has no parameter {name!r}; {listed}"
@@ -220,7 +221,7 @@ def _checked_definition(line: Line, scope: _Scope) -> str:
             check_expression(line, expression, scope.dialect, scope.names)
     else:
         if _PARAMETER_FUNCTION.match(line.text):
-            line.refuse("defines a function by .param; write .func name(arguments) {expression}")
+            line.refuse(f"defines a function by .param; write .func name(arguments) {{expression}}{ADAPTS}")
         check_names(line, _defined(line), scope.dialect)
         for expression in expressions(line):
             check_expression(line, expression, scope.dialect, scope.names)
@@ -310,7 +311,7 @@ def _check_common(line: Line, scope: _Scope) -> None:
     """Check what holds for every line that is carried over, in and out of expressions."""
     braced(line)
     if _GROUND_OF_OTHERS.search(line.text):
-        line.refuse("gnd! is an ordinary node in ngspice; write 0")
+        line.refuse(f"gnd! is an ordinary node in ngspice; write 0{ADAPTS}")
     if _READS_FILE.search(line.text):
         line.refuse("a file that is read while simulating is refused; give the values themselves")
     check_calls(line, scope.dialect, scope.names)

@@ -11,6 +11,9 @@ from collections.abc import Collection
 
 from spicecim.netlist.spice_lines import Line
 
+ADAPTS = " (spicecim model adapt does so)"
+"""Stands behind a cure that the command carries out."""
+
 COMPATIBILITY = {"ngspice": "", "ltspice": "ltpsa", "pspice": "psa"}
 """Value of ngspice's variable `ngbehavior` by dialect: in mode lta alone, IF is not known; the a stands for the whole
 netlist."""
@@ -51,6 +54,8 @@ _FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "absdelay": (_ALL, "use a transmission line, T"),
 }
 
+_NOT_ADAPTED = {"idtmod", "uplim", "dnlim", "cube", "mod", "fmod", "delay", "absdelay"}
+
 CHANCE = {
     *("agauss", "aunif", "gauss", "unif", "rnd", "rand", "random", "white", "mc", "flat", "trnoise", "trrandom"),
     *("sgauss", "sunif", "poisson", "exponential"),
@@ -61,7 +66,7 @@ expressions too, such as in an element's value without braces."""
 TAKEN_FUNCTIONS = {"sin", "pulse", "pwl", "v", "i"}
 """What stands before a parenthesis in spicecim's own lines: ngspice would put a function of that name in its place."""
 
-_CONSTANTS = {
+CONSTANTS = {
     "boltz": "1.380649e-23",
     "echarge": "1.602176634e-19",
     "kelvin": "-273.15",
@@ -102,10 +107,12 @@ def check_calls(line: Line, dialect: str, defined: Collection[str]) -> None:
             line.refuse(f"{name}: a model must not depend on chance")
         dialects, cure = _FUNCTIONS.get(name, ((), ""))
         if dialect in dialects and name not in defined:
-            line.refuse(f"{name}() does not work in ngspice; {cure}")
+            adapts = "" if name in _NOT_ADAPTED else ADAPTS
+            line.refuse(f"{name}() does not work in ngspice; {cure}{adapts}")
     if dialect != "ngspice" and "^" in text:
         line.refuse(
             "^ is an exclusive or in the manuals of LTspice and PSpice and a power in ngspice; write ** for a power"
+            f"{ADAPTS}"
         )
 
 
@@ -178,8 +185,8 @@ def _parameter_cure(name: str) -> str:
         return "in ngspice's own dialect the temperature is temper: write temper"
     if name == "e":
         return "write exp(1)"
-    if name in _CONSTANTS:
-        return f"ngspice has no such constant there: add '.param {name}={_CONSTANTS[name]}'"
+    if name in CONSTANTS:
+        return f"ngspice has no such constant there: add '.param {name}={CONSTANTS[name]}'{ADAPTS}"
     return "add it with a default to the .subckt line, or set it by a .param"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from spicecim.netlist import spice_dialect
 from spicecim.netlist.adapting.expressions import (
     Binary,
     Call,
@@ -24,14 +25,7 @@ from spicecim.netlist.adapting.expressions import (
 
 ZERO, ONE, HALF = number(0), number(1), number(0.5)
 
-CONSTANTS = {
-    "pi": math.pi,
-    "e": math.e,
-    "boltz": 1.380649e-23,
-    "echarge": 1.602176634e-19,
-    "kelvin": -273.15,
-    "planck": 6.62607015e-34,
-}
+CONSTANTS = {"e": math.e, **{name: float(value) for name, value in spice_dialect.CONSTANTS.items()}}
 """Constants by the names that LTspice has for them; values of the SI (2019)."""
 OF_DIALECT: dict[Dialect, tuple[str, ...]] = {
     "ngspice": ("pi", "e"),
