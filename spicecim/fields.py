@@ -46,9 +46,16 @@ class Section(BaseModel, metaclass=_SectionMeta):
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, Section):
             return NotImplemented
-        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in type(self).model_fields)
+        return all(_are_equal(getattr(self, name), getattr(other, name)) for name in type(self).model_fields)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Whether two values of a field are equal; a dictionary may hold arrays."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(np.array_equal(one[key], other[key]) for key in one)
+    return np.array_equal(one, other)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         return _foreign_device(testbench, foreign)
     device = testbench.device.build()
     states = device.state_from_x(testbench.crossbar.state)
+    further = device.further_start(testbench.shape, testbench.crossbar.states)
     needed = steps(testbench, device, bounds_itself=native)
     tolerance = _current_tolerance(testbench, device, needed.reltol)
     if not native:
@@ -124,7 +125,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         {},
         needed,
         tolerance,
-        further=module.further_start(testbench.shape, testbench.crossbar.states),
+        further=further,
         further_parameters=module.further_parameters(),
         initial_at_node=False,
         initial_parameter=INITIAL_STATE,
@@ -151,6 +152,8 @@ def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> f
 def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarDevice:
     subcircuit = read_subcircuit(choice)
     states = testbench.crossbar.state
+    if testbench.crossbar.states:
+        raise SubcircuitError("crossbar.states: a SPICE subcircuit has one state, that of crossbar.state")
     at_node = choice.initial_parameter is None and "state" in choice.ports
     if not at_node and choice.initial_parameter is None and np.ptp(states) > 0:
         raise SubcircuitError(

@@ -14,7 +14,7 @@ from spicecim.veriloga.findings import Finding
 from spicecim.veriloga.probing import Probe
 from spicecim.veriloga.unassigned import Raw, every_parameter
 
-_FINE = 20_001
+_FINE = 8_001
 """Voltages of both signs at which windows of the rate are looked for."""
 _NARROW = 1e-3
 """Width of a window, relative to the largest voltage, that steps can miss."""
@@ -97,7 +97,7 @@ def _unbalanced(device: ModuleDevice) -> Iterator[Finding]:
 def _windows(device: ModuleDevice, voltage: float) -> Iterator[Finding]:
     """Narrow ranges of the voltage in which alone the state moves."""
     v = np.linspace(-voltage, voltage, _FINE)
-    _, rate = Probe(device, voltage).evaluate(v[:, None], np.array([0.25, 0.5, 0.75]))
+    _, rate = Probe(device, voltage).evaluate(v[:, None], np.array([0.5]))
     sizes = np.abs(np.where(np.isfinite(rate), rate, 0.0)).max(axis=1)
     largest = sizes.max()
     moving = np.flatnonzero(sizes > _MOVES * largest)
