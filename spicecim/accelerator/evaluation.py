@@ -194,6 +194,8 @@ def evaluate(
     >>> round(found.peak_tops, 2), round(found.power_w, 1)
     (41.29, 65.8)
     """
+    if network is None and (chips is not None or input_cycles is not None):
+        raise InputError(f"{'input_cycles' if chips is None else 'chips'}: needs a network")
     design = load_design(design)
     components = component_budgets(design)
     power, area = total(part.power_w for part in components), total(part.area_mm2 for part in components)

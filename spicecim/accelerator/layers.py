@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from spicecim.accelerator.design import Name, read_yaml
-from spicecim.accelerator.sourced import Number, SourcedSection, Text
+from spicecim.accelerator.sourced import NoTruth, Number, SourcedSection, Text
 from spicecim.errors import TestbenchError
 from spicecim.fields import Quantity, Section
 from spicecim.problems import problems_from
 
-Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000), NoTruth]
 
 
 class LayerShape(Section):

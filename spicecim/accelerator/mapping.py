@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from spicecim.accelerator.design import Design
 from spicecim.accelerator.layers import LayerShape, NetworkShape
 from spicecim.errors import InputError
+from spicecim.quantities import shown
 
 _MOST_HALVINGS = 64
+_MOST_CHIPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,11 @@ def map_network(design: Design, network: NetworkShape, chips: int | None = None)
     needed = -(-sum(layer.crossbars for layer in single) // available)
     if chips is None:
         chips = needed
-    if not isinstance(chips, int) or isinstance(chips, bool) or chips < needed:
-        raise InputError(f"chips: {network.name} needs {needed} of {design.name} at least (given: {chips})")
+    if not isinstance(chips, int) or isinstance(chips, bool) or not needed <= chips <= max(needed, _MOST_CHIPS):
+        raise InputError(
+            f"chips: {network.name} needs {needed} of {design.name} at least, and {_MOST_CHIPS} are the most "
+            f"(given: {shown(chips)})"
+        )
     if design.times.replication == "none":
         return single, chips
     last = single[-1].shape.positions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from spicecim.fields import Quantities, Quantity, Section
 
@@ -22,6 +22,16 @@ def _check_text(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_check_text)]
 """A text that can be printed: no control characters, which a terminal would act upon."""
+
+
+def _check_no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+NoTruth = BeforeValidator(_check_no_truth)
+"""Keeps true and false, which Python counts as 1 and 0, out of a whole number."""
 
 
 class _Stated(Section):
@@ -112,7 +122,7 @@ class Number(Sourced):
 class Whole(Sourced):
     """A count."""
 
-    value: Annotated[int, Field(ge=1, le=1_000_000)]
+    value: Annotated[int, Field(ge=1, le=1_000_000), NoTruth]
 
 
 class Shares(Sourced):

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from spicecim.accelerator import evaluate_design
+from spicecim.cli.accelerator_tables import print_accelerator
+
 SPICECIM = Path(sys.executable).with_name("spicecim")
 
 
-def accelerator(*arguments, cwd=None):
-    return subprocess.run(
-        [SPICECIM, "accelerator", *arguments], cwd=cwd, capture_output=True, text=True, timeout=120
-    )  # fmt: skip
-
-
 def test_json_has_what_scripts_need():
-    run = accelerator("forms_8", "--network", "lenet5", "--compare", "isaac", "--json")
+    command = [SPICECIM, "accelerator", "forms_8", "--network", "lenet5", "--compare", "isaac", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     for name in (
@@ -30,17 +28,17 @@ def test_json_has_what_scripts_need():
     assert found["components"][0]["provenance"] == "published"
 
 
-def test_tables_name_components_totals_and_layers():
-    run = accelerator("forms_8", "--network", "lenet5", "--compare", "isaac")
-    assert run.returncode == 0, run.stderr
+def test_tables_name_components_totals_and_layers(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_accelerator(evaluate_design("forms_8", "lenet5", compare_with="isaac"))
+    shown = capsys.readouterr().out
     for text in ("ADC (unit)", "66.36 W", "over isaac", "frames per second", "slowest layer", "conv2"):
-        assert text in run.stdout
-    assert max(map(len, run.stdout.splitlines())) <= 80
+        assert text in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_a_wrong_field_of_a_file_is_bad_input(tmp_path):
-    (tmp_path / "own.yaml").write_text("name: own\ntitle: t\nsource: s\ntechnology: 32 nm\ncomponents: {chips: {}}\n")
-    run = accelerator("own.yaml", cwd=tmp_path)
-    assert run.returncode == 2
-    assert "own.yaml: components.chips: unknown key; known are unit, tile, chip; did you mean 'chip'?" in run.stderr
-    assert "Traceback" not in run.stderr
+def test_tables_say_what_is_unknown_and_leave_out_what_is_not_asked_for(capsys):
+    print_accelerator(evaluate_design("prime"))
+    shown = capsys.readouterr().out
+    assert "unknown" in shown
+    assert "frames per second" not in shown

@@ -168,6 +168,7 @@ def written(tmp_path, **changes):
         ({"peak_tops": {"value": 1, "assumed": "x"}}, "peak_tops: follows from encoding"),
         ({"organization__tiles_per_chip": 1.5}, "organization.tiles_per_chip.value: "),
         ({"organization__tiles_per_chip": 10**9}, "organization.tiles_per_chip.value: "),
+        ({"organization__tiles_per_chip": True}, "organization.tiles_per_chip.value: must be a number"),
         ({"timing__cycle": "0 s"}, "timing.cycle.value: must be between 1e-15"),
         ({"timing__zero_skipping": {"assumed": "x"}}, "timing.zero_skipping: must have either shares"),
         ({"timing__zero_skipping": {"assumed": "x", "shares": [0.5, 0.5]}}, "must be the 17 shares of 0 to 16 cycles"),
@@ -198,3 +199,10 @@ def test_an_unknown_design_is_an_input_error(design, said):
 def test_a_class_of_a_design_says_what_is_wrong_too():
     with pytest.raises(TestbenchError, match="components: is required"):
         Design(name="x", title="x", source="x", technology="x")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "text", "", "a: [", "a: 1\na: 2"])
+def test_a_file_that_is_no_design_is_refused(tmp_path, text):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(TestbenchError, match=r"own\.yaml"):
+        load_design(tmp_path / "own.yaml")

@@ -124,8 +124,16 @@ def test_pruning_saves_crossbars_and_the_weights_stay_those_of_the_network():
 def test_more_chips_are_as_many_as_a_network_needs():
     found = evaluate("isaac", "vgg16").result
     assert found.chips == -(-sum(layer.crossbars for layer in found.layers) // 16128) == 5
-    with pytest.raises(InputError, match="chips: vgg16 needs 5 of isaac at least"):
-        evaluate("isaac", "vgg16", chips=4)
+    for wrong in (4, 10**400, 5.5, True):
+        with pytest.raises(InputError, match="chips: vgg16 needs 5 of isaac at least, and 1000000 are the most"):
+            evaluate("isaac", "vgg16", chips=wrong)
+
+
+def test_what_is_of_a_network_needs_one():
+    with pytest.raises(InputError, match="chips: needs a network"):
+        evaluate("isaac", chips=2)
+    with pytest.raises(InputError, match="input_cycles: needs a network"):
+        evaluate("forms_8", input_cycles=np.ones(17) / 17)
 
 
 def test_two_designs_are_compared_on_the_same_chips():

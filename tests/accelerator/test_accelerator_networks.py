@@ -62,6 +62,13 @@ def test_a_table_of_one_s_own(tmp_path):
     assert [layer.crossbars for layer in evaluate("isaac", path).result.layers] == [1, 16, 13]
 
 
+def test_a_layer_of_any_size_is_counted_and_not_enumerated(tmp_path):
+    path = table(tmp_path, [{"name": "huge", "lines": 10**9, "outputs": 10**9}])
+    found = evaluate("isaac", path).result
+    assert found.crossbars == 10**9 // 128 * (10**9 // 16)
+    assert found.chips == -(-found.crossbars // 16128)
+
+
 @pytest.mark.parametrize(
     ("layers", "said"),
     [

@@ -1,12 +1,17 @@
 """FORMS beside ISAAC: claims as data, and what is measured of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import xarray as xr
+from test_plotting import assert_legible
 
 from spicecim.accelerator import evaluate, load_design, load_network
 from spicecim.accelerator.device_power import crossbar_power, reading_scheme, with_crossbar_power
 from spicecim.encodings.bit_sliced import Layer
 from spicecim.errors import InputError, TestbenchError
+from spicecim.validation.forms_architecture import figure_data, figures
 from spicecim.validation.forms_architecture import measures as measured
 from spicecim.validation.forms_architecture.criteria import StatedClaim, claims_page, judge, stated_claims
 from spicecim.validation.forms_architecture.frames import of_32_bits
@@ -154,3 +159,31 @@ def test_measured_power_takes_the_place_of_the_published():
         reading_scheme(load_design("prime"), {"model": "resistor"}, 0.1)
     with pytest.raises(InputError, match="no component of the kind crossbar"):
         with_crossbar_power(load_design("dadiannao"), 1e-3, "a test")
+
+
+def test_figures_are_legible_and_show_their_data():
+    components = figure_data.components_data()
+    chips = {name: evaluate(name) for name in ("isaac", "forms_8")}
+    for name, chip in chips.items():
+        shown = components.sel(design=name).sum("group")
+        assert float(shown["power"]) == pytest.approx(chip.power_w)
+        assert float(shown["area"]) == pytest.approx(chip.area_mm2)
+    figure = figures.plot_components(components)
+    assert_legible(figure)
+    assert "66.4" in [text.get_text() for text in figure.axes[0].texts]
+    sensitivity = xr.merge([figure_data.sensitivity_data(), figure_data.energy_sweep_data()])
+    for figure in (
+        figures.plot_efficiency(figure_data.efficiency_data()),
+        figures.plot_utilization(figure_data.utilization_data()),
+        figures.plot_sensitivity(sensitivity),
+    ):
+        assert_legible(figure)
+
+
+def test_the_crossbars_share_of_the_chip():
+    found = figure_data.crossbar_power_data(SimpleNamespace(powers={"dear": 50.0, "published": 2.44}))
+    assert list(found["preset"].values) == ["published", "dear"]
+    assert float(found["share"][0]) == pytest.approx(found.attrs["published_share"])
+    watts = 2016 * 50e-3
+    assert float(found["share"][1]) == pytest.approx(watts / (evaluate("forms_8").power_w - 2016 * 2.44e-3 + watts))
+    assert_legible(figures.plot_crossbar_power(found))

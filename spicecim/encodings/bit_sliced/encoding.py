@@ -173,12 +173,12 @@ class BitSliced(Encoding):
         """
         check_integer(lines, "lines", 1)
         check_integer(outputs, "outputs", 1)
-        places = self._places((lines, outputs))
+        places = -(-lines // self.rows) * -(-outputs // (self.columns // self.slices))
         fragments = -(-lines // self.fragment_rows)
         cells = self.sets * lines * outputs * self.slices
         return Resources(
             cells=cells,
-            crossbars=self.sets * len(places),
+            crossbars=self.sets * places,
             cycles=self.input_bits * min(fragments, self.rows // self.fragment_rows),
             conversions=self.sets * self.input_bits * fragments * outputs * self.slices,
             converter_bits=lossless_bits(self.largest_sum),

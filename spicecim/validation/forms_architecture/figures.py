@@ -159,7 +159,7 @@ def plot_utilization(data: xr.Dataset) -> Figure:
     for place, copies in enumerate(data["copies"].values):
         grid[1, 0].text(place, 100 * float(data["busy"][place]) + 2, f"{copies}", ha="center", fontsize=7)
     names = [str(name) for name in data["layer"].values]
-    grid[1, 0].set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor")
+    grid[1, 0].set_xticks(places, names, rotation=90)
     grid[0, 0].set_title(f"{data.attrs['network']} on {data.attrs['design']}; numbers: copies of the layer")
     return figure
 
