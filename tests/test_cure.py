@@ -218,6 +218,17 @@ def test_a_state_stays_at_its_bound_and_returns_at_once(tmp_path):
     assert device.rate(-1.0, low) == pytest.approx(0.0, abs=1e-6 * device.rate(1.0, low))
 
 
+def test_a_state_is_bounded_with_other_parameters_too(tmp_path):
+    """By default a window keeps w from its bounds; with window_type 0 nothing but the bounds does."""
+    cured, path = cured_file(tmp_path, "chosen_window")
+    section = {**device_section(cured, path), "parameters": {"window_type": 0}}
+    device = sc.VerilogADevice.model_validate(section).build()
+    high = max(device.initial)
+    inside, outside = device.rate(1.0, np.array([high - 1e-3, high]))
+    assert inside > 0
+    assert outside == pytest.approx(0.0, abs=1e-6 * inside)
+
+
 def test_a_check_of_the_cured_model_finds_no_error(tmp_path):
     _, path = cured_file(tmp_path, "fixed_step")
     report = sc.check_model(path)

@@ -344,9 +344,10 @@ class Finder:
         try:
             for access, memory, factor in _POINTS:
                 values = {leaf: memory * factor**index for index, leaf in enumerate(sorted(leaves, key=written))}
-                wanted = values[own]
-                if abs(self._numbers(bare, values, access) - wanted) > _SAME * abs(wanted):
-                    return None
+                # of other parameters too: a step that is 0 by default would look like none
+                for numbers in (self._numbers, self._numbers.moved()):
+                    if not abs(numbers(bare, values, access) - values[own]) <= _SAME * abs(values[own]):
+                        return None
         except NotKnown:
             return None
         return own

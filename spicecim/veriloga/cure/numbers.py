@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from spicecim.errors import VerilogAError
@@ -10,6 +10,10 @@ from spicecim.veriloga.cure.functions import FUNCTIONS, TEMPERATURE
 from spicecim.veriloga.cure.terms import Term
 from spicecim.veriloga.declarations import ModuleDeclaration
 from spicecim.veriloga.expressions import CONSTANTS, ExpressionError
+
+_MOVED = 0.93
+"""Factor of a parameter's value that makes another one."""
+_FROM_ZERO = 0.03
 
 
 class NotKnown(ValueError):
@@ -29,8 +33,21 @@ class Numbers:
 
     def __init__(self, parameters: Mapping[str, Any], functions: Mapping[str, Callable[..., float]]) -> None:
         self._names = {"$temperature": TEMPERATURE, "$mfactor": 1.0, **CONSTANTS, **parameters}
+        self._own = frozenset(parameters)
         self._names["$vt"] = CONSTANTS["`P_K"] / CONSTANTS["`P_Q"] * TEMPERATURE
         self._functions = functions
+
+    def moved(self, names: Iterable[str] | None = None) -> Numbers:
+        """Return the same with other values of real parameters: of those that are named, or of all."""
+        moved = Numbers({}, self._functions)
+        moved._names = {
+            key: (value * _MOVED or _FROM_ZERO)
+            if isinstance(value, float) and key in self._own and (names is None or key in names)
+            else value
+            for key, value in self._names.items()
+        }
+        moved._own = self._own
+        return moved
 
     def __call__(self, term: Term, values: Mapping[Term, float] | None = None, access: float = 0.0) -> float:
         """Return the value of a term.

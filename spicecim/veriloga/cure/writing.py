@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from spicecim.veriloga.cure.terms import (
     make,
     number,
     parts,
+    rebuilt,
     subtract,
     written,
 )
@@ -30,6 +32,7 @@ from spicecim.veriloga.declarations import tokenize
 STOP_WIDTH = 1e-6
 """Distance from a bound, relative to the range, over which a state slows down: as hard stops of the library do."""
 
+_MOST_CONDITIONS = 4
 _VOLTAGES = (1e-3, 0.1, 0.5, 1.0, 2.0, 5.0)
 _ROUNDING = 1e-9
 """Rate at a bound, relative to that beside it, that is none."""
@@ -252,17 +255,28 @@ class Writer:
         return f"*min(max({rate} > 0.0 ? {above} : {below}, 0.0), 1.0)"
 
     def _leaves(self, item: WrittenState, bound: Term, outwards: float) -> bool:
-        """Whether the rate leads beyond a bound, at some voltage and the start of other states."""
-        others = {each.state.own: each.state for each in self._states if each is not item}
-        mine = item.state.own
+        """Whether the rate leads beyond a bound, at some voltage and the start of other states.
+
+        With other parameters than the defaults it must not either: conditions that ask for parameters alone are
+        answered both ways, and what the bound depends on is moved.
+        """
+        mine, rate = item.state.own, item.state.rate
+        asked = [part.args[0] for part in parts(rate) if part.op == "?:" and _of_parameters(part.args[0])]
+        if len(set(asked)) > _MOST_CONDITIONS:
+            return True
+        answers = itertools.product((0, 1), repeat=len(set(asked)))
+        rates = [rebuilt(rate, dict(zip(dict.fromkeys(asked), map(number, each), strict=True))) for each in answers]
+        names = {leaf.text for leaf in bound.leaves if leaf.op == "name"}
+        held = {leaf: 0.0 for leaf in rate.leaves if leaf.op == "opaque"}
         try:
-            start, end = self._numbers(item.state.initial), self._numbers(bound)
-            held = {own: self._numbers(state.initial) for own, state in others.items()}
-            stand_ins = {leaf: 0.0 for leaf in item.state.rate.leaves if leaf.op == "opaque"}
-            for access in (*_VOLTAGES, *(-v for v in _VOLTAGES)):
-                values = {**held, **stand_ins}
-                beside = self._numbers(item.state.rate, {**values, mine: 0.5 * (start + end)}, access)
-                there = self._numbers(item.state.rate, {**values, mine: end}, access)
+            held |= {each.state.own: self._numbers(each.state.initial) for each in self._states}
+            start = held[mine]
+            for numbers, each, voltage in itertools.product(
+                (self._numbers, self._numbers.moved(names)), rates, (*_VOLTAGES, *(-v for v in _VOLTAGES))
+            ):
+                end = numbers(bound)
+                beside = numbers(each, {**held, mine: 0.5 * (start + end)}, voltage)
+                there = numbers(each, {**held, mine: end}, voltage)
                 if not outwards * there <= _ROUNDING * abs(beside):
                     return True
         except NotKnown:
@@ -415,6 +429,11 @@ class Writer:
             if not before.strip() and before.startswith(outer):
                 return before[len(outer) :]
         return "  "
+
+
+def _of_parameters(condition: Term) -> bool:
+    """Whether a condition asks for parameters and numbers alone."""
+    return all(leaf.op in ("name", "number", "text") for leaf in condition.leaves)
 
 
 def _as_conditions(statement: Case) -> dict[tuple[int, int], str]:
