@@ -126,7 +126,7 @@ def test_commands(folder, monkeypatch, capsys, arguments, status, message):
 def test_environments(folder, variables, status, message):
     (folder / "bench.yaml").write_text(cases.BENCH)
     ended = subprocess.run(
-        [sys.executable, "-m", "spicecim", "netlist", "bench.yaml"],
+        [sys.executable, "-m", "spicecim", "netlist", "bench.yaml", "-o", "out.cir"],
         cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, timeout=50,
     )  # fmt: skip
     assert ended.returncode == status, ended.stderr
