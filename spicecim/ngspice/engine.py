@@ -188,8 +188,8 @@ def write_netlist(testbench: Testbench, path: str | Path, backend: str = "auto")
     path, netlist = Path(path), _chosen_netlist(testbench, backend)
     # ngspice would take other characters of a name for something else
     library = f"{path.stem if _PLAIN_STEM.fullmatch(path.stem) else _LIBRARY}{_SUFFIX}"
-    compiled = [write_bytes(path.with_name(library), file.read_bytes()) for file in netlist.libraries]
-    return [write_text(path, netlist.loading(library)), *compiled]
+    written = [write_text(path, netlist.loading(library))]
+    return written + [write_bytes(path.with_name(library), file.read_bytes()) for file in netlist.libraries]
 
 
 def _chosen_netlist(testbench: Testbench, backend: str) -> CrossbarNetlist:
