@@ -4,8 +4,8 @@
 set -eu
 
 python=
-# The first two come first because the Verilog-A compiler, openvaf-py, has wheels for these alone. The older of
-# the two is what the project is developed on.
+# The first two come first because openvaf-py, the smaller of the two that read Verilog-A, has wheels for these alone.
+# The older of the two is what the project is developed on.
 for name in ${PYTHON:-python3.11 python3.12 python3 python3.14 python3.13 python3.10}; do
     # The name alone proves nothing: it may be a shim with no interpreter behind it.
     python=$("$name" -c 'import sys; print(sys.executable if sys.version_info >= (3, 10) else "")' 2>/dev/null) || continue

@@ -69,7 +69,7 @@ def test_doctor_finds_what_is_there():
     result = spicecim("doctor", "--json")
     assert result.returncode == 0
     found = json.loads(result.stdout)
-    names = {"libngspice", "ngspice version", "KLU", "OSDI", "XSPICE", "C compiler", "openvaf-py", "cache"}
+    names = {"libngspice", "ngspice version", "KLU", "OSDI", "XSPICE", "C compiler", "OpenVAF", "cache"}
     assert names | {"PySpice", "PyTorch"} <= set(found)
     assert found["PySpice"]["found"] == "1.5"
     assert "libngspice" in spicecim("doctor").stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spicecim.ngspice import apt_sources, install, probe
+from spicecim.ngspice import apt_sources, fetch, install, library, probe
 
 TOP = Path(__file__).parents[1]
 
@@ -306,6 +306,75 @@ def test_library_named_in_the_environment_is_the_only_one() -> None:
     environment = {"NGSPICE_LIBRARY_PATH": "/opt/own/libngspice.so"}
     assert install.library_names("linux", environment) == ["/opt/own/libngspice.so"]
     assert "/opt/homebrew/lib/libngspice.dylib" in install.library_names("darwin", {})
+
+
+SIMULATED = """\
+NOTE: This is only a simulation!
+Inst libgomp1 (12.2.0-14 Debian:12.11/oldstable [amd64])
+Inst libngspice0 [39.3+ds-1] (46+ds-1~bpo12+1 Debian Backports:oldstable-backports [amd64])
+Conf libgomp1 (12.2.0-14 Debian:12.11/oldstable [amd64])
+"""
+
+
+def test_dependencies_that_are_missing_are_fetched_too() -> None:
+    assert fetch.missing_packages(SIMULATED) == ["libgomp1"]
+    with pytest.raises(OSError, match="needs a newer libc6 than is installed, which takes root"):
+        fetch.missing_packages(SIMULATED + "Inst libc6 [2.36] (2.41 Debian:13 [amd64])\n")
+
+
+def test_what_was_fetched_is_found_first_and_finds_what_lies_beside_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPICECIM_CACHE", str(tmp_path))
+    monkeypatch.delenv("NGSPICE_LIBRARY_PATH", raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/own")
+    system = library.find_library()
+    assert library.library_environment(system) == {}
+    folder = tmp_path / "ngspice" / "46" / "usr" / "lib" / "x86_64-linux-gnu"
+    folder.mkdir(parents=True)
+    file = folder / "libngspice.so.0"
+    file.write_bytes(b"")
+    assert library.find_library() == str(file)
+    assert install.library_names("linux", {})[0] == str(file)
+    assert library.library_environment(str(file)) == {"LD_LIBRARY_PATH": f"{folder}:/opt/own"}
+    file.chmod(0o666)  # somebody else could have written it
+    assert library.find_library() == system
+
+
+def test_apt_of_a_user_works_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, MADISON)
+
+    monkeypatch.setattr(fetch.subprocess, "run", run)
+    sources = apt_sources.parse_sources(CONTAINER, ".sources")
+    apt = fetch.UserApt(tmp_path, sources)
+    apt.add(sources[0], "bookworm-backports")
+    apt.update()
+    assert apt.offers("bookworm")[0][1] == "bookworm-backports"
+    written = {file.name: file.read_text() for file in (tmp_path / "sources").iterdir()}
+    assert written["added.sources"] == CONTAINER_BACKPORTS
+    assert "Suites: bookworm bookworm-updates\n" in written["own-0.sources"]
+    for command in asked:
+        assert f"Dir::State::Lists={tmp_path}/lists" in command
+        assert "APT::Get::AllowUnauthenticated=false" in command
+
+
+def test_without_root_what_apt_offers_is_fetched(bookworm: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "root_prefix", lambda: None)
+    monkeypatch.setattr(install, "fetch", lambda release, wanted, installed: Path("library"))
+    assert install.install_with_apt(bookworm, ())
+
+
+def test_without_apt_and_root_a_python_package_brings_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = []
+    monkeypatch.setattr(install, "root_prefix", lambda: None)
+    monkeypatch.setattr(install, "run", lambda step, prefix: not done.append(step.argv))
+    assert install.install_otherwise({"ID": "fedora"})
+    assert done[0][1:4] == ("-m", "pip", "install")
+    assert done[0][-1] == install.WHEEL
 
 
 # Stands for Python and pip, and notes what it is asked to do.
