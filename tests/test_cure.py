@@ -132,7 +132,7 @@ def agrees(file, folder, options):
     assert comparison.rule[0] > 1.7 * comparison.rule[1] > 0
 
 
-QUICK = ["two_filaments", "gap_integral"]
+QUICK = ["two_filaments"]
 
 
 @pytest.mark.parametrize("file", QUICK)
@@ -248,8 +248,9 @@ def test_a_check_says_whether_a_model_can_be_cured(tmp_path):
         VerilogAError, match=r"@\(timer\) is not supported.*\n.*model cure timer_steps.va -o OUT.va puts x"
     ):
         sc.check_model(CORPUS / "timer_steps.va")
-    with pytest.raises(VerilogAError, match=r"OpenVAF takes initial_step alone$"):
+    with pytest.raises(VerilogAError, match="initial_step") as raised:
         sc.check_model(CORPUS / "refused_count.va")
+    assert "model cure" not in str(raised.value)
 
 
 def test_a_name_like_a_step_that_is_none_is_left(tmp_path):
