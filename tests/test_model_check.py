@@ -32,14 +32,17 @@ module device(p, n);
     v = V(p, n);
     x = V(s);
     i = v*(1.0/Roff + (1.0/Ron - 1.0/Roff)*x);
-    rate = 10.0*v*(v > 0.0 ? 1.0 - x : x);
+    rate = 10.0*min(Roff, 1.0)*v*(v > 0.0 ? 1.0 - x : x);
     STATEMENTS
     I(p, n) <+ i;
     I(s) <+ ddt(x) - rate;
   end
 endmodule
 """
-"""A memristor without a fault; statements and declarations added to it make one."""
+"""A memristor without a fault; statements and declarations added to it make one.
+
+Where they set the current anew, its rate still takes a parameter.
+"""
 
 
 @pytest.fixture
