@@ -299,7 +299,7 @@ def test_an_unbounded_state_has_no_range():
 
 
 def test_the_scale_is_found(check_cell):
-    report = check_cell("x = x - 1.0; i = v*(1e-3 - 9e-4*x); rate = -10.0*v*(v < 0.0 ? 1.0 - x : x);")
+    report = check_cell("x = x - 1.0; i = v*(1e-3 - 9e-4*x); rate = -10.0*min(Roff, 1.0)*v*(v < 0.0 ? 1.0 - x : x);")
     # x was the state until 1 was taken away: ddt(x) is the same
     assert report.initial == (2.0, 1.0)
     assert report.findings == ()
