@@ -41,7 +41,7 @@ class SmallCell:
         self._start = start or (lambda v, s: (s,))
         self.unknowns, self.scale = unknowns, np.full(unknowns, scale)
 
-    def start(self, v, s):
+    def start(self, v, s, further=None):
         return np.stack(self._start(v, s), axis=-1)
 
     def terms(self, time, v, y):
