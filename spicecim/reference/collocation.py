@@ -156,7 +156,7 @@ class Rule:
 @cache
 def radau(stages: int) -> Rule:
     """Return the Radau IIA rule with so many stages."""
-    roots = 0.5 + 0.5 * np.sort((Legendre.basis(stages) - Legendre.basis(stages - 1)).roots().astype(float))
+    roots = 0.5 + 0.5 * np.sort((Legendre.basis(stages) - Legendre.basis(stages - 1)).roots().real)
     roots[-1] = 1.0
     return Rule(roots)
 
@@ -164,7 +164,7 @@ def radau(stages: int) -> Rule:
 @cache
 def lobatto(degree: int) -> Rule:
     """Return the rule of Lobatto's places for polynomials of a degree."""
-    inner = 0.5 + 0.5 * np.sort(Legendre.basis(degree).deriv().roots().astype(float))
+    inner = 0.5 + 0.5 * np.sort(Legendre.basis(degree).deriv().roots().real)
     return Rule(np.append(inner, 1.0))
 
 

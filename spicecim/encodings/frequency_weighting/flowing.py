@@ -30,7 +30,7 @@ _BLOCK = 512
 """Responses that are evaluated at once: their arrays are just small enough (128 KiB) for the allocator to keep, where
 larger ones would be fetched from the system anew for each operation, at three times the time."""
 
-_inner = np.sort(legendre.Legendre.basis(_DEGREE).deriv().roots().astype(float))
+_inner = np.sort(legendre.Legendre.basis(_DEGREE).deriv().roots().real)
 _places = np.concatenate([[-1.0], _inner, [1.0]])
 _fit = np.linalg.inv(legendre.legvander(_places, _DEGREE))
 _integral = 0.5 * legendre.legint(np.eye(_DEGREE + 1), lbnd=-1) @ _fit
