@@ -14,7 +14,7 @@ from spicecim.devices.cell import CellTerms, ExplicitCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
-from spicecim.reference import ideal, independent, separable
+from spicecim.reference import collocation, ideal, independent, separable
 from spicecim.reference.collocation import attempt_step, radau, solve
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.ideal import cell_waveforms
