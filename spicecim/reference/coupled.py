@@ -164,7 +164,7 @@ class _Run:
         """Go from one break of the drive to the next."""
         control, begin = self._control, float(self.breaks[segment])
         room = float(self.breaks[segment + 1]) - begin
-        since, last, failed = 0.0, None, False
+        since, last = 0.0, None
         beyond = 0.0  # what was planned before a crossing cut it
         self._layer = self._resolved_layer(segment)
         self._planned = min(float(control.after_break(self._planned, self._longest, room)), self._layer.shortest)
@@ -182,7 +182,6 @@ class _Run:
                 course, linear, error, off = self._attempt(segment, since, length, last, wanted)
             except NoConvergence:
                 self.rejected += 1
-                failed = True
                 self._planned = control.failed_shrinkage * length
                 continue
             planned = float(control.next_length(length, error))
@@ -192,8 +191,6 @@ class _Run:
                 beyond = max(beyond, length) if crossing else 0.0
                 self._planned = crossing * length if crossing else planned
                 continue
-            # where a longer step just failed, the next would too
-            planned, failed = (min(planned, length) if failed else planned), False
             self._planned = max(planned, beyond, self._planned if lands else 0.0)
             beyond = 0.0
             self.output.step(segment, since, wanted, course, linear)
