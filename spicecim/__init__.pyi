@@ -22,6 +22,12 @@ from .errors import InputError as InputError
 from .errors import ManyRunsError as ManyRunsError
 from .errors import SimulationError as SimulationError
 from .errors import SpiceCimError as SpiceCimError
+from .fitting.fit import fit as fit
+from .fitting.population import Population as Population
+from .fitting.population import fit_each as fit_each
+from .fitting.population import split_cycles as split_cycles
+from .fitting.result import Fit as Fit
+from .fitting.synthetic import synthetic_measurement as synthetic_measurement
 from .hysteresis_sweep import HysteresisSweep as HysteresisSweep
 from .hysteresis_sweep import hysteresis as hysteresis
 from .hysteresis_sweep import load_sweep as load_sweep
@@ -31,6 +37,9 @@ from .measure import Comparison as Comparison
 from .measure import compare as compare
 from .measure import energy_balance as energy_balance
 from .measure import register_measure as register_measure
+from .measurement.cycles import measure_cycles as measure_cycles
+from .measurement.dataset import make_measurement as make_measurement
+from .measurement.load import load_measurement as load_measurement
 from .netlist.adapting import Adaptation as Adaptation
 from .netlist.adapting import adapt_subcircuit as adapt_subcircuit
 from .ngspice.engine import render_netlist as render_netlist

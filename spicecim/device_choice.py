@@ -10,17 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PrivateAttr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import core_schema
 
 from spicecim import limits
 from spicecim.devices import Memristor, get_model, make_device
 from spicecim.devices.device import Device
-from spicecim.devices.library import get_preset
+from spicecim.devices.library import get_preset, is_preset_file
 from spicecim.errors import InputError, ModelError, UnsupportedError, VerilogAError
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.outside import check_file
-from spicecim.problems import did_you_mean
+from spicecim.problems import FieldError, did_you_mean
 from spicecim.quantities import parse_quantity
 
 if TYPE_CHECKING:
@@ -106,13 +114,32 @@ class LibraryDevice(DeviceSection):
     """A device model of spicecim's own library."""
 
     model: str = Field(description="name of a device model, as `spicecim models` lists them")
-    preset: str | None = Field(default=None, description="published parameter set; the model's first if left out")
+    preset: str | None = Field(
+        default=None,
+        description="published parameter set, the model's first if left out; or a file that ends in .yaml, relative to "
+        "the testbench's folder, whose values become parameters",
+    )
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="parameters by name; with a preset, those that differ from it"
     )
     backend: Literal["auto", "osdi", "behavioral"] = Field(
         default="auto", description="how ngspice evaluates the device"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_preset_file(cls, values: Any, info: ValidationInfo) -> Any:
+        """Put the parameters of a preset file into the section, so that a saved run does not need the file."""
+        preset = values.get("preset") if isinstance(values, dict) else None
+        if not isinstance(preset, str) or not is_preset_file(preset) or not isinstance(values.get("model"), str):
+            return values
+        given = values.get("parameters") or {}
+        try:
+            found = get_preset(values["model"], _resolved(preset, info))
+        except (ModelError, ValueError) as error:
+            raise FieldError("preset", str(error)) from None
+        own = dict(given) if isinstance(given, dict) else given
+        return {**values, "preset": None, "parameters": {**found.parameters, **own} if isinstance(own, dict) else own}
 
     @field_validator("model")
     @classmethod

@@ -81,6 +81,9 @@ VERILOG_A_BLOCKS = 100_000
 """Blocks of instructions that one evaluation of a Verilog-A module enters: a loop has two or three, so that this is a
 loop of 30,000 rounds, which takes seconds. The compiled model has no such limit but the time of a run."""
 
+MEASUREMENT_BYTES = 200_000_000
+"""Bytes of a text file of measured values: some millions of samples."""
+
 DATASET_BYTES = 16_000_000_000
 """Bytes of a dataset of waveforms: more does not fit into the memory of a common machine."""
 

@@ -356,6 +356,62 @@ def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
     console.print(f"results in {folder}: {', '.join(measured['artifacts'])}")
 
 
+def print_measurement(found: dict[str, Any], folder: Path | None) -> None:
+    """Print the size of a measurement and the measures of its cycles, a line each."""
+    console = plain_console()
+    console.print(
+        f"{found['samples']} samples, {found['sweeps']} sweeps, {found['loops']} loops; held by the source: "
+        f"{found['held_samples']}; left out as they stood twice: {found['duplicates']}"
+    )
+    console.print(f"current at 0 V: {format_quantity(found['current_offset'], 'A')}")
+    for side in ("positive", "negative"):
+        if f"compliance_{side}" in found:
+            console.print(f"compliance at {side} voltages: {format_quantity(found[f'compliance_{side}'], 'A')}")
+    table = _plain_table("measure", "median", "lowest", "highest")
+    for name, values in found["measures"].items():
+        kept = sorted(value for value in values if math.isfinite(value))
+        if kept:
+            unit = found["units"][name].replace("V A", "VA").replace("1", "")
+            shown = (kept[len(kept) // 2], kept[0], kept[-1])
+            table.add_row(name.replace("_", " "), *(format_quantity(value, unit) for value in shown))
+    console.print(table)
+    if folder is not None:
+        console.print(f"results in {folder}: {', '.join(found['artifacts'])}")
+
+
+def print_fit(found: dict[str, Any], folder: Path) -> None:
+    """Print fitted parameters with their intervals, the quality of the fit, and what the data cannot tell."""
+    console = plain_console()
+    console.print(f"{found['model']}")
+    table = _plain_table("parameter", "value", "95 % interval", "")
+    for name, each in found["parameters"].items():
+        ends = [each[end] for end in ("low", "high")]
+        interval = " to ".join(f"{end:.5g}" for end in ends) if all(map(math.isfinite, ends)) else "open"
+        table.add_row(
+            name, f"{each['value']:.5g} {each['unit']}".strip(), interval, "" if each["determined"] else "open"
+        )
+    console.print(table)
+    console.print(
+        f"residual: {format_quantity(found['residual_rms'], 'A')} rms, {found['relative_rms']:.2%} of the current's; "
+        f"chi-square {found['chi_square']:.4g} with {found['degrees_of_freedom']} degrees of freedom"
+    )
+    if len(found["models"]) > 1:
+        models = _plain_table("model", "free", "BIC", "AIC", "residual rms")
+        for name, each in sorted(found["models"].items(), key=lambda item: float(item[1]["bic"])):
+            rms = format_quantity(each["residual_rms"], "A")
+            models.add_row(name, str(each["free"]), f"{each['bic']:.1f}", f"{each['aic']:.1f}", rms)
+        console.print(models)
+    if "verified" in found:
+        verified = found["verified"]
+        console.print(
+            f"in {verified['engine']}: residual {format_quantity(verified['residual_rms'], 'A')} rms, largest "
+            f"difference from the fit {verified['largest_difference']:.1e} of the peak"
+        )
+    for text in found["warnings"]:
+        console.print(f"warning: {text}")
+    console.print(f"results in {folder}: {', '.join(found['artifacts'])}")
+
+
 def _loop_facts(measured: dict[str, Any]) -> list[str]:
     accuracy, cycle = measured["accuracy"], measured["cycle"]
     amplitudes = measured["amplitude_v"]

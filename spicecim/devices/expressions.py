@@ -126,7 +126,10 @@ _OPERATIONS: dict[str, _Operation] = {
     "negative": _Operation(np.negative, lambda a, da, r: -da),
     "power": _Operation(
         np.power,
-        lambda a, b, da, db, r: b * apply("power", a, b - 1.0) * da + (r * np.log(a) * db if _varies(db) else 0.0),
+        # at a base of 0 the power is 0 whatever the exponent
+        lambda a, b, da, db, r: (
+            b * apply("power", a, b - 1.0) * da + (r * np.log(np.maximum(a, 1e-300)) * db if _varies(db) else 0.0)
+        ),
     ),
     "exp": _Operation(np.exp, lambda a, da, r: r * da),
     "log": _Operation(np.log, lambda a, da, r: da / a),
@@ -353,7 +356,8 @@ class Program:
         for evaluate, take in self._steps:
             registers.append(evaluate(*take(registers)))
         shape = np.broadcast_shapes(*(np.shape(value) for value in values))
-        return [np.broadcast_to(np.asarray(registers[o], dtype=float), shape) for o in self._outputs]
+        found = (np.asarray(registers[o], dtype=float) for o in self._outputs)
+        return [value if value.shape == shape else np.broadcast_to(value, shape) for value in found]
 
 
 def _key(operand: Any) -> Any:

@@ -58,6 +58,8 @@ class _PresetFile(BaseModel):
     model: str
     default: str
     presets: Any
+    fit: dict[str, Any] | None = None
+    """Of a fit: its data, settings and errors, for people."""
 
 
 def _built_in() -> dict[str, type[Memristor]]:
@@ -185,8 +187,34 @@ def _parsed_presets(model: type[Memristor], values: Any) -> dict[str, Preset]:
     return {file.default: presets[file.default], **presets}
 
 
+def is_preset_file(preset: str | None) -> bool:
+    """Whether a preset is given by the path of a file, such as `spicecim.Fit.save` writes."""
+    return preset is not None and preset.lower().endswith((".yaml", ".yml"))
+
+
+def _preset_of_file(model: str, path: str) -> Preset:
+    """Return the default preset of a file."""
+    try:
+        text = read_text(path, "TESTBENCH_BYTES")
+    except InputError as error:
+        raise ModelError(str(error)) from None
+    try:
+        presets = _parsed_presets(get_model(model), parse_yaml(text))
+    except InputError as error:
+        raise ModelError(f"{Path(path).name}: {error}") from None
+    return next(iter(presets.values()))
+
+
 def get_preset(model: str, preset: str | None = None) -> Preset:
-    """Return one published parameter set of a model, by default its first; raises `ModelError` for an unknown one."""
+    """Return one parameter set of a model, by default its first, or that of a file which ends in ``.yaml``.
+
+    Raises
+    ------
+    ModelError
+        If there is none of that name, or the file cannot be read or is of another model.
+    """
+    if preset is not None and is_preset_file(preset):
+        return _preset_of_file(model, preset)
     presets = load_presets(model)
     if preset is None and presets:
         return next(iter(presets.values()))
@@ -235,8 +263,8 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
     model
         Name of the model, one of `MODELS`.
     preset
-        Name of a published parameter set. Without one, `parameters` must be complete; without either, the default
-        preset of the model is taken.
+        Name of a published parameter set, or a file that ends in ``.yaml``. Without one, `parameters` must be complete;
+        without either, the default preset of the model is taken.
     parameters
         Parameter values by name, in SI units or as text such as ``"16k"``.
 

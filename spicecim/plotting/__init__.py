@@ -1,6 +1,7 @@
 """Figures of waveforms, power and hysteresis, fit for a paper. Every function returns a matplotlib Figure."""
 
 from spicecim.plotting.hysteresis import plot_hysteresis
+from spicecim.plotting.measurement import plot_cycles, plot_fit, plot_measurement
 from spicecim.plotting.power import plot_power
 from spicecim.plotting.style import FORMATS, new_figure, save_figure, styled
 from spicecim.plotting.waveforms import plot_column_currents, plot_row_drives
@@ -9,7 +10,10 @@ __all__ = [
     "FORMATS",
     "new_figure",
     "plot_column_currents",
+    "plot_cycles",
+    "plot_fit",
     "plot_hysteresis",
+    "plot_measurement",
     "plot_power",
     "plot_row_drives",
     "save_figure",

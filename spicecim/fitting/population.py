@@ -1,0 +1,201 @@
+"""Many devices, or many cycles of one: a model fitted to each, and the joint distribution of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from spicecim.errors import InputError
+from spicecim.fitting.fit import build_problem, finished, reweighted, searched
+from spicecim.fitting.integration import Records
+from spicecim.fitting.problems import Data, Kind, Noise, Problem
+from spicecim.fitting.result import Fit
+from spicecim.fitting.search import descend
+from spicecim.fitting.systems import FloatArray
+from spicecim.fitting.unknowns import Unknown
+from spicecim.measurement.dataset import make_measurement
+
+_ENOUGH = 1e-6
+_ITERATIONS = 20
+
+
+@dataclass(frozen=True)
+class Population:
+    """Parameters of many devices as a normal distribution of their transforms: of logarithms mostly.
+
+    Attributes
+    ----------
+    fits
+        The fit of each device.
+    names
+        Of the parameters.
+    mean
+        Of the transformed parameters (parameter,).
+    covariance
+        Of the transformed parameters over the devices (parameter, other), with what the fits are uncertain by taken
+        off as far as that leaves a covariance.
+    unknowns
+        How each parameter is transformed.
+    """
+
+    fits: list[Fit] = field(repr=False)
+    names: list[str]
+    mean: FloatArray
+    covariance: FloatArray
+    unknowns: list[Unknown] = field(repr=False)
+
+    def draw(self, count: int, seed: int = 0) -> xr.Dataset:
+        """Draw devices.
+
+        Returns
+        -------
+        xarray.Dataset
+            The parameters over ``draw``.
+        """
+        random = np.random.default_rng(seed)
+        numbers = random.multivariate_normal(self.mean, self.covariance, size=count, method="eigh")
+        return xr.Dataset(
+            {
+                unknown.name: ("draw", unknown.value(numbers[:, k]), {"units": unknown.unit})
+                for k, unknown in enumerate(self.unknowns)
+            }
+        )
+
+    def median(self) -> dict[str, float]:
+        """Return the median of each parameter."""
+        return {unknown.name: float(unknown.value(self.mean[k])) for k, unknown in enumerate(self.unknowns)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: names, transforms, mean and covariance of the transformed parameters, and the medians."""
+        return {
+            "names": self.names,
+            "transforms": [unknown.transform for unknown in self.unknowns],
+            "mean": self.mean.tolist(),
+            "covariance": self.covariance.tolist(),
+            "median": self.median(),
+            "devices": len(self.fits),
+        }
+
+
+def fit_each(
+    measurements: Sequence[xr.Dataset],
+    model: str | Path,
+    *,
+    preset: str | None = None,
+    free: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    x0: float | None = None,
+    residual: Kind = "mixed",
+    noise: Mapping[str, Any] | None = None,
+    starts: int = 16,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Population:
+    """Fit a model to each of several measurements of like devices, all in one vectorized integration.
+
+    The first is fitted as `fit` does; the others begin from what was found.
+
+    Parameters
+    ----------
+    measurements
+        A measurement of each device, with as many sweeps each; `split_cycles` makes them of the cycles of one.
+    model, preset, free, fixed, bounds, x0, residual, noise, starts, seed, progress
+        As for `fit`.
+
+    Returns
+    -------
+    Population
+        The fits, and the joint distribution of the parameters.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two measurements, or one has another number of sweeps.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> lot = [sc.synthetic_measurement("yakopcic", points=100, seed=k, parameters={"a1": 0.17 * (1 + 0.05 * k)})
+    ...        for k in range(3)]
+    >>> sc.fit_each(lot, "yakopcic", free=["a1", "Ap"], starts=1).names
+    ['a1', 'Ap']
+    """
+    if len(measurements) < 2:
+        raise InputError(f"measurements: a distribution needs two at least; there are {len(measurements)}")
+    report = progress or (lambda _: None)
+    built = [build_problem(one, model, preset, free, fixed, bounds, x0, residual, noise) for one in measurements]
+    each = {len(problem.data.current) for problem, *_ in built}
+    if len(each) > 1:
+        raise InputError(f"measurements: must have as many sweeps each; they have {sorted(each)}")
+    first = built[0][0]
+    q = np.tile(searched(first, starts, seed, lambda share: report(0.5 * share)), (len(built), 1))
+    joined = Problem(
+        first.system, first.unknowns, first.parameters, _joined([problem.data for problem, *_ in built]), first.first,
+        residual,
+    )  # fmt: skip
+    sweeps = np.arange(len(joined.data.current)).reshape(len(built), -1)
+    for repeat in range(1 + reweighted(first)):
+        if repeat:
+            found = joined.evaluate(q, sweeps, slopes=False)
+            joined.base = np.abs(found.current.reshape(joined.data.current.shape))
+        q = descend(joined, q, sweeps, iterations=_ITERATIONS, enough=_ENOUGH).q
+        report(0.6 + 0.15 * repeat)
+    fits = []
+    for row, (problem, values, labels), measurement in zip(range(len(q)), built, measurements, strict=True):
+        width = problem.data.current.shape[1]
+        problem.base = joined.base[sweeps[row], :width]
+        problem.unknowns = first.unknowns
+        settings = {"starts": starts, "seed": seed}
+        fits.append(finished(problem, q[row], measurement, labels, values, noise is not None, settings))
+    return _population(fits, q, first.unknowns)
+
+
+def _population(fits: list[Fit], q: FloatArray, unknowns: list[Unknown]) -> Population:
+    total = np.atleast_2d(np.cov(q, rowvar=False))
+    own = np.mean([np.where(np.isfinite(fit.covariance), fit.covariance, 0.0) for fit in fits], axis=0)
+    values, directions = np.linalg.eigh(total - own)
+    covariance = (directions * np.maximum(values, 0.0)) @ directions.T
+    return Population(fits, [unknown.name for unknown in unknowns], q.mean(axis=0), covariance, unknowns)
+
+
+def _joined(parts: list[Data]) -> Data:
+    width = max(part.current.shape[1] for part in parts)
+
+    def filled(array: Any, mode: Any = "edge") -> Any:
+        return np.pad(array, ((0, 0), (0, width - array.shape[1])), mode=mode)
+
+    time, voltage, limit = (
+        np.concatenate([filled(getattr(part.records, name)) for part in parts]) for name in ("time", "voltage", "limit")
+    )
+    return Data(
+        Records(time, voltage, limit, np.concatenate([part.records.length for part in parts])),
+        np.concatenate([filled(part.current) for part in parts]),
+        np.concatenate([filled(part.counts, "constant") for part in parts]),
+        Noise(np.concatenate([part.noise.absolute for part in parts]), parts[0].noise.relative),
+    )
+
+
+def split_cycles(measurement: xr.Dataset) -> list[xr.Dataset]:
+    """Return a measurement of each cycle of one with several."""
+    sweep, cycle = measurement["sweep"].values, measurement["cycle"].values
+    attrs = {name: measurement.attrs[name] for name in ("source", "sha256") if name in measurement.attrs}
+    limits = [measurement.attrs.get(f"compliance_{side}") for side in ("positive", "negative")]
+    found = []
+    for key in dict.fromkeys(zip(sweep.tolist(), cycle.tolist(), strict=True)):
+        one = measurement.isel(point=np.flatnonzero((sweep == key[0]) & (cycle == key[1])))
+        found.append(
+            make_measurement(
+                [(one["time"].values, one["voltage"].values, one["current"].values)],
+                one_sided=True,
+                compliance=limits,
+                series_resistance=measurement.attrs["series_resistance"],
+                attrs=attrs,
+            )
+        )
+    return found

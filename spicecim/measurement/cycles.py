@@ -1,0 +1,123 @@
+"""What is measured of a measurement, cycle by cycle."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from spicecim.errors import InputError, QuantityError
+from spicecim.fields import FloatArray
+from spicecim.measure.loops import lobe_areas
+from spicecim.quantities import parse_quantity
+
+_MEASURES = {
+    "lobe_area_positive": ("V A", "signed area of the lobe at positive voltage"),
+    "lobe_area_negative": ("V A", "signed area of the lobe at negative voltage"),
+    "switching_voltage_positive": ("V", "voltage of the largest change of ln|i| at positive voltage"),
+    "switching_voltage_negative": ("V", "voltage of the largest change of ln|i| at negative voltage"),
+    "high_resistance": ("ohm", "larger of the two resistances at the read voltage"),
+    "low_resistance": ("ohm", "smaller of the two resistances at the read voltage"),
+    "on_off_ratio": ("1", "ratio of the two resistances"),
+    "peak_current": ("A", "largest magnitude of the current"),
+}
+
+
+def measure_cycles(measurement: xr.Dataset, read_voltage: float | str | None = None) -> xr.Dataset:
+    """Measure each cycle of a measurement.
+
+    Parameters
+    ----------
+    measurement
+        What `load_measurement` gives.
+    read_voltage
+        Magnitude (V) at which resistances are read on either branch; by default a tenth of the largest voltage. On the
+        side, positive or negative, where the two differ more.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``loop``, the cycles of all sweeps in their order, with coordinates ``sweep`` and ``cycle``: lobe areas
+        (V A), voltages at which the logarithm of the current changes most (V), resistances (ohm) of both states, their
+        ratio and the largest current (A). NaN where a cycle does not show it.
+
+    Raises
+    ------
+    InputError
+        If the read voltage is not below the largest one.
+    """
+    voltage = measurement["voltage"].values
+    largest = float(np.abs(voltage).max())
+    try:
+        read = 0.1 * largest if read_voltage is None else abs(parse_quantity(read_voltage, "V"))
+    except QuantityError as error:
+        raise InputError(f"read_voltage: {error}") from None
+    if not 0.0 < read < largest:
+        raise InputError(f"read_voltage: must be between 0 and {largest:g} V; it is {read:g} V")
+    sweep, cycle = measurement["sweep"].values, measurement["cycle"].values
+    keys = [*dict.fromkeys(zip(sweep.tolist(), cycle.tolist(), strict=True))]
+    rows = []
+    for one, number in keys:
+        inside = (sweep == one) & (cycle == number)
+        rows.append(_measured(voltage[inside], measurement["current"].values[inside], read))
+    found = xr.Dataset(
+        {
+            name: ("loop", np.array([row[name] for row in rows]), {"units": unit, "long_name": meaning})
+            for name, (unit, meaning) in _MEASURES.items()
+        },
+        coords={"sweep": ("loop", [key[0] for key in keys]), "cycle": ("loop", [key[1] for key in keys])},
+    )
+    found.attrs = {"read_voltage": read}
+    return found
+
+
+def _measured(v: FloatArray, i: FloatArray, read: float) -> dict[str, float]:
+    nothing = float("nan")
+    areas = lobe_areas(v, i) if len(v) >= 3 else (nothing, nothing)
+    found = {"lobe_area_positive": areas[0], "lobe_area_negative": areas[1], "peak_current": float(np.abs(i).max())}
+    resistances = [_resistances(sign * v, sign * i, read) for sign in (1.0, -1.0)]
+    high, low = max(resistances, key=lambda pair: pair[0] / pair[1] if np.isfinite(pair[0]) else -1.0)
+    found |= {"high_resistance": high, "low_resistance": low, "on_off_ratio": high / low}
+    for name, sign in (("positive", 1.0), ("negative", -1.0)):
+        found[f"switching_voltage_{name}"] = sign * _switching(sign * v, sign * i, read)
+    return found
+
+
+def _branches(v: FloatArray) -> tuple[slice, slice] | None:
+    """Samples on the way up to the largest voltage and back to zero."""
+    if v.max(initial=0.0) <= 0.0:
+        return None
+    top = int(v.argmax())
+    before, after = np.flatnonzero(v[:top] <= 0.0), np.flatnonzero(v[top:] <= 0.0)
+    begin = int(before[-1]) if len(before) else 0
+    end = top + int(after[0]) + 1 if len(after) else len(v)
+    return slice(begin, top + 1), slice(top, end)
+
+
+def _resistances(v: FloatArray, i: FloatArray, read: float) -> tuple[float, float]:
+    """Larger and smaller resistance (ohm) at the read voltage, on the way up and back."""
+    branches = _branches(v)
+    if branches is None or v.max() < read:
+        return float("nan"), float("nan")
+    up, down = branches
+    found = []
+    for volts, amperes in ((v[up], i[up]), (v[down][::-1], i[down][::-1])):
+        order = np.argsort(volts, kind="stable")
+        current = float(np.interp(read, volts[order], amperes[order]))
+        found.append(read / current if current > 0.0 and volts.min() <= read else float("nan"))
+    return max(found), min(found)
+
+
+def _switching(v: FloatArray, i: FloatArray, read: float) -> float:
+    """Voltage at which ln(i / v) changes most on the way up and back, between samples a few apart."""
+    branches = _branches(v)
+    if branches is None:
+        return float("nan")
+    part = np.arange(branches[0].start, branches[1].stop)
+    part = part[(v[part] > read) & (i[part] > 0.0)]
+    apart = max(1, len(part) // 40)
+    if len(part) <= 2 * apart:
+        return float("nan")
+    conductance = np.log(i[part] / v[part])
+    change = np.abs(conductance[apart:] - conductance[:-apart])
+    at = int(change.argmax())
+    return float(0.5 * (v[part][at] + v[part][at + apart]))

@@ -1,0 +1,212 @@
+"""Models fitted to loops: exact derivatives, parameters that come back, and honest words where they cannot."""
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+import spicecim as sc
+from spicecim.devices import get_model, make_device
+from spicecim.devices.library import get_preset
+from spicecim.fitting import statistics
+from spicecim.fitting.integration import Records, integrate, sensitivities
+from spicecim.fitting.systems import SERIES, TracedSystem
+from spicecim.fitting.verification import verify
+from spicecim.measurement.dataset import make_measurement
+from spicecim.plotting import plot_fit
+
+NOISE = {"relative": 0.02}
+
+
+def course(system, x0, p, time, voltage, limit=np.inf, tolerance=1e-7):
+    """States and currents (sample,) with their derivatives (unknown, sample) by the parameters and x0."""
+    records = Records(time[None], voltage[None], np.full((1, len(time)), limit), np.array([len(time)]))
+    p = np.asarray(p, dtype=float)[:, None]
+    start = system.start(np.array([x0]), p)
+    found = integrate(system, records, np.zeros(1, dtype=int), start.value, p, tolerance)
+    assert not found.failed.any()
+    first = np.concatenate([start.by_parameter, start.by_state[None]])
+    moved = sensitivities(system, found, first, p)
+    own = np.broadcast_to(p[:, :, None], (len(p), 1, len(time)))
+    current = system.slopes("current", records.voltage, found.state, found.inner, own, records.limit)
+    slopes = current.by_state * moved
+    slopes[: len(p)] += current.by_parameter
+    return found.state[0], current.value[0], slopes[:, 0]
+
+
+@pytest.mark.parametrize("model", ["yakopcic", "umich"])
+def test_states_are_those_of_an_independent_integration(model):
+    preset, device = get_preset(model), make_device(model)
+    time = np.linspace(0.0, 1.0 / preset.frequency, 31)
+    voltage = preset.amplitude * np.sin(2 * np.pi * preset.frequency * time)
+    state, current, _ = course(TracedSystem(type(device), device.model_dump(), []), preset.x0, [], time, voltage)
+    s = [float(device.state_from_x(preset.x0))]
+    for k in range(30):
+        solved = solve_ivp(
+            lambda t, s, k=k: device.rate(np.interp(t, time, voltage), s), time[k : k + 2], s[-1:], method="LSODA",
+            rtol=1e-10, atol=1e-12,
+        )  # fmt: skip
+        s.append(float(solved.y[0, -1]))
+    np.testing.assert_allclose(state, s, atol=2e-6 * device.span())
+    np.testing.assert_allclose(current, device.current(voltage, np.array(s)), atol=2e-5 * np.abs(current).max())
+
+
+@pytest.mark.parametrize(
+    ("model", "free", "resistance"),
+    [("yakopcic", ["a1", "Ap", "Vp", "alphap"], 0.5), ("linear_drift", ["Ron", "Roff"], 0.0),
+     ("memdiode", ["imax", "etas", "rsmax"], 40.0), ("vteam", ["koff", "Roff", "alpha_off"], 0.0)],
+)  # fmt: skip
+def test_derivatives_are_those_of_difference_quotients(model, free, resistance):
+    preset, device = get_preset(model), make_device(model)
+    values = {**device.model_dump(), SERIES: resistance}
+    free = free + [SERIES] * (resistance > 0)
+    time = np.linspace(0.0, 0.5 / preset.frequency, 21)
+    # with this tolerance each interval is one step, so that a change of a parameter changes no steps
+    coarse = 1e3
+    voltage = 0.7 * preset.amplitude * np.sin(2 * np.pi * preset.frequency * time)
+    system = TracedSystem(get_model(model), values, free)
+    p = np.array([values[name] for name in free])
+    _, current, slopes = course(system, 0.4, p, time, voltage, tolerance=coarse)
+    for index in range(len(p) + 1):
+        ends = []
+        width = 1e-4 * (p[index] if index < len(p) else 0.4)
+        for steps in (2, 1, -1, -2):
+            moved = p.copy()
+            moved[index : index + 1] += steps * width
+            x0 = 0.4 + (steps * width if index == len(p) else 0.0)
+            ends.append(course(system, x0, moved, time, voltage, tolerance=coarse)[1])
+        quotient = (8 * (ends[1] - ends[2]) - (ends[0] - ends[3])) / (12 * width)
+        size = np.abs(quotient).max() + 1e-6 * np.abs(current).max() / abs(width / 1e-4)
+        np.testing.assert_allclose(slopes[index], quotient, atol=1e-6 * size)
+
+
+def test_parameters_come_back_and_the_fit_is_told():
+    measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=80, seed=3)
+    found = sc.fit(measured, "yakopcic", free=["a1", "Ap", "Vn"], fixed={"a1": 0.2, "Ap": 3000}, noise=NOISE, starts=4)
+    for name, true in {"a1": 0.17, "Ap": 4000.0, "Vn": 0.15}.items():
+        each = found.parameters[name]
+        assert each.determined
+        assert abs(each.value / true - 1) < 0.02
+        assert each.low < each.value < each.high < 1.1 * each.value
+    assert not found.warnings
+    assert 0.8 < found.chi_square / found.degrees_of_freedom < 1.2
+    assert found.relative_rms < 0.025
+    assert np.isfinite([found.aic, found.bic]).all()
+    np.testing.assert_allclose(np.diag(found.correlation), 1.0)
+    assert len(plot_fit(found.curves).axes) == 4
+    told = found.to_dict()
+    assert set(told["parameters"]["a1"]) >= {"value", "low", "high"}
+    assert told["residual_rms"] == found.residual_rms
+
+
+def test_the_preset_runs_in_ngspice_with_the_same_residual(tmp_path):
+    measured = sc.synthetic_measurement("yakopcic", frequency=[100], points=150, seed=3, series_resistance=1.0)
+    free = ["a1", "Ap", "series_resistance"]
+    found = sc.fit(measured, "yakopcic", free=free, noise=NOISE, starts=2)
+    assert found.parameters["series_resistance"].low < 1.0 < found.parameters["series_resistance"].high
+    run = verify(found, "ngspice")
+    assert run["residual_rms"] == pytest.approx(found.residual_rms, rel=1e-3)
+    assert run["largest_difference"] < 1e-3
+    found.save(tmp_path / "mine.yaml")
+    values = {
+        "device": {"model": "yakopcic", "preset": "mine.yaml"}, "crossbar": {"state": [[0.1]]},
+        "drive": {"kind": "sine", "amplitude": 0.4, "frequency": 100},
+    }  # fmt: skip
+    bench = sc.Testbench.from_dict(values, folder=tmp_path)
+    assert bench.device.build().a1 == found.parameters["a1"].value
+    assert sc.Testbench.from_dict(bench.to_dict()).device.build() == bench.device.build()
+    with pytest.raises(sc.InputError, match=r"device.preset: .*must be vteam"):
+        sc.Testbench.from_dict({**values, "device": {"model": "vteam", "preset": "mine.yaml"}}, folder=tmp_path)
+    with pytest.raises(sc.InputError, match=r"device.preset: .*none.yaml"):
+        sc.Testbench.from_dict({**values, "device": {"model": "yakopcic", "preset": "none.yaml"}}, folder=tmp_path)
+
+
+def test_what_the_data_cannot_tell_is_told():
+    # 0.1 V never crosses the thresholds, at 0.16 and 0.15 V
+    measured = sc.synthetic_measurement("yakopcic", amplitude=0.1, points=60, seed=1)
+    found = sc.fit(measured, "yakopcic", free=["a1", "Vp"], noise=NOISE, starts=1)
+    assert any("Vp: the data do not depend on it" in text and "threshold" in text for text in found.warnings)
+    assert not found.parameters["Vp"].determined
+    assert np.isinf(found.parameters["Vp"].high)
+    assert found.parameters["a1"].determined
+    # the product of these two alone stands in the equations
+    measured = sc.synthetic_measurement("umich", points=60, seed=1)
+    found = sc.fit(measured, "umich", free=["lambda_", "eta1", "gamma"], noise=NOISE, starts=1)
+    assert any(text.startswith("lambda_, eta1: only a combination") for text in found.warnings)
+    assert found.parameters["gamma"].determined
+
+
+@pytest.mark.slow
+def test_a_model_of_another_device_is_no_fit():
+    measured = sc.synthetic_measurement("yakopcic", points=80, seed=1)
+    fixed = {"Ron": 50, "Roff": 500, "tau": 1e-3}
+    found = sc.fit(measured, "metastable_switch", free=["Ron", "Roff", "tau"], fixed=fixed, noise=NOISE, starts=2)
+    assert any("does not describe the data" in text for text in found.warnings)
+    assert found.chi_square_probability < 1e-6
+    assert found.runs_probability < 1e-6
+    unstated = sc.fit(measured, "metastable_switch", free=["Ron", "Roff", "tau"], fixed=fixed, starts=1)
+    assert any("runs test" in text for text in unstated.warnings)
+
+
+def test_the_runs_test_knows_noise():
+    random = np.random.default_rng(0)
+    assert statistics.runs_test(random.standard_normal(500)) > 0.01
+    assert statistics.runs_test(np.sin(np.linspace(0, 20, 500))) < 1e-10
+
+
+def test_compliance_is_part_of_the_device_s_loop():
+    limit = 8e-4
+    measured = sc.synthetic_measurement("metastable_switch", points=120, seed=1, compliance=limit)
+    assert measured.in_compliance.values.sum() > 10
+    found = sc.fit(measured, "metastable_switch", free=["Ron", "Roff"], noise=NOISE, starts=1)
+    preset = get_preset("metastable_switch").parameters
+    for name in ("Ron", "Roff"):
+        assert abs(found.parameters[name].value / preset[name] - 1) < 0.05
+    over = np.abs(found.curves.device_voltage.values[measured.in_compliance.values])
+    assert (over < np.abs(measured.voltage.values[measured.in_compliance.values]) + 1e-9).all()
+
+
+def test_many_devices_give_a_distribution():
+    random = np.random.default_rng(0)
+    scale = np.exp(0.1 * random.standard_normal((6, 2)))
+    lot = [
+        sc.synthetic_measurement("yakopcic", points=60, seed=k, parameters={"a1": 0.17 * a, "Ap": 4000 * b})
+        for k, (a, b) in enumerate(scale)
+    ]
+    found = sc.fit_each(lot, "yakopcic", free=["a1", "Ap"], noise=NOISE, starts=1)
+    np.testing.assert_allclose([fit.parameters["a1"].value for fit in found.fits], 0.17 * scale[:, 0], rtol=0.02)
+    np.testing.assert_allclose(found.mean, np.log([0.17, 4000]) + np.log(scale).mean(axis=0), atol=0.03)
+    np.testing.assert_allclose(np.diag(found.covariance), np.log(scale).var(axis=0, ddof=1), rtol=0.5)
+    drawn = found.draw(500, seed=1)
+    assert float(np.log(drawn.a1).std()) == pytest.approx(found.covariance[0, 0] ** 0.5, rel=0.2)
+
+
+def test_wrong_names_and_bounds_are_refused():
+    measured = sc.synthetic_measurement("yakopcic", points=40)
+    for options, told in (
+        ({"free": ["a7"]}, "a7 is no number of yakopcic"),
+        ({"free": ["a1", "a1"]}, "stands twice"),
+        ({"free": ["a1"], "bounds": {"a1": (1.0, 0.5)}}, "bounds of a1"),
+        ({"free": ["a1"], "bounds": {"Vp": (0.1, 0.5)}}, "it is not free"),
+        ({"free": ["a1"], "noise": {"white": 1}}, "noise: has white"),
+        ({"free": ["a1"], "residual": "square"}, "residual: must be one of"),
+        ({"free": ["a1"], "x0": 2.0}, "x0: must be between"),
+    ):
+        with pytest.raises(sc.InputError, match=told):
+            sc.fit(measured, "yakopcic", **options)
+
+
+def test_a_verilog_a_module_is_fitted():
+    time = np.linspace(0.0, 5e-3, 101)
+    voltage = np.sin(2 * np.pi * 200 * time)
+    section = {"verilog_a": "examples/series_memristor.va", "initial": [0, 1]}
+    bench = {
+        "device": section, "crossbar": {"state": [[0.1]]}, "analysis": {"duration": float(time[-1])},
+        "drive": {"kind": "samples", "time": time.tolist(), "voltages": [voltage.tolist()]},
+    }  # fmt: skip
+    run = sc.simulate(sc.Testbench.from_dict(bench), "reference", time=time)
+    measured = make_measurement([(time, voltage, run.i_column.values[:, 0])])
+    found = sc.fit(
+        measured, "examples/series_memristor.va", free=["Gon", "k"], fixed={"Gon": 1.2e-3}, x0=0.1, starts=1
+    )  # fmt: skip
+    assert found.parameters["Gon"].value == pytest.approx(1e-3, rel=2e-3)
+    assert found.parameters["k"].value == pytest.approx(2e3, rel=2e-3)
