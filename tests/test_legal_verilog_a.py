@@ -106,15 +106,8 @@ def test_a_block_may_have_a_name(cell, begin):
 @pytest.mark.parametrize(
     ("declared", "statements", "reason"),
     [
-        (
-            "real k;",
-            '@(initial_step or initial_step("static")) k = 1;',
-            r"cell\.va:8: events joined by or .* write @\(",
-        ),
         ("real k;", "@(initial_step, final_step) k = 1;", r"cell\.va:8: @\(final_step\) is not supported"),
         ("real k;", '@(initial_step("ac")) k = 1;', r"cell\.va:8: @\(initial_step\) of ac alone is not supported"),
-        ("parameter real r[0:1] = '{1e3, 1e5};", "", r"cell\.va:4: r is an array, .* declare a parameter of its own"),
-        ("real r[0:1];", "", r"cell\.va:4: r is an array, .* declare a variable of its own"),
     ],
 )
 def test_what_openvaf_does_not_take_is_named_with_a_cure(cell, declared, statements, reason):

@@ -17,7 +17,7 @@ from processes import alive, becomes
 
 import spicecim as sc
 from spicecim import forked, many
-from spicecim.devices import make_device
+from spicecim.devices import MODELS, make_device
 from spicecim.devices.models.resistor import Resistor
 from spicecim.errors import (
     CurrentWarning,
@@ -155,10 +155,11 @@ class Own(Resistor):
 
 
 @pytest.fixture
-def own(monkeypatch):
+def own():
     """Testbenches of a device of one's own."""
-    sc.register_device(Own, replace=True)
-    return lambda *values: [bench(device={"model": "own", "parameters": {"Ron": ron, "Roff": 1e4}}) for ron in values]
+    sc.register_device(Own)
+    yield lambda *values: [bench(device={"model": "own", "parameters": {"Ron": ron, "Roff": 1e4}}) for ron in values]
+    del MODELS._members["own"]
 
 
 @BOTH
@@ -181,7 +182,7 @@ def test_a_process_that_dies_costs_its_own_run_alone(own):
 
 @BOTH
 def test_a_time_limit_keeps_what_is_done(own, workers):
-    benches = own(1e3, 1e3, *[1003.0] * 8)
+    benches = own(1e3, 1e3, *[1003.0] * 20)
     with pytest.raises(ManyRunsError, match="time limit of 1 s") as caught:
         sc.simulate_many(benches, workers=workers, time_limit=1.0)
     kinds = [type(each) for each in caught.value.results]

@@ -311,8 +311,8 @@ def netlist(
     from spicecim.ngspice.engine import render_netlist, write_netlist
     from spicecim.testbench import Testbench
 
-    read = Testbench.from_yaml(bench)
     with progress_bar():
+        read = Testbench.from_yaml(bench)
         if output is not None and (output.is_file() or not output.exists()):
             write_netlist(read, output, backend)
             return

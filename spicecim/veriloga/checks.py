@@ -99,7 +99,8 @@ def check_model(
         findings.append(_default_out_of_bounds(declaration, error))
     unset = compilation.unset(found.name, values)
     findings += source_findings(declaration, unset, values)
-    findings += parameter_findings(declaration, compilation.outlines[found.name], values)
+    if not unset:  # what OpenVAF keeps of hidden state leaves out what only that depends on
+        findings += parameter_findings(declaration, compilation.outlines[found.name], values)
     device = None
     if unset:
         message = "the equations were not probed: without the memory that they count on they mean nothing"

@@ -24,6 +24,7 @@ from spicecim.veriloga.frontend import Compilation, parse_compilation, run_openv
 from spicecim.veriloga.lowering import lowered
 from spicecim.veriloga.module import Module
 from spicecim.veriloga.openvaf_choice import HOW_TO_INSTALL, openvaf
+from spicecim.veriloga.refusals import refuse_deep
 from spicecim.veriloga.source import read_source
 from spicecim.version import __version__
 
@@ -128,7 +129,9 @@ def compile_verilog_a(path: str | Path) -> Compilation:
         If the file cannot be read or compiled, or there is no OpenVAF.
     """
     with compile_step(f"reading {path}"):
-        source = lowered(read_source(path))
+        source = read_source(path)
+        refuse_deep(source)
+        source = lowered(source)
     found = openvaf()
     if found is None:
         raise VerilogAError(f"{source.path}: reading Verilog-A needs OpenVAF, which is not there; {HOW_TO_INSTALL}")

@@ -61,7 +61,9 @@ class _Instances:
         position = _semicolon(module, 0)
         while position < len(module):
             token, before = module[position], module[position - 1]
-            if token.text in self._known and before.text in (";", "end", "endfunction", "endcase", "*)"):
+            begins = token.text in self._known and before.text in (";", "end", "endfunction", "endcase", "*)")
+            # a variable may have the name of a module
+            if begins and (module[position + 1].text == "#" or module[position + 1].text.isidentifier()):
                 end = _semicolon(module, position)
                 yield position, end, self._inlined(module[position:end], above)
                 position = end

@@ -67,7 +67,7 @@ def refuse_unsupported(
     simulator_parameters
         Names that `$simparam` knows.
     """
-    _refuse_deep(source)
+    refuse_deep(source)
     escape = next((token for token in tokenize(source) if token.text == "\\"), None)
     if escape:
         raise VerilogAError(
@@ -84,7 +84,7 @@ def refuse_unsupported(
             raise VerilogAError(f"{source.place(token.line)}: {problem}")
 
 
-def _refuse_deep(source: Source) -> None:
+def refuse_deep(source: Source) -> None:
     """Raise `VerilogAError` for what is nested deeper, or goes on longer, than expressions of a model do."""
     depth = signs = choices = 0
     for token in tokenize(source):

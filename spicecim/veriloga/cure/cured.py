@@ -21,6 +21,7 @@ from spicecim.veriloga.cure.text import Text
 from spicecim.veriloga.cure.values import StepSource
 from spicecim.veriloga.cure.writing import Writer, Written
 from spicecim.veriloga.declarations import ModuleDeclaration, read_declarations
+from spicecim.veriloga.refusals import refuse_deep
 from spicecim.veriloga.source import Source, read_source
 
 
@@ -98,6 +99,7 @@ def cure_text(
         if name not in SMALL_CURES:
             raise ModelError(f"also: must be one of {', '.join(SMALL_CURES)}; it is {name!r}")
     plain = read_source(path)
+    refuse_deep(plain)
     declaration = _picked(plain, read_declarations(plain), module)
     text = Text.of(plain)
     before = text.text
