@@ -153,6 +153,7 @@ def test_the_runs_test_knows_noise():
     assert statistics.runs_test(np.sin(np.linspace(0, 20, 500))) < 1e-10
 
 
+@pytest.mark.slow
 def test_compliance_is_part_of_the_device_s_loop():
     limit = 8e-4
     measured = sc.synthetic_measurement("metastable_switch", points=120, seed=1, compliance=limit)
@@ -165,6 +166,7 @@ def test_compliance_is_part_of_the_device_s_loop():
     assert (over < np.abs(measured.voltage.values[measured.in_compliance.values]) + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_many_devices_give_a_distribution():
     random = np.random.default_rng(0)
     scale = np.exp(0.1 * random.standard_normal((6, 2)))
@@ -195,6 +197,7 @@ def test_wrong_names_and_bounds_are_refused():
             sc.fit(measured, "yakopcic", **options)
 
 
+@pytest.mark.slow
 def test_a_verilog_a_module_is_fitted():
     time = np.linspace(0.0, 5e-3, 101)
     voltage = np.sin(2 * np.pi * 200 * time)
