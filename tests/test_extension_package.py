@@ -111,6 +111,7 @@ def test_they_are_listed_with_where_they_come_from(spicecim):
     assert "the package spicecim-example" in spicecim("extensions")
 
 
+@pytest.mark.slow
 def test_the_device_is_described_and_exported(spicecim):
     assert "soft_switch" in spicecim("models")
     described = spicecim("models", "soft_switch")
@@ -142,6 +143,7 @@ def test_the_engine_runs_a_testbench(spicecim, tmp_path):
     assert np.allclose(peaks, highest * (1e-5 + np.array([0.2, 0.9]) * 9.9e-4), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_device_shows_its_loops(spicecim, tmp_path):
     spicecim("hysteresis", "soft_switch", "--frequency", "500", "1k", "-o", "loops")
     assert json.loads((tmp_path / "loops" / "hysteresis.json").read_text())["passed"]

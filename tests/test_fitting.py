@@ -98,6 +98,7 @@ def test_parameters_come_back_and_the_fit_is_told():
     assert told["residual_rms"] == found.residual_rms
 
 
+@pytest.mark.slow
 def test_the_preset_runs_in_ngspice_with_the_same_residual(tmp_path):
     measured = sc.synthetic_measurement("yakopcic", frequency=[100], points=150, seed=3, series_resistance=1.0)
     free = ["a1", "Ap", "series_resistance"]

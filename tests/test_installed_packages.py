@@ -198,6 +198,7 @@ def test_an_import_that_ends_the_process_is_told(spicecim):
     assert "model 'interrupts' of an installed package cannot be used: the package odd" in said
 
 
+@pytest.mark.slow
 def test_texts_of_a_package_are_shown_as_they_stand(spicecim):
     assert "ep_int:X" in spicecim("extensions")[0].stdout
     assert "[red]T[/red] :x: [/bold]" in spicecim("models")[0].stdout
@@ -207,6 +208,7 @@ def test_texts_of_a_package_are_shown_as_they_stand(spicecim):
     assert "'[/b] :x:'" in spicecim("models", "[/b] :x:", status=2)[0].stderr
 
 
+@pytest.mark.slow
 def test_an_unknown_kind_names_those_of_packages(spicecim):
     result, loaded = spicecim("netlist", "unknown.yaml", status=2)
     assert "drive.kind: unknown kind; known are sine, pulse, samples, constant, leaves; did you mean" in result.stderr

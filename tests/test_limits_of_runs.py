@@ -209,6 +209,7 @@ def test_a_process_that_was_killed_in_a_run_is_no_zombie(worker):
     assert not Path(f"/proc/{process}").exists()
 
 
+@pytest.mark.slow
 def test_closed_standard_descriptors(tmp_path):
     command = "0<&- 1>&- 2>&-"
     script = tmp_path / "script.py"

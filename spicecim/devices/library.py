@@ -173,7 +173,8 @@ def _parsed_presets(model: type[Memristor], values: Any) -> dict[str, Preset]:
     """Presets of the values of a preset file, the default one first; `InputError` names what is wrong."""
     if not isinstance(values, dict) or "presets" not in values:
         given = f"the keys {', '.join(map(str, values))}" if isinstance(values, dict) else shown(values)
-        raise ModelError(f"must have the keys {', '.join(_PresetFile.model_fields)}, presets by name; it has {given}")
+        needed = ", ".join(name for name, field in _PresetFile.model_fields.items() if field.is_required())
+        raise ModelError(f"must have the keys {needed}, presets by name; it has {given}")
     try:
         file = _PresetFile.model_validate(values)
     except ValidationError as error:

@@ -92,6 +92,7 @@ def test_quantized_stage_runs_in_integers(stages, digits):
     assert integers.accuracy(digits.test_images, digits.test_labels) == pytest.approx(exact, abs=0.006)
 
 
+@pytest.mark.slow
 def test_accuracies_over_seeds_are_labeled():
     """With whole columns for fragments; none of the last layer's may go, or a class would be lost."""
     accuracies = stage_accuracies("perceptron", [5], Restrictions(fragment_size=None))

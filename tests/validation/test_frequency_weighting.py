@@ -117,6 +117,7 @@ def test_products_of_devices_that_vary():
     assert found[0, 1] == pytest.approx(cells[0, 55, 1] + cells[1, 200, 1])
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     (tmp_path / "file").write_text("")
     run = spicecim("validate", "frequency-weighting", "-o", tmp_path / "file" / "folder")
