@@ -166,7 +166,7 @@ def test_accuracies_follow_from_products(validated):
         assert exact > 0.9
 
 
-def test_devices_a_weight(measured):
+def test_devices_per_weight(measured):
     assert core(measured, "frequency weighting: devices per weight") == 1
     assert core(measured, "eight one-bit devices: devices per weight") == 8
     assert core(measured, "frequency weighting: read cycles per weight") == 1

@@ -143,9 +143,9 @@ def worst_claim(power: xr.Dataset, subjects: Sequence[Subject], spice: dict[str,
 
 
 def devices_claim(devices: dict[str, tuple[int, int]], weights: int) -> Claim:
-    """Devices a weight."""
+    """Devices per weight."""
     measured = [
-        Measurement(f"{name}: {kind} a weight", reference=value / weights)
+        Measurement(f"{name}: {kind} per weight", reference=value / weights)
         for name, values in devices.items()
         for kind, value in zip(("devices", "read cycles"), values, strict=True)
     ]
