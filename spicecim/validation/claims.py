@@ -72,7 +72,7 @@ class Claim:
 
 
 def claims_markdown(claims: list[Claim]) -> str:
-    """Return claims as a table in Markdown, a line each measurement."""
+    """Return claims as a table in Markdown, a line per measurement."""
     lines = [
         "| claim | source | definition used here | measured | ngspice | reference engine | verdict | reason |",
         "|---|---|---|---|---|---|---|---|",

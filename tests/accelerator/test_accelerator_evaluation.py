@@ -53,7 +53,7 @@ def test_energy_of_the_components_is_that_of_the_frame():
 
 
 def test_the_energy_of_conversions_is_their_number_times_one():
-    """ISAAC: each crossbar that is read converts its 128 columns 16 times a vector, at 100 ns for 106.7 ns of work."""
+    """ISAAC: a crossbar that is read converts its 128 columns 16 times per vector, at 100 ns for 106.7 ns of work."""
     found = evaluate("isaac", "lenet5").result
     positions = {layer.name: layer.positions for layer in load_network("lenet5").layers}
     conversions = sum(128 * 16 * layer.crossbars * positions[layer.name] for layer in found.layers)

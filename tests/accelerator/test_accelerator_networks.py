@@ -1,14 +1,13 @@
 """Networks as tables of layers: their sizes, tables of one's own, and PyTorch modules."""
 
-import importlib.util
-
 import pytest
+import torch
 import yaml
+from torch import nn
 
 from spicecim.accelerator import NETWORK_NAMES, NetworkShape, evaluate, load_network
+from spicecim.accelerator.torch_layers import layers_of
 from spicecim.errors import InputError, TestbenchError, UnsupportedError
-
-HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
 @pytest.mark.parametrize(
@@ -92,13 +91,7 @@ def test_an_unknown_network_is_an_input_error():
         load_network("vgg61")
 
 
-@pytest.mark.skipif(not HAS_TORCH, reason="needs the extra training")
 def test_the_layers_of_a_module_are_those_of_the_table():
-    import torch
-    from torch import nn
-
-    from spicecim.accelerator.torch_layers import layers_of
-
     module = nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Dropout(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10),
@@ -116,13 +109,7 @@ def test_the_layers_of_a_module_are_those_of_the_table():
     assert one.frames_per_second == other.frames_per_second
 
 
-@pytest.mark.skipif(not HAS_TORCH, reason="needs the extra training")
 def test_groups_sequences_and_layers_that_are_used_twice():
-    import torch
-    from torch import nn
-
-    from spicecim.accelerator.torch_layers import layers_of
-
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
@@ -137,13 +124,7 @@ def test_groups_sequences_and_layers_that_are_used_twice():
     assert (dense.lines, dense.outputs, dense.positions) == (16, 16, 20)
 
 
-@pytest.mark.skipif(not HAS_TORCH, reason="needs the extra training")
 def test_weights_that_no_layer_reads_are_refused():
-    import torch
-    from torch import nn
-
-    from spicecim.accelerator.torch_layers import layers_of
-
     module = nn.ModuleDict({"dense": nn.Linear(4, 4)})
     module.forward = module["dense"].forward
     module.register_parameter("own", nn.Parameter(torch.zeros(3, 3)))

@@ -38,7 +38,7 @@ def shift_and_add(values: FloatArray, signs: IntArray, cell_bits: int) -> FloatA
     signs
         1 or -1 (fragment, output).
     cell_bits
-        Bits a cell.
+        Bits per cell.
 
     Returns
     -------

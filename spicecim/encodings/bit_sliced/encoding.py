@@ -192,7 +192,7 @@ class BitSliced(Encoding):
         return False
 
     def encode(self, weights: ArrayLike, inputs: ArrayLike) -> BitSlicedEncoded:
-        """Turn weights (input line, output) and inputs (vector, input line) into one testbench a crossbar.
+        """Turn weights (input line, output) and inputs (vector, input line) into one testbench per crossbar.
 
         A testbench reads all fragments of all vectors in one transient: for each vector, for each fragment, its bits
         from the most significant on.

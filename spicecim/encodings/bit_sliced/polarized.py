@@ -1,4 +1,4 @@
-"""Polarized columns: one sign a fragment, kept beside the crossbar."""
+"""Polarized columns: one sign per fragment, kept beside the crossbar."""
 
 from __future__ import annotations
 

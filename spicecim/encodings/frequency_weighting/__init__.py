@@ -21,7 +21,7 @@ pixel
 sign
     A pass for either sign, each driving the rows of that sign: one device per weight.
 columns
-    A pass an output: the frequency is the row's, and all columns share it.
+    A pass per output: the frequency is the row's, and all columns share it.
 rows
     One after the other, or at once by tones that are no harmonics of each other: rectified currents do not add,
     in-phase ones do, up to their harmonics.
