@@ -52,7 +52,9 @@ class ValidationReport:
 
 
 @contextmanager
-def validation_report(folder: Path | str, names: Sequence[str]) -> Iterator[ValidationReport]:
+def validation_report(
+    folder: Path | str, names: Sequence[str], texts: Sequence[str] = ("claims.md", "claims.json")
+) -> Iterator[ValidationReport]:
     """Make the report whose files become the results in a folder when the context ends without an error.
 
     Parameters
@@ -61,7 +63,9 @@ def validation_report(folder: Path | str, names: Sequence[str]) -> Iterator[Vali
         Folder for the results; see `spicecim.files.result_folder`.
     names
         Names of figures and data.
+    texts
+        Names of the other files, the summary last; those that `ValidationReport.write` writes if left out.
     """
     files = [f"{name}.{suffix}" for name in names for suffix in (*FORMATS, "nc")]
-    with result_folder(folder, dict.fromkeys([*files, "claims.md", "claims.json"], 0)) as scratch, warned_once():
+    with result_folder(folder, dict.fromkeys([*files, *texts], 0)) as scratch, warned_once():
         yield ValidationReport(scratch)

@@ -14,11 +14,16 @@ from spicecim.validation.forms_architecture.ratios import (
     CYCLES,
     INPUT_BITS,
     ISAAC_CYCLES,
+    PUBLISHED_ALONE,
+    PUBLISHED_EVERYTHING,
     RATES_16,
     Ratio,
+    converter_width,
     forms_over_isaac,
+    over_pruned_isaac,
     polarization_alone,
     ratio_range,
+    with_skipping,
 )
 
 CHIPS = ("isaac", "forms_4", "forms_8", "forms_16")
@@ -31,10 +36,10 @@ _PUBLISHED = {
     "PUMA": (0.70, 0.79),
     "TPU": (0.08, 0.48),
     "WAX": (0.33, 2.3),
-    "8 rows, alone": (0.54, 0.61),
-    "16 rows, alone": (0.77, 0.84),
-    "8 rows, everything / pruned ISAAC": (27.73 / 26.4, 36.02 / 26.61),
-    "16 rows, everything / pruned ISAAC": (39.48 / 26.4, 51.26 / 26.61),
+    "8 rows, alone": PUBLISHED_ALONE[8],
+    "16 rows, alone": PUBLISHED_ALONE[16],
+    "8 rows, everything / pruned ISAAC": over_pruned_isaac(Ratio(*reversed(PUBLISHED_EVERYTHING[8]))),
+    "16 rows, everything / pruned ISAAC": over_pruned_isaac(PUBLISHED_EVERYTHING[16]),
 }
 """FORMS, table of peak efficiencies, per area and per watt: over ISAAC, and everything over pruned ISAAC (8 rows with
 its columns exchanged)."""
@@ -86,9 +91,7 @@ def efficiency_data() -> xr.Dataset:
     for rows in (8, 16):
         alone = polarization_alone(rows)
         ranges[f"{rows} rows, alone"] = alone
-        ranges[f"{rows} rows, everything / pruned ISAAC"] = [
-            Ratio(*(value * INPUT_BITS / cycles for value in ratio)) for ratio in alone for cycles in CYCLES[rows]
-        ]
+        ranges[f"{rows} rows, everything / pruned ISAAC"] = with_skipping(alone, rows)
     bounds = np.full((len(_PUBLISHED), 2, 2), np.nan)
     for place, point in enumerate(_PUBLISHED):
         if point in ranges:
@@ -130,13 +133,18 @@ def sensitivity_data() -> xr.Dataset:
     -------
     xarray.Dataset
         ``ratio`` (rows, assumption, end) and ``base`` (rows); the texts ``low`` and ``high`` (rows, assumption) tell
-        the ends.
+        the ends; ``swept_ratio`` (rows, energy) by the energy of a conversion of 4 bits (J); ``published`` (rows,).
     """
+    energies = np.geomspace(0.05e-12, 2e-12, 9)
+    swept = [
+        [forms_over_isaac(rows, CYCLES[rows][0], energy=float(energy)).per_watt for energy in energies]
+        for rows in (8, 16)
+    ]
     ratios, base, low, high = [], [], [], []
     for rows in (8, 16):
         cycles = float(load_design(f"forms_{rows}").skipping_shares() @ np.arange(INPUT_BITS + 1))  # type: ignore[operator]
         base.append(forms_over_isaac(rows, cycles).per_watt)
-        bits = 4 if rows == 8 else 5
+        bits = converter_width(rows)
         ends = {
             "conversion of 4 bits": [
                 ("0.92 pJ", forms_over_isaac(rows, cycles, energy=0.92e-12).per_watt),
@@ -166,23 +174,17 @@ def sensitivity_data() -> xr.Dataset:
         {
             "ratio": (("rows", "assumption", "end"), ratios, {"long_name": "rate per watt over pruned ISAAC"}),
             "base": ("rows", base),
+            "published": ("rows", [_PUBLISHED[f"{rows} rows, everything / pruned ISAAC"][1] for rows in (8, 16)]),
+            "swept_ratio": (("rows", "energy"), swept),
             "low": (("rows", "assumption"), low),
             "high": (("rows", "assumption"), high),
         },
-        coords={"rows": [8, 16], "assumption": list(ends), "end": ["low", "high"]},
-    )
-
-
-def energy_sweep_data() -> xr.Dataset:
-    """Rate per watt over pruned ISAAC (rows, energy) by the energy of a conversion of 4 bits (J)."""
-    energies = np.geomspace(0.05e-12, 2e-12, 9)
-    ratios = [
-        [forms_over_isaac(rows, CYCLES[rows][0], energy=float(energy)).per_watt for energy in energies]
-        for rows in (8, 16)
-    ]
-    return xr.Dataset(
-        {"swept_ratio": (("rows", "energy"), ratios)},
-        coords={"rows": [8, 16], "energy": ("energy", energies, {"units": "J"})},
+        coords={
+            "rows": [8, 16],
+            "assumption": list(ends),
+            "end": ["low", "high"],
+            "energy": ("energy", energies, {"units": "J"}),
+        },
     )
 
 

@@ -96,10 +96,10 @@ def plot_frames(data: xr.Dataset) -> Figure:
 def plot_sensitivity(data: xr.Dataset) -> Figure:
     """Plot what each assumption does to the rate per watt, and a sweep of the converters' energy.
 
-    See `sensitivity_data` and `energy_sweep_data`, whose datasets are merged.
+    See `sensitivity_data`.
     """
     figure, grid = new_figure(1, 3, size=(7.4, 3.2), width_ratios=[1.0, 1.0, 1.0])
-    published = 51.26 / 26.61
+    published = float(data["published"].sel(rows=16))
     order = np.argsort(np.ptp(data["ratio"].values, axis=2).max(axis=0))
     for axes, rows in zip(grid[0], data["rows"].values, strict=False):
         part = data.sel(rows=rows)

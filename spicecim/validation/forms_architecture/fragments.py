@@ -87,7 +87,3 @@ class TrainedFragments:
                 spice = run_in_ngspice(scheme, weights, inputs).energy
             found[f"{model}, {preset}"] = spice / Layer(scheme, weights).read_energy(inputs).energy
         return found
-
-    def crossbar_powers(self) -> dict[str, float | Range]:
-        """Return the powers as what is measured of a claim."""
-        return dict(self.powers)

@@ -18,6 +18,7 @@ from spicecim.accelerator import (
 )
 from spicecim.accelerator.mapping import map_network
 from spicecim.validation.forms_architecture.criteria import Range
+from spicecim.validation.forms_architecture.ratios import CYCLES, INPUT_BITS
 
 NETWORKS = (
     "lenet5", "vgg16_cifar10", "resnet18_cifar10", "vgg16_cifar100", "resnet18_cifar100", "resnet50_cifar100",
@@ -88,7 +89,7 @@ class Frames:
                 design=f"{rows} rows"
             )
             measured[f"{rows} rows"] = (float(gain.min()), float(gain.max()))
-        measured["4 rows, by its own cycles"] = 16 / 10.7
+        measured["4 rows, by its own cycles"] = INPUT_BITS / CYCLES[4][0]
         return measured
 
 

@@ -20,24 +20,22 @@ from spicecim.validation.forms_architecture.frames import Frames
 from spicecim.validation.forms_architecture.ratios import (
     CYCLES,
     INPUT_BITS,
+    PUBLISHED_ALONE,
+    PUBLISHED_EVERYTHING,
     ROWS,
+    Ratio,
+    converter_width,
+    over_pruned_isaac,
     polarization_alone,
     ratio_range,
     same_converters,
+    with_skipping,
 )
 
 Measured = dict[str, float | Range]
 
-_BITS = {4: 3, 8: 4, 16: 5}
-"""Bits of FORMS's converters by the rows of a fragment."""
 _PRUNING = 6.65 * 4
 """ResNet-18 on CIFAR-100, and weights of 8 bits in place of 32."""
-_TABLE = {
-    "8 rows": {"alone": (0.54, 0.61), "everything": (36.02, 27.73)},
-    "16 rows": {"alone": (0.77, 0.84), "everything": (39.48, 51.26)},
-}
-"""FORMS, table of peak efficiencies relative to ISAAC: area, power, as printed."""
-_PRUNED_ISAAC = (26.4, 26.61)
 
 
 def _level(design: str, level: str) -> tuple[float, float]:
@@ -97,24 +95,27 @@ def isaac_peak() -> Measured:
 
 def headline_design() -> Measured:
     """Published line of 8 rows over that of pruned ISAAC."""
-    area, power = _TABLE["8 rows"]["everything"]
-    return {"8 rows, per area": area / _PRUNED_ISAAC[0], "8 rows, per watt": power / _PRUNED_ISAAC[1]}
+    found = over_pruned_isaac(PUBLISHED_EVERYTHING[8])
+    return {"8 rows, per area": found.per_area, "8 rows, per watt": found.per_watt}
 
 
 def exchanged_columns() -> Measured:
     """Gain of everything over polarization alone, at 8 rows over 16 rows."""
-    gains = [
-        [line["everything"][k] / (line["alone"][k] * _PRUNED_ISAAC[k]) for k in (0, 1)] for line in _TABLE.values()
-    ]
-    return {"area": gains[0][0] / gains[1][0], "power": gains[0][1] / gains[1][1]}
+    gains = {rows: np.divide(over_pruned_isaac(PUBLISHED_EVERYTHING[rows]), PUBLISHED_ALONE[rows]) for rows in (8, 16)}
+    area, power = gains[8] / gains[16]
+    return {"area": float(area), "power": float(power)}
+
+
+def _ranges(ratios: list[Ratio], factor: float = 1.0) -> dict[str, Range]:
+    """Least and most of ratios times a factor, per area and per watt."""
+    ranges = {name.replace("_", " "): ratio_range(ratios, name) for name in Ratio._fields}
+    return {title: (factor * low, factor * high) for title, (low, high) in ranges.items()}
 
 
 def raw_rate() -> Measured:
     """Polarization alone, over ISAAC."""
     return {
-        f"{rows} rows, per {title}": ratio_range(polarization_alone(rows), name)
-        for rows in (8, 16)
-        for title, name in (("area", "per_area"), ("watt", "per_watt"))
+        f"{rows} rows, {title}": found for rows in (8, 16) for title, found in _ranges(polarization_alone(rows)).items()
     }
 
 
@@ -125,11 +126,12 @@ def converter_bits() -> Measured:
 
 def converter_clipping(trained: TrainedFragments) -> Measured:
     """Share of clipped conversions of trained fragments (%)."""
-    return {
-        f"{rows} rows, {bits} bits": 100
-        * clipped_share(Polarized(fragment=rows), trained.polarized(rows), trained.inputs, bits)
-        for rows, bits in _BITS.items()
-    }
+    measured: Measured = {}
+    for rows in ROWS:
+        bits = converter_width(rows)
+        share = clipped_share(Polarized(fragment=rows), trained.polarized(rows), trained.inputs, bits)
+        measured[f"{rows} rows, {bits} bits"] = 100 * share
+    return measured
 
 
 def converter_energies() -> Measured:
@@ -151,13 +153,8 @@ def everything_ratios() -> Measured:
     """Polarization alone, pruning, bits and skipping."""
     measured: Measured = {}
     for rows in (8, 16):
-        for title, name in (("area", "per_area"), ("watt", "per_watt")):
-            low, high = ratio_range(polarization_alone(rows), name)
-            few, many = CYCLES[rows]
-            measured[f"{rows} rows, per {title}"] = (
-                low * _PRUNING * INPUT_BITS / many,
-                high * _PRUNING * INPUT_BITS / few,
-            )
+        ranges = _ranges(with_skipping(polarization_alone(rows), rows), _PRUNING)
+        measured |= {f"{rows} rows, {title}": found for title, found in ranges.items()}
     return measured
 
 
@@ -177,12 +174,7 @@ def headline(name: str) -> Measured:
 
 def two_crossbars() -> Measured:
     """Ratios at 16 rows with skipping, against an ISAAC with two crossbars per weight."""
-    few, many = CYCLES[16]
-    measured: Measured = {}
-    for title, name in (("area", "per_area"), ("watt", "per_watt")):
-        low, high = ratio_range(polarization_alone(16), name)
-        measured[f"per {title}"] = (2 * low * INPUT_BITS / many, 2 * high * INPUT_BITS / few)
-    return measured
+    return {**_ranges(with_skipping(polarization_alone(16), 16), 2.0)}
 
 
 def frames_by_weights() -> Measured:
@@ -239,7 +231,7 @@ def measures(frames: Frames, trained: TrainedFragments) -> Mapping[str, Callable
         "frames-by-weights": frames_by_weights,
         "frames-and-peak": frames_and_peak,
         "network-sizes": network_sizes,
-        "crossbar-power": trained.crossbar_powers,
+        "crossbar-power": lambda: {**trained.powers},
         "crossbar-power-engines": trained.energies_of_engines,
         "evaluation-time": evaluation_time,
     }

@@ -29,6 +29,13 @@ class Ratio(NamedTuple):
     per_watt: float
 
 
+PUBLISHED_ALONE = {8: Ratio(0.54, 0.61), 16: Ratio(0.77, 0.84)}
+PUBLISHED_EVERYTHING = {8: Ratio(36.02, 27.73), 16: Ratio(39.48, 51.26)}
+PUBLISHED_PRUNED_ISAAC = Ratio(26.4, 26.61)
+"""FORMS, table of peak efficiencies relative to ISAAC: polarization alone and everything, by rows, and pruned and
+quantized ISAAC, as printed. At 8 rows the columns of everything are exchanged (see the claim exchanged-columns)."""
+
+
 def forms_over_isaac(
     rows: int,
     cycles: float = INPUT_BITS,
@@ -59,6 +66,14 @@ def forms_over_isaac(
     """
     one, other = _forms(rows, model, energy, bits, rate), _isaac(model, isaac_cycle)
     return Ratio(*(INPUT_BITS / cycles * first / second for first, second in zip(one, other, strict=True)))
+
+
+def converter_width(rows: int) -> int:
+    """Bits of FORMS's converters."""
+    part = load_design(f"forms_{rows}").converter
+    assert part is not None
+    assert part.bits is not None
+    return part.bits.value
 
 
 @functools.lru_cache(maxsize=64)
@@ -131,3 +146,13 @@ def polarization_alone(rows: int) -> list[Ratio]:
     """Ratios without skipping, as published: over ISAAC's cycle and, at 16 rows, the converters' rate."""
     combinations = itertools.product(_rates(rows), ISAAC_CYCLES)
     return [forms_over_isaac(rows, rate=rate, isaac_cycle=cycle) for rate, cycle in combinations]
+
+
+def over_pruned_isaac(published: Ratio) -> Ratio:
+    """Published ratios to ISAAC over those of pruned ISAAC."""
+    return Ratio(*(one / other for one, other in zip(published, PUBLISHED_PRUNED_ISAAC, strict=True)))
+
+
+def with_skipping(ratios: Iterable[Ratio], rows: int) -> list[Ratio]:
+    """Ratios with zero skipping, of those without: at the least and the most effective input cycles."""
+    return [Ratio(*(value * INPUT_BITS / cycles for value in ratio)) for ratio in ratios for cycles in CYCLES[rows]]
