@@ -90,9 +90,7 @@ def with_converters(
         raise InputError(f"converters: must be one of {', '.join(CONVERTER_MODELS)} (given: {shown(model)})")
     if model == "published" and energy is None and bits is None:
         return design
-    name, part = next(
-        ((name, part) for name, part in design.components.unit.items() if part.kind == "converter"), (None, None)
-    )
+    name, part = design.unit_part("converter"), design.converter
     if name is None or part is None or part.bits is None or part.count is None:
         raise InputError(f"{design.name} has no converters whose energy is known")
     width = part.bits.value if bits is None else bits

@@ -21,6 +21,16 @@ _FEW = 64
 _MOST_COPIES = 65536
 """Copies that are drawn; of more, the slowest of so many stands for the slowest."""
 
+_ROUNDING = 1e-6
+"""Difference from 1 that is allowed of a sum of shares."""
+
+
+def wrong_shares(shares: FloatArray, bits: int) -> str:
+    """What is wrong with the shares of fragments that need 0 to `bits` cycles, "" if nothing is."""
+    if shares.shape == (bits + 1,) and (shares >= 0).all() and abs(shares.sum() - 1.0) <= _ROUNDING:
+        return ""
+    return f"must be the {bits + 1} shares of 0 to {bits} cycles, of sum 1"
+
 
 class ExponentialInputs(NamedTuple):
     """Inputs of which a share is zero and the others fall off exponentially, as behind a rectified layer."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from spicecim.accelerator.cycles import ExponentialInputs
+from spicecim.accelerator.cycles import ExponentialInputs, wrong_shares
 from spicecim.accelerator.sourced import (
     Hertz,
     Joules,
@@ -39,8 +40,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ +/-]{0
 Level = Literal["unit", "tile", "chip"]
 LEVELS: tuple[Level, ...] = ("unit", "tile", "chip")
 """Where components are, from the smallest part up: a unit is a group of crossbars, an IMA in ISAAC, an MCU in FORMS."""
-
-_ROUNDING = 1e-6
 
 
 class WeightEncoding(SourcedSection):
@@ -249,11 +248,9 @@ class Design(Section):
     def _check_skipping(self) -> None:
         shares = self.skipping_shares()
         if shares is not None:
-            bits = self.crossbars.input_bits
-            if len(shares) != bits + 1 or abs(float(shares.sum()) - 1.0) > _ROUNDING:
-                raise FieldError(
-                    "timing.zero_skipping.shares", f"must be the {bits + 1} shares of 0 to {bits} cycles, of sum 1"
-                )
+            wrong = wrong_shares(shares, self.crossbars.input_bits)
+            if wrong:
+                raise FieldError("timing.zero_skipping.shares", wrong)
 
     @property
     def has_crossbars(self) -> bool:
@@ -284,7 +281,12 @@ class Design(Section):
     @property
     def converter(self) -> Component | None:
         """Converters of a unit."""
-        return next((part for part in self.components.unit.values() if part.kind == "converter"), None)
+        name = self.unit_part("converter")
+        return None if name is None else self.components.unit[name]
+
+    def unit_part(self, kind: Literal["converter", "crossbar"]) -> str | None:
+        """Name of the first component of a kind in a unit, None if there is none."""
+        return next((name for name, part in self.components.unit.items() if part.kind == kind), None)
 
     def skipping_shares(self) -> FloatArray | None:
         """Shares of the fragments that need 0 to `input_bits` cycles, None where no zeros are skipped."""
@@ -331,6 +333,18 @@ def read_yaml(path: str | Path, what: str) -> Any:
         raise TestbenchError([Problem("", "", str(error))], f"{what} {path}") from None
 
 
+def is_yaml_file(given: Any, what: str, known: Sequence[str]) -> bool:
+    """Whether a YAML file is given, and not one of the known names; raises `InputError` if it is neither."""
+    if re.search(r"\.ya?ml$", str(given)):
+        return True
+    if str(given) not in known:
+        raise InputError(
+            f"unknown {what} {shown(str(given))}; known are {', '.join(known)}, or give a file that ends in .yaml"
+            f"{did_you_mean(str(given), known)}"
+        )
+    return False
+
+
 def design_names() -> list[str]:
     """Names of the designs that spicecim comes with."""
     return sorted(path.stem for path in resource_folder("designs").glob("*.yaml"))
@@ -358,14 +372,8 @@ def load_design(design: str | Path | Design) -> Design:
     """
     if isinstance(design, Design):
         return design
-    if re.search(r"\.ya?ml$", str(design)):
+    if is_yaml_file(design, "design", design_names()):
         return Design.from_yaml(design)
-    known = design_names()
-    if str(design) not in known:
-        raise InputError(
-            f"unknown design {shown(str(design))}; known are {', '.join(known)}, or give a file that ends in .yaml"
-            f"{did_you_mean(str(design), known)}"
-        )
     return Design.from_yaml(resource_folder("designs") / f"{design}.yaml")
 
 

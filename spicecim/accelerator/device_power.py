@@ -91,7 +91,7 @@ def with_crossbar_power(design: Design, power: float, why: str) -> Design:
     InputError
         If the design has no such component.
     """
-    name = next((name for name, part in design.components.unit.items() if part.kind == "crossbar"), None)
+    name = design.unit_part("crossbar")
     if name is None:
         raise InputError(f"{design.name} has no component of the kind crossbar in a unit")
     total = power * design.parts.crossbars_per_unit.value

@@ -19,15 +19,13 @@ from spicecim.accelerator.budget import (
     peak_tops,
     total,
 )
-from spicecim.accelerator.cycles import slowest_copy
+from spicecim.accelerator.cycles import slowest_copy, wrong_shares
 from spicecim.accelerator.design import Design, load_design
 from spicecim.accelerator.layers import NetworkShape
 from spicecim.accelerator.mapping import MappedLayer, map_network
 from spicecim.accelerator.networks import load_network
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
-
-_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -281,9 +279,9 @@ class _Cycles:
             values = np.asarray(shares, dtype=float)
         except (TypeError, ValueError):
             raise InputError(f"{name}: must be shares, an array of numbers") from None
-        bits = self._design.crossbars.input_bits
-        if values.shape != (bits + 1,) or not (values >= 0).all() or abs(values.sum() - 1.0) > _ROUNDING:
-            raise InputError(f"{name}: must be the {bits + 1} shares of 0 to {bits} cycles, of sum 1")
+        wrong = wrong_shares(values, self._design.crossbars.input_bits)
+        if wrong:
+            raise InputError(f"{name}: {wrong}")
         return values
 
 

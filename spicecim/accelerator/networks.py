@@ -10,15 +10,12 @@ ImageNet has none there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
+from spicecim.accelerator.design import is_yaml_file
 from spicecim.accelerator.layers import LayerShape, NetworkShape
 from spicecim.accelerator.sourced import Number
-from spicecim.errors import InputError
-from spicecim.problems import did_you_mean
-from spicecim.quantities import shown
 
 
 class _Builder:
@@ -150,13 +147,8 @@ def load_network(network: str | Path | NetworkShape) -> NetworkShape:
     """
     if isinstance(network, NetworkShape):
         return network
-    if re.search(r"\.ya?ml$", str(network)):
+    if is_yaml_file(network, "network", NETWORK_NAMES):
         return NetworkShape.from_yaml(network)
-    if str(network) not in _NETWORKS:
-        raise InputError(
-            f"unknown network {shown(str(network))}; known are {', '.join(NETWORK_NAMES)}, or give a file that ends in "
-            f".yaml{did_you_mean(str(network), NETWORK_NAMES)}"
-        )
     title, pruning, build = _NETWORKS[str(network)]
     ratio = None if pruning is None else Number(value=pruning, published=_FORMS)
     return NetworkShape(name=str(network), title=title, pruning=ratio, layers=tuple(build().layers))
