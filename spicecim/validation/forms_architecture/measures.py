@@ -13,6 +13,7 @@ from spicecim.accelerator.converters import (
     converter_energy,
     lossless_converter_bits,
 )
+from spicecim.accelerator.design import Level
 from spicecim.encodings.bit_sliced import Polarized
 from spicecim.validation.forms_architecture.criteria import Range
 from spicecim.validation.forms_architecture.fragments import TrainedFragments
@@ -38,9 +39,9 @@ _PRUNING = 6.65 * 4
 """ResNet-18 on CIFAR-100, and weights of 8 bits in place of 32."""
 
 
-def _level(design: str, level: str) -> tuple[float, float]:
+def _level(design: str, level: Level) -> tuple[float, float]:
     """Power (mW) and area (mm2) of a unit or a tile without its units."""
-    parts = load_design(design).components.level(level).values()  # type: ignore[arg-type]
+    parts = load_design(design).components.level(level).values()
     return 1e3 * sum(part.power_w or 0.0 for part in parts), sum(part.area_mm2 or 0.0 for part in parts)
 
 
