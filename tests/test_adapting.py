@@ -328,6 +328,12 @@ def adapted_text(tmp_path, *lines, head=".subckt m p n", **options):
     return sc.adapt_subcircuit(tmp_path / "m.sub", **options).text
 
 
+def chained(expression: str, count: int, last: str = "sdt(x)") -> str:
+    """Functions f0, f1, ... each of which is an expression of the next."""
+    calls = [f".func f{place}(x) {{{expression.format(next=place + 1)}}}" for place in range(count)]
+    return "\n".join([*calls, f".func f{count}(x) {{{last}}}"])
+
+
 REFUSED = [
     ("B1 p n I=rnd(1)", "ltspice", 2, "must not depend on chance"),
     ("B1 p n I=limit(v(p),0,1)", "ngspice", 2, "must not depend on chance"),
@@ -349,12 +355,15 @@ REFUSED = [
     ("A1 p n buf", "ltspice", 2, "A1 is no element that is understood"),
     (".if (gain > 1)", "hspice", 2, ".if is not understood"),
     (".param k={sdt(1)}", "ltspice", 2, "sdt() has no meaning in a parameter"),
-    (".func f(x) {g(x)}\n.func g(x) {f(x)}", "ltspice", 3, "calls itself"),
+    (".func f(x) {g(x)}\n.func g(x) {f(x)}", "ltspice", 2, "calls itself"),
     ("B1 p n I=table(v(p), 1)", "ltspice", 2, "two points"),
     ("B1 p n I=v(p)*pow(v(p), 2.5)", "hspice", 2, "integer part"),
     ("B1 p n I=" + "(" * 1000 + "1" + ")" * 1000, "ltspice", 2, "SPICE_NESTING"),
     ("B1 p n I=" + "1+" * 1000 + "1", "ltspice", 2, "SPICE_NESTING"),
     ("B1 p n I=" + "-" * 1000 + "1", "ltspice", 2, "SPICE_NESTING"),
+    ("B1 p n I=" + "(" * 40 + "v(p)" + "**v(n))" * 40, "ltspice", 2, "SUBCIRCUIT_CHARACTERS"),
+    (chained("f{next}(x)+f{next}(2*x)", 60), "ltspice", 49, "SUBCIRCUIT_CHARACTERS"),
+    (chained("1+f{next}(x)", 400), "ltspice", 103, "SPICE_NESTING"),
     ("X1 p n nothing", "ltspice", 2, "nothing is not in the file"),
     ("B1 0 vdd I=1", "hspice", 3, "is a node of the author's whole circuit (.global)"),
     (".param gain=3", "ltspice", 2, "sets gain, which is a parameter of the .subckt line"),
@@ -371,6 +380,11 @@ def test_what_is_not_certain_is_refused_with_its_line(tmp_path, text, dialect, l
         adapted_text(tmp_path, text, head=head, dialect=dialect)
     assert str(caught.value).startswith(f"m.sub, line {line}: "), str(caught.value)
     assert reason in str(caught.value)
+
+
+def test_functions_may_call_each_other_in_a_long_chain(tmp_path):
+    text = adapted_text(tmp_path, f"{chained('1+f{next}(x)', 1500, 'x')}\nB1 p n I=f0(v(p,n))", dialect="ltspice")
+    assert ".func f0(x) {1+f1(x)}" in text
 
 
 def test_a_subcircuit_of_one_port_is_no_device(tmp_path):

@@ -42,6 +42,21 @@ def read_function(line: Line) -> Function:
     return Function(line, found[1].lower(), arguments, found[3])
 
 
+def called_first(calls: Mapping[str, set[str]], lines: Mapping[str, Line]) -> list[str]:
+    """Return the names of functions, each behind those of `lines` that it calls.
+
+    Raises
+    ------
+    SubcircuitError
+        If a function calls itself: with its line.
+    """
+    try:
+        return list(TopologicalSorter({name: calls[name] & {*lines} for name in lines}).static_order())
+    except CycleError as error:
+        name = error.args[1][0]
+        lines[name].refuse(f"the function {name} calls itself")
+
+
 def lengths(functions: Mapping[str, Function]) -> dict[str, tuple[list[str], Length]]:
     """Return the arguments and the length of each function, with the functions that it calls put in their places.
 
@@ -51,16 +66,11 @@ def lengths(functions: Mapping[str, Function]) -> dict[str, tuple[list[str], Len
         If a function calls itself, or becomes too long.
     """
     calls = {
-        name: {found["call"].lower() for found in _TOKEN.finditer(function.expression) if found["call"]} & {*functions}
+        name: {found["call"].lower() for found in _TOKEN.finditer(function.expression) if found["call"]}
         for name, function in functions.items()
     }
-    try:
-        order = list(TopologicalSorter(calls).static_order())
-    except CycleError as error:
-        name = error.args[1][0]
-        functions[name].line.refuse(f"the function {name} calls itself")
     known: dict[str, tuple[list[str], Length]] = {}
-    for name in order:
+    for name in called_first(calls, {name: function.line for name, function in functions.items()}):
         function = functions[name]
         length = _length(function.expression, set(function.arguments), known)
         _check(function.line, length)

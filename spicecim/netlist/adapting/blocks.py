@@ -25,6 +25,7 @@ from spicecim.netlist.adapting.statements import (
 )
 from spicecim.netlist.spice_blocks import DEFINITIONS, INITIAL, LEFT_OUT, OPTIONS, Block, check_options
 from spicecim.netlist.spice_dialect import RANDOM_OF_NGSPICE, RESERVED, TAKEN_FUNCTIONS
+from spicecim.netlist.spice_functions import called_first
 from spicecim.netlist.spice_lines import Line
 
 _DROPPED = LEFT_OUT - INITIAL | {".global"}
@@ -69,37 +70,23 @@ def defined_scope(statements: list[Statement], outer: Scope, more: list[str]) ->
     for one in statements:
         if isinstance(one, Assignment | Definition) and one.name.lower() in taken:
             outer.note(one.line, f"{one.name} is renamed {taken[one.name.lower()]}: ngspice has its own by that name")
-    scope = replace(
-        outer,
-        parameters=outer.parameters | names,
-        renamed={**outer.renamed, **taken},
-        functions=dict(outer.functions),
-    )
-    waiting = dict(definitions)
-
-    def define(name: str, callers: tuple[str, ...]) -> None:
-        one = waiting.pop(name)
-        for called in _called(one.slot.tree):
-            if called in (*callers, name):
-                one.line.refuse(f"the function {one.name} calls itself")
-            if called in waiting:
-                define(called, (*callers, name))
+    functions = dict(outer.functions)
+    scope = replace(outer, parameters=outer.parameters | names, renamed={**outer.renamed, **taken}, functions=functions)
+    calls = {name: _called(one.slot.tree) for name, one in definitions.items()}
+    for name in called_first(calls, {name: one.line for name, one in definitions.items()}):
+        one = definitions[name]
         arguments = tuple(argument.lower() for argument in one.arguments)
         renamed = {old: new for old, new in scope.renamed.items() if old not in arguments}
         inside = replace(scope, parameters=scope.parameters | {*arguments}, renamed=renamed)
         one.slot.tree = inside.meaning(one.line, one.slot.tree)
-        assert isinstance(scope.functions, dict)
-        scope.functions[name] = Function(arguments, one.slot.tree)
-
-    while waiting:
-        define(next(iter(waiting)), ())
+        functions[name] = Function(arguments, one.slot.tree)
     # ngspice has no integrals: a function with one is written into its callers
     statements[:] = [one for one in statements if not (isinstance(one, Definition) and has_integral(one.slot.tree))]
     return scope
 
 
-def _called(tree: Expression) -> list[str]:
-    return [part.function for part in walk(tree) if isinstance(part, Call)]
+def _called(tree: Expression) -> set[str]:
+    return {part.function for part in walk(tree) if isinstance(part, Call)}
 
 
 def definition_lines(lines: list[Line], outer: Scope) -> tuple[list[Line], Scope]:

@@ -126,8 +126,7 @@ class Parser:
         self.line, self.dialect, self.place = line, dialect, place
         self._power = {"**", "^"} if dialect in ("ngspice", "hspice") or caret == "power" else {"**"}
         self._grouped: list[Expression] = []
-        self._depths: dict[int, int] = {}
-        self._made: list[Expression] = []
+        self._extents = Extents()
         self._nesting = 0
 
     def refuse(self, reason: str) -> NoReturn:
@@ -283,12 +282,36 @@ class Parser:
         return Number(text, value * factor)
 
     def _keep(self, tree: Expression) -> Expression:
-        depth = 1 + max((self._depths.get(id(child), 0) for child in children(tree)), default=0)
-        if depth > limits.SPICE_NESTING:
+        if self._extents.of(tree).depth > limits.SPICE_NESTING:
             self.refuse(exceeds("SPICE_NESTING", "levels in an expression"))
-        self._depths[id(tree)] = depth
-        self._made.append(tree)  # so that no other gets its id
         return tree
+
+
+class Extent(NamedTuple):
+    """How large an expression is: its parts, and the levels of operators and calls within each other."""
+
+    parts: int
+    depth: int
+
+
+class Extents:
+    """Extents of expressions that are made from the innermost part on.
+
+    What stands in an expression several times is one object there, of which the extent is computed once: to walk such
+    an expression may take longer than anyone waits.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Expression, Extent]] = {}  # with the expression, so that no other gets its id
+
+    def of(self, tree: Expression) -> Extent:
+        """Return the extent of an expression."""
+        known = self._known.get(id(tree))
+        if known is None:
+            inner = [self.of(child) for child in children(tree)]
+            extent = Extent(1 + sum(each.parts for each in inner), 1 + max((each.depth for each in inner), default=0))
+            known = self._known[id(tree)] = tree, extent
+        return known[1]
 
 
 def number(value: float) -> Number:
@@ -312,9 +335,11 @@ def children(tree: Expression) -> tuple[Expression, ...]:
 
 def walk(tree: Expression) -> Iterator[Expression]:
     """Yield an expression and everything in it."""
-    yield tree
-    for child in children(tree):
-        yield from walk(child)
+    waiting = [tree]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += reversed(children(part))
 
 
 def rebuilt(tree: Expression, change: Callable[[Expression], Expression]) -> Expression:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from spicecim import limits
 from spicecim.netlist.adapting.expressions import (
     Binary,
     Call,
@@ -12,6 +13,7 @@ from spicecim.netlist.adapting.expressions import (
     Choice,
     Dialect,
     Expression,
+    Extents,
     Name,
     Number,
     Unary,
@@ -37,10 +39,13 @@ from spicecim.netlist.adapting.functions import (
 )
 from spicecim.netlist.spice_dialect import CHANCE
 from spicecim.netlist.spice_lines import Line
+from spicecim.outside import exceeds
 from spicecim.problems import did_you_mean
 
 _CELSIUS = 27.0
 """Temperature of every run (degrees Celsius); ngspice does not know its own one in a parameter."""
+_DEEPER = 2
+"""Levels of an expression for ngspice per level of one that may be read: a function may become two."""
 INTEGRALS = {"sdt", "idt"}
 _CARET = (
     "the manuals of LTspice and PSpice have ^ as an exclusive or; choose --caret power if the author meant a power, or "
@@ -112,7 +117,21 @@ class Scope:
         SubcircuitError
             If a name or a function is not known in the dialect, or a meaning is not certain.
         """
-        tree = rebuilt(tree, lambda part: self._part(line, part, parameter))
+        extents = Extents()
+
+        def meant(part: Expression) -> Expression:
+            found = self._part(line, part, parameter)
+            extent = extents.of(found)
+            if extent.parts > limits.SUBCIRCUIT_CHARACTERS:
+                line.refuse(exceeds("SUBCIRCUIT_CHARACTERS", "characters when it is written for ngspice"))
+            deepest = _DEEPER * limits.SPICE_NESTING
+            if extent.depth > deepest:
+                line.refuse(
+                    f"has more than {deepest} levels when it is written for ngspice (spicecim.limits.SPICE_NESTING)"
+                )
+            return found
+
+        tree = rebuilt(tree, meant)
         for part in walk(tree):
             if parameter and isinstance(part, Call) and part.function in NOT_IN_PARAMETERS:
                 line.refuse(f"{part.function}() has no meaning in a parameter")
