@@ -8,7 +8,8 @@ The meanings are those of the simulators' manuals; what ngspice itself computes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from spicecim.netlist import spice_dialect
 from spicecim.netlist.adapting.expressions import (
@@ -73,16 +74,18 @@ def never_negative(tree: Expression) -> bool:
     return is_boolean(tree)
 
 
-def constant(tree: Expression) -> float | None:
-    """Return the value of an expression of numbers alone; None for another."""
+def constant(tree: Expression, values: Mapping[str, float] = MappingProxyType({})) -> float | None:
+    """Return the value of an expression of numbers and of names in lower case with values; None for another."""
     match tree:
         case Number(value=value):
             return value
+        case Name():
+            return values.get(tree.key)
         case Unary("-" | "+" as sign, operand):
-            inner = constant(operand)
+            inner = constant(operand, values)
             return None if inner is None else (-inner if sign == "-" else inner)
         case Binary("+" | "-" | "*" | "/" as operator, left, right):
-            a, b = constant(left), constant(right)
+            a, b = constant(left, values), constant(right, values)
             if a is None or b is None or (operator == "/" and b == 0):
                 return None
             return {"+": a + b, "-": a - b, "*": a * b}[operator] if operator != "/" else a / b

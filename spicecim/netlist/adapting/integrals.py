@@ -79,8 +79,7 @@ def without_integrals(element: Element, names: Names) -> list[Element]:
         return Probe("v", (node,))
 
     for slot in element.slots():
-        tree = rebuilt(slot.tree, taken_out)
-        slot.tree = tree
+        slot.tree = rebuilt(slot.tree, taken_out)
     return added
 
 
@@ -117,6 +116,5 @@ def meters(elements: list[Element], names: Names) -> list[tuple[Element, Element
     for user in elements:
         for slot in user.slots():
             if any(probe.kind == "i" for probe in probes(slot)):
-                tree = rebuilt(slot.tree, read)
-                slot.tree = tree
+                slot.tree = rebuilt(slot.tree, read)
     return list(added.values())

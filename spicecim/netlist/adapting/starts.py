@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spicecim.netlist.adapting.expressions import Binary, Expression, Name, Number, Unary, number, walk
+from spicecim.netlist.adapting.expressions import Expression, Name, Unary, number, walk
 from spicecim.netlist.adapting.functions import constant
 from spicecim.netlist.adapting.statements import Assignment, Element, Initial, Slot, Statement, slots_of
 
@@ -107,7 +107,7 @@ def _by_expression(node: str, tree: Expression, known: Mapping[str, Assignment],
     for name in dict.fromkeys(own):
         if name not in known or in_use.count(name) > own.count(name):
             continue
-        line = [_evaluated(tree, {**values, name: at}) for at in (0.0, 1.0, 2.0)]
+        line = [constant(tree, {**values, name: at}) for at in (0.0, 1.0, 2.0)]
         if None in line:
             continue
         at_0, at_1, at_2 = (value for value in line if value is not None)
@@ -115,22 +115,6 @@ def _by_expression(node: str, tree: Expression, known: Mapping[str, Assignment],
         if slope and abs(at_2 - at_1 - slope) <= 1e-9 * abs(slope):
             return Start(node, known[name].name, (-at_0 / slope, (1.0 - at_0) / slope))
     return Start(node, None)
-
-
-def _evaluated(tree: Expression, values: Mapping[str, float]) -> float | None:
-    """Value of an expression of parameters; None where it has none here."""
-    match tree:
-        case Name():
-            return values.get(tree.key)
-        case Binary("+" | "-" | "*" | "/" as operator, left, right):
-            a, b = _evaluated(left, values), _evaluated(right, values)
-            return None if a is None or b is None else constant(Binary(operator, number(a), number(b)))
-        case Unary("-" | "+", operand):
-            a = _evaluated(operand, values)
-            return None if a is None else constant(Unary(tree.operator, number(a)))
-        case Number(value=value):
-            return value
-    return None
 
 
 def _expressions(statements: list[Statement]) -> list[Expression]:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spicecim.netlist.adapting.expressions import Call, Caret, Dialect, Expression, Number, Parser, Probe, walk, written
 from spicecim.netlist.spice_lines import Line
-
-Change = Callable[[Expression, bool], Expression]
-"""Takes an expression and whether it is computed before the run, and returns what it becomes."""
 
 _OTHERWISE = re.compile(r"'|~|(?<!&)&(?!&)|(?<!\|)\|(?!\|)|[-+*/^]\s*[-+]\s*[a-z_({]", re.IGNORECASE)
 """Spellings that ngspice does not have, everywhere at least: ``2*-a`` is none in a parameter."""
