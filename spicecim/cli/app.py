@@ -5,24 +5,34 @@ from __future__ import annotations
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from spicecim.cli.lists import ListsCommand
+from spicecim.cli.measured import fit, measurement
+from spicecim.cli.model import model_app
+from spicecim.cli.options import (
+    EXIT_BAD_INPUT,
+    EXIT_ENGINES_DISAGREE,
+    EXIT_NOT_ACCURATE,
+    EXIT_NOTHING_RUNS,
+    EXIT_SIMULATION_FAILED,
+    EXIT_UNEXPECTED,
+    Bench,
+    Folder,
+    JsonFlag,
+    TimeLimit,
+    assignments,
+    time_limit_of,
+    write_or_print,
+)
+from spicecim.cli.validate import validate_app
 from spicecim.errors import InputError, SimulationError, SpiceCimError
 from spicecim.limits import DEFAULT_TIME_LIMIT
 
-EXIT_NOTHING_RUNS = 1
-EXIT_ENGINES_DISAGREE = 1
-EXIT_MODEL_HAS_ERRORS = 1
-EXIT_BAD_INPUT = 2
-EXIT_SIMULATION_FAILED = 3
-EXIT_UNEXPECTED = 4
-EXIT_NOT_ACCURATE = 5
 _EXIT_BY_SIGNAL = 128
 
 app = typer.Typer(
@@ -33,24 +43,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-model_app = typer.Typer(
-    no_args_is_help=True, help="Check, cure and adapt models of one's own, and export those of the library."
-)
 app.add_typer(model_app, name="model")
-
-validate_app = typer.Typer(no_args_is_help=True, help="Put published claims beside what is measured.")
 app.add_typer(validate_app, name="validate")
 
 _state = {"debug": False}
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="A testbench.", show_default=False)]
-Quick = Annotated[bool, typer.Option("--quick", help="A smaller run that ends within a minute.")]
-TimeLimit = Annotated[
-    str,
-    typer.Option(metavar="SECONDS|none", help="Stop the run of an engine after this time; none for no limit."),
-]
-Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 
 
 def main() -> None:
@@ -156,135 +152,6 @@ def models(
         tables.print_model(described[0])
 
 
-@model_app.command()
-def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE.va", help="A Verilog-A file.", show_default=False)],
-    module: Annotated[str | None, typer.Option(metavar="NAME", help="Module, where the file has several.")] = None,
-    state: Annotated[str | None, typer.Option(metavar="NODE", help="Node that holds the state.")] = None,
-    initial: Annotated[
-        tuple[float, float] | None, typer.Option(metavar="A B", help="The state at x = 0 and at x = 1.")
-    ] = None,
-    parameter: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter's value; may be repeated.")
-    ] = None,
-    voltage: Annotated[str, typer.Option(metavar="V", help="Magnitude up to which it is probed.")] = "2",
-    as_json: JsonFlag = False,
-) -> None:
-    """Tell what a Verilog-A model has, and what is wrong with it as a memristor.
-
-    The exit status is 1 if there is an error among the findings, and 2 if the file cannot be compiled.
-    """
-    from spicecim.cli import tables
-    from spicecim.veriloga.checks import check_model
-
-    report = check_model(
-        file, module, state=state, initial=initial, voltage=voltage,
-        parameters=_assignments("--parameter", parameter or []),
-    )  # fmt: skip
-    if as_json:
-        tables.print_json(report.to_dict())
-    else:
-        tables.print_report(report)
-    if not report.ok:
-        raise typer.Exit(EXIT_MODEL_HAS_ERRORS)
-
-
-@model_app.command()
-def adapt(
-    file: Annotated[Path, typer.Argument(metavar="FILE.sub", help="A SPICE subcircuit.", show_default=False)],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.sub", help="File to write.")] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Subcircuit, where the file has several.")] = None,
-    dialect: Annotated[
-        str | None,
-        typer.Option(metavar="ngspice|ltspice|pspice|hspice", help="Simulator that it was written for."),
-    ] = None,
-    caret: Annotated[
-        str | None, typer.Option(metavar="power|xor", help="What ^ is in a file for LTspice or PSpice.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Rewrite a SPICE subcircuit of another simulator for ngspice, and show the difference.
-
-    Without an output file it is only shown. What is not understood, or not certain, is refused with its line.
-    """
-    from spicecim.cli import tables
-    from spicecim.netlist.adapting import adapt_subcircuit
-
-    adapted = adapt_subcircuit(file, name, dialect=dialect, caret=caret)
-    if output is not None:
-        _write(adapted.text, output)
-        adapted.device["subcircuit"] = output.name
-    if as_json:
-        tables.print_json(adapted.to_dict())
-    else:
-        tables.print_adaptation(adapted)
-
-
-@model_app.command()
-def cure(
-    file: Annotated[Path, typer.Argument(metavar="FILE.va", help="A Verilog-A file.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.va", help="File to write.")],
-    module: Annotated[str | None, typer.Option(metavar="NAME", help="Module, where the file has several.")] = None,
-    step: Annotated[
-        str | None, typer.Option(metavar="NAME|TIME", help="Parameter, variable or number that is the time step.")
-    ] = None,
-    also: Annotated[
-        list[str] | None,
-        typer.Option(metavar="log|exp|from|rate-in-ddt|draws", help="A further cure; may be repeated."),
-    ] = None,
-    amplitude: Annotated[str | None, typer.Option(metavar="V", help="Of the comparison's drive.")] = None,
-    frequency: Annotated[str | None, typer.Option(metavar="HZ", help="Of the comparison's drive.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Put what a Verilog-A model keeps in variables into nodes, and compare with the original.
-
-    OUT.va is written if the cured model agrees with the original in both engines; if not, the exit status is 1. It is 2
-    if the model cannot be cured: the message names the line and the reason.
-    """
-    from spicecim.cli import tables
-    from spicecim.cli.progress import progress_bar
-    from spicecim.cure.model import cure_module
-
-    with progress_bar():
-        cured = cure_module(
-            file, output, module=module, step=step, also=also or [], amplitude=amplitude, frequency=frequency
-        )
-    if as_json:
-        tables.print_json(cured.to_dict())
-    else:
-        tables.print_cure(cured)
-    if not cured.ok:
-        raise typer.Exit(EXIT_ENGINES_DISAGREE)
-
-
-@model_app.command()
-def export(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model.", show_default=False)],
-    preset: Annotated[str | None, typer.Option(help="Published parameter set; the first if left out.")] = None,
-    format: Annotated[str, typer.Option(metavar="verilog-a|subcircuit", help="What to write.")] = "verilog-a",
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
-) -> None:
-    """Write a model as a Verilog-A module, or as a subcircuit of ngspice, to use elsewhere."""
-    from spicecim.cli.progress import progress_bar
-    from spicecim.netlist.export import export_model
-
-    with progress_bar():
-        text = export_model(name, preset, format)
-    _write(text, output)
-
-
-def _assignments(option: str, texts: list[str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise InputError(f"{option} {text}: must be NAME=VALUE, such as Roff=16k")
-        if name.strip() in values:
-            raise InputError(f"{option} {name.strip()}: is given twice")
-        values[name.strip()] = value.strip()
-    return values
-
-
 @app.command()
 def schema() -> None:
     """Print the JSON schema of a testbench."""
@@ -319,17 +186,7 @@ def netlist(
         if backend == "osdi":
             raise InputError("--backend osdi: needs --output FILE, beside which the compiled device is written")
         text = render_netlist(read, "behavioral" if read.device.foreign() is None else "auto")
-    _write(text, output)
-
-
-def _write(text: str, output: Path | None) -> None:
-    """Write a text to a file, or to standard output."""
-    from spicecim.files import write_text
-
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        write_text(output, text)
+    write_or_print(text, output)
 
 
 @app.command()
@@ -361,7 +218,7 @@ def run(
             Testbench.from_yaml(bench),
             output,
             engine=engine,
-            time_limit=_limit(time_limit),
+            time_limit=time_limit_of(time_limit),
             tolerance=tolerance,
             measures=measure or (),
             progress=progress,
@@ -398,7 +255,7 @@ def find_operating_point(
     from spicecim.waveforms import with_testbench_stored
 
     voltages = None if inputs is None else load_array(inputs)
-    found = operating_point(Testbench.from_yaml(bench), voltages, time_limit=_limit(time_limit))
+    found = operating_point(Testbench.from_yaml(bench), voltages, time_limit=time_limit_of(time_limit))
     if output is not None:
         write_netcdf(with_testbench_stored(found), output)
     result = tables.describe_operating_point(found)
@@ -432,7 +289,7 @@ def multiply(
     from spicecim.yaml_text import parse_yaml
 
     values = {}
-    for name, text in _assignments("--set", settings or []).items():
+    for name, text in assignments("--set", settings or []).items():
         try:
             values[name] = parse_yaml(text)
         except InputError as error:
@@ -528,7 +385,7 @@ def hysteresis(
     with progress_bar(quiet=as_json) as progress:
         measures = run_hysteresis(
             output, device, preset=preset, amplitude=amplitude, x0=x0, frequency=frequency, engine=engine, cycle=cycle,
-            accuracy=accuracy, time_limit=_limit(time_limit), progress=progress,
+            accuracy=accuracy, time_limit=time_limit_of(time_limit), progress=progress,
         )  # fmt: skip
     if as_json:
         tables.print_json(measures)
@@ -538,152 +395,8 @@ def hysteresis(
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
 
 
-MeasuredFile = Annotated[Path, typer.Argument(metavar="FILE", help="Measured values as text.", show_default=False)]
-Column = Annotated[str | None, typer.Option(metavar="NAME|NUMBER", help="Its column, where it is not found.")]
-Seconds = Annotated[str | None, typer.Option(metavar="S", help="Time between samples of a file without times.")]
-Ohms = Annotated[str, typer.Option(metavar="OHM", help="Resistance between source and device.")]
-Amperes = Annotated[
-    str | None, typer.Option(metavar="A", help="Current at which the source limits; found if left out.")
-]
-OneSided = Annotated[bool, typer.Option("--one-sided", help="Voltages of one sign are meant.")]
-Magnitudes = Annotated[bool, typer.Option("--magnitudes", help="The file holds magnitudes of the currents.")]
-
-
-def _load(
-    file: Path, columns: dict[str, str | None], interval: str | None, series_resistance: str, compliance: str | None,
-    one_sided: bool, magnitudes: bool,
-) -> Any:  # fmt: skip
-    from spicecim.measurement.load import load_measurement
-    from spicecim.quantities import parse_quantity
-
-    return load_measurement(
-        file,
-        columns={name: value for name, value in columns.items() if value is not None},
-        interval=None if interval is None else parse_quantity(interval, "s"),
-        series_resistance=series_resistance,
-        compliance=compliance,
-        one_sided=one_sided,
-        magnitudes=magnitudes,
-    )
-
-
-@app.command()
-def measurement(
-    file: MeasuredFile,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
-    ] = None,
-    time: Column = None,
-    voltage: Column = None,
-    current: Column = None,
-    sweep: Column = None,
-    interval: Seconds = None,
-    series_resistance: Ohms = "0",
-    compliance: Amperes = None,
-    one_sided: OneSided = False,
-    magnitudes: Magnitudes = False,
-    read_voltage: Annotated[
-        str | None, typer.Option(metavar="V", help="Where resistances are read; a tenth of the largest voltage.")
-    ] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Read measured current over voltage and time, and measure each cycle; with a folder, write dataset and figures."""
-    from spicecim.cli import tables
-    from spicecim.cli.progress import progress_bar
-    from spicecim.fitting.runs import described, run_measurement
-    from spicecim.measurement.cycles import measure_cycles
-
-    columns = {"time": time, "voltage": voltage, "current": current, "sweep": sweep}
-    with progress_bar(quiet=as_json):
-        measured = _load(file, columns, interval, series_resistance, compliance, one_sided, magnitudes)
-        if output is None:
-            found = described(measured, measure_cycles(measured, read_voltage))
-        else:
-            found = run_measurement(output, measured, read_voltage)
-    if as_json:
-        tables.print_json(found)
-    else:
-        tables.print_measurement(found, output)
-
-
-@app.command(cls=ListsCommand)
-def fit(
-    file: MeasuredFile,
-    output: Folder,
-    model: Annotated[
-        list[str], typer.Option("--model", metavar="M...", help="Models, or Verilog-A files; the best by BIC.")
-    ],
-    preset: Annotated[str | None, typer.Option(help="Published parameter set to begin from.")] = None,
-    free: Annotated[
-        str | None, typer.Option(metavar="A,B...", help="Free parameters; series_resistance and x0 among them.")
-    ] = None,
-    fixed: Annotated[
-        list[str] | None, typer.Option("--fixed", metavar="NAME=VALUE...", help="Values of parameters not free.")
-    ] = None,
-    bounds: Annotated[
-        list[str] | None, typer.Option("--bounds", metavar="NAME=LOW:HIGH...", help="Range that is searched.")
-    ] = None,
-    x0: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Initial state; the preset's if left out.")] = None,
-    residual: Annotated[str, typer.Option(metavar="current|log|mixed", help="What is compared.")] = "mixed",
-    relative_noise: Annotated[
-        str | None, typer.Option(metavar="X", help="Standard deviation of a sample, relative to the current.")
-    ] = None,
-    absolute_noise: Annotated[str | None, typer.Option(metavar="A", help="Standard deviation apart from that.")] = None,
-    starts: Annotated[int, typer.Option(min=1, help="Candidates that the search begins with.")] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="Of the candidates.")] = 0,
-    engine: Annotated[
-        str, typer.Option(metavar="ngspice|reference|none", help="Where the fit is verified.")
-    ] = "ngspice",
-    save: Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="The fit as a preset file.")] = None,
-    time: Column = None,
-    voltage: Column = None,
-    current: Column = None,
-    sweep: Column = None,
-    interval: Seconds = None,
-    series_resistance: Ohms = "0",
-    compliance: Amperes = None,
-    one_sided: OneSided = False,
-    magnitudes: Magnitudes = False,
-    as_json: JsonFlag = False,
-) -> None:
-    """Fit device models to measured current over voltage and time; tell intervals, and what the data cannot tell."""
-    from spicecim.cli import tables
-    from spicecim.cli.progress import progress_bar
-    from spicecim.fitting.runs import run_fit
-
-    columns = {"time": time, "voltage": voltage, "current": current, "sweep": sweep}
-    noise = {name: value for name, value in (("relative", relative_noise), ("absolute", absolute_noise)) if value}
-    with progress_bar(quiet=as_json) as progress:
-        found = run_fit(
-            output,
-            _load(file, columns, interval, series_resistance, compliance, one_sided, magnitudes),
-            model,
-            engine=engine,
-            save=save,
-            progress=progress,
-            preset=preset,
-            free=None if free is None else [name.strip() for name in free.split(",") if name.strip()],
-            fixed=_assignments("--fixed", fixed or []),
-            bounds={name: _range(name, text) for name, text in _assignments("--bounds", bounds or []).items()},
-            x0=x0,
-            residual=residual,
-            noise=noise or None,
-            starts=starts,
-            seed=seed,
-        )
-    if as_json:
-        tables.print_json(found)
-    else:
-        tables.print_fit(found, output)
-
-
-def _range(name: str, text: str) -> tuple[float, float]:
-    from spicecim.quantities import parse_quantity
-
-    low, colon, high = text.partition(":")
-    if not colon:
-        raise InputError(f"--bounds {name}={text}: must be NAME=LOW:HIGH, such as Vp=0.05:0.5")
-    return parse_quantity(low), parse_quantity(high)
+app.command()(measurement)
+app.command(cls=ListsCommand)(fit)
 
 
 @app.command()
@@ -699,48 +412,3 @@ def demo(output: Folder, as_json: JsonFlag = False) -> None:
         tables.print_json(summary)
     else:
         tables.print_summary(summary, output)
-
-
-@validate_app.command("frequency-weighting")
-def frequency_weighting(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
-    """Frequency-weighted convolution (AICAS 2019): its claims beside what both engines measure."""
-    from spicecim.cli.tables import print_claims
-    from spicecim.validation.frequency_weighting import validate_frequency_weighting
-
-    _validate(validate_frequency_weighting, output, quick, as_json, print_claims)
-
-
-@validate_app.command("polarized-columns")
-def polarized_columns(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
-    """Polarized columns (FORMS): from trained networks to column currents, beside two crossbars and an offset."""
-    from spicecim.cli.tables import print_claims
-    from spicecim.validation.polarized_columns import validate_polarized_columns
-
-    _validate(validate_polarized_columns, output, quick, as_json, print_claims)
-
-
-@validate_app.command("forms-architecture")
-def forms_architecture(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
-    """FORMS beside ISAAC: throughput, area, power and frames per second from their components."""
-    from spicecim.cli.tables import print_judged_claims
-    from spicecim.validation.forms_architecture import validate_forms_architecture
-
-    _validate(validate_forms_architecture, output, quick, as_json, print_judged_claims)
-
-
-def _validate(
-    validate: Callable[..., Any], output: Path, quick: bool, as_json: bool, show: Callable[..., None]
-) -> None:
-    from spicecim.cli import tables
-    from spicecim.cli.progress import progress_bar
-
-    with progress_bar(quiet=as_json) as progress:
-        claims = validate(output, quick, progress)
-    if as_json:
-        tables.print_json(claims)
-    else:
-        show(claims, output)
-
-
-def _limit(time_limit: str) -> str | None:
-    return None if time_limit == "none" else time_limit
