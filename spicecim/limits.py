@@ -50,7 +50,7 @@ SUBCIRCUIT_ELEMENTS = 10_000
 """Circuit elements of one cell, when every subcircuit that it calls is put in its place."""
 
 SUBCIRCUIT_CHARACTERS = 100_000
-"""Characters of an expression, when every function that it calls is put in its place."""
+"""Characters of an expression, when every function that it calls is put in its place, or it is adapted for ngspice."""
 
 SPICE_NESTING = 150
 """Levels of an expression that `spicecim model adapt` reads: brackets within each other, or operators in a row."""

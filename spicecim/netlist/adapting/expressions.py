@@ -101,12 +101,6 @@ _PROBE = re.compile(r"([vi])\s*\(([^(){}']*)\)", re.IGNORECASE)
 _SCALE = re.compile(r"(t|g|meg|k|mil|m|u|n|p|f)(\d*)", re.IGNORECASE)
 
 
-class _Token(NamedTuple):
-    kind: str
-    text: str
-    end: int
-
-
 class Parser:
     """Reads expressions out of a line, in the grammar of a dialect.
 
