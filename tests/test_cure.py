@@ -18,6 +18,7 @@ from spicecim.cli.app import app
 from spicecim.cure.comparison import Comparison, compare_cured, device_section, main_state, state_scale
 from spicecim.cure.model import cure_module
 from spicecim.errors import ModelError, VerilogAError
+from spicecim.veriloga import draws
 from spicecim.veriloga.compiler import compile_verilog_a
 from spicecim.veriloga.cure.cured import cure_text
 from spicecim.veriloga.cure.numbers import Numbers
@@ -25,6 +26,7 @@ from spicecim.veriloga.cure.parsing import read_syntax
 from spicecim.veriloga.cure.slopes import rate_of
 from spicecim.veriloga.cure.syntax import Assign
 from spicecim.veriloga.cure.terms import STEP, build, make, name, number, rebuilt, written
+from spicecim.veriloga.cure.values import DRAWS
 from spicecim.veriloga.declarations import read_declarations
 from spicecim.veriloga.expressions import Expression
 from spicecim.veriloga.source import read_source
@@ -282,6 +284,32 @@ def test_the_step_is_taken_as_given(tmp_path):
         cure_text(path, step="pase")
 
 
+def currents_of(path, **options):
+    """The currents of a module without memory, by its own rule, at 0 V."""
+    return cure_text(path, **options).rule().run(np.array([0.0, 1.0]), np.zeros(2))
+
+
+def test_a_remainder_has_the_sign_of_the_first_number(tmp_path):
+    text = "k = -7; y = -7.5; I(p, n) <+ V(p, n) + k % 3 + 100*(y % 2) + 10000*(k/3);"
+    np.testing.assert_allclose(currents_of(module_file(tmp_path, text, "integer k; real y;")), -1 - 150 - 20000)
+
+
+@pytest.mark.parametrize(
+    ("call", "mean"),
+    [
+        ("normal(k, 3, 1)", 3), ("uniform(k, 1, 5)", 3), ("exponential(k, 2)", 2), ("poisson(k, 4)", 4),
+        ("chi_square(k, 5)", 5), ("t(k, 5)", 0), ("erlang(k, 2, 7)", 7),
+    ],
+)  # fmt: skip
+def test_the_mean_takes_the_place_of_each_draw(call, mean, tmp_path):
+    path = module_file(tmp_path, f"k = 1; I(p, n) <+ V(p, n) + $rdist_{call} + $arandom(k);", "integer k;")
+    np.testing.assert_allclose(currents_of(path, also=["draws"]), mean)
+
+
+def test_every_function_that_draws_has_a_mean():
+    assert set(DRAWS) == set(draws.FUNCTIONS)
+
+
 def test_a_winding_integral_is_told():
     cured = cure_text(CORPUS / "gap_integral.va")
     time = np.linspace(0.0, 2.0 / 2e3, 4001)
@@ -415,7 +443,7 @@ def test_rates_are_slopes_and_texts_are_read_back(seed, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["1 - 2 - 3", "2*3 + 4*5", "8/4/2", "1 - (2 - 3)", "-2*3", "2 + 3 > 4 && 1 < 2", "7/2*2.0"]
+    "text", ["1 - 2 - 3", "2*3 + 4*5", "8/4/2", "1 - (2 - 3)", "-2*3", "2 + 3 > 4 && 1 < 2", "7/2*2.0", "5 & ~1"]
 )
 def test_expressions_bind_as_in_the_language(text, tmp_path):
     source = read_source(module_file(tmp_path, f"y = {text};", "real y;"))

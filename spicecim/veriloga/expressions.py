@@ -48,7 +48,7 @@ CONSTANTS = {
 }
 """Macros of the standard header ``constants.vams`` (Verilog-AMS language reference manual 2.4, annex D)."""
 
-_BINARY: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
+OPERATORS: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
     "||": (1, lambda a, b: int(bool(a) or bool(b))),
     "&&": (2, lambda a, b: int(bool(a) and bool(b))),
     "|": (3, lambda a, b: _bits(operator.or_, a, b)),
@@ -71,7 +71,7 @@ _BINARY: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
     "%": (10, lambda a, b: a - b * _quotient(a, b) if _integers(a, b) else math.fmod(a, b)),
     "**": (11, math.pow),
 }
-"""Precedence of each operator and what it does."""
+"""Precedence of each operator with two operands, and what it does."""
 
 
 def _integers(*values: Any) -> bool:
@@ -111,12 +111,13 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
 }
 
 
-_SIGNS: dict[str, Callable[[Any], Any]] = {
+SIGNS: dict[str, Callable[[Any], Any]] = {
     "-": lambda value: _number(-value),
     "+": lambda value: value,
     "!": lambda value: int(not value),
     "~": lambda value: ~value,
 }
+"""What each operator with one operand does."""
 
 
 class ExpressionError(ValueError):
@@ -161,8 +162,8 @@ def number(text: str) -> float | int:
 def _parse(tokens: Sequence[str], level: int, names: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
     """Evaluate the longest expression of operators above `level` at the front of the tokens."""
     left, tokens = _operand(tokens, names)
-    while tokens and tokens[0] in _BINARY and _BINARY[tokens[0]][0] > level:
-        precedence, function = _BINARY[tokens[0]]
+    while tokens and tokens[0] in OPERATORS and OPERATORS[tokens[0]][0] > level:
+        precedence, function = OPERATORS[tokens[0]]
         right, tokens = _parse(tokens[1:], precedence, names)
         left = function(left, right)
     if level == 0 and tokens and tokens[0] == "?":
@@ -177,9 +178,9 @@ def _parse(tokens: Sequence[str], level: int, names: Mapping[str, Any]) -> tuple
 
 def _operand(tokens: Sequence[str], names: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
     token, rest = tokens[0], tokens[1:]
-    if token in _SIGNS:
+    if token in SIGNS:
         value, rest = _operand(rest, names)
-        return _SIGNS[token](value), rest
+        return SIGNS[token](value), rest
     if token == "(":
         value, rest = _parse(rest, 0, names)
         _expect(rest, ")")

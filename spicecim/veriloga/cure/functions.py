@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-TEMPERATURE = 300.15
-"""Kelvin; ngspice's default."""
+from spicecim.veriloga.evaluation import TEMPERATURE
+from spicecim.veriloga.expressions import CONSTANTS, OPERATORS
+
+BOLTZMANN_BY_CHARGE = CONSTANTS["`P_K"] / CONSTANTS["`P_Q"]
+"""V/K."""
+THERMAL_VOLTAGE = BOLTZMANN_BY_CHARGE * TEMPERATURE
+"""Of ``$vt`` (V)."""
 _LARGEST_EXPONENT = 80.0
 
 
@@ -46,9 +51,12 @@ def over(a: float, b: float) -> float:
     return math.nan if not a or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
 
 
-def whole(a: int, b: int) -> int:
-    quotient = abs(a) // abs(b)
-    return quotient if (a < 0) == (b < 0) else -quotient
+def remainder(a: float, b: float) -> float:
+    try:
+        value: float = OPERATORS["%"][1](a, b)
+    except ValueError:
+        return math.nan
+    return value
 
 
 def rounded(x: float) -> int:

@@ -9,7 +9,7 @@ from spicecim.veriloga.cure.memories import moving_variables
 from spicecim.veriloga.cure.numbers import default_values
 from spicecim.veriloga.cure.parsing import read_syntax
 from spicecim.veriloga.cure.syntax import Assign, Block, Event, If, Statement
-from spicecim.veriloga.cure.terms import Term, make, number, parts, rebuilt
+from spicecim.veriloga.cure.terms import make, number, parts, rebuilt
 from spicecim.veriloga.cure.text import Text
 from spicecim.veriloga.cure.values import StepSource
 from spicecim.veriloga.declarations import read_declarations, tokenize
@@ -33,7 +33,7 @@ def without_leftovers(path: Path, text: str, module: str, idle: set[str], step: 
         syntax = read_syntax(current.source, declaration)
         read: set[str] = set()
         for statement in syntax.statements():
-            for term in _values(statement):
+            for term in statement.expressions():
                 read |= {leaf.text for leaf in term.leaves if leaf.op == "name"}
                 read |= {part.text for part in parts(term) if part.op == "name"}
         edits: dict[tuple[int, int], str] = {}
@@ -108,19 +108,6 @@ def remembered(path: Path, text: str, module: str) -> list[str]:
             if leaf.op == "memory" and leaf.text not in found:
                 found.append(leaf.text)
     return found
-
-
-def _values(statement: Statement) -> tuple[Term, ...]:
-    """Expressions that a statement reads."""
-    found = []
-    for name in ("value", "condition"):
-        value = getattr(statement, name, None)
-        if isinstance(value, Term):
-            found.append(value)
-    found += list(getattr(statement, "args", ()))
-    for labels, _ in getattr(statement, "items", ()):
-        found += list(labels)
-    return tuple(found)
 
 
 def _is_empty(statement: Statement) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from spicecim.errors import VerilogAError
-from spicecim.veriloga.cure.functions import FUNCTIONS, TEMPERATURE
+from spicecim.veriloga.cure.functions import FUNCTIONS, THERMAL_VOLTAGE
 from spicecim.veriloga.cure.terms import Term
 from spicecim.veriloga.declarations import ModuleDeclaration
-from spicecim.veriloga.expressions import CONSTANTS, ExpressionError
+from spicecim.veriloga.evaluation import TEMPERATURE
+from spicecim.veriloga.expressions import CONSTANTS, OPERATORS, SIGNS, ExpressionError
 
 _MOVED = 0.93
 """Factor of a parameter's value that makes another one."""
@@ -32,9 +33,10 @@ class Numbers:
     """
 
     def __init__(self, parameters: Mapping[str, Any], functions: Mapping[str, Callable[..., float]]) -> None:
-        self._names = {"$temperature": TEMPERATURE, "$mfactor": 1.0, **CONSTANTS, **parameters}
+        self._names = {
+            "$temperature": TEMPERATURE, "$vt": THERMAL_VOLTAGE, "$mfactor": 1.0, **CONSTANTS, **parameters
+        }  # fmt: skip
         self._own = frozenset(parameters)
-        self._names["$vt"] = CONSTANTS["`P_K"] / CONSTANTS["`P_Q"] * TEMPERATURE
         self._functions = functions
 
     def moved(self, names: Iterable[str] | None = None) -> Numbers:
@@ -92,11 +94,10 @@ class Numbers:
                 return access
         if op == "?:":
             return of(args[1]) if of(args[0]) else of(args[2])
-        if op in _OPERATORS and len(args) == 2:
-            return _OPERATORS[op](of(args[0]), of(args[1]))
-        if len(args) == 1 and op in ("-", "+", "!"):
-            value = of(args[0])
-            return {"-": -value, "+": value, "!": int(not value)}[op]
+        if op in OPERATORS and len(args) == 2:
+            return OPERATORS[op][1](of(args[0]), of(args[1]))
+        if op in SIGNS and len(args) == 1:
+            return SIGNS[op](of(args[0]))
         raise NotKnown(item.text or op)
 
 
@@ -110,27 +111,3 @@ def default_values(declaration: ModuleDeclaration) -> dict[str, Any]:
             raise VerilogAError(f"{item.place}: default of {item.name}: {error}") from None
         values[item.name] = value if item.type == "string" else int(value) if item.type == "integer" else float(value)
     return values
-
-
-def _divided(a: Any, b: Any) -> Any:
-    if isinstance(a, int) and isinstance(b, int):
-        return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
-    return a / b
-
-
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": _divided,
-    "%": lambda a, b: a % b,
-    "**": lambda a, b: a**b,
-    "<": lambda a, b: int(a < b),
-    "<=": lambda a, b: int(a <= b),
-    ">": lambda a, b: int(a > b),
-    ">=": lambda a, b: int(a >= b),
-    "==": lambda a, b: int(a == b),
-    "!=": lambda a, b: int(a != b),
-    "&&": lambda a, b: int(bool(a) and bool(b)),
-    "||": lambda a, b: int(bool(a) or bool(b)),
-}

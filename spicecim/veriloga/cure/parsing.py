@@ -20,10 +20,9 @@ from spicecim.veriloga.cure.syntax import (
 )
 from spicecim.veriloga.cure.terms import Term, make
 from spicecim.veriloga.declarations import ModuleDeclaration, Token, closing, tokenize
+from spicecim.veriloga.expressions import OPERATORS, SIGNS
 from spicecim.veriloga.source import Source
 
-_BINARY = {"||": 1, "&&": 2, "|": 3, "^": 4, "^~": 4, "~^": 4, "&": 5, "==": 6, "!=": 6, "<": 7, "<=": 7, ">": 7}
-_BINARY |= {">=": 7, "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10, "/": 10, "%": 10, "**": 11}
 _TYPES = ("real", "integer")
 _POTENTIALS = {"V", "potential", "Temp", "Pos", "Omega", "Theta", "MMF"}
 _FLOWS = {"I", "flow", "Pwr", "F", "Tau", "Phi"}
@@ -306,9 +305,9 @@ class _Reader:
 
     def _expression(self, level: int = 0) -> Term:
         left = self._operand()
-        while self._word in _BINARY and _BINARY[self._word] > level:
+        while self._word in OPERATORS and OPERATORS[self._word][0] > level:
             operator = self._take().text
-            left = make(operator, left, self._expression(_BINARY[operator]))
+            left = make(operator, left, self._expression(OPERATORS[operator][0]))
         if level == 0 and self._word == "?":
             self._take()
             yes = self._expression()
@@ -319,7 +318,7 @@ class _Reader:
     def _operand(self) -> Term:
         token = self._take()
         word = token.text
-        if word in ("+", "-", "!", "~"):
+        if word in SIGNS:
             return make(word, self._operand())
         if word == "(":
             inner = self._expression()

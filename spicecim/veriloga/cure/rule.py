@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from spicecim.deadline import check_deadline
 from spicecim.errors import VerilogAError
-from spicecim.veriloga.cure.functions import FUNCTIONS, over, power, rounded, whole
+from spicecim.veriloga.cure.functions import FUNCTIONS, over, power, remainder, rounded
 from spicecim.veriloga.cure.rule_text import RuleWriter
 from spicecim.veriloga.cure.syntax import Syntax
 from spicecim.veriloga.cure.terms import Term
 from spicecim.veriloga.cure.values import StepSource
+from spicecim.veriloga.expressions import OPERATORS
 from spicecim.veriloga.source import Source
 
 FloatArray = NDArray[np.float64]
@@ -53,7 +54,8 @@ class Rule:
         table: dict[str, Any] = {
             **{f"f_{name}": function for name, function in FUNCTIONS.items()},
             **{f"p_{name}": value for name, value in parameters.items()},
-            "_over": over, "_whole": whole, "_pow": power, "_round": rounded, "_rounds": range(_MOST_ROUNDS),
+            "_over": over, "_whole": OPERATORS["/"][1], "_rest": remainder, "_pow": power, "_round": rounded,
+            "_rounds": range(_MOST_ROUNDS),
         }  # fmt: skip
         exec(compile(text, "rule", "exec"), table)
         self._step: Callable[..., Any] = table["step"]

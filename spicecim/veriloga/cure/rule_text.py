@@ -9,11 +9,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from spicecim.errors import VerilogAError
-from spicecim.veriloga.cure.functions import FUNCTIONS, TEMPERATURE, WHOLE
-from spicecim.veriloga.cure.syntax import Assign, Block, Case, Contribute, Event, Function, If, Loop, Statement, Syntax
+from spicecim.veriloga.cure.functions import BOLTZMANN_BY_CHARGE, FUNCTIONS, THERMAL_VOLTAGE, WHOLE
+from spicecim.veriloga.cure.syntax import (
+    Assign,
+    Block,
+    Case,
+    Contribute,
+    Event,
+    Function,
+    If,
+    Loop,
+    Statement,
+    Syntax,
+    Task,
+)
 from spicecim.veriloga.cure.terms import COMPARISONS, Term, parts, written
-from spicecim.veriloga.cure.values import DRAWS, StepSource
-from spicecim.veriloga.evaluation import SIMULATOR_PARAMETERS
+from spicecim.veriloga.cure.values import AT_START, DRAWS, StepSource
+from spicecim.veriloga.evaluation import SIMULATOR_PARAMETERS, TEMPERATURE
 from spicecim.veriloga.expressions import CONSTANTS
 from spicecim.veriloga.source import Source
 
@@ -90,7 +102,9 @@ class RuleWriter:
         read_flows: set[tuple[str, str]] = set()
         contributions = [item for item in self._syntax.statements() if isinstance(item, Contribute)]
         for statement in self._syntax.statements():
-            for term in _expressions(statement):
+            if isinstance(statement, Event | Task):
+                continue  # what these read gives no current
+            for term in statement.expressions():
                 for part in parts(term):
                     if part.op != "call":
                         continue
@@ -273,7 +287,9 @@ class RuleWriter:
             return f"{'_over' if kind == 'real' else '_whole'}({left}, {right})", kind
         if op == "**":
             return f"_pow({left}, {right})", "real"
-        if op in ("+", "-", "*", "&", "|", "^", "<<", ">>", "%"):
+        if op == "%":
+            return f"_rest({left}, {right})", kind
+        if op in ("+", "-", "*", "&", "|", "^", "<<", ">>"):
             return f"({left}{op}{right})", kind
         raise VerilogAError(f"{self._syntax.declaration.place}: {op} is not followed")
 
@@ -289,7 +305,7 @@ class RuleWriter:
         if parameter is not None:
             return f"p_{parameter.name}", parameter.type
         known = {"$abstime": "t", "$realtime": "t", "$temperature": repr(TEMPERATURE), "$mfactor": "1.0"}
-        known["$vt"] = repr(CONSTANTS["`P_K"] / CONSTANTS["`P_Q"] * TEMPERATURE)
+        known["$vt"] = repr(THERMAL_VOLTAGE)
         known["inf"] = "float('inf')"
         if text in known:
             return known[text], "real"
@@ -309,7 +325,7 @@ class RuleWriter:
             return (self._text(term.args[place])[0] if place else "0.0"), "real"
         if text in ("analysis", "$analysis"):
             asked = {arg.text.strip('"') for arg in term.args}
-            at_start = bool(asked & {"static", "ic", "dc", "op", "nodeset"})
+            at_start = bool(asked & AT_START)
             return ("(1 if first else 0)" if at_start else str(int("tran" in asked))), "integer"
         if text == "$simparam":
             key = term.args[0].text.strip('"')
@@ -322,7 +338,7 @@ class RuleWriter:
             return "0.0", "real"
         args = [self._text(arg) for arg in term.args]
         if text == "$vt":
-            return f"({CONSTANTS['`P_K'] / CONSTANTS['`P_Q']!r}*{args[0][0]})", "real"
+            return f"({BOLTZMANN_BY_CHARGE!r}*{args[0][0]})", "real"
         if text == "$limit":
             return args[0]
         if text == "idt":
@@ -344,16 +360,3 @@ class RuleWriter:
             whole = plain in WHOLE and all(kind == "integer" for _, kind in args)
             return f"f_{plain}({listed})", "integer" if whole else "real"
         raise VerilogAError(f"{self._syntax.declaration.place}: {written(term)[:80]} is not followed")
-
-
-def _expressions(statement: Statement) -> tuple[Term, ...]:
-    """Expressions of a statement's own."""
-    if isinstance(statement, Assign | Contribute):
-        return (statement.value,)
-    if isinstance(statement, If):
-        return (statement.condition,)
-    if isinstance(statement, Case):
-        return (statement.value, *(label for labels, _ in statement.items for label in labels))
-    if isinstance(statement, Loop):
-        return (statement.condition,)
-    return ()

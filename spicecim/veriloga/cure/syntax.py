@@ -21,6 +21,10 @@ class Statement:
         """The statements that this one holds."""
         return ()
 
+    def expressions(self) -> tuple[Term, ...]:
+        """The expressions of its own, without those of the statements that it holds."""
+        return ()
+
 
 @dataclass(frozen=True, eq=False)
 class Assign(Statement):
@@ -28,6 +32,9 @@ class Assign(Statement):
 
     name: str
     value: Term
+
+    def expressions(self) -> tuple[Term, ...]:
+        return (self.value,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +44,9 @@ class Contribute(Statement):
     access: str
     nodes: tuple[str, ...]
     value: Term
+
+    def expressions(self) -> tuple[Term, ...]:
+        return (self.value,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +60,9 @@ class If(Statement):
     def inside(self) -> tuple[Statement, ...]:
         return (self.yes,) if self.no is None else (self.yes, self.no)
 
+    def expressions(self) -> tuple[Term, ...]:
+        return (self.condition,)
+
 
 @dataclass(frozen=True, eq=False)
 class Case(Statement):
@@ -61,6 +74,9 @@ class Case(Statement):
 
     def inside(self) -> tuple[Statement, ...]:
         return tuple(statement for _, statement in self.items)
+
+    def expressions(self) -> tuple[Term, ...]:
+        return (self.value, *(label for labels, _ in self.items for label in labels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +91,9 @@ class Loop(Statement):
 
     def inside(self) -> tuple[Statement, ...]:
         return tuple(item for item in (self.first, self.body, self.next) if item is not None)
+
+    def expressions(self) -> tuple[Term, ...]:
+        return (self.condition,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +119,9 @@ class Event(Statement):
     def inside(self) -> tuple[Statement, ...]:
         return (self.body,)
 
+    def expressions(self) -> tuple[Term, ...]:
+        return self.args
+
     @property
     def is_start(self) -> bool:
         """Whether it is obeyed at the start."""
@@ -112,6 +134,9 @@ class Task(Statement):
 
     name: str
     args: tuple[Term, ...]
+
+    def expressions(self) -> tuple[Term, ...]:
+        return self.args
 
 
 @dataclass(frozen=True, eq=False)

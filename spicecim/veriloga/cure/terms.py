@@ -6,20 +6,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from weakref import WeakValueDictionary
 
+from spicecim.veriloga.expressions import OPERATORS
 from spicecim.veriloga.expressions import number as number_value
 
 _KNOWN: WeakValueDictionary[tuple[str, str, tuple[Term, ...]], Term] = WeakValueDictionary()
 
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_DECIDED: dict[str, Callable[[float, float], bool]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-}
 
 
 class Term:
@@ -262,7 +255,7 @@ _SMALLEST_TIME = 1e-12
 def _compared(op: str, a: Term, b: Term) -> Term:
     one, other = literal(a), literal(b)
     if one is not None and other is not None:
-        return number(int(_DECIDED[op](one, other)))
+        return number(_decided(op, one, other))
     for x, y, relation in ((a, b, op), (b, a, _MIRRORED[op])):
         # the step and, once a run goes on, the time are above zero
         limit = literal(y)
@@ -273,8 +266,13 @@ def _compared(op: str, a: Term, b: Term) -> Term:
     if STEP in a.leaves or STEP in b.leaves:
         difference = subtract(a, b)
         if difference is STEP or (difference.op == "-" and difference.args == (STEP,)):
-            return number(int(_DECIDED[op](1.0 if difference is STEP else -1.0, 0.0)))
+            return number(_decided(op, 1.0 if difference is STEP else -1.0, 0.0))
     return make(op, a, b)
+
+
+def _decided(op: str, a: float, b: float) -> int:
+    _, compare = OPERATORS[op]
+    return int(compare(a, b))
 
 
 _FIXED = {"exp": (0, 1.0), "limexp": (0, 1.0), "sqrt": (0, 0.0), "sinh": (0, 0.0), "tanh": (0, 0.0), "ln": (1, 0.0)}
@@ -325,10 +323,6 @@ def parts(term: Term) -> Iterator[Term]:
     yield from walk(term)
 
 
-_PRECEDENCE = {"||": 1, "&&": 2, "|": 3, "^": 4, "^~": 4, "~^": 4, "&": 5, "==": 6, "!=": 6, "<": 7, "<=": 7, ">": 7}
-_PRECEDENCE |= {">=": 7, "<<": 8, ">>": 8, "+": 9, "-": 9, "*": 10, "/": 10, "%": 10, "**": 11}
-
-
 def written(term: Term, names: Mapping[Term, str] | None = None, level: int = 0) -> str:
     """Write a term as Verilog-A; those in `names` by these names."""
     names = names or {}
@@ -345,7 +339,7 @@ def written(term: Term, names: Mapping[Term, str] | None = None, level: int = 0)
     if len(term.args) == 1:
         text = f"{term.op}{written(term.args[0], names, 12)}"
         return f"({text})" if level else text
-    own = _PRECEDENCE[term.op]
+    own, _ = OPERATORS[term.op]
     left, right = (written(arg, names, own + side) for side, arg in enumerate(term.args))
     gap = "" if own >= 10 else " "
     text = f"{left}{gap}{term.op}{gap}{right}"

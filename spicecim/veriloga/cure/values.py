@@ -13,18 +13,15 @@ from spicecim.veriloga.source import Source
 
 _DEEPEST = 20
 """Calls of functions inside each other."""
-_AT_START = {"static", "ic", "dc", "op", "nodeset"}
-DRAWS = {
-    "$rdist_normal": 1,
-    "$rdist_uniform": None,
-    "$rdist_exponential": 1,
-    "$rdist_poisson": 1,
-    "$dist_normal": 1,
-    "$dist_uniform": None,
-    "$random": 0,
-    "$arandom": 0,
-}
-"""Functions that draw at random, with the argument that is their mean; None: the middle of the two after the seed."""
+AT_START = {"static", "ic", "dc", "op", "nodeset"}
+"""Analyses that the first step of a run is."""
+_MEANS = {"uniform": None, "normal": 1, "exponential": 1, "poisson": 1, "chi_square": 1, "t": 0, "erlang": 2}
+DRAWS = {f"${kind}_{name}": place for name, place in _MEANS.items() for kind in ("rdist", "dist")}
+DRAWS |= {"$random": 0, "$arandom": 0}
+"""Functions that draw at random, with the argument that is their mean.
+
+None: the middle of the two after the seed; 0: none of them, the mean is zero.
+"""
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ class Values:
             return expression
         if text in ("analysis", "$analysis"):
             asked = {arg.text.strip('"') for arg in expression.args}
-            return number(int(bool(asked & _AT_START) if self._starting else "tran" in asked))
+            return number(int(bool(asked & AT_START) if self._starting else "tran" in asked))
         if text in DRAWS and self._means:
             return self.value(self._mean(expression))
         if text == "idt":
