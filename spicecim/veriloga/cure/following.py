@@ -5,7 +5,7 @@ On the way it notes how the text has to change so that the time step is zero: wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -66,10 +66,17 @@ def bodies_of(syntax: Syntax) -> set[Statement]:
     }  # fmt: skip
 
 
-def assigned_names(statement: Statement) -> set[str]:
-    """Variables that a statement assigns, itself or in what it holds."""
+def assigned_names(statement: Statement, *, at_start: bool = True) -> set[str]:
+    """Variables that a statement assigns, itself or in what it holds; those of an `@(initial_step)` if asked."""
+    if isinstance(statement, Event) and statement.is_start and not at_start:
+        return set()
     own = {statement.name} if isinstance(statement, Assign) else set()
-    return own.union(*(assigned_names(item) for item in statement.inside()))
+    return own.union(*(assigned_names(item, at_start=at_start) for item in statement.inside()))
+
+
+def moving_variables(syntax: Syntax) -> frozenset[str]:
+    """Variables that are assigned somewhere but in an `@(initial_step)`."""
+    return frozenset().union(*(assigned_names(statement, at_start=False) for _, statement in syntax.blocks))
 
 
 class Follower(Values):
@@ -197,19 +204,18 @@ class Follower(Values):
             closing = text.rindex(")", statement.start, statement.yes.start)
             if not self._quiet:
                 self._put((opening + 1, closing), written(kept), statement.line)
-        self._branches(condition, statement.yes, statement.no)
+        self._branches(condition, lambda: self._obey(statement.yes), lambda: self._obey_if_any(statement.no))
 
-    def _branches(self, condition: Term, yes: Statement | None, no: Statement | None) -> None:
-        """Obey either statement under a condition, and join what they give."""
+    def _branches(self, condition: Term, yes: Callable[[], None], no: Callable[[], None]) -> None:
+        """Obey either under a condition, and join what they give."""
         before, always = dict(self._env), self._always
         self._always = False
         ends = []
-        for statement, held in ((yes, condition), (no, build("!", condition))):
+        for obey, held in ((yes, condition), (no, build("!", condition))):
             self._env = dict(before)
             self._seen.clear()
             self._conditions.append(held)
-            if statement is not None:
-                self._obey(statement)
+            obey()
             self._conditions.pop()
             ends.append(self._env)
         self._env = {key: choose(condition, ends[0][key], ends[1][key]) for key in before}
@@ -223,42 +229,32 @@ class Follower(Values):
 
         def obey(position: int) -> None:
             if position == len(items):
-                if default is not None:
-                    self._obey(default)
+                self._obey_if_any(default)
                 return
             labels, item = items[position]
             condition = build("==", value, self.value(labels[0]))
             for label in labels[1:]:
                 condition = build("||", condition, build("==", value, self.value(label)))
-            if literal(condition) is not None:
-                if literal(condition):
-                    self._obey(item)
-                else:
-                    obey(position + 1)
-                return
-            before, always = dict(self._env), self._always
-            self._always = False
-            self._conditions.append(condition)
-            self._obey(item)
-            first, self._env = self._env, dict(before)
-            self._seen.clear()
-            obey(position + 1)
-            self._conditions.pop()
-            self._env = {key: choose(condition, first[key], self._env[key]) for key in before}
-            self._seen.clear()
-            self._always = always
+            known = literal(condition)
+            if known is None:
+                self._branches(condition, lambda: self._obey(item), lambda: obey(position + 1))
+            elif known:
+                self._obey(item)
+            else:
+                obey(position + 1)
 
         obey(0)
 
+    def _obey_if_any(self, statement: Statement | None) -> None:
+        if statement is not None:
+            self._obey(statement)
+
     def _loop(self, statement: Loop) -> None:
         always, self._always = self._always, False
-        if statement.first is not None:
-            self._obey(statement.first)
-        if statement.kind == "repeat":
-            count = literal(self.value(statement.condition))
-            rounds = None if count is None else int(count)
-        else:
-            rounds = None
+        self._obey_if_any(statement.first)
+        rounds = None
+        if statement.kind == "repeat" and (count := literal(self.value(statement.condition))) is not None:
+            rounds = int(count)
         done = 0
         while True:
             condition = self.value(statement.condition)
@@ -271,8 +267,7 @@ class Follower(Values):
             if done >= _MOST_ROUNDS:
                 raise self.problem(statement.line, f"a loop is not followed for more than {_MOST_ROUNDS} rounds")
             self._obey(statement.body)
-            if statement.next is not None:
-                self._obey(statement.next)
+            self._obey_if_any(statement.next)
             done += 1
         self._always = always
 
@@ -280,8 +275,7 @@ class Follower(Values):
         """Follow a loop whose rounds depend on values: what it assigns comes, in no known way, from what it reads."""
         before = dict(self._env)
         self._obey(statement.body)
-        if statement.next is not None:
-            self._obey(statement.next)
+        self._obey_if_any(statement.next)
         for key in assigned_names(statement):
             sources = (before[key], self._env[key], self.value(statement.condition))
             if any(STEP in item.leaves for item in sources):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spicecim.veriloga.cure.following import Follower, bodies_of
-from spicecim.veriloga.cure.memories import moving_variables
+from spicecim.veriloga.cure.following import Follower, bodies_of, moving_variables
 from spicecim.veriloga.cure.numbers import default_values
 from spicecim.veriloga.cure.parsing import read_syntax
 from spicecim.veriloga.cure.syntax import Assign, Block, Event, If, Statement
@@ -91,7 +90,7 @@ def remembered(path: Path, text: str, module: str) -> list[str]:
         syntax,
         starting=False,
         known={},
-        moving=frozenset(moving_variables(syntax)),
+        moving=moving_variables(syntax),
         step=StepSource(),
         means=False,
     ).follow()

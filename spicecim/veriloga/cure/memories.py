@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from spicecim.errors import VerilogAError
 from spicecim.veriloga.cure.bounds import Bounds, unclipped, unstopped
-from spicecim.veriloga.cure.following import Followed, Follower
+from spicecim.veriloga.cure.following import Followed, Follower, moving_variables
 from spicecim.veriloga.cure.numbers import NotKnown, Numbers
 from spicecim.veriloga.cure.slopes import NoSlope, rate_of
-from spicecim.veriloga.cure.syntax import Assign, Event, Statement, Syntax
+from spicecim.veriloga.cure.syntax import Syntax
 from spicecim.veriloga.cure.terms import STEP, TIME, ZERO, Term, at_once, literal, make, name, number, rebuilt, written
 from spicecim.veriloga.cure.values import DRAWS, StepSource
 from spicecim.veriloga.source import Source
@@ -103,7 +103,7 @@ class Finder:
 
     def __init__(self, source: Source, syntax: Syntax, numbers: Numbers, step: StepSource, means: bool) -> None:
         self._source, self._syntax, self._numbers, self._means = source, syntax, numbers, means
-        self._moving = frozenset(moving_variables(syntax))
+        self._moving = moving_variables(syntax)
         self._known: dict[str, Term] = {}
         self._found = Memories(step=step)
 
@@ -405,15 +405,3 @@ def _within(initial: Term, bounds: set[Term]) -> Term:
         if len(kept) == 1:
             return _within(kept[0], bounds)
     return initial
-
-
-def moving_variables(syntax: Syntax) -> set[str]:
-    """Variables that are assigned somewhere but in an `@(initial_step)`."""
-
-    def names(statement: Statement) -> set[str]:
-        if isinstance(statement, Event) and statement.is_start:
-            return set()
-        own = {statement.name} if isinstance(statement, Assign) else set()
-        return own.union(*(names(item) for item in statement.inside()))
-
-    return set().union(*(names(statement) for _, statement in syntax.blocks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -50,7 +51,7 @@ class Integral(NamedTuple):
     place: str
 
 
-class Values:
+class Values(ABC):
     """Values of expressions, where variables have the values that they have.
 
     Parameters
@@ -87,9 +88,9 @@ class Values:
         """Return an error at a line of the preprocessed text."""
         return VerilogAError(f"{self._source.place(line)}: {text}")
 
+    @abstractmethod
     def _obey(self, statement: Statement) -> None:
         """Follow a statement of a function."""
-        raise NotImplementedError
 
     def _is_access(self, text: str) -> bool:
         return text in self._syntax.potentials or text in self._syntax.flows
@@ -185,7 +186,7 @@ class Values:
             constant = expression.text in self._constants
             return self._known[expression.text] if constant and value is self._known[expression.text] else expression
         if expression.op == "call":
-            if expression.text in ("idt",):
+            if expression.text == "idt":
                 return name(value.text) if value.op == "integral" else expression
             if expression.text in DRAWS and self._means:
                 return self._mean(expression)

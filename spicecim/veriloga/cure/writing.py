@@ -56,6 +56,8 @@ class WrittenState:
         What 1 V in the node stands for.
     scale
         The same as it stands in the text.
+    place
+        Variable that holds where the node is, which may be a little beyond a bound.
     value
         Variable that holds its value.
     """
@@ -65,6 +67,7 @@ class WrittenState:
     parameter: str
     unit: Term
     scale: Term
+    place: str
     value: str
 
 
@@ -94,7 +97,7 @@ class Writer:
         self._states: list[WrittenState] = []
         self._names: dict[Term, str] = {}
         self._declared: list[str] = []
-        self._top: list[str] = []
+        self._top: dict[str, str] = {}
         self._end: list[str] = []
         self._inserts: dict[int, list[str]] = {}
         self._loop_nodes: list[tuple[str, str, Term]] = []
@@ -115,7 +118,7 @@ class Writer:
             self._read(state)
         for variable, stand_in in self._memories.loops.items():
             self._solve_for(variable, stand_in)
-        self._top += [f"{variable} = 0;" for variable in self._in_loops()]
+        self._top |= dict.fromkeys(self._in_loops(), "0")
         self._rates()
         text = self._assembled([])
         for _ in range(2):
@@ -163,8 +166,7 @@ class Writer:
         for statement in self._syntax.statements():
             if isinstance(statement, Loop):
                 names |= assigned_names(statement.body)
-        assigned = {line.split(" = ")[0] for line in self._top}
-        return sorted(names - assigned - self._memories.dropped)
+        return sorted(names - self._top.keys() - self._memories.dropped)
 
     # states
 
@@ -192,17 +194,17 @@ class Writer:
         place = self._fresh(f"{label}_place")
         self._declared.append(f"real {place}, {value};")
         scaled = f"V({node})" if literal(scale) == 1 else f"{written(scale, None, 10)}*V({node})"
-        self._top.append(f"{place} = {parameter} + {scaled};")
+        self._top[place] = f"{parameter} + {scaled}"
         clipped = place
         if state.lower is not None:
             clipped = f"max({written(state.lower)}, {clipped})"
         if state.upper is not None:
             clipped = f"min({written(state.upper)}, {clipped})"
-        self._top.append(f"{value} = {clipped};")
+        self._top[value] = clipped
         if not state.integral:
-            self._top.append(f"{state.name} = {value};")
+            self._top[state.name] = value
         self._names[state.own] = value
-        self._states.append(WrittenState(state, node, parameter, unit, scale, value))
+        self._states.append(WrittenState(state, node, parameter, unit, scale, place, value))
 
     def _unit(self, state: State, label: str) -> tuple[Term, Term]:
         """What 1 V in the node stands for, the range or the magnitude of the start, and the same as it is written."""
@@ -241,7 +243,7 @@ class Writer:
 
     def _stop(self, item: WrittenState, rate: str) -> str:
         """The factor of a rate that stops it before the bound that it points to."""
-        state, place = item.state, self._place_of(item)
+        state, place = item.state, item.place
         known = literal(item.scale)
         width = f"({STOP_WIDTH!r}*{written(item.scale, None, 11)})" if known is None else repr(STOP_WIDTH * known)
         above = below = "1.0"
@@ -283,16 +285,13 @@ class Writer:
             return True
         return False
 
-    def _place_of(self, item: WrittenState) -> str:
-        return next(line.split(" = ")[0] for line in self._top if f"V({item.node})" in line)
-
     def _solve_for(self, variable: str, stand_in: Term) -> None:
         """Read a variable that is solved for from a node of its own."""
         node = self._fresh(f"{variable}_node")
         unit = number(self._magnitude(variable, stand_in))
         self._declared.append(f"electrical {node};")
         scaled = f"V({node})" if literal(unit) == 1 else f"{written(unit)}*V({node})"
-        self._top.append(f"{variable} = {scaled};")
+        self._top[variable] = scaled
         self._names[stand_in] = f"({scaled})"
         self._loop_nodes.append((variable, node, unit))
 
@@ -399,7 +398,8 @@ class Writer:
                 edits.update(_as_conditions(statement))
         for place, items in self._inserts.items():
             insert(place, lines(items, outer + pad))
-        for (_, statement), items, at_top in ((first, [*self._top, *hoisted], True), (last, self._end, False)):
+        top = [*(f"{variable} = {value};" for variable, value in self._top.items()), *hoisted]
+        for (_, statement), items, at_top in ((first, top, True), (last, self._end, False)):
             if isinstance(statement, Block) and source[statement.start : statement.start + 5] == "begin":
                 if at_top:
                     insert(statement.head, lines(items, outer + pad))
