@@ -30,6 +30,21 @@ def compiled(tmp_path):
     return compiled
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "m(p, n, t); inout p, n, t; electrical p, n; thermal t",
+        "m(inout electrical p, n, inout thermal t)",
+        'm((* desc="row" *) p, n, t)',
+        'm(p, (* desc = "column", units = "V" *) inout electrical n, t)',
+    ],
+)
+def test_terminals_are_the_names_of_the_header(header, tmp_path):
+    path = tmp_path / "m.va"
+    path.write_text(f"module {header};\nendmodule\n", encoding="utf-8")
+    assert read_declarations(read_source(path))["m"].ports == ("p", "n", "t")
+
+
 def evaluated(text, tmp_path, **names):
     path = tmp_path / "expression.va"
     path.write_text(text, encoding="utf-8")

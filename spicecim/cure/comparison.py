@@ -168,7 +168,7 @@ def _conducts(cured: CuredText, item: WrittenState, potential: float) -> float:
     values[item.state.own] += cured.numbers(item.unit) * potential
     for contribution in cured.memories.followed.contributions:
         statement = contribution.statement
-        if set(statement.nodes) != set(cured.syntax.ports[:2]):
+        if set(statement.nodes) != set(cured.syntax.declaration.ports[:2]):
             continue
         try:
             value = abs(cured.numbers(at_once(contribution.value), values, _SMALL))

@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 from spicecim import limits
 from spicecim.errors import VerilogAError
 from spicecim.outside import exceeds
-from spicecim.veriloga.declarations import Token, closing, split_at_commas, statement_end
+from spicecim.veriloga.declarations import DIRECTIONS, Token, closing, split_at_commas, statement_end
 from spicecim.veriloga.expressions import Expression, ExpressionError
 from spicecim.veriloga.rewriting import edited
 from spicecim.veriloga.source import Source
@@ -17,7 +17,7 @@ from spicecim.veriloga.spelling import Edit, modules_of
 
 _PARAMETERS = ("parameter", "localparam")
 _TYPES = ("real", "integer")
-_NODES = ("electrical", "thermal", "inout", "input", "output")
+_NODES = ("electrical", "thermal", *DIRECTIONS)
 
 
 class _Array(NamedTuple):

@@ -11,6 +11,8 @@ from spicecim.veriloga.expressions import TOKEN, Expression
 from spicecim.veriloga.source import Place, Source
 
 _TYPES = ("real", "integer", "string")
+DIRECTIONS = ("inout", "input", "output")
+DISCIPLINES = ("electrical", "thermal", "magnetic", "kinematic", "kinematic_v", "rotational", "rotational_omega")
 _OPENING = {"(": ")", "[": "]", "{": "}", "'{": "}"}
 _EVENTS = ("initial_step", "final_step", "cross", "above", "timer")
 
@@ -82,6 +84,8 @@ class ModuleDeclaration:
 
     Attributes
     ----------
+    ports
+        The terminals, in order.
     header_end
         Offset after the semicolon that ends the header.
     calls
@@ -118,6 +122,7 @@ class ModuleDeclaration:
 
     name: str
     place: Place
+    ports: tuple[str, ...]
     header_end: int
     parameters: dict[str, ParameterDeclaration] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
@@ -193,7 +198,9 @@ class _Reader:
     def read(self) -> ModuleDeclaration:
         tokens = self._tokens
         header_end = _find(tokens, 0, ";")
-        module = ModuleDeclaration(tokens[1].text, self._place(tokens[0]), tokens[header_end].end)
+        module = ModuleDeclaration(
+            tokens[1].text, self._place(tokens[0]), tuple(ports_of(tokens)), tokens[header_end].end
+        )
         module = replace(module, tokens=tokens[header_end + 1 :])
         position = header_end + 1
         body = module.body
@@ -344,10 +351,19 @@ class _Reader:
         return Assignment(self._place(body[index]), names, len(value) == len(names) == 1)
 
 
+def ports_of(module: Sequence[Token]) -> Iterator[str]:
+    """Names of a module's terminals, from its header."""
+    in_attribute = False
+    for token in module[2 : _find(module, 0, ";")]:
+        in_attribute = token.text == "(*" or (in_attribute and token.text != "*)")
+        if not in_attribute and token.text.isidentifier() and token.text not in (*DIRECTIONS, *DISCIPLINES):
+            yield token.text
+
+
 def _names(tokens: Sequence[Token]) -> Iterator[str]:
     """Names that a list starts with, between commas."""
     for token in tokens:
-        if token.text in ("inout", "input", "output") or not (token.text == "," or token.text[0].isalpha()):
+        if token.text in DIRECTIONS or not (token.text == "," or token.text[0].isalpha()):
             return
         if token.text != ",":
             yield token.text

@@ -9,13 +9,11 @@ from typing import NoReturn
 from spicecim import limits
 from spicecim.errors import VerilogAError
 from spicecim.outside import exceeds
-from spicecim.veriloga.declarations import Token, closing, split_at_commas, tokenize
+from spicecim.veriloga.declarations import DIRECTIONS, DISCIPLINES, Token, closing, ports_of, split_at_commas, tokenize
 from spicecim.veriloga.rewriting import edited
 from spicecim.veriloga.source import Source
 from spicecim.veriloga.spelling import Edit, modules_of
 
-_DIRECTIONS = ("inout", "input", "output")
-_DISCIPLINES = ("electrical", "thermal", "magnetic", "kinematic", "kinematic_v", "rotational", "rotational_omega")
 _PARAMETERS = ("parameter", "localparam")
 _TYPES = ("real", "integer", "string")
 _PRIMITIVES = """\
@@ -80,12 +78,7 @@ class _Instances:
         if position + 1 >= len(tokens) or tokens[position + 1].text != "(":
             self._refuse(tokens[0], "is no instance that is understood, such as name #(.r(1k)) one(a, b)")
         nodes = list(split_at_commas(tokens[position + 2 : closing(tokens, position + 1)]))
-        header = _semicolon(child, 0)
-        ports = [
-            token.text
-            for token in child[3:header]
-            if token.text.isidentifier() and token.text not in (*_DIRECTIONS, *_DISCIPLINES)
-        ]
+        ports = list(ports_of(child))
         prefix = f"{name}__"
         inner = self._without_instances(child, above)
         renamed = {word: prefix + word for word in _declared(inner)}
@@ -134,7 +127,7 @@ def _declarations(tokens: Sequence[Token], words: Sequence[str]) -> Iterator[lis
     for position, token in enumerate(tokens):
         if token.text in words and tokens[position + 1].text not in ("(", "function"):
             statement = tokens[position + 1 : _semicolon(tokens, position)]
-            while statement and statement[0].text in (*_TYPES, *_DISCIPLINES):
+            while statement and statement[0].text in (*_TYPES, *DISCIPLINES):
                 statement = statement[1:]
             yield from (part for part in split_at_commas(statement) if part)
 
@@ -145,7 +138,7 @@ def _parameters(tokens: Sequence[Token]) -> list[str]:
 
 def _declared(tokens: Sequence[Token]) -> set[str]:
     """Names that a module declares."""
-    words = (*_PARAMETERS, *_TYPES, *_DISCIPLINES, "ground")
+    words = (*_PARAMETERS, *_TYPES, *DISCIPLINES, "ground")
     found = {part[0].text for part in _declarations(tokens, words)}
     for position, token in enumerate(tokens):
         if token.text == "branch":
@@ -170,9 +163,9 @@ def _statements(
             end = next(place for place in range(position, len(tokens)) if tokens[place].text == "endfunction")
             yield from (_renamed(token, renamed) for token in tokens[position : end + 1])
             position = end
-        elif word in _DIRECTIONS:
+        elif word in DIRECTIONS:
             position = end
-        elif word in _DISCIPLINES:
+        elif word in DISCIPLINES:
             own = [token.text for token in tokens[position + 1 : end] if token.text not in (",", *ports)]
             if own:
                 yield f"{word} {', '.join(renamed.get(name, name) for name in own)};"

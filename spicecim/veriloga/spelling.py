@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from spicecim.veriloga.declarations import Token, closing, split_at_commas
+from spicecim.veriloga.declarations import DIRECTIONS, Token, closing, split_at_commas
 
 Edit = tuple[int, int, str]
 
@@ -127,7 +127,7 @@ def function_headers(tokens: Sequence[Token]) -> Iterator[Edit]:
         direction, kind = "input", "real"
         for part in split_at_commas(tokens[start + 1 : end]):
             words = [word.text for word in part]
-            direction = next((word for word in words if word in ("input", "output", "inout")), direction)
+            direction = next((word for word in words if word in DIRECTIONS), direction)
             kind = next((word for word in words if word in ("real", "integer")), kind)
             declared.append(f" {direction} {words[-1]}; {kind} {words[-1]};")
         yield tokens[start].start, tokens[end + 1].end, ";" + "".join(declared)

@@ -140,9 +140,9 @@ def _cured(
 
 def _ends(syntax: Syntax) -> tuple[str, str]:
     """The row and the column of a module: its first two terminals."""
-    if len(syntax.ports) < 2:
+    if len(syntax.declaration.ports) < 2:
         raise VerilogAError(f"{syntax.declaration.place}: module {syntax.declaration.name} needs two terminals")
-    return syntax.ports[0], syntax.ports[1]
+    return syntax.declaration.ports[0], syntax.declaration.ports[1]
 
 
 def _picked(source: Source, modules: Mapping[str, ModuleDeclaration], name: str | None) -> ModuleDeclaration:

@@ -110,7 +110,6 @@ class _Reader:
                     self._skip_to(";")
         return Syntax(
             self._declaration,
-            _ports(tokenize(self._source), self._declaration.name),
             tuple(blocks),
             functions,
             self._types,
@@ -347,19 +346,6 @@ class _Reader:
                 self._take()
         self._take(")")
         return tuple(args)
-
-
-def _ports(tokens: Sequence[Token], module: str) -> tuple[str, ...]:
-    """Terminals of a module, from its header."""
-    for index, token in enumerate(tokens[:-2]):
-        if token.text in ("module", "macromodule") and tokens[index + 1].text == module:
-            names: list[str] = []
-            for item in tokens[index + 3 :]:
-                if item.text == ";":
-                    return tuple(names)
-                if item.text.isidentifier() and item.text not in ("inout", "input", "output", "electrical"):
-                    names.append(item.text)
-    return ()
 
 
 def _accesses(tokens: Sequence[Token]) -> tuple[frozenset[str], frozenset[str]]:

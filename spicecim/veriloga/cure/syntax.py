@@ -156,8 +156,6 @@ class Syntax:
 
     Attributes
     ----------
-    ports
-        The terminals, in order.
     blocks
         The statement of each ``analog``, with where the ``analog`` stands.
     types
@@ -169,7 +167,6 @@ class Syntax:
     """
 
     declaration: ModuleDeclaration
-    ports: tuple[str, ...]
     blocks: tuple[tuple[int, Statement], ...]
     functions: dict[str, Function]
     types: dict[str, str]
