@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
+from spicecim.veriloga.descriptor import NONE, Descriptor
 from spicecim.veriloga.evaluation import Evaluation, Residuals
 from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.parameters import parameter_values
@@ -17,27 +18,7 @@ from spicecim.veriloga.parameters import parameter_values
 SET, INSTANCE = 1, 4
 TRANSIENT, STATIC = 2 | 8, 0
 """ngspice asks for reactive residuals and derivatives in a transient alone."""
-NONE = 0xFFFFFFFF
 TYPES = (c_double, ctypes.c_int32, c_char_p)
-
-
-class NodePair(Structure):
-    _fields_ = [("one", c_uint32), ("other", c_uint32)]
-
-
-class JacobianEntry(Structure):
-    _fields_ = [("nodes", NodePair), ("react_ptr_off", c_uint32), ("flags", c_uint32)]
-
-
-class ParameterInfo(Structure):
-    _fields_ = [
-        ("names", POINTER(c_char_p)),
-        ("num_alias", c_uint32),
-        ("description", c_char_p),
-        ("units", c_char_p),
-        ("flags", c_uint32),
-        ("len", c_uint32),
-    ]
 
 
 class SimulatorParameters(Structure):
@@ -62,38 +43,6 @@ class SimulationInfo(Structure):
 
 class InitInfo(Structure):
     _fields_ = [("flags", c_uint32), ("num_errors", c_uint32), ("errors", c_void_p)]
-
-
-class Descriptor(Structure):
-    _fields_ = [
-        ("name", c_char_p),
-        ("num_nodes", c_uint32),
-        ("num_terminals", c_uint32),
-        ("nodes", c_void_p),
-        ("num_jacobian_entries", c_uint32),
-        ("jacobian_entries", POINTER(JacobianEntry)),
-        ("num_collapsible", c_uint32),
-        ("collapsible", POINTER(NodePair)),
-        ("collapsed_offset", c_uint32),
-        ("noise_sources", c_void_p),
-        ("num_noise_src", c_uint32),
-        ("num_params", c_uint32),
-        ("num_instance_params", c_uint32),
-        ("num_opvars", c_uint32),
-        ("param_opvar", POINTER(ParameterInfo)),
-        ("node_mapping_offset", c_uint32),
-        ("jacobian_ptr_resist_offset", c_uint32),
-        ("num_states", c_uint32),
-        ("state_idx_off", c_uint32),
-        ("bound_step_offset", c_uint32),
-        ("instance_size", c_uint32),
-        ("model_size", c_uint32),
-        *((name, c_void_p) for name in ("access", "setup_model", "setup_instance", "eval", "load_noise")),
-        *((f"load_residual_{kind}", c_void_p) for kind in ("resist", "react")),
-        *((f"load_limit_rhs_{kind}", c_void_p) for kind in ("resist", "react")),
-        *((f"load_spice_rhs_{kind}", c_void_p) for kind in ("dc", "tran")),
-        *((f"load_jacobian_{kind}", c_void_p) for kind in ("resist", "react", "tran")),
-    ]
 
 
 LOG = ctypes.CFUNCTYPE(None, c_void_p, c_char_p, c_uint32)
@@ -130,7 +79,7 @@ class Device:
             if entry.react_ptr_off != NONE:
                 place = self._array(c_void_p, 1, entry.react_ptr_off)
                 place[0] = self._jacobian[1, index:].ctypes.data
-        self._places = [(entry.nodes.one, entry.nodes.other) for entry in entries]
+        self._places = [(entry.row, entry.column) for entry in entries]
         result = InitInfo()
         self._call("setup_model", None, None, self._model, self._parameters, result)
         self._call(
@@ -150,7 +99,7 @@ class Device:
         """Pairs of nodes that are one; None is the ground."""
         flags = self._array(c_bool, self.descriptor.num_collapsible, self.descriptor.collapsed_offset)
         pairs = self.descriptor.collapsible[: self.descriptor.num_collapsible]
-        found = [(pair.one, None if pair.other == NONE else pair.other) for pair in pairs]
+        found = [(one, None if other == NONE else other) for one, other in pairs]
         return [pair for pair, flag in zip(found, flags, strict=True) if flag]
 
     @property

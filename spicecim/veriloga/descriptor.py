@@ -9,7 +9,7 @@ from typing import Any
 
 _INSTANCE = 1 << 30
 """Flag of a parameter that every instance has a value of its own of."""
-_NONE = 0xFFFFFFFF
+NONE = 0xFFFFFFFF
 """Offset of what there is none of."""
 
 
@@ -38,8 +38,9 @@ class _JacobianEntry(Structure):
     _fields_ = [("row", c_uint32), ("column", c_uint32), ("react_ptr_off", c_uint32), ("flags", c_uint32)]
 
 
-class _Descriptor(Structure):
-    # versions 0.3 to 0.5 begin alike
+class Descriptor(Structure):
+    """What a library says of a module, as far as versions 0.3 to 0.5 of the interface begin alike."""
+
     _fields_ = [
         ("name", c_char_p),
         ("num_nodes", c_uint32),
@@ -67,7 +68,7 @@ class _Descriptor(Structure):
         *((f"load_residual_{kind}", c_void_p) for kind in ("resist", "react")),
         *((f"load_limit_rhs_{kind}", c_void_p) for kind in ("resist", "react")),
         *((f"load_spice_rhs_{kind}", c_void_p) for kind in ("dc", "tran")),
-        *((f"load_jacobian_{kind}", c_void_p) for kind in ("resist", "react")),
+        *((f"load_jacobian_{kind}", c_void_p) for kind in ("resist", "react", "tran")),
     ]
 
 
@@ -86,10 +87,10 @@ def read_descriptors(path: Path) -> list[dict[str, Any]]:
     # version 0.4 and newer say how long a descriptor is
     size = c_uint32.in_dll(library, "OSDI_DESCRIPTOR_SIZE").value
     start = ctypes.addressof(ctypes.c_char.in_dll(library, "OSDI_DESCRIPTORS"))
-    return [_described(_Descriptor.from_address(start + index * size)) for index in range(count)]
+    return [_described(Descriptor.from_address(start + index * size)) for index in range(count)]
 
 
-def _described(descriptor: _Descriptor) -> dict[str, Any]:
+def _described(descriptor: Descriptor) -> dict[str, Any]:
     # what the library adds itself, such as $mfactor, is no parameter of the module
     parameters = [descriptor.param_opvar[index] for index in range(descriptor.num_params)]
     return {
@@ -120,7 +121,7 @@ def _described(descriptor: _Descriptor) -> dict[str, Any]:
     }
 
 
-def _constant_slopes(descriptor: _Descriptor) -> list[tuple[float, float]]:
+def _constant_slopes(descriptor: Descriptor) -> list[tuple[float, float]]:
     """Resistive and reactive derivative of each entry where that is a constant; 0 where it depends on anything.
 
     A constant stands in the function that adds an entry to the simulator's matrix, any other derivative in the
@@ -136,7 +137,7 @@ def _constant_slopes(descriptor: _Descriptor) -> list[tuple[float, float]]:
             (descriptor.jacobian_ptr_resist_offset + index * ctypes.sizeof(c_void_p), index),
             (descriptor.jacobian_entries[index].react_ptr_off, count + index),
         ):
-            if offset != _NONE:
+            if offset != NONE:
                 c_void_p.from_buffer(instance, offset).value = start + place * ctypes.sizeof(c_double)
     ctypes.CFUNCTYPE(None, c_void_p, c_void_p)(descriptor.load_jacobian_resist)(
         ctypes.addressof(instance), ctypes.addressof(model)
