@@ -18,6 +18,7 @@ from spicecim.errors import ModelError, VerilogAError
 from spicecim.veriloga.c_source import DRAWN, FURTHER_STATE, HeldNode
 from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
+from spicecim.veriloga.equilibrium import in_equilibrium
 from spicecim.veriloga.evaluation import Evaluation, Residuals
 from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.further import FurtherState, check_names, held, initial_values
@@ -27,7 +28,6 @@ from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick
 from spicecim.veriloga.separation import separated
 from spicecim.veriloga.state_range import state_range
 
-_MOST_ITERATIONS = 100
 _LEAST_AGAINST = 1e-9
 """Current of the other sign that counts, relative to the largest at the same voltage."""
 LARGEST_VOLTAGE = 10.0
@@ -253,12 +253,7 @@ class ModuleDevice(Device):
         return [index for index in range(self.unknowns) if index != self.state_index and index not in held]
 
     def _equilibrium(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
-        """Unknowns (n, k) in equilibrium with the states held, NaN where none is found.
-
-        By Newton's method, with steps that are cut to 1, and to ever more while they are cut in the same direction: a
-        temperature has far to go. A single unknown stays between the last two places where its residual had either
-        sign: beside a current that falls with the voltage, Newton's steps would go back and forth forever.
-        """
+        """Unknowns (n, k) in equilibrium with the states held, NaN where none is found."""
         y = np.zeros((len(v), self.unknowns))
         y[:, self.state_index] = s
         if further is None:
@@ -266,33 +261,11 @@ class ModuleDevice(Device):
         places = np.array(self.further, dtype=int)[held(further)]
         y[:, places] = further[:, held(further)]
         free = np.array(self._free(set(places.tolist())), dtype=int)
-        limit, cut = np.ones((len(v), len(free))), np.zeros((len(v), len(free)))
-        ends = np.full((2, len(v), len(free)), np.nan)
-        moving = np.arange(len(v) if len(free) else 0)
-        for _ in range(_MOST_ITERATIONS):
-            if not len(moving):
-                return y
-            terms = self.terms(np.zeros(len(moving)), v[moving], y[moving], integrate=False)
-            slopes = terms.flow_jacobian[:, free][:, :, free]
-            regular = np.isfinite(slopes).all(axis=(1, 2)) & (np.abs(np.linalg.det(slopes)) > 0.0)
-            slopes[~regular] = np.eye(len(free))
-            missed = terms.flow[:, free]
-            steps = -np.linalg.solve(slopes, missed[:, :, None])[:, :, 0]
-            steps[~regular] = np.nan
-            limit[moving] = np.where(cut[moving] * np.sign(steps) > 0, 2.0 * limit[moving], 1.0)
-            cut[moving] = np.where(np.abs(steps) > limit[moving], np.sign(steps), 0.0)
-            place = y[np.ix_(moving, free)]
-            tried = place + np.clip(steps, -limit[moving], limit[moving])
-            # a step that is not finite ends the search: the point is lost, and stays NaN
-            far = np.abs(steps) > 1e-12 * np.maximum(np.abs(tried), 1e-6)
-            if len(free) == 1:
-                ends[:, moving] = np.where([missed < 0.0, missed > 0.0], place, ends[:, moving])
-                low, high = ends[:, moving].min(axis=0), ends[:, moving].max(axis=0)
-                tried = np.where(far & ((tried <= low) | (tried >= high)), 0.5 * (low + high), tried)
-            y[np.ix_(moving, free)] = tried
-            moving = moving[far.any(axis=1)]
-        y[moving] = np.nan
-        return y
+
+        def terms(moving: NDArray[np.int_], y: FloatArray) -> CellTerms:
+            return self.terms(np.zeros(len(moving)), v[moving], y, integrate=False)
+
+        return in_equilibrium(terms, y, free)
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray, integrate: bool = True) -> CellTerms:
         """Evaluate the equations of n devices at v (n,) with unknowns y (n, k).
