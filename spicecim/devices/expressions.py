@@ -126,9 +126,9 @@ _OPERATIONS: dict[str, _Operation] = {
     "negative": _Operation(np.negative, lambda a, da, r: -da),
     "power": _Operation(
         np.power,
-        # at a base of 0 the power is 0 whatever the exponent
+        # at a base of 0 the power is 0 whatever the exponent; the logarithm of a negative one stays NaN
         lambda a, b, da, db, r: (
-            b * apply("power", a, b - 1.0) * da + (r * np.log(np.maximum(a, 1e-300)) * db if _varies(db) else 0.0)
+            b * apply("power", a, b - 1.0) * da + (r * np.log(a + 1e-300) * db if _varies(db) else 0.0)
         ),
     ),
     "exp": _Operation(np.exp, lambda a, da, r: r * da),
@@ -351,13 +351,24 @@ class Program:
         self._outputs = [places[_key(o)] for o in outputs]
 
     def __call__(self, *values: Any) -> list[FloatArray]:
-        """Evaluate the outputs at arrays that broadcast against each other; each is of their common shape."""
+        """Evaluate the outputs at arrays that broadcast against each other; each is of their common shape.
+
+        They are read-only: an output may be an input, or the same array as another output.
+        """
         registers = [*values, *self._numbers]
         for evaluate, take in self._steps:
             registers.append(evaluate(*take(registers)))
         shape = np.broadcast_shapes(*(np.shape(value) for value in values))
-        found = (np.asarray(registers[o], dtype=float) for o in self._outputs)
-        return [value if value.shape == shape else np.broadcast_to(value, shape) for value in found]
+        return [_read_only(registers[o], shape) for o in self._outputs]
+
+
+def _read_only(value: Any, shape: tuple[int, ...]) -> FloatArray:
+    array: FloatArray = np.asarray(value, dtype=float)
+    if array.shape != shape:
+        return np.broadcast_to(array, shape)
+    view = array.view()  # several times as fast as `broadcast_to`
+    view.flags.writeable = False
+    return view
 
 
 def _key(operand: Any) -> Any:
