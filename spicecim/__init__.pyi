@@ -25,7 +25,6 @@ from .errors import SpiceCimError as SpiceCimError
 from .fitting.fit import fit as fit
 from .fitting.population import Population as Population
 from .fitting.population import fit_each as fit_each
-from .fitting.population import split_cycles as split_cycles
 from .fitting.result import Fit as Fit
 from .fitting.synthetic import synthetic_measurement as synthetic_measurement
 from .hysteresis_sweep import HysteresisSweep as HysteresisSweep
@@ -38,6 +37,7 @@ from .measure import compare as compare
 from .measure import energy_balance as energy_balance
 from .measure import register_measure as register_measure
 from .measurement.cycles import measure_cycles as measure_cycles
+from .measurement.cycles import split_cycles as split_cycles
 from .measurement.dataset import make_measurement as make_measurement
 from .measurement.load import load_measurement as load_measurement
 from .netlist.adapting import Adaptation as Adaptation

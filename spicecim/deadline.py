@@ -14,8 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from spicecim import limits
-from spicecim.errors import InputError, QuantityError, TimeLimitError
-from spicecim.quantities import parse_quantity
+from spicecim.errors import InputError, TimeLimitError
+from spicecim.quantities import input_quantity
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,7 @@ def _within(deadline: Deadline) -> Iterator[Deadline]:
 
 
 def _seconds(time_limit: float | str, name: str) -> float:
-    try:
-        seconds = parse_quantity(time_limit, "s")
-    except QuantityError as error:
-        raise InputError(f"{name}: {error}") from None
+    seconds = input_quantity(name, time_limit, "s")
     if not 0.0 < seconds <= limits.LONGEST_TIME_LIMIT:
         raise InputError(f"{name}: must be above 0 and at most {limits.LONGEST_TIME_LIMIT:g} s; it is {seconds:g} s")
     return seconds

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from spicecim.cell_currents import warned_once
 from spicecim.devices.library import get_preset, load_presets
 from spicecim.engines import simulate
-from spicecim.errors import InputError, QuantityError, WaveformError
+from spicecim.errors import InputError, WaveformError
 from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.measure.grid import every_second, warn_of_grid
@@ -30,7 +30,7 @@ from spicecim.measure.loops import (
 from spicecim.measure.windows import in_window
 from spicecim.netcdf import read_netcdf, write_netcdf
 from spicecim.outside import parse_json
-from spicecim.quantities import parse_quantity, shown
+from spicecim.quantities import input_quantity, shown
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.waveforms import check_run, make_waveforms
 
@@ -188,10 +188,7 @@ def hysteresis(
 
 
 def _values(name: str, given: Any, unit: str) -> list[float]:
-    try:
-        return [parse_quantity(value, unit) for value in np.atleast_1d(np.asarray(given, dtype=object)).tolist()]
-    except QuantityError as error:
-        raise InputError(f"{name}: {error}") from None
+    return [input_quantity(name, value, unit) for value in np.atleast_1d(np.asarray(given, dtype=object)).tolist()]
 
 
 def _device(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from quantiphy import Quantity
 
-from spicecim.errors import QuantityError
+from spicecim.errors import InputError, QuantityError
 
 UNITS: dict[str, set[str]] = {
     "Hz": {"Hz"},
@@ -88,6 +88,14 @@ def parse_quantity(value: Any, unit: str = "") -> float:
     if is_denormal(number) or (number == 0 and isinstance(value, str) and _mantissa(value)):
         raise QuantityError(f"{shown(value)} is too small for a number in full precision; write 0")
     return number
+
+
+def input_quantity(name: str, value: Any, unit: str = "") -> float:
+    """Read a quantity as `parse_quantity` does; raises `InputError` with the name of the argument."""
+    try:
+        return parse_quantity(value, unit)
+    except QuantityError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def is_denormal(values: ArrayLike) -> Any:

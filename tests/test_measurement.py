@@ -64,6 +64,7 @@ BAD = {
     "constant": ("t,V,I\n" + rows(T, V, np.ones(41)), "throughout"),
     "nan": ("t,V,I\n" + rows(T, V, np.where(T == 0.5, np.nan, AMPS)), "line 22: has no number for the current"),
     "two points": ("t,V,I\n0,0,0\n1,1,1\n", "has 2 samples"),
+    "scale factor": ("t,V,I (UA)\n" + rows(T, V, AMPS), "no column of the current"),
     "no time": ("V,I\n" + rows(V, AMPS), "interval"),
     "no table": ("hello\nworld\n", "no table"),
 }

@@ -26,12 +26,11 @@ def _load(
     one_sided: bool, magnitudes: bool,
 ) -> Any:  # fmt: skip
     from spicecim.measurement.load import load_measurement
-    from spicecim.quantities import parse_quantity
 
     return load_measurement(
         file,
         columns={name: value for name, value in columns.items() if value is not None},
-        interval=None if interval is None else parse_quantity(interval, "s"),
+        interval=interval,
         series_resistance=series_resistance,
         compliance=compliance,
         one_sided=one_sided,
@@ -148,7 +147,6 @@ def fit(
 
 
 def _range(name: str, text: str) -> tuple[float, float]:
-    from spicecim.quantities import parse_quantity
 
     low, colon, high = text.partition(":")
     if not colon:

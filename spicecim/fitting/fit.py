@@ -14,17 +14,18 @@ from scipy.stats import norm
 from spicecim.devices import get_model
 from spicecim.devices.library import get_preset, make_device
 from spicecim.devices.parameters import limits_of
-from spicecim.errors import InputError, ModelError, QuantityError
+from spicecim.errors import InputError, ModelError
+from spicecim.fields import FloatArray
 from spicecim.fitting import statistics
 from spicecim.fitting.integration import Records
 from spicecim.fitting.modules import ModuleToFit
 from spicecim.fitting.problems import KINDS, Data, Kind, Noise, Problem
 from spicecim.fitting.result import Fit, FittedParameter
 from spicecim.fitting.search import candidates, descend, polish
-from spicecim.fitting.systems import SERIES, FloatArray, System, TracedSystem
+from spicecim.fitting.systems import SERIES, System, TracedSystem
 from spicecim.fitting.unknowns import Unknown, read_bounds
 from spicecim.problems import did_you_mean
-from spicecim.quantities import parse_quantity
+from spicecim.quantities import input_quantity
 
 _STARTS = 32
 _THINNED = 200
@@ -107,10 +108,6 @@ def fit(
     >>> abs(fitted.parameters["Ap"].value / 4000 - 1) < 0.05
     True
     """
-    if residual not in KINDS:
-        raise InputError(f"residual: must be one of {', '.join(KINDS)}; it is {residual!r}")
-    if starts < 1:
-        raise InputError(f"starts: must be 1 at least; it is {starts}")
     problem, values, labels = build_problem(measurement, model, preset, free, fixed, bounds, x0, residual, noise)
     q = searched(problem, starts, seed, progress or (lambda _: None))
     return finished(problem, q, measurement, labels, values, noise is not None, {"starts": starts, "seed": seed})
@@ -128,16 +125,18 @@ def build_problem(
     noise: Mapping[str, Any] | None,
 ) -> tuple[Problem, dict[str, Any], dict[str, Any]]:
     """Return the problem, the values of all parameters and initial states, and what the device is called."""
+    if residual not in KINDS:
+        raise InputError(f"residual: must be one of {', '.join(KINDS)}; it is {residual!r}")
     data = data_of(measurement, noise)
     fixed, bounds = dict(fixed or {}), dict(bounds or {})
-    resistance = _number(SERIES, fixed.pop(SERIES, measurement.attrs.get("series_resistance", 0.0)), "ohm")
+    resistance = input_quantity(SERIES, fixed.pop(SERIES, measurement.attrs.get("series_resistance", 0.0)), "ohm")
     if str(model).endswith(".va"):
         largest = float(np.abs(data.records.voltage).max())
         device: Any = ModuleToFit(model, fixed, largest)
         first = 0.5 if x0 is None else float(x0)
     else:
         device = _ModelToFit(str(model), preset, fixed)
-        first = (get_preset(str(model), preset).x0 if has_presets(str(model)) else 0.5) if x0 is None else float(x0)
+        first = (get_preset(str(model), preset).x0 if _has_presets(str(model)) else 0.5) if x0 is None else float(x0)
     if not 0.0 <= first <= 1.0:
         raise InputError(f"x0: must be between 0 and 1; it is {first:g}")
     sweeps = len(data.current)
@@ -172,7 +171,7 @@ def build_problem(
     system = device.system(values, of_device, limited)
     problem = Problem(system, unknowns, len(of_device), data, begun, residual)
     values["x0"] = first
-    return problem, values, {"model": str(model), "preset": preset, "section": device.section}
+    return problem, values, {"model": str(model), "section": device.section}
 
 
 class _ModelToFit:
@@ -180,7 +179,7 @@ class _ModelToFit:
 
     def __init__(self, name: str, preset: str | None, fixed: Mapping[str, Any]) -> None:
         self.model = get_model(name)
-        if preset is None and has_presets(name):
+        if preset is None and _has_presets(name):
             fixed = {**get_preset(name).parameters, **fixed}
         device = make_device(name, preset, fixed)
         self.values = device.model_dump()
@@ -198,7 +197,7 @@ class _ModelToFit:
         return TracedSystem(self.model, own, free, limited)
 
 
-def has_presets(model: str) -> bool:
+def _has_presets(model: str) -> bool:
     """Whether a model has published parameter sets."""
     try:
         get_preset(model)
@@ -206,13 +205,6 @@ def has_presets(model: str) -> bool:
         get_model(model)
         return False
     return True
-
-
-def _number(name: str, value: Any, unit: str) -> float:
-    try:
-        return parse_quantity(value, unit)
-    except QuantityError as error:
-        raise InputError(f"{name}: {error}") from None
 
 
 def data_of(measurement: xr.Dataset, noise: Mapping[str, Any] | None) -> Data:
@@ -234,9 +226,9 @@ def data_of(measurement: xr.Dataset, noise: Mapping[str, Any] | None) -> Data:
     unknown = [name for name in given if name not in ("relative", "peak", "absolute")]
     if unknown:
         raise InputError(f"noise: has {unknown[0]}; it takes relative, peak and absolute")
-    relative = _number("noise.relative", given.get("relative", 0.0 if given else _RELATIVE), "")
-    absolute = _number("noise.absolute", given.get("absolute", 0.0), "A")
-    share = _number("noise.peak", given.get("peak", 0.0 if absolute else _SHARE), "")
+    relative = input_quantity("noise.relative", given.get("relative", 0.0 if given else _RELATIVE), "")
+    absolute = input_quantity("noise.absolute", given.get("absolute", 0.0), "A")
+    share = input_quantity("noise.peak", given.get("peak", 0.0 if absolute else _SHARE), "")
     if relative < 0.0 or absolute < 0.0 or share < 0.0:
         raise InputError("noise: must not be negative")
     floor = np.hypot(absolute, share * peak)
@@ -245,13 +237,14 @@ def data_of(measurement: xr.Dataset, noise: Mapping[str, Any] | None) -> Data:
 
 def searched(problem: Problem, count: int, seed: int, progress: Callable[[float], None]) -> FloatArray:
     """Search on thinned sweeps from many starts, then on all samples from the best; return its numbers (unknown,)."""
+    if count < 1:
+        raise InputError(f"starts: must be 1 at least; it is {count}")
     coarse = problem.on(problem.data.thinned(_THINNED))
     found = descend(coarse, candidates(coarse, count, seed), iterations=_FIRST_ITERATIONS)
     best = np.argsort(found.cost)[:_KEPT]
     progress(0.4)
     found = descend(coarse, found.q[best])
     progress(0.7)
-    problem.evaluations += coarse.evaluations
     if not np.isfinite(found.cost).any():
         raise InputError(
             "no candidate could be integrated along these voltages; are the voltages and the times those of the device?"

@@ -11,14 +11,13 @@ import numpy as np
 import xarray as xr
 
 from spicecim.errors import InputError
+from spicecim.fields import FloatArray
 from spicecim.fitting.fit import build_problem, finished, reweighted, searched
 from spicecim.fitting.integration import Records
 from spicecim.fitting.problems import Data, Kind, Noise, Problem
 from spicecim.fitting.result import Fit
 from spicecim.fitting.search import descend
-from spicecim.fitting.systems import FloatArray
 from spicecim.fitting.unknowns import Unknown
-from spicecim.measurement.dataset import make_measurement
 
 _ENOUGH = 1e-6
 _ITERATIONS = 20
@@ -179,23 +178,3 @@ def _joined(parts: list[Data]) -> Data:
         np.concatenate([filled(part.counts, "constant") for part in parts]),
         Noise(np.concatenate([part.noise.absolute for part in parts]), parts[0].noise.relative),
     )
-
-
-def split_cycles(measurement: xr.Dataset) -> list[xr.Dataset]:
-    """Return a measurement of each cycle of one with several."""
-    sweep, cycle = measurement["sweep"].values, measurement["cycle"].values
-    attrs = {name: measurement.attrs[name] for name in ("source", "sha256") if name in measurement.attrs}
-    limits = [measurement.attrs.get(f"compliance_{side}") for side in ("positive", "negative")]
-    found = []
-    for key in dict.fromkeys(zip(sweep.tolist(), cycle.tolist(), strict=True)):
-        one = measurement.isel(point=np.flatnonzero((sweep == key[0]) & (cycle == key[1])))
-        found.append(
-            make_measurement(
-                [(one["time"].values, one["voltage"].values, one["current"].values)],
-                one_sided=True,
-                compliance=limits,
-                series_resistance=measurement.attrs["series_resistance"],
-                attrs=attrs,
-            )
-        )
-    return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from spicecim.errors import InputError, QuantityError
+from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.measure.loops import lobe_areas
-from spicecim.quantities import parse_quantity
+from spicecim.measurement.dataset import make_measurement
+from spicecim.quantities import input_quantity
 
 _MEASURES = {
     "lobe_area_positive": ("V A", "signed area of the lobe at positive voltage"),
@@ -45,29 +47,46 @@ def measure_cycles(measurement: xr.Dataset, read_voltage: float | str | None = N
     InputError
         If the read voltage is not below the largest one.
     """
-    voltage = measurement["voltage"].values
+    voltage, current = measurement["voltage"].values, measurement["current"].values
     largest = float(np.abs(voltage).max())
-    try:
-        read = 0.1 * largest if read_voltage is None else abs(parse_quantity(read_voltage, "V"))
-    except QuantityError as error:
-        raise InputError(f"read_voltage: {error}") from None
+    read = 0.1 * largest if read_voltage is None else abs(input_quantity("read_voltage", read_voltage, "V"))
     if not 0.0 < read < largest:
         raise InputError(f"read_voltage: must be between 0 and {largest:g} V; it is {read:g} V")
-    sweep, cycle = measurement["sweep"].values, measurement["cycle"].values
-    keys = [*dict.fromkeys(zip(sweep.tolist(), cycle.tolist(), strict=True))]
-    rows = []
-    for one, number in keys:
-        inside = (sweep == one) & (cycle == number)
-        rows.append(_measured(voltage[inside], measurement["current"].values[inside], read))
+    loops = _loops(measurement)
+    rows = [_measured(voltage[points], current[points], read) for points in loops.values()]
     found = xr.Dataset(
         {
             name: ("loop", np.array([row[name] for row in rows]), {"units": unit, "long_name": meaning})
             for name, (unit, meaning) in _MEASURES.items()
         },
-        coords={"sweep": ("loop", [key[0] for key in keys]), "cycle": ("loop", [key[1] for key in keys])},
+        coords={"sweep": ("loop", [key[0] for key in loops]), "cycle": ("loop", [key[1] for key in loops])},
     )
     found.attrs = {"read_voltage": read}
     return found
+
+
+def split_cycles(measurement: xr.Dataset) -> list[xr.Dataset]:
+    """Return a measurement of each cycle of one with several."""
+    attrs = {name: measurement.attrs[name] for name in ("source", "sha256") if name in measurement.attrs}
+    limits = [measurement.attrs.get(f"compliance_{side}") for side in ("positive", "negative")]
+    time, voltage, current = (measurement[name].values for name in ("time", "voltage", "current"))
+    return [
+        make_measurement(
+            [(time[points], voltage[points], current[points])],
+            one_sided=True,
+            compliance=limits,
+            series_resistance=measurement.attrs["series_resistance"],
+            attrs=attrs,
+        )
+        for points in _loops(measurement).values()
+    ]
+
+
+def _loops(measurement: xr.Dataset) -> dict[tuple[int, int], NDArray[np.int_]]:
+    """Samples of each cycle of each sweep, by the numbers of both."""
+    sweep, cycle = measurement["sweep"].values, measurement["cycle"].values
+    keys = dict.fromkeys(zip(sweep.tolist(), cycle.tolist(), strict=True))
+    return {key: np.flatnonzero((sweep == key[0]) & (cycle == key[1])) for key in keys}
 
 
 def _measured(v: FloatArray, i: FloatArray, read: float) -> dict[str, float]:

@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.errors import InputError, QuantityError
+from spicecim.errors import InputError
 from spicecim.fields import FloatArray
-from spicecim.quantities import parse_quantity
+from spicecim.quantities import input_quantity
 
 LEAST_POINTS = 8
 """Of a sweep: fewer show no loop."""
@@ -78,7 +78,7 @@ def make_measurement(
     """
     if not sweeps:
         raise InputError("a measurement needs one sweep at least")
-    resistance = _quantity("series_resistance", series_resistance, "ohm")
+    resistance = input_quantity("series_resistance", series_resistance, "ohm")
     if resistance < 0.0:
         raise InputError(f"series_resistance: must be 0 or more; it is {resistance:g} ohm")
     parts, removed = [], 0
@@ -118,7 +118,7 @@ def make_measurement(
         if math.isfinite(limit):
             found.attrs[f"compliance_{side}"] = limit
     if current_range is not None:
-        found.attrs["current_range"] = _quantity("current_range", current_range, "A")
+        found.attrs["current_range"] = input_quantity("current_range", current_range, "A")
     return found
 
 
@@ -168,7 +168,7 @@ def _limits(compliance: Any, parts: list[tuple[FloatArray, FloatArray, FloatArra
         both = compliance if isinstance(compliance, list | tuple) else (compliance, compliance)
         if len(both) != 2:
             raise InputError(f"compliance: must be one current or two; it has {len(both)} values")
-        found = [math.inf if value is None else abs(_quantity("compliance", value, "A")) for value in both]
+        found = [math.inf if value is None else abs(input_quantity("compliance", value, "A")) for value in both]
         if 0.0 in found:
             raise InputError("compliance: must not be 0")
         return found[0], found[1]
@@ -220,10 +220,3 @@ def cycles_of(voltage: ArrayLike) -> NDArray[np.int_]:
     if len(begins) and len(v) - begins[-1] < 0.5 * np.diff([0, *begins]).mean():
         begins = begins[:-1]
     return np.searchsorted(begins, np.arange(len(v)), side="right").astype(int)
-
-
-def _quantity(name: str, value: Any, unit: str) -> float:
-    try:
-        return parse_quantity(value, unit)
-    except QuantityError as error:
-        raise InputError(f"{name}: {error}") from None

@@ -16,13 +16,13 @@ from spicecim.fields import FloatArray
 from spicecim.measurement.dataset import make_measurement
 from spicecim.measurement.table import Table, read_table
 from spicecim.outside import read_bytes
-from spicecim.quantities import shown
+from spicecim.quantities import input_quantity, shown
 
 _PREFIXES = {"": 1.0, "k": 1e3, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15}
 _UNITS = {
     "time": re.compile(r"(?P<prefix>[munpµμ]?)(s|sec|seconds?)"),
-    "voltage": re.compile(r"(?P<prefix>[kmuµμ]?)(v|volts?)", re.IGNORECASE),
-    "current": re.compile(r"(?P<prefix>[kmunpfµμ]?)(a|amps?|amperes?)", re.IGNORECASE),
+    "voltage": re.compile(r"(?P<prefix>[kmuµμ]?)(?i:v|volts?)"),
+    "current": re.compile(r"(?P<prefix>[kmunpfµμ]?)(?i:a|amps?|amperes?)"),
 }
 _NAMES = {
     "time": re.compile(r"(t|time|timestamp|elapsed|elapsed time|relative time|rel time)\d*", re.IGNORECASE),
@@ -42,7 +42,7 @@ def load_measurement(
     path: str | Path,
     *,
     columns: Mapping[str, str | int] | None = None,
-    interval: float | None = None,
+    interval: Any = None,
     series_resistance: Any = 0.0,
     current_range: Any = None,
     compliance: Any = None,
@@ -83,8 +83,11 @@ def load_measurement(
     path = Path(path)
     content = read_bytes(path, "MEASUREMENT_BYTES")
     try:
+        step = None if interval is None else input_quantity("interval", interval, "s")
+        if step is not None and step <= 0.0:
+            raise InputError(f"interval: must be positive; it is {step:g} s")
         table = read_table(_decoded(content))
-        groups, sweep = _columns(table, dict(columns or {}), interval is not None)
+        groups, sweep = _columns(table, dict(columns or {}), step is not None)
         sweeps, names = [], []
         for block, lines in zip(table.blocks, table.lines, strict=True):
             labels = np.zeros(len(block)) if sweep is None else block[:, sweep]
@@ -92,7 +95,7 @@ def load_measurement(
                 edges = np.flatnonzero(np.diff(labels)) + 1
                 for part in np.split(np.arange(len(block)), edges):
                     names.append(f"lines {lines[part[0]]} to {lines[part[-1]]}")
-                    sweeps.append(_sweep(block[part], [lines[k] for k in part], group, interval, magnitudes))
+                    sweeps.append(_sweep(block[part], [lines[k] for k in part], group, step, magnitudes))
         found = make_measurement(
             sweeps, series_resistance=series_resistance, current_range=current_range, compliance=compliance,
             one_sided=one_sided, names=names,
@@ -132,9 +135,7 @@ def _columns(table: Table, given: dict[str, Any], has_interval: bool) -> tuple[l
                 break
     for quantity, choice in given.items():
         place = _chosen(table, quantity, choice)
-        unit = _split(table.headings[place])[1]
-        factor = _factor(quantity, unit) if quantity in _UNITS and _UNITS[quantity].fullmatch(unit) else 1.0
-        found[quantity] = [(place, factor)]
+        found[quantity] = [(place, _factor(quantity, _split(table.headings[place])[1]))]
     for quantity in ("voltage", "current"):
         if not found[quantity]:
             named = ", ".join(map(repr, filter(None, table.headings)))
@@ -204,8 +205,6 @@ def _sweep(
             raise InputError(f"line {lines[bad[0]]}: has no number for the {quantity}")
         columns[quantity] = values
     if interval is not None:
-        if not interval > 0.0:
-            raise InputError(f"interval: must be positive; it is {interval:g} s")
         columns["time"] = np.asarray(interval * np.arange(len(block)), dtype=float)
     current = columns["current"]
     if magnitudes:
