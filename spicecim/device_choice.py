@@ -138,8 +138,8 @@ class LibraryDevice(DeviceSection):
             found = get_preset(values["model"], _resolved(preset, info))
         except (ModelError, ValueError) as error:
             raise FieldError("preset", str(error)) from None
-        own = dict(given) if isinstance(given, dict) else given
-        return {**values, "preset": None, "parameters": {**found.parameters, **own} if isinstance(own, dict) else own}
+        parameters = {**found.parameters, **given} if isinstance(given, dict) else given
+        return {**values, "preset": None, "parameters": parameters}
 
     @field_validator("model")
     @classmethod

@@ -1,15 +1,20 @@
 """Models fitted to loops: exact derivatives, parameters that come back, and honest words where they cannot."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 import spicecim as sc
 from spicecim.devices import get_model, make_device
+from spicecim.devices.equations import inner_voltages
+from spicecim.devices.expressions import Program, derivative, symbol
 from spicecim.devices.library import get_preset
 from spicecim.fitting import statistics
 from spicecim.fitting.integration import Records, integrate, sensitivities
 from spicecim.fitting.systems import SERIES, TracedSystem
+from spicecim.fitting.unknowns import Unknown
 from spicecim.fitting.verification import verify
 from spicecim.measurement.dataset import make_measurement
 from spicecim.plotting import plot_fit
@@ -196,6 +201,42 @@ def test_wrong_names_and_bounds_are_refused():
     ):
         with pytest.raises(sc.InputError, match=told):
             sc.fit(measured, "yakopcic", **options)
+    for options, told in (({"residual": "square"}, "residual: must be"), ({"starts": 0}, "starts: must be")):
+        with pytest.raises(sc.InputError, match=told):
+            sc.fit_each([measured, measured], "yakopcic", free=["a1"], **options)
+
+
+def test_numbers_far_off_are_infinite_values_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        unknown = Unknown("a1", "A", 0.1, 0.0)
+        assert np.isinf(unknown.value(np.array([800.0])))
+        assert np.isinf(unknown.slope(np.array([800.0])))
+
+
+def test_derivatives_by_an_exponent():
+    base, exponent = symbol("a"), symbol("b")
+    program = Program([derivative(base**exponent, "b")], ["a", "b"])
+    with np.errstate(invalid="ignore"):
+        found = program(np.array([2.0, 0.0, -2.0]), 3.0)[0]
+    np.testing.assert_allclose(found, [8.0 * np.log(2.0), 0.0, np.nan], rtol=1e-15)
+
+
+def test_outputs_of_a_program_cannot_be_written_to():
+    given = np.ones(3)
+    for output in Program([symbol("a"), 2.0 * symbol("a"), 1.0], ["a"])(given):
+        assert output.shape == (3,)
+        with pytest.raises(ValueError, match="read-only"):
+            output += 1.0
+    assert given.tolist() == [1.0] * 3
+
+
+def test_an_inner_voltage_may_be_the_whole_voltage():
+    # without a current all of the voltage is over the device; the other balance falls with the voltage
+    v = np.array([0.3, -0.3, 0.0])
+    np.testing.assert_array_equal(inner_voltages(lambda at, u: [u - v[at], np.ones_like(u)], v), v)
+    np.testing.assert_allclose(inner_voltages(lambda at, u: [0.5 * v[at] - u, -np.ones_like(u)], v), 0.5 * v)
+    assert np.isnan(inner_voltages(lambda at, u: [np.nan * u, u], v)).all()
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy
+from numpy.typing import NDArray
 
 from spicecim.devices.device import Slopes
 from spicecim.devices.expressions import (
@@ -124,32 +126,50 @@ class Equations:
         return last[2]
 
     def _solve_balance(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        """Solve for the inner voltages by Newton's method between bounds that close in on the solution."""
+        """Solve for the inner voltages (see `inner_voltages`)."""
         shape = np.broadcast_shapes(np.shape(v), np.shape(s))
         v, s = (np.broadcast_to(part, shape).ravel() for part in (v, s))
-        low, high = np.minimum(v, 0.0), np.maximum(v, 0.0)
-        found, left = np.zeros(len(v)), np.arange(len(v))
-        with np.errstate(all="ignore"):
-            sign = np.sign(self._balance(v, s, high)[0])
-            u, last = np.zeros(len(v)), np.full(len(v), np.inf)
-            for _ in range(_MOST_ITERATIONS):
-                missed, slope = self._balance(v, s, u)
-                above = missed * sign >= 0.0
-                low, high = np.where(above, low, u), np.where(above, u, high)
-                step = -missed / slope
-                least = 4.0 * np.finfo(float).eps * np.abs(u)
-                settled = (missed == 0.0) | (high - low <= least) | (np.isfinite(slope) & (np.abs(step) <= least))
-                found[left[settled]] = u[settled]
-                if settled.all():
-                    return found.reshape(shape)
-                # steps that do not shrink lead nowhere: those across a kink, or of what is rounding
-                trusted = (u + step >= low) & (u + step <= high) & (np.abs(step) <= 0.5 * last)
-                following = np.where(trusted, u + step, 0.5 * (low + high))
-                last = np.abs(following - u)
-                going = ~settled
-                v, s, low, high, sign, left = (each[going] for each in (v, s, low, high, sign, left))
-                u, last = following[going], last[going]
-        raise ModelError(f"no inner voltage was found at v = {v[0]:g} V with the state variable at {s[0]:g}")
+        found = inner_voltages(lambda at, u: self._balance(v[at], s[at], u), v)
+        if np.isnan(found).any():
+            at = int(np.isnan(found).argmax())
+            raise ModelError(f"no inner voltage was found at v = {v[at]:g} V with the state variable at {s[at]:g}")
+        return found.reshape(shape)
+
+
+def inner_voltages(
+    balance: Callable[[NDArray[np.int_], FloatArray], Sequence[FloatArray]], v: FloatArray
+) -> FloatArray:
+    """Solve for voltages between 0 and v (n,) by Newton's method between bounds that close in on the solution.
+
+    `balance` takes which of the points are asked for (m,) and voltages there, and returns what is to become zero and
+    its derivative. NaN where there is no solution.
+    """
+    low, high = np.minimum(v, 0.0), np.maximum(v, 0.0)
+    every = np.arange(len(v))
+    with np.errstate(all="ignore"):
+        sign = np.sign(balance(every, high)[0])
+        found = np.where(sign == 0.0, high, np.nan)
+        left = every[sign != 0.0]
+        low, high, sign = (each[left] for each in (low, high, sign))
+        u, last = np.zeros(len(left)), np.full(len(left), np.inf)
+        for _ in range(_MOST_ITERATIONS):
+            if not len(left):
+                break
+            missed, slope = balance(left, u)
+            above = missed * sign >= 0.0
+            low, high = np.where(above, low, u), np.where(above, u, high)
+            step = -missed / slope
+            least = 4.0 * np.finfo(float).eps * np.abs(u)
+            settled = (missed == 0.0) | (high - low <= least) | (np.isfinite(slope) & (np.abs(step) <= least))
+            found[left[settled]] = np.where(np.isnan(missed), np.nan, u)[settled]
+            # steps that do not shrink lead nowhere: those across a kink, or of what is rounding
+            trusted = (u + step >= low) & (u + step <= high) & (np.abs(step) <= 0.5 * last)
+            following = np.where(trusted, u + step, 0.5 * (low + high))
+            last = np.abs(following - u)
+            going = ~settled
+            low, high, sign, left = (each[going] for each in (low, high, sign, left))
+            u, last = following[going], last[going]
+    return found
 
 
 def trace(device: Memristor) -> tuple[Any, Any, Any]:

@@ -188,9 +188,9 @@ def _parsed_presets(model: type[Memristor], values: Any) -> dict[str, Preset]:
     return {file.default: presets[file.default], **presets}
 
 
-def is_preset_file(preset: str | None) -> bool:
+def is_preset_file(preset: str) -> bool:
     """Whether a preset is given by the path of a file, such as `spicecim.Fit.save` writes."""
-    return preset is not None and preset.lower().endswith((".yaml", ".yml"))
+    return preset.lower().endswith((".yaml", ".yml"))
 
 
 def _preset_of_file(model: str, path: str) -> Preset:

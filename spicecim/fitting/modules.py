@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from spicecim.errors import UnsupportedError
-from spicecim.fitting.systems import SERIES, FloatArray, Linear, Slopes, System
+from spicecim.fields import FloatArray
+from spicecim.fitting.systems import SERIES, Linear, Slopes, System
 from spicecim.veriloga.device import module_device
 from spicecim.veriloga.evaluation import Evaluation
 from spicecim.veriloga.expressions import ExpressionError
@@ -50,7 +51,10 @@ class ModuleToFit:
                 self.limits[name] = self._range(ranges[0]) if ranges else (-math.inf, math.inf)
         self.units = {parameter.name: parameter.units for parameter in self.device.module.parameters}
         low, high = self.device.initial
-        self.section = {"module": self.device.name, "state": self.device.state_node, "initial": [low, high]}
+        self.section = {
+            "verilog_a": str(Path(path).resolve()), "module": self.device.name, "state": self.device.state_node,
+            "initial": [low, high],
+        }  # fmt: skip
 
     def _range(self, item: Any) -> tuple[float, float]:
         """Bounds that are numbers; one that names a parameter moves with it, and is none here but for zero."""

@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim.fields import FloatArray
 from spicecim.fitting.integration import TOLERANCE, Records, integrate, sensitivities
-from spicecim.fitting.systems import FloatArray, System
+from spicecim.fitting.systems import System
 from spicecim.fitting.unknowns import Unknown
 
 Kind = Literal["current", "log", "mixed"]
@@ -119,7 +120,6 @@ class Problem:
         self.first, self.kind, self.tolerance = first, kind, tolerance
         self.base = np.abs(data.current)
         """Magnitude of the currents by which the noise goes."""
-        self.evaluations = 0
 
     def on(self, data: Data) -> Problem:
         """Return the same problem on other data."""
@@ -127,15 +127,13 @@ class Problem:
 
     def evaluate(self, q: FloatArray, sweeps: NDArray[np.int_] | None = None, slopes: bool = True) -> Evaluated:
         """Evaluate candidates (candidate, unknown); `sweeps` (candidate, sweep) tells which, by default all."""
-        self.evaluations += len(q)
         if sweeps is None:
             sweeps = np.tile(np.arange(len(self.data.current)), (len(q), 1))
         count, each = sweeps.shape
         row = sweeps.ravel()
         q = np.repeat(q, each, axis=0)
-        with np.errstate(all="ignore"):
-            values = np.array([unknown.value(q[:, k]) for k, unknown in enumerate(self.unknowns)])
-            factors = np.array([unknown.slope(q[:, k]) for k, unknown in enumerate(self.unknowns)])
+        values = np.array([unknown.value(q[:, k]) for k, unknown in enumerate(self.unknowns)])
+        factors = np.array([unknown.slope(q[:, k]) for k, unknown in enumerate(self.unknowns)])
         values = values.reshape(len(self.unknowns), len(row))
         p = values[: self.parameters]
         places = [place for _, place in self.first]

@@ -12,10 +12,11 @@ import xarray as xr
 import yaml
 
 from spicecim.errors import UnsupportedError
+from spicecim.fields import FloatArray
 from spicecim.files import write_text
 from spicecim.fitting.problems import Evaluated, Problem
 from spicecim.fitting.statistics import correlation
-from spicecim.fitting.systems import SERIES, FloatArray
+from spicecim.fitting.systems import SERIES
 from spicecim.version import __version__
 
 
@@ -170,9 +171,6 @@ class Fit:
 
     def device_section(self) -> dict[str, Any]:
         """Return the section `device` of a testbench with the fitted parameters."""
-        if self.model.endswith(".va"):
-            own = {"verilog_a": str(Path(self.model).resolve()), **self.labels["section"]}
-            return {**own, "parameters": self.device_parameters()}
         return {**self.labels["section"], "parameters": self.device_parameters()}
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.stats import qmc
 
+from spicecim.fields import FloatArray
 from spicecim.fitting.problems import Evaluated, Problem
-from spicecim.fitting.systems import FloatArray
 
 _ITERATIONS = 40
 ENOUGH = 1e-4
@@ -42,7 +41,6 @@ def descend(
     problem: Problem,
     q: FloatArray,
     sweeps: NDArray[np.int_] | None = None,
-    progress: Callable[[float], None] | None = None,
     iterations: int = _ITERATIONS,
     enough: float = ENOUGH,
 ) -> Found:
@@ -57,7 +55,7 @@ def descend(
     cost = at.cost
     normal, gradient = _equations(at)
     damping, slow = np.full(len(q), 1e-2), np.zeros(len(q), dtype=int)
-    for iteration in range(iterations):
+    for _ in range(iterations):
         going = np.flatnonzero((slow < 2) & np.isfinite(cost))
         if not len(going):
             break
@@ -73,8 +71,6 @@ def descend(
         damping[going] = np.where(better, 0.2 * damping[going], 6.0 * damping[going])
         slow[going] = np.where(better & (fall > enough), 0, slow[going] + np.where(better, 1, 0))
         slow[going[damping[going] > 1e8]] = 2
-        if progress is not None:
-            progress((iteration + 1) / iterations)
     return Found(q, cost)
 
 

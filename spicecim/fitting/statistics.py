@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
-from spicecim.fitting.systems import FloatArray
+from spicecim.fields import FloatArray
 from spicecim.fitting.unknowns import Unknown
 
 CONFIDENCE = 0.95

@@ -105,5 +105,5 @@ def synthetic_measurement(
     about = f"synthetic: {model}, seed {seed}"
     return make_measurement(
         [*zip(time, voltage, current, strict=True)], series_resistance=series_resistance, attrs={"source": about},
-        compliance=None if compliance is None else compliance,
+        compliance=compliance,
     )  # fmt: skip

@@ -6,19 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spicecim.devices import Memristor
-from spicecim.devices.equations import trace
+from spicecim.devices.equations import inner_voltages, trace
 from spicecim.devices.expressions import Program, derivative, substituted, symbol, symbols_of
 from spicecim.errors import UnsupportedError
-
-FloatArray = NDArray[np.float64]
+from spicecim.fields import FloatArray
 
 SERIES = "series_resistance"
 """Name of the resistance (ohm) between the source and the device, which is fitted as a parameter is."""
 
-_MOST_ITERATIONS = 60
 _DIFFERENCE = 1e-4
 """Relative change for the derivatives of the initial state, by a rule whose error is of its fourth power."""
 
@@ -55,7 +52,7 @@ class System(Protocol):
         """Return the state variable of normalized states; the derivative `by_state` is that by x."""
 
     def inner(self, v: FloatArray, s: FloatArray, p: FloatArray, limit: FloatArray) -> FloatArray:
-        """Inner voltages (V)."""
+        """Inner voltages (V), NaN where there is none."""
 
     def linear(self, v: FloatArray, s: FloatArray, u: FloatArray, p: FloatArray, limit: FloatArray) -> Linear:
         """Rate at inner voltages that need not fit."""
@@ -159,24 +156,13 @@ class TracedSystem:
         return self._voltage(v, s, u, np.inf, *p)[0]
 
     def inner(self, v: FloatArray, s: FloatArray, p: FloatArray, limit: FloatArray) -> FloatArray:
-        """Solve the balance by Newton's method between bounds that close in on the inner voltage."""
         shape = np.broadcast_shapes(v.shape, s.shape)
         if not self._inner:
             return np.zeros(shape)
-        low, high = np.broadcast_to(np.minimum(v, 0.0), shape), np.broadcast_to(np.maximum(v, 0.0), shape)
-        u, last = np.zeros(shape), np.full(shape, np.inf)
-        for _ in range(_MOST_ITERATIONS):
-            missed, slope = self._balance(v, s, u, limit, *p)
-            low, high = np.where(missed < 0.0, u, low), np.where(missed > 0.0, u, high)
-            step = -missed / slope
-            settled = (missed == 0.0) | (np.abs(step) <= 1e-14 * np.abs(v)) | (high <= low)
-            # steps that do not shrink lead nowhere: those across a kink
-            trusted = (u + step >= low) & (u + step <= high) & (np.abs(step) <= 0.5 * last)
-            following = np.where(settled, u, np.where(trusted, u + step, 0.5 * (low + high)))
-            last, u = np.abs(following - u), following
-            if settled.all():
-                break
-        return u
+        v, s, limit = (np.broadcast_to(part, shape).ravel() for part in (v, s, limit))
+        p = np.broadcast_to(p, (len(p), *shape)).reshape(len(p), len(v))
+        found = inner_voltages(lambda at, u: self._balance(v[at], s[at], u, limit[at], *p[:, at]), v)
+        return found.reshape(shape)
 
     def start(self, x: FloatArray, p: FloatArray) -> Slopes:
         given = dict(zip(self._free, p, strict=True))

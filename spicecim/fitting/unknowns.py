@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from spicecim.errors import InputError
-from spicecim.fitting.systems import FloatArray
+from spicecim.fields import FloatArray
 
 _FACTOR = 3.0
 """By which the search goes from a parameter's first value in either direction, where no bounds are given."""
@@ -56,7 +55,8 @@ class Unknown:
         """Value of the parameter at the unknown's number."""
         match self.transform:
             case "log":
-                return math.copysign(1.0, self.first) * np.exp(q)
+                with np.errstate(over="ignore"):  # an infinite value is that of a candidate far off
+                    return math.copysign(1.0, self.first) * np.exp(q)
             case "logit":
                 return self.low + (self.high - self.low) * expit(q)
             case "logit of log":
@@ -123,8 +123,3 @@ def read_bounds(name: str, given: Any, first: float, limits: tuple[float, float]
     if not low < first < high:
         raise InputError(f"bounds of {name}: {low:g} and {high:g} do not hold its first value, {first:g}")
     return low, high
-
-
-def values_of(unknowns: list[Unknown], q: FloatArray) -> Mapping[str, FloatArray]:
-    """Values of all unknowns at numbers (..., unknown)."""
-    return {unknown.name: unknown.value(q[..., index]) for index, unknown in enumerate(unknowns)}

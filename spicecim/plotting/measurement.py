@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from spicecim.fields import FloatArray
 from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
 
-_CYCLES_COLOR = "#999999"
 _SWITCHED: dict[str, Any] = {"low_resistance": COLORS[0], "high_resistance": COLORS[1]}
 _ALONG = 200
 """Samples of a cycle, evenly spaced along it, at which the median is taken."""
