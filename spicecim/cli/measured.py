@@ -147,6 +147,7 @@ def fit(
 
 
 def _range(name: str, text: str) -> tuple[float, float]:
+    from spicecim.quantities import parse_quantity
 
     low, colon, high = text.partition(":")
     if not colon:
