@@ -51,7 +51,9 @@ CURED = {
     "inner_node": (["x"], {}),
     "literal_step": (["x"], {}),
     "local_names": (["theta"], {}),
+    "pushed_by_another": (["push", "w"], {}),
     "remembered_constants": (["x"], {}),
+    "starts_at_bound": (["gap"], {}),
     "step_in_function": (["x"], {}),
     "stopped_rate": (["R"], {}),
     "threshold_flag": (["w_last"], {}),
@@ -59,6 +61,7 @@ CURED = {
     "trapezoid": (["x_last"], {}),
     "two_filaments": (["fast", "slow"], {}),
     "width_on_a_port": (["w_last"], {}),
+    "window_by_ifs": (["w_last"], {}),
     "wrong_words": (["integral_0"], {"also": ["log", "rate-in-ddt", "from"]}),
 }
 
@@ -123,6 +126,25 @@ def test_what_has_no_rate_is_refused_with_its_line_and_the_reason(file):
         cure_text(CORPUS / f"{file}.va")
     assert str(raised.value).startswith(f"{place}: ")
     assert reason in str(raised.value)
+
+
+def test_a_state_is_stopped_where_only_another_one_pushes_it(tmp_path):
+    cured, _ = cured_file(tmp_path, "pushed_by_another")
+    assert "- w_rate*min(max(w_rate > 0.0 ? (1 - w_place)/1e-06 : w_place/1e-06, 0.0), 1.0)" in cured.written.text
+
+
+def test_a_lone_if_in_a_case_keeps_its_else(tmp_path):
+    statements = "case (k) 0: if (V(p, n) > 0) s = 1; 1: s = 2; endcase x = x + dt*s; I(p, n) <+ x*V(p, n);"
+    cured = cure_text(module_file(tmp_path, statements, "parameter integer k = 1; parameter real dt = 1n; real s, x;"))
+    assert "begin if (V(p, n) > 0) s = 1; end else if (k == 1) begin s = 2; end" in cured.written.text
+
+
+def test_what_is_not_followed_is_told_with_its_own_line(tmp_path):
+    path = module_file(
+        tmp_path, "x = x + dt;\nI(p, n) <+ x*transition(V(p, n), 0, 1n);", "parameter real dt = 1n; real x;"
+    )
+    with pytest.raises(VerilogAError, match=r"m\.va:9: transition is not supported: its ramps .* let a node follow"):
+        cure_text(path).rule()
 
 
 def agrees(file, folder, options):

@@ -47,6 +47,20 @@ CASES = {
     "function with its arguments in its head": (
         "analog function real f(input real a, b, inout real c); begin f = a - b; c = 2*c; end endfunction real c, d;",
         "c = 3; d = f(V(x), 1, c); I(p, n) <+ d + c;", "", "I(p, n) <+ V(x) - 1 + 6;"),
+    "case with choices": ("integer k; real s;",
+                          "k = 1; s = 0; case (k) 0, 2: s = 7; 1: s = min(V(x), abs(V(p, n))); default: s = 3; endcase "
+                          "I(p, n) <+ s;", "", "I(p, n) <+ min(V(x), abs(V(p, n)));"),
+    "case with a lone if": ("integer k; real s;",
+                            "k = 1; s = 0; case (k) 0: if (V(x) > 9) s = 7; 1: s = V(x); endcase I(p, n) <+ s;", "",
+                            "I(p, n) <+ V(x);"),
+    "case in a case": ("integer k; real s;",
+                       "k = 1; s = 0; case (k) 1: case (2*k) 2: s = abs(V(x)); default s = 4; endcase "
+                       "(k > 1 ? 2 : 3): s = 5; endcase I(p, n) <+ s;", "", "I(p, n) <+ abs(V(x));"),
+    "case whose default comes first": ("integer k; real s;",
+                                       "k = 1; case (k) default: s = 3; 1: s = V(x); endcase I(p, n) <+ s;", "",
+                                       "I(p, n) <+ V(x);"),
+    "initial block behind": ("real k;", "I(p, n) <+ k*V(x); end analog initial begin k = 3; end analog begin", "",
+                             "I(p, n) <+ 3*V(x);"),
     "hypot": ("", "I(p, n) <+ hypot(V(p, n), V(x));", "", "I(p, n) <+ sqrt(V(p, n)*V(p, n) + V(x)*V(x));"),
     "resistor": ("electrical m; resistor #(.r(500)) one(p, m);", "I(m, n) <+ V(m, n)*V(x);",
                  "electrical m;", "I(p, m) <+ V(p, m)/500; I(m, n) <+ V(m, n)*V(x);"),
@@ -91,6 +105,12 @@ def write(tmp_path, text):
     path = tmp_path / "m.va"
     path.write_text('`include "disciplines.vams"\n' + text, encoding="utf-8")
     return path
+
+
+def test_what_an_initial_block_starts_and_equations_move_is_memory(tmp_path):
+    body = "w = w + 1e-9*V(p, n); I(p, n) <+ w*V(p, n);"
+    compilation = compile_verilog_a(write(tmp_path, text_of("m", "real w; analog initial w = 0.5;", body)))
+    assert compilation.unset("m", {}) == ("w",)
 
 
 def test_atan2_and_its_derivatives_in_all_quadrants(tmp_path):

@@ -168,17 +168,22 @@ def _how_to_cure(path: str | Path, module: str) -> str:
 
 def _how_it_compiles(path: str | Path, module: str | None) -> str:
     """Say that `spicecim model cure` makes a file that compiles of one that does not; empty if it does not."""
-    try:
-        states = cure_text(path, module).written.states
-    except (VerilogAError, ModelError):
-        return ""
-    return _by_command(path, states) if states else ""
+    for also in ("", "draws"):
+        try:
+            states = cure_text(path, module, also=[also] if also else []).written.states
+        except (VerilogAError, ModelError):
+            continue
+        if states:
+            return _by_command(path, states, also)
+    return ""
 
 
-def _by_command(path: str | Path, states: Sequence[WrittenState]) -> str:
+def _by_command(path: str | Path, states: Sequence[WrittenState], also: str = "") -> str:
     held = ", ".join(item.state.name for item in states)
     what = f"puts {held} into {'a node' if len(states) == 1 else 'nodes'}"
-    return f"spicecim model cure {Path(path).name} -o OUT.va {what}; check that file"
+    if also:
+        what += ", with the mean in the place of each random draw"
+    return f"spicecim model cure {Path(path).name} -o OUT.va{f' --also {also}' * bool(also)} {what}; check that file"
 
 
 def _default_out_of_bounds(declaration: ModuleDeclaration, error: ModelError) -> Finding:

@@ -14,6 +14,7 @@ _TYPES = ("real", "integer", "string")
 DIRECTIONS = ("inout", "input", "output")
 DISCIPLINES = ("electrical", "thermal", "magnetic", "kinematic", "kinematic_v", "rotational", "rotational_omega")
 _OPENING = {"(": ")", "[": "]", "{": "}", "'{": "}"}
+_BLOCKS = {"begin": "end", "case": "endcase"}
 _EVENTS = ("initial_step", "final_step", "cross", "above", "timer")
 
 
@@ -409,7 +410,7 @@ def statement_end(tokens: Sequence[Token], start: int) -> int:
     heads: list[str] = []
     while True:
         word = tokens[start].text
-        if word in ("if", "for", "while"):
+        if word in ("if", "for", "while", "repeat", "@"):
             heads.append(word)
             start = min(closing(tokens, start + 1) + 1, len(tokens) - 1)
             continue
@@ -423,15 +424,14 @@ def statement_end(tokens: Sequence[Token], start: int) -> int:
 
 
 def _plain_end(tokens: Sequence[Token], start: int) -> int:
-    """The same of a statement that does not start with `if`, `for` or `while`."""
-    if tokens[start].text == "case":
-        return _find(tokens, start, "endcase")
-    if tokens[start].text != "begin":
+    """The same of a statement that no other one follows in it but inside brackets of words."""
+    first = tokens[start].text
+    if first not in _BLOCKS:
         return _find(tokens, start, ";")
     depth = 0
     for position in range(start, len(tokens)):
-        depth += tokens[position].text == "begin"
-        depth -= tokens[position].text == "end"
+        depth += tokens[position].text == first
+        depth -= tokens[position].text == _BLOCKS[first]
         if not depth:
             return position
     return len(tokens) - 1

@@ -285,13 +285,9 @@ class _Reader:
 
 
 def _starting(module: ModuleDeclaration) -> set[int]:
-    """Positions in the body that are evaluated at the start alone: in `@(initial_step)` and `analog initial`."""
+    """Positions in the body that are evaluated at the start alone, in `@(initial_step)`."""
     starts = {token.start for statement in module.initial_statements for token in statement}
-    found = {index for index, token in enumerate(module.body) if token.start in starts}
-    for index, (token, following) in enumerate(zip(module.body, module.body[1:], strict=False)):
-        if token.text == "analog" and following.text == "initial":
-            found |= set(range(index + 2, statement_end(module.body, index + 2) + 1))
-    return found
+    return {index for index, token in enumerate(module.body) if token.start in starts}
 
 
 def _repeated(body: Sequence[Token]) -> set[int]:

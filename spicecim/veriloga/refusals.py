@@ -11,7 +11,7 @@ from spicecim.veriloga.declarations import ModuleDeclaration, Token, closing, to
 from spicecim.veriloga.draws import DRAW
 from spicecim.veriloga.source import Source
 
-_CALLS = {
+UNSUPPORTED = {
     "absdelay": "OpenVAF drops the delay without a word; model it with a state of its own",
     "ac_stim": "it stimulates small-signal analyses only; put a source beside the device",
     "analysis": "the equations have to be the same in every analysis; give the start of a state as its initial value",
@@ -30,6 +30,7 @@ _CALLS = {
     "$clog2": "OpenVAF asks for a second argument; use ceil(ln(n)/ln(2))",
     "$simparam$str": "the simulator has no parameters that are texts",
 }
+"""What is not supported of the language's functions, and what to write in its place."""
 _TIMES = {"$realtime": "the unit of its time is that of a `timescale", "$time": "it is in whole units of a `timescale"}
 _CURES = {
     "cross": "let a node hold what happens from then on, with a rate that sets in at the crossing",
@@ -104,8 +105,8 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
     for index, token in enumerate(tokens):
         word = token.text
         following = [item.text for item in tokens[index + 1 : index + 4]] + ["", "", ""]
-        if word in _CALLS and following[0] == "(":
-            yield token, f"{word} is not supported: {_CALLS[word]}"
+        if word in UNSUPPORTED and following[0] == "(":
+            yield token, f"{word} is not supported: {UNSUPPORTED[word]}"
         elif word == "$simparam" and following[0] == "(" and following[2] != ",":
             name = following[1].strip('"')
             if name not in simulator_parameters:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from spicecim.veriloga.declarations import DIRECTIONS, Token, closing, split_at_commas
+from spicecim.veriloga.declarations import DIRECTIONS, Token, closing, split_at_commas, statement_end
 
 Edit = tuple[int, int, str]
 
@@ -176,6 +176,73 @@ def _header_end(module: Sequence[Token]) -> int:
     return next(token.end for token in module if token.text == ";")
 
 
+def initial_blocks(tokens: Sequence[Token]) -> Iterator[Edit]:
+    """``analog initial`` as an ``@(initial_step)`` before the other blocks."""
+    for module in modules_of(tokens):
+        blocks = [
+            index
+            for index, (token, following) in enumerate(itertools.pairwise(module))
+            if token.text == "analog" and following.text != "function"
+        ]
+        first = next((module[index].start for index in blocks if module[index + 1].text != "initial"), None)
+        for index in (place for place in blocks if module[place + 1].text == "initial"):
+            token, end = module[index], statement_end(module, index + 2)
+            if first is None or token.start < first:
+                yield module[index + 1].start, module[index + 1].end, "@(initial_step)"
+            else:
+                words = " ".join(word.text for word in module[index + 2 : end + 1])
+                yield token.start, module[end].end, ""
+                yield first, first, f"analog @(initial_step) {words} "
+
+
+def cases(tokens: Sequence[Token]) -> Iterator[Edit]:
+    """``case`` as conditions: of some with choices inside, OpenVAF dies or forgets a value."""
+    for index, token in enumerate(tokens[:-1]):
+        if token.text == "case" and tokens[index + 1].text == "(":
+            yield from _case(tokens, index)
+
+
+def _case(tokens: Sequence[Token], start: int) -> Iterator[Edit]:
+    """Edits of one ``case``; none where its default comes before others, or stands alone."""
+    opened = closing(tokens, start + 1)
+    value = " ".join(token.text for token in tokens[start + 1 : opened + 1])
+    edits: list[Edit] = [(tokens[start].start, tokens[opened].end, "begin")]
+    place, head = opened + 1, ""
+    while tokens[place].text != "endcase":
+        if tokens[place].text == "default":
+            body = place + 1 + (tokens[place + 1].text == ":")
+            condition = "else"
+        else:
+            body = _label_end(tokens, place) + 1
+            labels = split_at_commas(tokens[place : body - 1])
+            tests = (f"{value} == ({' '.join(word.text for word in label)})" for label in labels)
+            condition = f"{head}if ({' || '.join(tests)})"
+        if condition == "else" and (not head or tokens[statement_end(tokens, body) + 1].text != "endcase"):
+            return
+        end = statement_end(tokens, body)
+        # an `if` in it would take the `else` that follows
+        edits.append((tokens[place].start, tokens[body - 1].end, f"{condition} begin"))
+        edits.append((tokens[end].end, tokens[end].end, " end"))
+        place, head = end + 1, "else "
+    edits.append((tokens[place].start, tokens[place].end, "end"))
+    yield from edits
+
+
+def _label_end(tokens: Sequence[Token], start: int) -> int:
+    """Position of the colon that ends the labels of a choice."""
+    depth = choices = 0
+    for place in range(start, len(tokens)):
+        word = tokens[place].text
+        depth += word in ("(", "[", "{", "'{")
+        depth -= word in (")", "]", "}")
+        choices += word == "?" and not depth
+        if word == ":" and not depth:
+            if not choices:
+                return place
+            choices -= 1
+    return len(tokens) - 1
+
+
 def loop_variables(tokens: Sequence[Token]) -> Iterator[Edit]:
     """``genvar`` as ``integer``: a loop over one is unrolled, or it is a loop as any other."""
     for token in tokens:
@@ -189,7 +256,9 @@ RULES = (
     port_attributes,
     function_headers,
     first_steps,
+    initial_blocks,
     analyses,
+    cases,
     repetitions,
     functions,
     complements,

@@ -37,9 +37,11 @@ def without_leftovers(path: Path, text: str, module: str, idle: set[str], step: 
                 read |= {part.text for part in parts(term) if part.op == "name"}
         edits: dict[tuple[int, int], str] = {}
         bodies = bodies_of(syntax)
+        outermost = [statement for _, statement in syntax.blocks]
         for statement in syntax.statements():
             useless = isinstance(statement, Assign) and statement.name in idle - read
-            if useless or (isinstance(statement, If | Event) and _is_empty(statement)):
+            empty = isinstance(statement, If | Event | Block) and _is_empty(statement) and statement not in outermost
+            if useless or (empty and not (isinstance(statement, Block) and statement in bodies)):
                 edits[statement.start, statement.end] = ";" if statement in bodies else ""
         if not edits:
             return _without_declarations(current, module, idle - read, set(step - read))

@@ -184,7 +184,11 @@ class Finder:
         if _ends(value) <= {TIME, own} and TIME in _ends(value):
             self._found.dropped.add(own.text)
             return make("-", TIME, STEP)
-        return ZERO if self._excluded(own, at_once(value)) else None
+        still = at_once(value)
+        if not self._excluded(own, still):
+            return None
+        # no parameter leads there, so it may be anything: another state, which the choices beside it are, has a rate
+        return min((end for end in _ends(still) if end.op == "memory" and end is not own), key=written, default=ZERO)
 
     def _flag(self, own: Term, value: Term, start: Followed) -> Term | None:
         """The number that a variable has after the first step and then keeps."""

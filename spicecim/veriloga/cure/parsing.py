@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from spicecim.errors import VerilogAError
 from spicecim.veriloga.cure.syntax import (
@@ -84,6 +85,7 @@ class _Reader:
 
     def read(self) -> Syntax:
         blocks: list[tuple[int, Statement]] = []
+        initial: list[tuple[int, Statement]] = []
         functions: dict[str, Function] = {}
         while self._at < len(self._tokens):
             word = self._word
@@ -95,13 +97,15 @@ class _Reader:
                     function = self._function()
                     functions[function.name] = function
                 else:
-                    initial = self._word == "initial"
-                    if initial:
+                    if self._word == "initial":
                         self._take()
+                        body = self._statement()
+                        event = Event(start, body.end, body.line, ("initial_step",), (), body)
+                        initial.append((start, event))  # obeyed first, wherever it stands
+                        continue
                     statement = self._statement()
-                    if initial:
-                        event = ("initial_step",)
-                        statement = Event(statement.start, statement.end, statement.line, event, (), statement)
+                    if isinstance(statement, Event) and statement.is_start:
+                        statement = replace(statement, start=start)  # where it goes, its `analog` goes
                     blocks.append((start, statement))
             else:
                 if word in _TYPES:
@@ -110,7 +114,7 @@ class _Reader:
                     self._skip_to(";")
         return Syntax(
             self._declaration,
-            tuple(blocks),
+            (*initial, *blocks),
             functions,
             self._types,
             self._initial,

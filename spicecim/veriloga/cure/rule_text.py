@@ -27,6 +27,7 @@ from spicecim.veriloga.cure.terms import COMPARISONS, Term, parts, written
 from spicecim.veriloga.cure.values import AT_START, DRAWS, StepSource
 from spicecim.veriloga.evaluation import SIMULATOR_PARAMETERS, TEMPERATURE
 from spicecim.veriloga.expressions import CONSTANTS
+from spicecim.veriloga.refusals import UNSUPPORTED
 from spicecim.veriloga.source import Source
 
 
@@ -40,6 +41,7 @@ class RuleWriter:
         self._source, self._syntax, self._step, self._means = source, syntax, step, means
         self._row, self._column, self._limits = row, column, limits
         self._lines: list[str] = []
+        self._line = 1
         self._local: dict[str, str] | None = None
         self._integrals: dict[Term, int] = {}
         self._derivatives: dict[Term, int] = {}
@@ -187,6 +189,8 @@ class RuleWriter:
     def _statement(self, statement: Statement | None, depth: int) -> None:
         pad = "    " * depth
         out = self._lines
+        if statement is not None:
+            self._line = statement.line
         if isinstance(statement, Block):
             for item in statement.body:
                 self._statement(item, depth)
@@ -291,7 +295,7 @@ class RuleWriter:
             return f"_rest({left}, {right})", kind
         if op in ("+", "-", "*", "&", "|", "^", "<<", ">>"):
             return f"({left}{op}{right})", kind
-        raise VerilogAError(f"{self._syntax.declaration.place}: {op} is not followed")
+        raise self._problem(self._line, f"{op} is not followed")
 
     def _name(self, text: str) -> tuple[str, str]:
         types = self._local if self._local is not None else self._syntax.types
@@ -309,7 +313,7 @@ class RuleWriter:
         known["inf"] = "float('inf')"
         if text in known:
             return known[text], "real"
-        raise VerilogAError(f"{self._syntax.declaration.place}: {text} is not declared")
+        raise self._problem(self._line, f"{text} is not declared")
 
     def _call(self, term: Term) -> tuple[str, str]:
         text = term.text
@@ -317,7 +321,7 @@ class RuleWriter:
             return self._access(term), "real"
         if text in DRAWS:
             if not self._means:
-                raise VerilogAError(f"{self._syntax.declaration.place}: {text} draws at random")
+                raise self._problem(self._line, f"{text} draws at random")
             place = DRAWS[text]
             if place is None:
                 one, other = (self._text(arg)[0] for arg in term.args[1:3])
@@ -359,4 +363,6 @@ class RuleWriter:
         if plain in FUNCTIONS:
             whole = plain in WHOLE and all(kind == "integer" for _, kind in args)
             return f"f_{plain}({listed})", "integer" if whole else "real"
-        raise VerilogAError(f"{self._syntax.declaration.place}: {written(term)[:80]} is not followed")
+        if text in UNSUPPORTED:
+            raise self._problem(self._line, f"{text} is not supported: {UNSUPPORTED[text]}")
+        raise self._problem(self._line, f"{written(term)[:80]} is not followed")

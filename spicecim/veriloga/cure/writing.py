@@ -6,6 +6,7 @@ import itertools
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from spicecim.errors import VerilogAError
@@ -13,7 +14,7 @@ from spicecim.veriloga.cure.following import assigned_names
 from spicecim.veriloga.cure.leftovers import remembered, without_leftovers
 from spicecim.veriloga.cure.memories import Memories, State
 from spicecim.veriloga.cure.numbers import NotKnown, Numbers
-from spicecim.veriloga.cure.syntax import Block, Case, Loop, Statement, Syntax
+from spicecim.veriloga.cure.syntax import Block, Case, Event, Loop, Statement, Syntax
 from spicecim.veriloga.cure.terms import (
     ONE,
     Term,
@@ -34,6 +35,8 @@ STOP_WIDTH = 1e-6
 
 _MOST_CONDITIONS = 4
 _VOLTAGES = (1e-3, 0.1, 0.5, 1.0, 2.0, 5.0)
+_FAR = (1.0, 1e3, 1e6)
+"""Distances of a state without bounds from its start, in its own unit, that it may come to."""
 _ROUNDING = 1e-9
 """Rate at a bound, relative to that beside it, that is none."""
 
@@ -257,7 +260,7 @@ class Writer:
         return f"*min(max({rate} > 0.0 ? {above} : {below}, 0.0), 1.0)"
 
     def _leaves(self, item: WrittenState, bound: Term, outwards: float) -> bool:
-        """Whether the rate leads beyond a bound, at some voltage and the start of other states.
+        """Whether the rate leads beyond a bound, at some voltage and some values of other states.
 
         With other parameters than the defaults it must not either: conditions that ask for parameters alone are
         answered both ways, and what the bound depends on is moved.
@@ -273,17 +276,29 @@ class Writer:
         try:
             held |= {each.state.own: self._numbers(each.state.initial) for each in self._states}
             start = held[mine]
-            for numbers, each, voltage in itertools.product(
-                (self._numbers, self._numbers.moved(names)), rates, (*_VOLTAGES, *(-v for v in _VOLTAGES))
+            others = [{}, *self._far(held, rate, mine)]
+            for numbers, each, voltage, far in itertools.product(
+                (self._numbers, self._numbers.moved(names)), rates, (*_VOLTAGES, *(-v for v in _VOLTAGES)), others
             ):
                 end = numbers(bound)
-                beside = numbers(each, {**held, mine: 0.5 * (start + end)}, voltage)
-                there = numbers(each, {**held, mine: end}, voltage)
+                beside = numbers(each, {**held, **far, mine: 0.5 * (start + end)}, voltage)
+                there = numbers(each, {**held, **far, mine: end}, voltage)
                 if not outwards * there <= _ROUNDING * abs(beside):
                     return True
         except NotKnown:
             return True
         return False
+
+    def _far(self, held: Mapping[Term, float], rate: Term, mine: Term) -> Iterator[dict[Term, float]]:
+        """Values of each other state that a rate depends on: its bounds, or far away where it has none."""
+        for item in self._states:
+            own = item.state.own
+            if own is mine or own not in rate.leaves:
+                continue
+            unit = self._numbers(item.unit)
+            for bound, sign in ((item.state.lower, -1.0), (item.state.upper, 1.0)):
+                ends = [sign * size * unit + held[own] for size in _FAR] if bound is None else [self._numbers(bound)]
+                yield from ({own: end} for end in ends)
 
     def _solve_for(self, variable: str, stand_in: Term) -> None:
         """Read a variable that is solved for from a node of its own."""
@@ -379,7 +394,13 @@ class Writer:
                 self._end.append(line)
         edits = dict(self._memories.followed.edits)
         source = self._text.text
-        first, last = self._syntax.blocks[0], self._syntax.blocks[-1]
+        # a block that is obeyed at the start alone is no place for a state
+        blocks = [item for item in self._syntax.blocks if not (isinstance(item[1], Event) and item[1].is_start)]
+        if not blocks:
+            raise VerilogAError(
+                f"{self._syntax.declaration.place}: module {self._syntax.declaration.name} has no equations"
+            )
+        first, last = blocks[0], blocks[-1]
 
         def lines(items: list[str], indent: str) -> str:
             return "".join(f"\n{indent}{item}" for item in items)
@@ -441,10 +462,14 @@ def _as_conditions(statement: Case) -> dict[tuple[int, int], str]:
     kinds = [bool(labels) for labels, _ in statement.items]
     if not kinds or not kinds[0] or not all(kinds[:-1]):
         return {}
-    edits = {(statement.start, statement.starts[0]): "begin ", (statement.items[-1][1].end, statement.end): " end"}
+    edits = {(statement.start, statement.starts[0]): "begin "}
     value = written(statement.value, None, 6)
     for start, (labels, item) in zip(statement.starts, statement.items, strict=True):
         tests = " || ".join(f"{value} == {written(label, None, 7)}" for label in labels)
         head = "" if start == statement.starts[0] else "else "
-        edits[start, item.start] = f"{head}if ({tests}) " if labels else head
+        # an `if` without a block of its own would take the `else` that follows
+        begin, end = ("", "") if isinstance(item, Block) else ("begin ", " end")
+        edits[start, item.start] = (f"{head}if ({tests}) " if labels else head) + begin
+        last = item is statement.items[-1][1]
+        edits[item.end, statement.end if last else item.end] = end + " end" * last
     return edits
