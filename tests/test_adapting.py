@@ -97,7 +97,8 @@ MODELS = {
     "threshold_ps": Model(
         lambda v, r: v / np.clip(r, 1e3, 10e3),
         lambda v, r: threshold(v) * ((v > 0 and r < 10e3) or (v < 0 and r > 1e3)),
-        [3e3, 6e3], amplitude=0.5, options={"dialect": "pspice"}, device={"initial": [10e3, 1e3]},
+        [3e3, 6e3], amplitude=0.5, options={"dialect": "pspice"},
+        device={"initial_parameter": "Rinit", "initial": [10e3, 1e3]},
         x=[7 / 9, 4 / 9],
     ),
     "flux_lt": Model(lambda v, phi: v * (1e-5 + 3e-3 * phi**2), lambda v, phi: v, TWO),
@@ -453,6 +454,46 @@ def test_a_start_by_an_expression_has_its_scale(tmp_path):
     adapted, _ = adapted_bench("biolek_ps", model, tmp_path)
     assert adapted.device["initial_parameter"] == "Rinit"
     assert adapted.device["initial"] == pytest.approx([16e3, 100])
+
+
+def adapted_lines(tmp_path, *lines, **options):
+    (tmp_path / "m.sub").write_text("\n".join([".subckt m p n", *lines, ".ends"]))
+    return sc.adapt_subcircuit(tmp_path / "m.sub", **options)
+
+
+def test_a_start_takes_parameters_that_follow_from_each_other(tmp_path):
+    adapted = adapted_lines(
+        tmp_path, ".param top=3n bottom=1n winit=1.5n", ".param range={top-bottom}", "Gx 0 x p n 1", "Cx x 0 1",
+        ".ic V(x)={(winit-bottom)/range}", "R1 p n 1k", dialect="ltspice",
+    )  # fmt: skip
+    assert adapted.device["initial_parameter"] == "winit"
+    assert adapted.device["initial"] == [1e-9, 3e-9]
+
+
+def test_a_start_that_is_no_scale_between_0_and_1_is_not_offered_as_one(tmp_path):
+    adapted = adapted_lines(
+        tmp_path, ".param Rinit=5k", "Gr 0 r p n 1", "Cr r 0 1 IC={Rinit}", "G1 p n value={V(p,n)/V(r)}",
+        dialect="ltspice",
+    )  # fmt: skip
+    assert "initial_parameter" not in adapted.device
+    assert any("Rinit, 5000 by default" in note.text and "initial_parameter: Rinit" in note.text
+               for note in adapted.notes)  # fmt: skip
+
+
+def test_an_integral_that_a_clip_takes_twice_is_one(tmp_path):
+    adapted = adapted_lines(tmp_path, "B1 p n I=V(p,n)*limit(0, 1, idt(V(p,n)))", dialect="ltspice")
+    assert adapted.text.count("Cidt_B1") == 1
+    assert adapted.device["initial_parameter"] == "idt_B10"
+
+
+@pytest.mark.parametrize(
+    ("power", "told"),
+    [("pow(V(p,n), 3)", "|x|**y in a source"), ("pwr(V(p,n), 2)", "sgn(x)*|x|**y in a source"),
+     ("pow(V(p,n), 2)", ""), ("pow(abs(V(p,n)), 3)", "")],
+)  # fmt: skip
+def test_powers_whose_sign_ngspice_takes_otherwise_in_parameters_are_told(tmp_path, power, told):
+    notes = adapted_lines(tmp_path, f"B1 p n I={power}", dialect="ngspice").notes
+    assert [told in note.text for note in notes] == [True] * bool(told)
 
 
 def test_the_command_shows_and_writes(tmp_path):

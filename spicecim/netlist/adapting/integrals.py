@@ -64,14 +64,17 @@ def resistor_as_source(element: Element) -> str | None:
 
 
 def without_integrals(element: Element, names: Names) -> list[Element]:
-    """Take the integrals by time out of an element; returns a capacitor and a source for each."""
+    """Take the integrals by time out of an element; returns a capacitor and a source for each that differs."""
     added: list[Element] = []
+    nodes: dict[Expression, str] = {}
 
     def taken_out(part: Expression) -> Expression:
         if not (isinstance(part, Call) and part.function in INTEGRALS):
             return part
+        if part in nodes:  # a function that takes it twice, such as a clip, writes it twice
+            return Probe("v", (nodes[part],))
         integrand, *initial = part.arguments
-        node = names.new(f"{part.function}_{element.name}")
+        node = nodes[part] = names.new(f"{part.function}_{element.name}")
         start = {"ic": Slot(initial[0] if initial else number(0))}
         source = {"i": Slot(integrand, source=True)}
         added.append(Element(element.line, f"C{node}", [node, "0"], Slot(number(1)), start))

@@ -196,6 +196,8 @@ class Scope:
             return replace(call, function=self.name(name))
         build = FUNCTIONS.get((self.dialect, name, len(arguments))) or FUNCTIONS.get((self.dialect, name, 0))
         if build is not None:
+            if self.dialect == "ngspice" and name in ("pow", "pwr"):
+                self._told_power(line, name, *arguments)
             if name in ("table", "pwl") and (len(arguments) < 5 or len(arguments) % 2 == 0):
                 line.refuse(f"{name}() needs a value and at least two points")
             return build(*arguments)
@@ -211,6 +213,15 @@ class Scope:
         simulators = ["ltspice", "pspice"] if name in INTEGRALS else simulators
         known = f"; it is one of {', '.join(dict.fromkeys(simulators))}" if simulators else ""
         return line.refuse(f"{name}() of {len(arguments)} arguments is no function of {self.dialect}{known}")
+
+    def _told_power(self, line: Line, name: str, base: Expression, exponent: Expression) -> None:
+        """Say where ngspice takes `pow` and `pwr` of a negative number for another one than in a parameter."""
+        value = constant(exponent)
+        even = value % 2 == 0 if value is not None else even_if_whole(exponent)
+        if not (never_negative(base) or (even and name == "pow")):
+            source, parameter = ("|x|**y", "x**y") if name == "pow" else ("sgn(x)*|x|**y", "|x|**y")
+            told = f"{name}(x, y) of a negative x is {source} in a source of ngspice and {parameter} in a parameter"
+            self.note(line, told)
 
     def _power(self, line: Line, base: Expression, exponent: Expression) -> Expression:
         """Return a power; simulators differ in those of negative numbers."""

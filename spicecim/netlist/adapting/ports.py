@@ -63,7 +63,7 @@ def device_section(file: str, name: str | None, ports: list[str], found: list[St
     if name is not None:
         section["name"] = name
     section["ports"] = ports
-    settable = [start for start in found if start.parameter is not None]
+    settable = [start for start in found if start.parameter is not None and start.scaled]
     shown = [start for start in settable if not start.integral] or settable
     if "state" not in ports and len({start.parameter for start in shown}) == 1:
         section["initial_parameter"] = shown[0].parameter

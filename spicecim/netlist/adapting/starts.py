@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spicecim.netlist.adapting.expressions import Expression, Name, Unary, number, walk
 from spicecim.netlist.adapting.functions import constant
@@ -27,6 +27,9 @@ class Start:
         What was done; empty if nothing was.
     integral
         Whether the node is that of an integral by time (`sdt`, `idt`), which often is only shown.
+    scaled
+        Whether the parameter's default is a state between 0 and 1 by these values. If not, 0 and 1 V mean nothing: the
+        state is a resistance, or counts in units of its own.
     """
 
     node: str
@@ -34,6 +37,7 @@ class Start:
     values: tuple[float, float] = (0.0, 1.0)
     note: str = ""
     integral: bool = False
+    scaled: bool = True
 
 
 def starts(header: list[Assignment], statements: list[Statement], ports: list[str]) -> list[Start]:
@@ -75,7 +79,7 @@ def _start(capacitor: Element, node: str, header: list[Assignment], statements: 
     tree = slot.tree if slot else number(0)
     known = {one.name.lower(): one for one in header}
     if isinstance(tree, Name) and tree.key in known:
-        return Start(node, known[tree.key].name, integral=integral)
+        return _scaled(Start(node, known[tree.key].name, integral=integral), _defaults(header))
     value = constant(tree)
     if value is None:
         return _by_expression(node, tree, known, statements)
@@ -94,14 +98,7 @@ def _start(capacitor: Element, node: str, header: list[Assignment], statements: 
 
 def _by_expression(node: str, tree: Expression, known: Mapping[str, Assignment], statements: list[Statement]) -> Start:
     """Return the start by a parameter that the initial value alone depends on, if there is one."""
-    values = {
-        name: value
-        for name, one in [
-            *known.items(),
-            *((one.name.lower(), one) for one in statements if isinstance(one, Assignment)),
-        ]
-        if (value := constant(one.slot.tree)) is not None
-    }
+    values = _defaults([*known.values(), *(one for one in statements if isinstance(one, Assignment))])
     in_use = [part.key for part in _expressions(statements) if isinstance(part, Name)]
     own = [part.key for part in walk(tree) if isinstance(part, Name)]
     for name in dict.fromkeys(own):
@@ -113,8 +110,38 @@ def _by_expression(node: str, tree: Expression, known: Mapping[str, Assignment],
         at_0, at_1, at_2 = (value for value in line if value is not None)
         slope = at_1 - at_0
         if slope and abs(at_2 - at_1 - slope) <= 1e-9 * abs(slope):
-            return Start(node, known[name].name, (-at_0 / slope, (1.0 - at_0) / slope))
+            ends = _plain(-at_0 / slope), _plain((1.0 - at_0) / slope)
+            return _scaled(Start(node, known[name].name, ends), values)
     return Start(node, None)
+
+
+def _scaled(start: Start, defaults: Mapping[str, float]) -> Start:
+    """Return a start with whether its values are a scale, and a note of what to do if they are none."""
+    assert start.parameter is not None
+    default = defaults.get(start.parameter.lower())
+    if default is None or min(start.values) <= default <= max(start.values):
+        return start
+    note = (
+        f"{start.parameter}, {default:g} by default, sets where the state {start.node} starts, which is not between 0 "
+        f"and 1; give initial_parameter: {start.parameter} and initial, its values at x = 0 and at x = 1"
+    )
+    return replace(start, scaled=False, note=note)
+
+
+def _defaults(assignments: list[Assignment]) -> dict[str, float]:
+    """Values of parameters that follow from numbers and from each other, whatever their order."""
+    values: dict[str, float] = {}
+    while True:
+        found = {one.name.lower(): constant(one.slot.tree, values) for one in assignments}
+        fresh = {name: value for name, value in found.items() if value is not None and name not in values}
+        if not fresh:
+            return values
+        values |= fresh
+
+
+def _plain(value: float) -> float:
+    """A number without the last digits, which are rounding, and without a sign of zero."""
+    return float(f"{value:.10g}") + 0.0
 
 
 def _expressions(statements: list[Statement]) -> list[Expression]:
