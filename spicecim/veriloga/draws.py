@@ -3,7 +3,9 @@
 The standard (Verilog-AMS language reference manual 2.4, clause 9.13) draws when a call is evaluated. In
 ``@(initial_step)``, and wherever the seed is set just before the call, that gives one number per instance. There a call
 becomes the potential of a node of its own, whose equation says that it stays, so that both engines start it from the
-same number. Anywhere else a call would draw at every evaluation, of which an integrator makes as many as it likes.
+same number. Anywhere else a call would draw at every evaluation, of which an integrator makes as many as it likes, or
+at every event, of which the equations do not know. Calls are numbered in the order of the text, for each seed that was
+set, wherever conditions lead.
 
 The numbers of a seed come from the generator Philox (J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3,
 SC 2011, doi:10.1145/2063384.2063405), one for each instance, through the inverse of the distribution.
@@ -185,6 +187,7 @@ class _Reader:
         self._source, self._module, self._body = source, module, module.body
         self._starting = _starting(module)
         self._repeated = _repeated(self._body)
+        self._events = list(_events(self._body))
         self._own = {token.start for token in self._body}
 
     def read(self) -> Iterator[tuple[Draw, tuple[int, int, str]]]:
@@ -246,12 +249,20 @@ class _Reader:
         return self._resolved(token, seed, index), index
 
     def _refuse_anew(self, token: Token, index: int) -> None:
-        if index not in self._starting:
+        if index in self._starting:
+            return
+        event = next((name for name, places in self._events if index in places), None)
+        if event:
             self._refuse(
                 token,
-                "draws at every evaluation here, of which an integrator makes as many as it likes; draw in "
-                "@(initial_step), or set the seed just before, for one number per instance",
+                f"draws anew at every @({event}) here, of which the equations do not know; draw in @(initial_step) for "
+                "one number per instance",
             )
+        self._refuse(
+            token,
+            "draws at every evaluation here, of which an integrator makes as many as it likes; draw in "
+            "@(initial_step), or set the seed just before, for one number per instance",
+        )
 
     def _assigned_before(self, name: str, index: int) -> int:
         """Position of the variable in the last assignment to it before a position; -1 if there is none."""
@@ -288,6 +299,13 @@ def _starting(module: ModuleDeclaration) -> set[int]:
     """Positions in the body that are evaluated at the start alone, in `@(initial_step)`."""
     starts = {token.start for statement in module.initial_statements for token in statement}
     return {index for index, token in enumerate(module.body) if token.start in starts}
+
+
+def _events(body: Sequence[Token]) -> Iterator[tuple[str, range]]:
+    """The first event of each `@(...)` other than the start, with the positions of the statement behind it."""
+    for index, token in enumerate(body[:-2]):
+        if token.text == "@" and body[index + 1].text == "(" and body[index + 2].text != "initial_step":
+            yield body[index + 2].text, range(index, statement_end(body, index) + 1)
 
 
 def _repeated(body: Sequence[Token]) -> set[int]:

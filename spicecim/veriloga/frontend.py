@@ -102,7 +102,10 @@ def run_openvaf(source: Source, program: str) -> str:
                 "of it, or openvaf-py"
             )
         if child.status != 0 or not target.exists():
-            raise VerilogAError(f"{source.path}: OpenVAF fails on the file, without saying where\n{_last(said)}")
+            raise VerilogAError(
+                f"{source.path}: OpenVAF fails on the file, without saying where; if a variable that holds a ddt is in "
+                f"another ddt, give it a node of its own\n{_last(said)}"
+            )
         return target.read_text(encoding="utf-8")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

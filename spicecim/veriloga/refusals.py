@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from spicecim import limits
 from spicecim.errors import VerilogAError
 from spicecim.outside import exceeds
-from spicecim.veriloga.declarations import ModuleDeclaration, Token, closing, tokenize
+from spicecim.veriloga.declarations import ModuleDeclaration, Token, closing, statement_end, tokenize
 from spicecim.veriloga.draws import DRAW
 from spicecim.veriloga.source import Source
 
@@ -112,6 +112,8 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
             if name not in simulator_parameters:
                 known = ", ".join(sorted(simulator_parameters))
                 yield token, f'$simparam("{name}") is not known to the simulator, which has {known}; give a default'
+        elif word == "ddt" and any(inner.text == "ddt" for inner in tokens[index + 2 : closing(tokens, index + 1)]):
+            yield token, "ddt of ddt is not supported: OpenVAF dies of it; give the inner derivative a node of its own"
         elif word in _TIMES:
             yield token, f"{word} is not supported: {_TIMES[word]}; write $abstime, which is in seconds"
         elif word == "@":
@@ -124,6 +126,7 @@ def _problems(module: ModuleDeclaration, simulator_parameters: Collection[str]) 
                 f"the current of a port, (<{following[1]}>), is not supported; take that of a named branch",
             )
     yield from _instances(module.body)
+    yield from _conditional_events(module)
     yield from _unsteady(module)
 
 
@@ -150,6 +153,23 @@ def _instances(body: list[Token]) -> Iterator[tuple[Token, str]]:
             (second.text == "#" and third.text == "(") or (_is_name(second.text) and third.text == "(")
         ):
             yield token, f"an instance of module {token.text}: no such module is in the file; write its equations here"
+
+
+def _conditional_events(module: ModuleDeclaration) -> Iterator[tuple[Token, str]]:
+    """Events in a condition that moves, which the standard (clause 5.10) forbids and OpenVAF obeys while it holds."""
+    body = module.body
+    moving = {"V", "I", "Temp", "Pwr", "potential", "flow", "$abstime", *module.assigned}
+    for index, token in enumerate(body[:-1]):
+        if token.text in ("if", "while") and body[index + 1].text == "(":
+            end = closing(body, index + 1)
+            asked = next((word.text for word in body[index + 1 : end] if word.text in moving), None)
+            for inner in body[end : statement_end(body, index) + 1] if asked else ():
+                if inner.text == "@":
+                    yield (
+                        inner,
+                        f"@(...) in a condition that asks for {asked} is not supported: OpenVAF obeys it wherever the "
+                        "condition holds; move it out, and start from parameters",
+                    )
 
 
 def _is_name(word: str) -> bool:
