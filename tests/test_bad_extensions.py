@@ -85,6 +85,14 @@ class TwoValues(Good):
         return v / self.R, s
 
 
+class TwoStates(Good):
+    def current(self, v, s, t):  # two states
+        return v * s / self.R
+
+    def rate(self, v, s, t):
+        return v - t
+
+
 class Nothing(Good):
     def current(self, v, s):  # nothing
         v / self.R
@@ -130,7 +138,8 @@ DEVICES = [
     (GoesThrough, "goes through", "goes through the entries of an array"),
     (Untranslatable, "no translation", "cbrt has no translation; known are arithmetic"),
     (Sums, "reduces", "has no translation"),
-    (TwoValues, "two values", "returns tuple; it must return one value"),
+    (TwoValues, "two values", "returns tuple; it must return one value. A device of several states is a Verilog-A"),
+    (TwoStates, "two states", "current takes v, s, t; a class has one state, which is the second"),
     (Nothing, "nothing", "returns NoneType; it must return one value"),
     (Misspelled, "misspelled", "has no attribute 'r'"),
     (NoCurrent, "no current", "lacks current"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,6 +13,7 @@ import numpy as np
 from spicecim.devices.equations import trace, traced
 from spicecim.devices.expressions import FloatArray, Program
 from spicecim.devices.memristor import Memristor, symbolic_variants
+from spicecim.devices.methods import SEVERAL_STATES
 from spicecim.devices.names import obstacle
 from spicecim.devices.parameters import ATTRIBUTES
 from spicecim.errors import ModelError
@@ -44,10 +46,28 @@ def check_model(name: str, model: Any) -> None:
     missing = [method for method in needed if getattr(model, method) is getattr(Memristor, method)]
     if missing:
         raise ModelError(f"{named(model)}: lacks {' and '.join(missing)}")
+    for method in ("current", "rate"):
+        _check_arguments(model, method)
     with _told_of(model):
         for variant in symbolic_variants(model):
             _check_pair(variant.device.stops())
             trace(variant.device)
+
+
+def _check_arguments(model: type[Memristor], method: str) -> None:
+    """Raise `ModelError` if an equation takes more than a voltage, one state and the inner voltage."""
+    function = inspect.unwrap(getattr(model, method))
+    most = 4 if model.inner else 3  # with the device itself
+    needed = [
+        each.name
+        for each in inspect.signature(function).parameters.values()
+        if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(needed) > most:
+        raise ModelError(
+            f"{named(function)}: {method} takes {', '.join(needed[1:])}; a class has one state, which is the second of "
+            f"these. {SEVERAL_STATES}"
+        )
 
 
 def check_preset(device: Memristor) -> None:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from spicecim.devices.memristor import Memristor
 
 
+SEVERAL_STATES = (
+    "A device of several states is a Verilog-A module, with a node for each: testbenches take it as verilog_a, and its "
+    "further states in device.states"
+)
+"""What to do where one state is not enough."""
+
+
 def stopped(rate: Callable[..., Any]) -> Callable[..., Any]:
     """Let the hard stops act on a rate that is written without them, once: a subclass may build on that of its base."""
 
@@ -36,7 +43,8 @@ def _one_value(method: Callable[..., Any], result: Any) -> Any:
     if isinstance(result, Expression) or (isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "biuf"):
         return result
     if not isinstance(result, float | int):
-        raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value")
+        several = f". {SEVERAL_STATES}" if isinstance(result, tuple | list) else ""
+        raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value{several}")
     return result
 
 
