@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -292,20 +291,33 @@ def test_newest_that_is_offered_is_left_alone(bookworm: dict[str, str], monkeypa
 
 
 def test_library_of_this_machine() -> None:
-    names = install.library_names(sys.platform, install.os.environ)
-    assert probe.library_version(names) > (20,)
-    assert probe.library_version(["no-such-library.so", *names]) > (20,)
+    assert probe.library_version(library.find_library()) == install.installed_version() > (20,)
 
 
 @pytest.mark.parametrize("name", ["no-such-library.so", str(TOP / "pyproject.toml")])
 def test_what_is_no_ngspice_has_no_version(name: str) -> None:
-    assert probe.library_version([name]) == ()
+    assert probe.library_version(name) == ()
 
 
-def test_library_named_in_the_environment_is_the_only_one() -> None:
-    environment = {"NGSPICE_LIBRARY_PATH": "/opt/own/libngspice.so"}
-    assert install.library_names("linux", environment) == ["/opt/own/libngspice.so"]
-    assert "/opt/homebrew/lib/libngspice.dylib" in install.library_names("darwin", {})
+def test_the_library_that_runs_load_is_the_one_that_is_asked_for_its_version(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(install, "library_version", lambda name, environment: asked.append(name) or (46,))
+    own, brew = tmp_path / "libngspice.so.0", tmp_path / "brew"
+    (brew / "lib").mkdir(parents=True)
+    for file in (own, brew / "lib" / "libngspice.so.0"):
+        file.write_bytes(b"")
+    monkeypatch.setenv("HOMEBREW_PREFIX", str(brew))
+    monkeypatch.setenv("SPICECIM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("NGSPICE_LIBRARY_PATH", raising=False)
+    assert install.main() == 0
+    monkeypatch.setenv("NGSPICE_LIBRARY_PATH", str(own))
+    assert install.main() == 0
+    assert asked == [str(brew / "lib" / "libngspice.so.0"), str(own)]
+    monkeypatch.setenv("NGSPICE_LIBRARY_PATH", str(tmp_path / "none.so"))
+    assert install.main() == 1
+    assert "none.so, cannot be loaded as ngspice" in capsys.readouterr().err
 
 
 SIMULATED = """\
@@ -335,7 +347,6 @@ def test_what_was_fetched_is_found_first_and_finds_what_lies_beside_it(
     file = folder / "libngspice.so.0"
     file.write_bytes(b"")
     assert library.find_library() == str(file)
-    assert install.library_names("linux", {})[0] == str(file)
     assert library.library_environment(str(file)) == {"LD_LIBRARY_PATH": f"{folder}:/opt/own"}
     file.chmod(0o666)  # somebody else could have written it
     assert library.find_library() == system

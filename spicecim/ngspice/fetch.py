@@ -168,7 +168,7 @@ def fetch(release: dict[str, str], wanted: Version, installed: Version = ()) -> 
         target.chmod(0o700)
         target.replace(place)
     library = fetched_library()
-    if library is None or not library_version([str(library)], library_environment(str(library))):
+    if library is None or not library_version(str(library), library_environment(str(library))):
         print(f"ngspice was unpacked to {place}, but cannot be loaded.", file=sys.stderr)
         shutil.rmtree(place, ignore_errors=True)
         return None

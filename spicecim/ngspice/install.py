@@ -13,10 +13,10 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from spicecim.errors import NgspiceNotFoundError
 from spicecim.ngspice.apt_sources import (
     APT_FOLDER,
     Source,
@@ -28,7 +28,7 @@ from spicecim.ngspice.apt_sources import (
     read_sources,
 )
 from spicecim.ngspice.fetch import LIBRARY, PACKAGES, fetch
-from spicecim.ngspice.library import fetched_library, library_environment, wheel_library
+from spicecim.ngspice.library import ENVIRONMENT_VARIABLE, find_library, library_environment
 from spicecim.ngspice.probe import library_version
 
 WANTED: Version = (43,)
@@ -115,23 +115,6 @@ def plan_other(system: str, release: dict[str, str]) -> list[Step] | None:
     return None
 
 
-def library_names(system: str, environment: Mapping[str, str]) -> list[str]:
-    """Return the names under which the simulator is looked for, as given to the dynamic loader, in their order."""
-    if "NGSPICE_LIBRARY_PATH" in environment:
-        return [environment["NGSPICE_LIBRARY_PATH"]]
-    own, last = fetched_library(), wheel_library()
-    return [*([str(own)] if own else []), *_system_names(system, environment), *([last] if last else [])]
-
-
-def _system_names(system: str, environment: Mapping[str, str]) -> list[str]:
-    if system == "darwin":
-        names = ["libngspice.dylib", "libngspice.0.dylib"]
-        # The loader does not look where Homebrew installs on Apple silicon.
-        folders = [environment.get("HOMEBREW_PREFIX", "/opt/homebrew"), "/opt/homebrew", "/usr/local"]
-        return [*names, *(f"{folder}/lib/{name}" for folder in dict.fromkeys(folders) for name in names)]
-    return ["libngspice.so.0", "libngspice.so"]
-
-
 def root_prefix() -> list[str] | None:
     """Return what to put before a command that only root may run, or None if there is no way."""
     if os.geteuid() == 0:
@@ -210,22 +193,25 @@ def install_otherwise(release: dict[str, str]) -> bool:
     return False
 
 
-def found_library() -> tuple[list[str], Version]:
-    """Return the names that the library is looked for under, and its version; empty if it is not there."""
-    names = library_names(sys.platform, os.environ)
-    return names, library_version(names, library_environment(names[0]))
+def installed_version() -> Version:
+    """Return the version of the library that runs would load; empty if there is none, or it cannot be loaded."""
+    try:
+        name = find_library()
+    except NgspiceNotFoundError:
+        return ()
+    return library_version(name, library_environment(name))
 
 
 def main() -> int:
     """Install ngspice if that is needed, and return the exit status."""
-    names, version = found_library()
+    version = installed_version()
     # Lets a version that is older, but the newest to be had, pass from then on without asking the package manager.
     accepted = Path(sys.prefix) / ".ngspice"
     if version >= WANTED or (version and accepted.is_file() and accepted.read_text() == str(version)):
         return 0
-    if "NGSPICE_LIBRARY_PATH" in os.environ:
+    if own := os.environ.get(ENVIRONMENT_VARIABLE):
         state = "is older than version 43" if version else "cannot be loaded as ngspice"
-        print(f"The library that NGSPICE_LIBRARY_PATH names, {names[0]}, {state}.", file=sys.stderr)
+        print(f"The library that {ENVIRONMENT_VARIABLE} names, {own}, {state}.", file=sys.stderr)
         return 0 if version else 1
 
     file = Path("/etc/os-release")
@@ -233,9 +219,9 @@ def main() -> int:
     done = install_with_apt(release, version) if shutil.which("apt-get") else install_otherwise(release)
     if not done:
         return 1
-    names, version = found_library()
+    version = installed_version()
     if not version:
-        print(f"ngspice is installed, but none of {', '.join(names)} can be loaded.", file=sys.stderr)
+        print("ngspice is installed, but its library is not found or cannot be loaded.", file=sys.stderr)
         return 1
     if version < WANTED:
         print(f"ngspice {'.'.join(map(str, version))} is the newest that this distribution offers.")

@@ -52,7 +52,8 @@ def find_library() -> str:
     if own is not None:
         return str(own)
     pattern = "libngspice*.dylib" if sys.platform == "darwin" else "libngspice.so*"
-    for folder in _FOLDERS:
+    brew = os.environ.get("HOMEBREW_PREFIX")
+    for folder in (*([Path(brew, "lib")] if brew else []), *_FOLDERS):
         found = sorted(folder.glob(pattern))
         if found:
             return str(found[0].resolve())

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from spicecim.ngspice.apt_sources import Version, parse_version
@@ -19,33 +19,27 @@ import ctypes, sys
 Send = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
 lines = []
 send = Send(lambda line, number, user: lines.append(line) or 0)
-for name in sys.argv[1:]:
-    try:
-        library = ctypes.CDLL(name)
-    except OSError:
-        continue
-    library.ngSpice_Init(send, None, None, None, None, None, None)
-    sys.stdout.buffer.write(b"\\n".join(lines))
-    break
+ctypes.CDLL(sys.argv[1]).ngSpice_Init(send, None, None, None, None, None, None)
+sys.stdout.buffer.write(b"\\n".join(lines))
 """
 
 
-def library_version(names: Sequence[str], environment: Mapping[str, str] | None = None) -> Version:
-    """Return the version of the first of these libraries that can be loaded; empty if there is none.
+def library_version(name: str, environment: Mapping[str, str] | None = None) -> Version:
+    """Return the version of a library; empty if it cannot be loaded or is no ngspice.
 
     Parameters
     ----------
-    names
-        Paths, or names that the dynamic loader knows.
+    name
+        Its path, or a name that the dynamic loader knows.
     environment
         Variables to set beside those of this process.
     """
-    places = [str(Path(name).absolute()) if "/" in name else name for name in names]
+    place = str(Path(name).absolute()) if "/" in name else name
     with tempfile.TemporaryDirectory(prefix="spicecim-") as folder:
         Path(folder, ".spiceinit").write_text("* nothing of the user's\n", encoding="ascii")
         Path(folder, "spinit").write_text("* nothing of the system's\n", encoding="ascii")
         result = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _PROBE, *places],
+            [sys.executable, "-I", "-S", "-c", _PROBE, place],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
