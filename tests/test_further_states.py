@@ -136,6 +136,14 @@ def test_states_without_a_joint_equilibrium(write):
     found = {finding.code: finding for finding in check_model(path, state="x", initial=(0.0, 1.0)).findings}
     assert "no joint equilibrium" in found["no-joint-equilibrium"].message
     assert "states: {y: 0.0}" in found["no-joint-equilibrium"].cure
+    # what is held is not asked for, and leaves one node for x
+    held = check_model(path, initial=(0.0, 1.0), states={"y": "0.2"})
+    assert held.state == "x"
+    assert "no-joint-equilibrium" not in {finding.code for finding in held.findings}
+    with pytest.raises(ModelError, match="states: z is no node that holds a state; those of"):
+        check_model(path, states={"z": 0.2})
+    with pytest.raises(ModelError, match="states: y: 'much' is not a number"):
+        check_model(path, states={"y": "much"})
     with pytest.raises((ModelError, VerilogAError)):
         ModuleDevice(path, state="x", initial=(0.0, 1.0))
 

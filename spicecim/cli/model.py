@@ -22,6 +22,10 @@ def check(
     initial: Annotated[
         tuple[float, float] | None, typer.Option(metavar="A B", help="The state at x = 0 and at x = 1.")
     ] = None,
+    hold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE=VALUE", help="Where a further state is held, such as a temperature; repeatable."),
+    ] = None,
     parameter: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter's value; may be repeated.")
     ] = None,
@@ -36,7 +40,7 @@ def check(
     from spicecim.veriloga.checks import check_model
 
     report = check_model(
-        file, module, state=state, initial=initial, voltage=voltage,
+        file, module, state=state, initial=initial, states=assignments("--hold", hold or []), voltage=voltage,
         parameters=assignments("--parameter", parameter or []),
     )  # fmt: skip
     if as_json:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spicecim.errors import ModelError, QuantityError, StateCurrentError, VerilogAError
+from spicecim.problems import did_you_mean
 from spicecim.quantities import parse_quantity
 from spicecim.veriloga.compiler import compile_verilog_a
 from spicecim.veriloga.cure.cured import cure_text
@@ -46,6 +47,7 @@ def check_model(
     *,
     state: str | None = None,
     initial: Sequence[float] | None = None,
+    states: Mapping[str, float | str] | None = None,
     parameters: Mapping[str, Any] | None = None,
     voltage: float | str = 2.0,
 ) -> ModelReport:
@@ -61,6 +63,8 @@ def check_model(
         Name of the node that holds the state; may be left out if that is plain.
     initial
         The state at x = 0 and at x = 1; found by probing if left out.
+    states
+        Potentials at which further nodes that hold a state are held, by name; others are in equilibrium.
     parameters
         Parameters that differ from their defaults.
     voltage
@@ -76,7 +80,7 @@ def check_model(
     VerilogAError
         If the file cannot be read or compiled.
     ModelError
-        If an argument is wrong: the module, the state or a parameter is unknown, or a value out of its bounds.
+        If an argument is wrong: the module, a state or a parameter is unknown, or a value out of its bounds.
     """
     limit, ends = _voltage(voltage), _initial(initial)
     try:
@@ -89,6 +93,8 @@ def check_model(
     declaration = compilation.declarations[found.name]
     if state is not None:
         pick_state(compilation, found, state)
+    held = _held(found, states or {})
+    state = state or _only([name for name in state_candidates(found) if held and name not in held])
     findings: list[Finding] = []
     values: dict[str, Any] = {}
     try:
@@ -106,7 +112,6 @@ def check_model(
         message = "the equations were not probed: without the memory that they count on they mean nothing"
         findings.append(Finding("note", "not-probed", message, None, _how_to_cure(path, found.name)))
     elif values or not declaration.parameters:
-        held: dict[str, float | None] = {}
 
         def make(scale: tuple[float, float] | None) -> ModuleDevice:
             return ModuleDevice(
@@ -115,7 +120,8 @@ def check_model(
 
         device, shown = _probed(make, ends, limit)
         others = _others(compilation, found, state)
-        if device is None and others:
+        if device is None and set(others) - held.keys():
+            others = [name for name in others if name not in held]
             held.update(dict.fromkeys(others, 0.0))
             again, found_then = _probed(make, ends, limit)
             if again is not None:
@@ -153,7 +159,8 @@ def _no_joint_equilibrium(device: ModuleDevice, others: Sequence[str]) -> Findin
         f"{names} and {device.state_node} have no joint equilibrium: with {device.state_node} held, nothing says where "
         f"{names} {'starts' if len(others) == 1 else 'start'}. The equations were probed with 0 there",
         None,
-        f"Give the values at time 0 in a testbench, such as device: {{states: {{{others[0]}: 0.0}}}}",
+        f"Give the values at time 0 in a testbench, such as device: {{states: {{{others[0]}: 0.0}}}}; in this check, "
+        f"--hold {others[0]}=VALUE",
     )
 
 
@@ -206,6 +213,21 @@ def _voltage(voltage: float | str) -> float:
     if value <= 0:
         raise ModelError(f"voltage: must be above 0; it is {value:g}")
     return value
+
+
+def _held(module: Module, states: Mapping[str, float | str]) -> dict[str, float | None]:
+    """Potentials of further states as numbers."""
+    known = [name for name in charged_nodes(module) if name not in module.terminals[:2]]
+    held: dict[str, float | None] = {}
+    for name, value in states.items():
+        if name not in known:
+            listed = f"those of {module.name} are {', '.join(known)}" if known else f"{module.name} has none"
+            raise ModelError(f"states: {name} is no node that holds a state; {listed}{did_you_mean(name, known)}")
+        try:
+            held[name] = parse_quantity(value, "")
+        except QuantityError as error:
+            raise ModelError(f"states: {name}: {error}") from None
+    return held
 
 
 def _initial(initial: Sequence[float] | None) -> tuple[float, float] | None:
