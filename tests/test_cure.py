@@ -147,6 +147,13 @@ def test_what_is_not_followed_is_told_with_its_own_line(tmp_path):
         cure_text(path).rule()
 
 
+def test_a_drive_under_which_the_state_shows_nothing_compares_nothing(tmp_path):
+    cured, path = cured_file(tmp_path, "fixed_step")
+    comparison = compare_cured(cured, path, amplitude=1e3, frequency=1e-3)
+    assert "hardly moves under sinusoidal voltages up to 1000 V at 0.001 Hz" in comparison.problem
+    assert not comparison.agrees
+
+
 def agrees(file, folder, options):
     cured, path = cured_file(folder, file, **options)
     comparison = compare_cured(cured, path)

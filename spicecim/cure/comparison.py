@@ -229,9 +229,10 @@ def _drive(rule: Rule, amplitude: float | None, frequency: float | None) -> tupl
             best = (largest, height, frequencies[index])
         if largest >= _ENOUGH:
             break
-    if best[0] < _LEAST_LOBE and not (amplitude and frequency):
+    if best[0] < _LEAST_LOBE:
+        tried = f"up to {max(heights):g} V {f'at {frequency:g} Hz' if frequency else 'from 1 mHz to 10 GHz'}"
         raise InputError(
-            "the state hardly moves under sinusoidal voltages up to 8 V from 1 mHz to 10 GHz; give --amplitude and "
+            f"the state hardly moves under sinusoidal voltages {tried}, or only in a moment; give --amplitude and "
             "--frequency of a drive that moves it"
         )
     return (amplitude or best[1] or 1.0), (frequency or best[2] or 1.0)
