@@ -424,7 +424,7 @@ def statement_end(tokens: Sequence[Token], start: int) -> int:
 
 
 def _plain_end(tokens: Sequence[Token], start: int) -> int:
-    """The same of a statement that no other one follows in it but inside brackets of words."""
+    """The same of a statement that no condition, loop or event begins: a block, a `case`, or up to a semicolon."""
     first = tokens[start].text
     if first not in _BLOCKS:
         return _find(tokens, start, ";")

@@ -185,6 +185,7 @@ def initial_blocks(tokens: Sequence[Token]) -> Iterator[Edit]:
             if token.text == "analog" and following.text != "function"
         ]
         first = next((module[index].start for index in blocks if module[index + 1].text != "initial"), None)
+        moved = ""
         for index in (place for place in blocks if module[place + 1].text == "initial"):
             token, end = module[index], statement_end(module, index + 2)
             if first is None or token.start < first:
@@ -192,7 +193,9 @@ def initial_blocks(tokens: Sequence[Token]) -> Iterator[Edit]:
             else:
                 words = " ".join(word.text for word in module[index + 2 : end + 1])
                 yield token.start, module[end].end, ""
-                yield first, first, f"analog @(initial_step) {words} "
+                moved += f"analog @(initial_step) {words} "
+        if first is not None and moved:
+            yield first, first, moved
 
 
 def cases(tokens: Sequence[Token]) -> Iterator[Edit]:

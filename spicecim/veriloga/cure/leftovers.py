@@ -37,7 +37,8 @@ def without_leftovers(path: Path, text: str, module: str, idle: set[str], step: 
                 read |= {part.text for part in parts(term) if part.op == "name"}
         edits: dict[tuple[int, int], str] = {}
         bodies = bodies_of(syntax)
-        outermost = [statement for _, statement in syntax.blocks]
+        # one of these ends an `analog`, but for a start, which goes with it
+        outermost = {item for _, item in syntax.blocks if not (isinstance(item, Event) and item.is_start)}
         for statement in syntax.statements():
             useless = isinstance(statement, Assign) and statement.name in idle - read
             empty = isinstance(statement, If | Event | Block) and _is_empty(statement) and statement not in outermost
