@@ -279,7 +279,7 @@ class _Cycles:
             values = np.asarray(shares, dtype=float)
         except (TypeError, ValueError):
             raise InputError(f"{name}: must be shares, an array of numbers") from None
-        wrong = wrong_shares(values, self._design.crossbars.input_bits)
+        wrong = wrong_shares(values, self._design.bits_in_turn)
         if wrong:
             raise InputError(f"{name}: {wrong}")
         return values
