@@ -6,7 +6,7 @@ from whole import Run
 from spicecim.validation.claims import stated_claims
 from spicecim.validation.forms_architecture.run import CLAIMS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 
 @pytest.fixture(scope="module")

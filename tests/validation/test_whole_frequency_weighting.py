@@ -11,7 +11,7 @@ FIGURES = (
     "accuracy", "agreement", "calibration", "chips", "linearity", "loops", "pictures", "power", "products", "psnr",
 )  # fmt: skip
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 
 @pytest.fixture(scope="module")

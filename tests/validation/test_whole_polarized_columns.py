@@ -12,7 +12,7 @@ FIGURES = (
     "polarization", "residuals", "input_cycles", "bit_currents", "power", "converters", "faults", "fragment_sizes",
 )  # fmt: skip
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
 
 
 @pytest.fixture(scope="module")

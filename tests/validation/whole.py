@@ -23,7 +23,7 @@ class Run:
 
     def __init__(self, name, folder):
         command = [SPICECIM, "validate", name, "-o", folder, "--quick"]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=500)
+        run = subprocess.run(command, capture_output=True, text=True, timeout=950)
         assert run.returncode == 0, run.stderr
         assert run.stderr == ""
         self.folder, self.printed = folder, run.stdout
