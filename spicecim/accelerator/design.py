@@ -135,6 +135,13 @@ class Timing(SourcedSection):
     zero_skipping: ZeroSkipping | None = None
 
 
+class Traffic(SourcedSection):
+    """What inputs and outputs are moved by, in bytes per second, where that limits the frames."""
+
+    tile_bus: Number | None = Field(default=None, description="between the buffer of a tile and its units (B/s)")
+    chip_links: Number | None = Field(default=None, description="all links of a chip to the next together (B/s)")
+
+
 class Component(SourcedSection):
     """A component, with the power and area of all of its kind in a unit, a tile or a chip."""
 
@@ -229,6 +236,7 @@ class Design(Section):
     encoding: WeightEncoding | None = None
     organization: Organization | None = None
     timing: Timing | None = None
+    traffic: Traffic | None = None
     components: Components
     peak_tops: Number | None = Field(default=None, description="peak rate of a design without crossbars (TOPS)")
     published: PublishedTotals = Field(default_factory=lambda: PublishedTotals())
@@ -255,6 +263,8 @@ class Design(Section):
             self._check_skipping()
         elif len(missing) < len(sections):
             raise FieldError("peak_tops", "follows from encoding, organization and timing; give one or the other")
+        elif self.traffic is not None:
+            raise FieldError("traffic", "needs an organization, which a fixed reference has none of")
         elif self.components.unit or self.components.tile:
             raise FieldError("components", "without an organization, all components are the chip's")
         return self
