@@ -310,10 +310,13 @@ def _on(found: Evaluation, network: NetworkShape, chips: int | None, cycles: _Cy
     )
     crossbars = sum(layer.crossbars * layer.copies for layer in layers)
     slowest = int(np.argmax(counts))
-    limits = {} if cycle is None else {"crossbars": cycle * np.array(counts), "tile bus": by_bus, "links": by_links}
+    limits: dict[str, list[float]] = {}
+    if cycle is not None:
+        limits = {"crossbars": [cycle * count for count in counts], "tile bus": by_bus, "links": by_links}
     limited_by = max(limits, key=lambda name: max(limits[name]), default=None)
-    frame_time = None if limited_by is None else float(max(limits[limited_by]))
-    limiting = slowest if limited_by is None else int(np.argmax(limits[limited_by]))
+    times = [] if limited_by is None else limits[limited_by]
+    frame_time = max(times, default=None)
+    limiting = int(np.argmax(times)) if times else slowest
     frames = None if not frame_time else 1.0 / frame_time
     energy = None if frames is None or cycle is None else _energy(found, read * cycle, chips / frames)
     whole = None if energy is None else sum(energy.values())

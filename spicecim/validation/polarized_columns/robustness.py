@@ -45,7 +45,7 @@ def sweep_stuck(trained: Trained, extent: Extent, progress: Progress) -> xr.Data
     """Sweep the share of stuck cells, half of them at either end; see `_sweep`."""
     values = extent.stuck_shares
     return _sweep(
-        trained, extent, "stuck_share", values, [1 if share == 0.0 else extent.stuck_runs for share in values],
+        trained, extent, "stuck_share", values, extent.stuck_runs,
         lambda share, seed: {"scatter": {"stuck_low": share / 2, "stuck_high": share / 2, "seed": seed}}, progress,
     )  # fmt: skip
 

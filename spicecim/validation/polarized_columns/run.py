@@ -69,7 +69,7 @@ def validate_polarized_columns(
             "seeds": extent.seeds,
             "images": extent.images,
             "runs_of_scatter": extent.runs[extent.sigmas.index(0.1)],
-            "runs_of_stuck_cells": extent.stuck_runs,
+            "runs_of_stuck_cells": extent.stuck_runs[extent.stuck_shares.index(0.01)],
         }
 
     return run_validation(folder, "Polarized columns", stated_claims(CLAIMS), _FIGURES, measure)
