@@ -18,7 +18,7 @@ from spicecim.encodings.comparison import compare_encodings
 from spicecim.errors import CurrentWarning, ModelError, StateWarning
 from spicecim.runs import run_hysteresis
 from spicecim.summary import summarize
-from spicecim.validation.report import validation_report
+from spicecim.validation.report import run_validation
 
 
 def bench(resistance=10.0, *, probe="cells", rows=1, device=None, **crossbar):
@@ -152,14 +152,13 @@ def test_a_comparison_of_schemes_warns_once():
 
 
 def test_a_validation_warns_once(tmp_path):
-    def validate():
-        with validation_report(tmp_path, []) as report:
-            for resistance in (10.0, 5.0):
-                sc.simulate(bench(resistance), "reference")
-            report.write()
+    def measure(report):
+        for resistance in (10.0, 5.0):
+            sc.simulate(bench(resistance), "reference")
+        return {}
 
     with pytest.warns(CurrentWarning, match=r"carries 0\.2 A") as caught:
-        validate()
+        run_validation(tmp_path, "A title", {}, [], measure)
     assert len(caught) == 1
 
 

@@ -13,7 +13,7 @@ from command import spicecim
 
 from spicecim.accelerator import NETWORK_NAMES, design_names
 from spicecim.accelerator.converters import CONVERTER_MODELS
-from spicecim.accelerator.design import Component, Organization, Timing, WeightEncoding, ZeroSkipping
+from spicecim.accelerator.design import Component, Organization, Timing, Traffic, WeightEncoding, ZeroSkipping
 from spicecim.accelerator.sourced import PROVENANCES
 from spicecim.device_choice import DEVICE_SECTIONS
 from spicecim.devices import MODELS, Memristor, Preset
@@ -121,7 +121,7 @@ def test_the_examples_are_valid():
 
 def test_every_design_and_field_of_one_is_documented():
     text = (ROOT / "docs" / "accelerator.md").read_text(encoding="utf-8")
-    sections = (WeightEncoding, Organization, Timing, ZeroSkipping, Component)
+    sections = (WeightEncoding, Organization, Timing, Traffic, ZeroSkipping, Component)
     fields = [field for section in sections for field in section.model_fields if field not in PROVENANCES]
     for name in (*design_names(), *NETWORK_NAMES, *CONVERTER_MODELS, *PROVENANCES, *fields):
         assert f"`{name}`" in text, name

@@ -86,7 +86,7 @@ def cycles_per_vector(
     """
     own = design.skipping_shares()
     if own is None:
-        return fixed_cycles(design.crossbars.input_bits * fragments)
+        return fixed_cycles(design.bits_in_turn * fragments)
     return vector_cycles(own if shares is None else shares, fragments, blocks)
 
 
@@ -108,7 +108,7 @@ def peak_tops(design: Design, skipping: bool = False) -> float | None:
     scheme = design.crossbars
     outputs = scheme.columns // scheme.slices
     whole = scheme.resources(scheme.rows, outputs)
-    fragments = whole.cycles // scheme.input_bits
+    fragments = whole.cycles // design.bits_in_turn
     cycles = cycles_per_vector(design, fragments).read if skipping else float(whole.cycles)
     crossbars = design.parts.crossbars / whole.crossbars
     return float(2e-12 * crossbars * scheme.rows * outputs / (cycles * cycle.value))

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from spicecim.accelerator.cycles import ExponentialInputs, wrong_shares
+from spicecim.accelerator.output_by_output import OutputByOutput
 from spicecim.accelerator.sourced import (
     Hertz,
     Joules,
@@ -45,12 +46,16 @@ LEVELS: tuple[Level, ...] = ("unit", "tile", "chip")
 class WeightEncoding(SourcedSection):
     """How weights and inputs are held and read."""
 
-    scheme: Literal["polarized", "dual_crossbar", "offset"] = Field(description="where signs go")
+    scheme: Literal["polarized", "dual_crossbar", "offset", "frequency_weighting"] = Field(
+        description="where signs go, or frequency weighting"
+    )
     rows: Whole = Field(description="rows of a crossbar")
     columns: Whole = Field(description="columns of a crossbar")
     cell_bits: Whole = Field(description="bits of a cell")
     weight_bits: Whole = Field(description="bits of a weight")
-    input_bits: Whole = Field(description="bits of an input, read one after the other")
+    input_bits: Whole = Field(
+        description="bits of an input: read one after the other, or held by the amplitude in frequency weighting"
+    )
     fragment: Whole | None = Field(default=None, description="rows that are read at once; all if left out")
 
     @model_validator(mode="after")
@@ -60,10 +65,19 @@ class WeightEncoding(SourcedSection):
         except TestbenchError as error:
             problem = error.problems[0]
             raise FieldError(problem.field, f"{problem.reason} (given: {problem.value})") from None
+        if self.scheme == "frequency_weighting":
+            if self.fragment is not None:
+                raise FieldError("fragment", "must be left out in frequency_weighting, which reads all rows at once")
+            if self.cell_bits.value != self.weight_bits.value:
+                raise FieldError(
+                    "cell_bits", "must be weight_bits in frequency_weighting, which holds a weight in a cell"
+                )
         return self
 
-    def built(self) -> BitSliced:
-        """Return the encoding, which cuts layers into crossbars."""
+    def built(self) -> BitSliced | OutputByOutput:
+        """Return what cuts layers into crossbars."""
+        if self.scheme == "frequency_weighting":
+            return OutputByOutput(self.rows.value, self.columns.value, self.weight_bits.value)
         settings = {"fragment": None, **{name: number.value for name, number in self.numbers.items()}}
         return _built(ENCODINGS[self.scheme], tuple(settings.items()))
 
@@ -119,6 +133,13 @@ class Timing(SourcedSection):
         default="last_to_first", description="copies of layers: as ISAAC, or one each"
     )
     zero_skipping: ZeroSkipping | None = None
+
+
+class Traffic(SourcedSection):
+    """What inputs and outputs are moved by, in bytes per second, where that limits the frames."""
+
+    tile_bus: Number | None = Field(default=None, description="between the buffer of a tile and its units (B/s)")
+    chip_links: Number | None = Field(default=None, description="all links of a chip to the next together (B/s)")
 
 
 class Component(SourcedSection):
@@ -215,6 +236,7 @@ class Design(Section):
     encoding: WeightEncoding | None = None
     organization: Organization | None = None
     timing: Timing | None = None
+    traffic: Traffic | None = None
     components: Components
     peak_tops: Number | None = Field(default=None, description="peak rate of a design without crossbars (TOPS)")
     published: PublishedTotals = Field(default_factory=lambda: PublishedTotals())
@@ -241,14 +263,18 @@ class Design(Section):
             self._check_skipping()
         elif len(missing) < len(sections):
             raise FieldError("peak_tops", "follows from encoding, organization and timing; give one or the other")
+        elif self.traffic is not None:
+            raise FieldError("traffic", "needs an organization, which a fixed reference has none of")
         elif self.components.unit or self.components.tile:
             raise FieldError("components", "without an organization, all components are the chip's")
         return self
 
     def _check_skipping(self) -> None:
+        if self.times.zero_skipping is not None and not isinstance(self.crossbars, BitSliced):
+            raise FieldError("timing.zero_skipping", "must be left out where bits are not read one after the other")
         shares = self.skipping_shares()
         if shares is not None:
-            wrong = wrong_shares(shares, self.crossbars.input_bits)
+            wrong = wrong_shares(shares, self.bits_in_turn)
             if wrong:
                 raise FieldError("timing.zero_skipping.shares", wrong)
 
@@ -258,11 +284,17 @@ class Design(Section):
         return self.encoding is not None
 
     @property
-    def crossbars(self) -> BitSliced:
-        """Encoding of its crossbars."""
+    def crossbars(self) -> BitSliced | OutputByOutput:
+        """What cuts layers into its crossbars."""
         if self.encoding is None:
             raise InputError(f"{self.name} is a fixed reference: it has no crossbars that a network could be mapped to")
         return self.encoding.built()
+
+    @property
+    def bits_in_turn(self) -> int:
+        """Bits of an input that are read one after the other: one read where the amplitude holds all of them."""
+        scheme = self.crossbars
+        return scheme.input_bits if isinstance(scheme, BitSliced) else 1
 
     @property
     def parts(self) -> Organization:
@@ -298,6 +330,7 @@ class Design(Section):
         assert skipping.zero_inputs is not None
         assert skipping.mean_input is not None
         scheme = self.crossbars
+        assert isinstance(scheme, BitSliced)
         inputs = ExponentialInputs(skipping.zero_inputs.value, skipping.mean_input.value, scheme.input_bits)
         return inputs.fragment_shares(scheme.fragment_rows)
 

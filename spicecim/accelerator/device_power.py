@@ -38,6 +38,8 @@ def reading_scheme(design: Design, device: Any, voltage: float | str) -> BitSlic
     cycle = design.times.cycle
     if cycle is None:
         raise InputError(f"{design.name} has no cycle, so that a read has no time")
+    if not isinstance(scheme, BitSliced):
+        raise InputError(f"{design.name} reads by sinusoids: see spicecim.accelerator.sinusoids")
     settings = {name: getattr(scheme, name) for name in ("weight_bits", "cell_bits", "fragment", "input_bits", "rows")}
     pulse = ReadPulse(voltage=voltage, width=(1 - 2 * _EDGE) * cycle.value, edge=_EDGE * cycle.value)
     return type(scheme)(**settings, columns=scheme.columns, device=device, pulse=pulse)

@@ -24,6 +24,7 @@ from spicecim.accelerator.design import Design, load_design
 from spicecim.accelerator.layers import NetworkShape
 from spicecim.accelerator.mapping import MappedLayer, map_network
 from spicecim.accelerator.networks import load_network
+from spicecim.accelerator.traffic import bus_times, link_times
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 
@@ -42,8 +43,11 @@ class LayerResult:
         Mean cycles until the slowest crossbar has read a vector; None if the design's timing is not known.
     time_s
         Time that the slowest copy takes for a frame.
+    bus_time_s, link_time_s
+        Times that its inputs and outputs take on the buses of its tiles, and its inputs on the links between chips; 0
+        where the design does not give their rates.
     busy
-        That time over the slowest layer's.
+        The time of the slowest copy over that of a frame.
     cells_used
         Share of the cells of its crossbars that hold weights.
     """
@@ -57,6 +61,8 @@ class LayerResult:
     cells_used: float
     cycles_per_vector: float
     time_s: float | None
+    bus_time_s: float
+    link_time_s: float
     busy: float | None
 
 
@@ -86,8 +92,8 @@ class NetworkResult:
         That energy times the frames per second.
     crossbars_used
         Share of the crossbars of the chips that are in use.
-    limiting_layer
-        The slowest layer.
+    limiting_layer, limited_by
+        The slowest layer, and what it is limited by: ``"crossbars"``, ``"tile bus"`` or ``"links"``.
     imbalance
         Time of the slowest layer over what it would be if no crossbar and no copy waited for another.
     layers
@@ -109,6 +115,7 @@ class NetworkResult:
     energy_per_frame_j: float | None
     average_power_w: float | None
     limiting_layer: str | None
+    limited_by: str | None
     imbalance: float | None
     energy_by_component_j: dict[str, float] | None
     layers: tuple[LayerResult, ...]
@@ -279,7 +286,7 @@ class _Cycles:
             values = np.asarray(shares, dtype=float)
         except (TypeError, ValueError):
             raise InputError(f"{name}: must be shares, an array of numbers") from None
-        wrong = wrong_shares(values, self._design.crossbars.input_bits)
+        wrong = wrong_shares(values, self._design.bits_in_turn)
         if wrong:
             raise InputError(f"{name}: {wrong}")
         return values
@@ -297,12 +304,20 @@ def _on(found: Evaluation, network: NetworkShape, chips: int | None, cycles: _Cy
     counts = [
         slowest_copy(vector, layer.vectors, layer.copies, seed) for layer, vector in zip(layers, vectors, strict=True)
     ]
-    slowest = int(np.argmax(counts))
+    by_bus, by_links = bus_times(design, layers), link_times(design, layers)
     read = sum(
         layer.shape.positions * layer.crossbars * vector.read for layer, vector in zip(layers, vectors, strict=True)
     )
     crossbars = sum(layer.crossbars * layer.copies for layer in layers)
-    frames = None if cycle is None or counts[slowest] == 0 else 1.0 / (counts[slowest] * cycle)
+    slowest = int(np.argmax(counts))
+    limits: dict[str, list[float]] = {}
+    if cycle is not None:
+        limits = {"crossbars": [cycle * count for count in counts], "tile bus": by_bus, "links": by_links}
+    limited_by = max(limits, key=lambda name: max(limits[name]), default=None)
+    times = [] if limited_by is None else limits[limited_by]
+    frame_time = max(times, default=None)
+    limiting = int(np.argmax(times)) if times else slowest
+    frames = None if not frame_time else 1.0 / frame_time
     energy = None if frames is None or cycle is None else _energy(found, read * cycle, chips / frames)
     whole = None if energy is None else sum(energy.values())
     rate = None if frames is None else 2e-9 * network.products * frames
@@ -323,7 +338,8 @@ def _on(found: Evaluation, network: NetworkShape, chips: int | None, cycles: _Cy
         effective_gops_per_mm2=None if rate is None or not found.area_mm2 else rate / (chips * found.area_mm2),
         energy_per_frame_j=whole,
         average_power_w=None if whole is None or frames is None else whole * frames,
-        limiting_layer=layers[slowest].shape.name,
+        limiting_layer=layers[limiting].shape.name,
+        limited_by=limited_by,
         imbalance=counts[slowest] / fewest if fewest else None,
         energy_by_component_j=energy,
         layers=tuple(
@@ -337,9 +353,11 @@ def _on(found: Evaluation, network: NetworkShape, chips: int | None, cycles: _Cy
                 cells_used=layer.cells / (layer.crossbars * scheme.rows * scheme.columns),
                 cycles_per_vector=vector.mean,
                 time_s=None if cycle is None else count * cycle,
-                busy=count / counts[slowest] if counts[slowest] else None,
+                bus_time_s=bus,
+                link_time_s=links,
+                busy=None if cycle is None or not frame_time else count * cycle / frame_time,
             )
-            for layer, vector, count in zip(layers, vectors, counts, strict=True)
+            for layer, vector, count, bus, links in zip(layers, vectors, counts, by_bus, by_links, strict=True)
         ),
     )
 

@@ -100,7 +100,7 @@ def _mapped(design: Design, network: NetworkShape, layer: LayerShape) -> MappedL
         pruning=pruning,
         crossbars=max(1, math.ceil(needed.crossbars * layer.groups / pruning)),
         blocks=-(-layer.lines // scheme.rows),
-        fragments=needed.cycles // scheme.input_bits,
+        fragments=needed.cycles // design.bits_in_turn,
         cells=needed.cells * layer.groups / pruning,
         copies=1,
     )

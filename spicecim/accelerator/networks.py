@@ -16,6 +16,8 @@ from pathlib import Path
 from spicecim.accelerator.design import is_yaml_file
 from spicecim.accelerator.layers import LayerShape, NetworkShape
 from spicecim.accelerator.sourced import Number
+from spicecim.errors import InputError
+from spicecim.quantities import shown
 
 
 class _Builder:
@@ -121,6 +123,9 @@ _NETWORKS: dict[str, tuple[str, float | None, Callable[[], _Builder]]] = {
     "resnet50_cifar100": ("ResNet-50, CIFAR-100", 9.18, lambda: _resnet(32, 100, (3, 4, 6, 3), True)),
 }
 
+_MODULES = (".pt", ".pth", ".onnx")
+"""Endings of files that hold a whole network."""
+
 NETWORK_NAMES = tuple(_NETWORKS)
 """Names of the networks that spicecim knows."""
 
@@ -147,6 +152,11 @@ def load_network(network: str | Path | NetworkShape) -> NetworkShape:
     """
     if isinstance(network, NetworkShape):
         return network
+    if not isinstance(network, str | Path) or Path(network).suffix in _MODULES:
+        raise InputError(
+            f"network: must be a name or a file that ends in .yaml (given: {shown(network)}); "
+            "spicecim.accelerator.torch_layers.layers_of makes one of a torch.nn.Module"
+        )
     if is_yaml_file(network, "network", NETWORK_NAMES):
         return NetworkShape.from_yaml(network)
     title, pruning, build = _NETWORKS[str(network)]

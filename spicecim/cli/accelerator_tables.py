@@ -77,10 +77,11 @@ def _network_facts(found: dict[str, Any]) -> list[str]:
         f"{chips}, {found['crossbars']} crossbars in use ({100 * found['crossbars_used']:.3g} %)",
     ]
     if found["frames_per_second"] is not None:
-        lines.append(
-            f"slowest layer: {found['limiting_layer']}; waiting for other crossbars and copies makes its time "
-            f"{found['imbalance']:.3g} times as long"
-        )
+        lines += [
+            f"slowest layer: {found['limiting_layer']}, limited by {found['limited_by']}",
+            "waiting of crossbars for others, and of copies, makes the slowest layer's reads "
+            f"{found['imbalance']:.3g} times as long",
+        ]
     return lines
 
 

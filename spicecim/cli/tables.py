@@ -255,23 +255,8 @@ def _compared(comparison: Any) -> list[str]:
 
 
 def print_claims(claims: list[Any], folder: Path) -> None:
-    """Print claims with what was measured and the verdicts, and where the rest is."""
-    console = plain_console()
-    for claim in claims:
-        console.print(claim.claim, style="bold")
-        table = _plain_table("measured", "ngspice", "reference engine")
-        for measurement in claim.measurements:
-            table.add_row(measurement.what, measurement.text("ngspice"), measurement.text("reference"))
-        console.print(table)
-        verdict = Text(claim.verdict, style=_VERDICT_STYLE[claim.verdict])
-        console.print(verdict.append(f": {claim.reason}", style="default"))
-        console.print()
-    console.print(f"claims, figures and their data are in {folder}")
-
-
-def print_judged_claims(claims: list[Any], folder: Path) -> None:
-    """Print claims as data, a line for each with its verdict, and where the rest is."""
-    from spicecim.validation.forms_architecture.criteria import number_text
+    """Print claims, a line for each with its verdict, and where the rest is."""
+    from spicecim.validation.page import measured_text, published_text
 
     console = plain_console()
     table = _numbers("claim")
@@ -279,10 +264,8 @@ def print_judged_claims(claims: list[Any], folder: Path) -> None:
         table.add_column(title, justify="right", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     for claim in claims:
-        first, value = next(iter(claim.measured.items()))
-        more = f" +{len(claim.measured) - 1}" if len(claim.measured) > 1 else ""
         verdict = Text(claim.verdict, style=_VERDICT_STYLE[claim.verdict])
-        table.add_row(claim.id, number_text(claim.published[first]), number_text(value) + more, verdict)
+        table.add_row(claim.id, published_text(claim), measured_text(claim), verdict)
     console.print(table)
     console.print(f"claims, figures and their data are in {folder}; claims.md has the details of each claim")
 

@@ -18,33 +18,28 @@ Quick = Annotated[bool, typer.Option("--quick", help="A smaller run that ends wi
 @validate_app.command("frequency-weighting")
 def frequency_weighting(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
     """Frequency-weighted convolution (AICAS 2019): its claims beside what both engines measure."""
-    from spicecim.cli.tables import print_claims
     from spicecim.validation.frequency_weighting import validate_frequency_weighting
 
-    _validate(validate_frequency_weighting, output, quick, as_json, print_claims)
+    _validate(validate_frequency_weighting, output, quick, as_json)
 
 
 @validate_app.command("polarized-columns")
 def polarized_columns(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
     """Polarized columns (FORMS): from trained networks to column currents, beside two crossbars and an offset."""
-    from spicecim.cli.tables import print_claims
     from spicecim.validation.polarized_columns import validate_polarized_columns
 
-    _validate(validate_polarized_columns, output, quick, as_json, print_claims)
+    _validate(validate_polarized_columns, output, quick, as_json)
 
 
 @validate_app.command("forms-architecture")
 def forms_architecture(output: Folder, quick: Quick = False, as_json: JsonFlag = False) -> None:
     """FORMS beside ISAAC: throughput, area, power and frames per second from their components."""
-    from spicecim.cli.tables import print_judged_claims
     from spicecim.validation.forms_architecture import validate_forms_architecture
 
-    _validate(validate_forms_architecture, output, quick, as_json, print_judged_claims)
+    _validate(validate_forms_architecture, output, quick, as_json)
 
 
-def _validate(
-    validate: Callable[..., Any], output: Path, quick: bool, as_json: bool, show: Callable[..., None]
-) -> None:
+def _validate(validate: Callable[..., Any], output: Path, quick: bool, as_json: bool) -> None:
     from spicecim.cli import tables
     from spicecim.cli.progress import progress_bar
 
@@ -53,4 +48,4 @@ def _validate(
     if as_json:
         tables.print_json(claims)
     else:
-        show(claims, output)
+        tables.print_claims(claims, output)

@@ -1,9 +1,8 @@
-"""What a validation leaves in a folder: claims, figures, and the data behind each figure."""
+"""What a validation leaves in a folder: claims with their verdicts, figures, and the data behind each figure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,17 @@ from matplotlib.figure import Figure
 
 from spicecim.cell_currents import warned_once
 from spicecim.files import result_folder, write_text
-from spicecim.json_text import write_summary
+from spicecim.json_text import json_text, write_summary
 from spicecim.netcdf import write_netcdf
 from spicecim.plotting import FORMATS, save_figure
-from spicecim.validation.claims import Claim, claims_markdown
+from spicecim.validation.claims import JudgedClaim, Range, StatedClaim, judge
+from spicecim.validation.page import claims_page
 from spicecim.version import __version__
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the fraction of it that is."""
+
+_TEXTS = ("claims.md", "claims.json", "summary.json")
 
 
 class ValidationReport:
@@ -25,16 +30,32 @@ class ValidationReport:
     Parameters
     ----------
     folder
-        The folder to write into: see `validation_report`.
+        The folder to write into.
+    stated
+        The claims by their ids, before anything is measured.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stated: Mapping[str, StatedClaim]) -> None:
         self.folder = folder
-        self.claims: list[Claim] = []
+        self._stated = stated
+        self._judged: dict[str, JudgedClaim] = {}
 
-    def add_claim(self, claim: Claim) -> None:
-        """Add a claim."""
-        self.claims.append(claim)
+    @property
+    def claims(self) -> list[JudgedClaim]:
+        """The claims with their verdicts, in the order in which they are stated.
+
+        Raises
+        ------
+        KeyError
+            If one was not measured.
+        """
+        return [self._judged[name] for name in self._stated]
+
+    def judge(
+        self, name: str, measured: Mapping[str, float | Range], details: Mapping[str, float | Range] | None = None
+    ) -> None:
+        """Judge a claim by what was measured; see `spicecim.validation.claims.judge`."""
+        self._judged[name] = judge(self._stated[name], measured, details)
 
     def add_figure(self, name: str, figure: Figure, data: xr.Dataset) -> None:
         """Save a figure, and the data behind it as netCDF, under a name."""
@@ -45,27 +66,49 @@ class ValidationReport:
         """Save data as netCDF under a name."""
         write_netcdf(data, self.folder / f"{name}.nc")
 
-    def write(self, **settings: Any) -> None:
-        """Write ``claims.json`` and ``claims.md``, with settings of the run."""
-        write_text(self.folder / "claims.md", claims_markdown(self.claims))
-        write_summary(self.folder / "claims.json", {"spicecim_version": __version__, **settings, "claims": self.claims})
 
-
-@contextmanager
-def validation_report(
-    folder: Path | str, names: Sequence[str], texts: Sequence[str] = ("claims.md", "claims.json")
-) -> Iterator[ValidationReport]:
-    """Make the report whose files become the results in a folder when the context ends without an error.
+def run_validation(
+    folder: Path | str,
+    title: str,
+    stated: Mapping[str, StatedClaim],
+    names: Sequence[str],
+    measure: Callable[[ValidationReport], Mapping[str, Any]],
+) -> list[JudgedClaim]:
+    """Measure the claims of a validation, judge them, and write everything to a folder, all of it or nothing.
 
     Parameters
     ----------
     folder
         Folder for the results; see `spicecim.files.result_folder`.
+    title
+        Heading of the page of claims.
+    stated
+        The claims by their ids.
     names
         Names of figures and data.
-    texts
-        Names of the other files, the summary last; those that `ValidationReport.write` writes if left out.
+    measure
+        Measures every claim, judges it in the report that it gets, and adds figures; returns the settings of the run.
+
+    Returns
+    -------
+    list of JudgedClaim
+        The claims with their verdicts, as in ``claims.json``.
+
+    Raises
+    ------
+    ResultsError
+        If the folder cannot take the results; before anything is measured.
+    KeyError
+        If a claim was not measured.
     """
     files = [f"{name}.{suffix}" for name in names for suffix in (*FORMATS, "nc")]
-    with result_folder(folder, dict.fromkeys([*files, *texts], 0)) as scratch, warned_once():
-        yield ValidationReport(scratch)
+    with result_folder(folder, dict.fromkeys([*files, *_TEXTS], 0)) as scratch, warned_once():
+        report = ValidationReport(scratch, stated)
+        settings = {"spicecim_version": __version__, **measure(report)}
+        claims = report.claims
+        figures = [name for name in names if (scratch / f"{name}.png").exists()]
+        write_text(scratch / "claims.md", claims_page(claims, title, figures, settings))
+        write_text(scratch / "claims.json", json_text(claims) + "\n")
+        verdicts = {claim.id: claim.verdict for claim in claims}
+        write_summary(scratch / "summary.json", {**settings, "verdicts": verdicts})
+    return claims

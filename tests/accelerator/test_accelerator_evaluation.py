@@ -32,7 +32,7 @@ def network(*layers):
 
 def test_a_chip_that_reads_with_all_crossbars_takes_its_power_and_gives_its_peak():
     full = network({"lines": 128, "outputs": 16, "groups": 16128})
-    chip = evaluate("isaac", full)
+    chip = evaluate(load_design("isaac").changed(traffic=None), full)
     found = chip.result
     assert (found.chips, found.crossbars, found.crossbars_used) == (1, 16128, 1.0)
     assert found.average_power_w == pytest.approx(chip.power_w, rel=1e-12)
@@ -74,7 +74,7 @@ def test_crossbars_are_those_that_the_encoding_cuts_a_layer_into(design, shape):
 
 def test_copies_follow_the_strides_from_the_last_layer_to_the_first():
     """VGG-16 for CIFAR: each pooling quarters the positions, and the dense layer has one."""
-    found = evaluate("isaac", "vgg16_cifar10", chips=1000).result
+    found = evaluate(load_design("isaac").changed(traffic=None), "vgg16_cifar10", chips=1000).result
     copies = {layer.name: layer.copies for layer in found.layers}
     expected = {"conv1": 1024, "conv2": 256, "conv3": 64, "conv4": 16, "conv5": 4}
     assert all(copies[name] == count for name, count in copies.items() if name.split("_")[0] not in expected)
@@ -147,9 +147,10 @@ def test_two_designs_are_compared_on_the_same_chips():
 def test_measured_cycles_take_the_place_of_the_design_s():
     shares = np.zeros(17)
     shares[4] = 1.0
-    four = evaluate("forms_8", "lenet5", input_cycles=shares).result
+    design = load_design("forms_8").changed(traffic=None)
+    four = evaluate(design, "lenet5", input_cycles=shares).result
     sixteen = np.roll(shares, 12)
-    full = evaluate("forms_8", "lenet5", input_cycles=sixteen).result
+    full = evaluate(design, "lenet5", input_cycles=sixteen).result
     assert four.frames_per_second == pytest.approx(4 * full.frames_per_second)
     assert four.imbalance == pytest.approx(1.0)
     by_layer = evaluate("forms_8", "lenet5", input_cycles={"fc1": sixteen}).result

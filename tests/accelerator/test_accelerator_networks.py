@@ -91,6 +91,12 @@ def test_an_unknown_network_is_an_input_error():
         load_network("vgg61")
 
 
+@pytest.mark.parametrize("given", ["net.pt", "net.onnx", object()])
+def test_a_module_is_sent_to_what_takes_it(given):
+    with pytest.raises(InputError, match=r"network: must be a name or a file .* torch_layers\.layers_of"):
+        load_network(given)
+
+
 def test_the_layers_of_a_module_are_those_of_the_table():
     module = nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),

@@ -9,65 +9,19 @@ from test_plotting import assert_legible
 from spicecim.accelerator import evaluate, load_design, load_network
 from spicecim.accelerator.device_power import crossbar_power, reading_scheme, with_crossbar_power
 from spicecim.encodings.bit_sliced import Layer
-from spicecim.errors import InputError, TestbenchError
+from spicecim.errors import InputError
+from spicecim.validation.claims import judge, stated_claims
 from spicecim.validation.forms_architecture import figure_data, figures
 from spicecim.validation.forms_architecture import measures as measured
-from spicecim.validation.forms_architecture.criteria import StatedClaim, claims_page, judge, stated_claims
 from spicecim.validation.forms_architecture.frames import of_32_bits
 from spicecim.validation.forms_architecture.ratios import forms_over_isaac
+from spicecim.validation.forms_architecture.run import CLAIMS
 
-
-def claim(criterion, published=10.0):
-    return StatedClaim(
-        id="a", claim="b", source="c", definition="d", published=published, criterion=criterion, reason="e"
-    )
-
-
-@pytest.mark.parametrize(
-    ("criterion", "value", "verdict"),
-    [
-        ({"within": 0.1}, 10.9, "holds"),
-        ({"within": 0.1}, 11.1, "does not hold"),
-        ({"within": 0.1}, (9.5, 10.5), "holds"),
-        ({"within": 0.1}, (9.5, 12.0), "holds in part"),
-        ({"within": 0.1}, (8.0, 12.0), "holds in part"),
-        ({"within": 0.1}, (11.5, 12.0), "does not hold"),
-        ({"at_least": "published"}, 10.0, "holds"),
-        ({"at_least": "published"}, 9.9, "does not hold"),
-        ({"at_least": 5}, (4.0, 9.9), "holds in part"),
-        ({"at_most": "published"}, 10.1, "does not hold"),
-        ({"at_most": 0}, 0.0, "holds"),
-    ],
-)
-def test_a_verdict_follows_the_criterion(criterion, value, verdict):
-    assert judge(claim(criterion), {"x": value}).verdict == verdict
-
-
-def test_a_claim_of_several_numbers_holds_if_all_do():
-    stated = claim({"within": 0.1}, {"x": 1.0, "y": 2.0})
-    assert judge(stated, {"x": 1.0, "y": 2.0}).verdict == "holds"
-    found = judge(stated, {"x": 1.0, "y": 3.0})
-    assert (found.verdict, found.met) == ("holds in part", {"x": "yes", "y": "no"})
-    assert judge(stated, {"x": 2.0, "y": 3.0}).verdict == "does not hold"
-    with pytest.raises(KeyError):
-        judge(stated, {"x": 1.0})
-
-
-@pytest.mark.parametrize("criterion", [{}, {"within": 0.1, "at_most": 1}, {"within": 0}])
-def test_a_criterion_is_one_that_can_fail(criterion):
-    with pytest.raises(TestbenchError):
-        claim(criterion)
-
-
-def test_a_page_has_a_line_per_claim_and_the_details_below():
-    page = claims_page([judge(claim({"at_most": 0.5}), {"x": 0.25, "y": (1.0, 2.0)})])
-    assert "| [b](#a) | **holds in part** | 10 | 0.25 and 1 more |" in page
-    assert "- criterion: at most 0.5" in page
-    assert "| y | 10 | 1 to 2 | no |" in page
+STATED = stated_claims(CLAIMS)
 
 
 def test_every_claim_is_measured():
-    assert set(measured.measures(_Nothing(), _Nothing())) == set(stated_claims())
+    assert set(measured.measures(_Nothing(), _Nothing())) == set(STATED)
 
 
 class _Nothing:
@@ -82,13 +36,13 @@ def test_the_designs_reproduce_what_is_published():
         ("forms-sums", measured.forms_sums),
         ("reference-ratios", measured.reference_ratios),
     ):
-        assert judge(stated_claims()[name], measure()).verdict == "holds"
+        assert judge(STATED[name], measure()).verdict == "holds"
 
 
 def test_what_does_not_add_up_is_found():
     """The seven contradictions, as computed by hand."""
     found = {
-        name: judge(stated_claims()[name], measure())
+        name: judge(STATED[name], measure())
         for name, measure in (
             ("headline-design", measured.headline_design),
             ("exchanged-columns", measured.exchanged_columns),

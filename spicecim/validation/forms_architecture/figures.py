@@ -130,7 +130,7 @@ def plot_sensitivity(data: xr.Dataset) -> Figure:
         sweep.plot(data["energy"], data["swept_ratio"].sel(rows=rows), color=color, marker=marker, markersize=3,
                    label=f"{rows} rows")  # fmt: skip
     sweep.axhline(published, color=_GRAY, linestyle="--", linewidth=0.8)
-    sweep.text(2.8e-12, published, "published, 16 rows", va="bottom", ha="right", fontsize=7, color=_GRAY)
+    sweep.text(2.8e-12, 1.02 * published, "published, 16 rows", va="bottom", ha="right", fontsize=7, color=_GRAY)
     sweep.axhline(1.0, color=_GRAY, linewidth=0.8)
     for energy in (0.226e-12, 0.79e-12, 0.92e-12):
         sweep.axvline(energy, color=_GRAY, linestyle=":", linewidth=0.8)

@@ -18,7 +18,7 @@ from spicecim.errors import InputError, StateWarning
 from spicecim.fields import FloatArray
 from spicecim.training.digits import LARGEST_PIXEL, split_digits
 from spicecim.training.projections import WeightSet, project
-from spicecim.validation.forms_architecture.criteria import Range
+from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.crossbars import run_in_ngspice
 
 _HIDDEN = 32
@@ -75,10 +75,10 @@ class TrainedFragments:
                 found[f"{model}, {preset}"] = 8e3 * power
         return found
 
-    def energies_of_engines(self) -> dict[str, float | Range]:
+    def energies_of_engines(self) -> Measured:
         """Read energy in ngspice over that in the reference engine, for some presets and a part of the layer."""
         weights, inputs = self.polarized(8)[8:16, :4], self.inputs[:1, 8:16] * 257
-        found: dict[str, float | Range] = {}
+        found: Measured = {}
         for model, preset in _IN_NGSPICE:
             device = {"model": model, "preset": preset}
             scheme = reading_scheme(load_design("forms_8"), device, _VOLTAGE)

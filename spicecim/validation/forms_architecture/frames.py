@@ -17,7 +17,7 @@ from spicecim.accelerator import (
     load_network,
 )
 from spicecim.accelerator.mapping import map_network
-from spicecim.validation.forms_architecture.criteria import Range
+from spicecim.validation.claims import Measured
 from spicecim.validation.forms_architecture.ratios import CYCLES, INPUT_BITS
 
 NETWORKS = (
@@ -72,18 +72,18 @@ class Frames:
             coords={"network": list(NETWORKS), "design": list(DESIGNS)},
         )
 
-    def ranges(self) -> dict[str, float | Range]:
+    def ranges(self) -> Measured:
         """Least and most over the networks, with all crossbars busy."""
-        measured: dict[str, float | Range] = {}
+        measured: Measured = {}
         for design in DESIGNS:
             values = self.data["most_ratio"].sel(design=design)
             measured[f"{design}, least"] = float(values.min())
             measured[f"{design}, most"] = float(values.max())
         return measured
 
-    def skipping_speed(self) -> dict[str, float | Range]:
+    def skipping_speed(self) -> Measured:
         """Frames per second with skipping over those without, over the networks, and what FORMS's own cycles allow."""
-        measured: dict[str, float | Range] = {}
+        measured: Measured = {}
         for rows in (8, 16):
             gain = self.data["ratio"].sel(design=f"{rows} rows with skipping") / self.data["ratio"].sel(
                 design=f"{rows} rows"

@@ -15,7 +15,7 @@ from spicecim.accelerator.converters import (
 )
 from spicecim.accelerator.design import Level
 from spicecim.encodings.bit_sliced import Polarized
-from spicecim.validation.forms_architecture.criteria import Range
+from spicecim.validation.claims import Measured, Range
 from spicecim.validation.forms_architecture.fragments import TrainedFragments
 from spicecim.validation.forms_architecture.frames import Frames
 from spicecim.validation.forms_architecture.ratios import (
@@ -32,8 +32,6 @@ from spicecim.validation.forms_architecture.ratios import (
     same_converters,
     with_skipping,
 )
-
-Measured = dict[str, float | Range]
 
 _PRUNING = 6.65 * 4
 """ResNet-18 on CIFAR-100, and weights of 8 bits in place of 32."""

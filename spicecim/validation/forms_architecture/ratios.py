@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from spicecim.accelerator import Design, evaluate, load_design, with_converters
 from spicecim.accelerator.converters import lossless_converter_bits
-from spicecim.validation.forms_architecture.criteria import Range
+from spicecim.validation.claims import Range
 
 INPUT_BITS = 16
 ROWS = (4, 8, 16)

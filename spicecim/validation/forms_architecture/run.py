@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 from matplotlib.figure import Figure
 
-from spicecim.files import write_text
-from spicecim.json_text import json_text, write_summary
+from spicecim.validation.claims import JudgedClaim, stated_claims
 from spicecim.validation.forms_architecture import figure_data, figures
-from spicecim.validation.forms_architecture.criteria import JudgedClaim, claims_page, judge, stated_claims
 from spicecim.validation.forms_architecture.fragments import TrainedFragments
 from spicecim.validation.forms_architecture.frames import Frames
 from spicecim.validation.forms_architecture.measures import measures
-from spicecim.validation.report import validation_report
-from spicecim.version import __version__
+from spicecim.validation.report import Progress, ValidationReport, run_validation
 
-_TEXTS = ("claims.md", "claims.json", "summary.json")
+CLAIMS = Path(__file__).with_name("claims.yaml")
 _FIGURES = ("components", "efficiency", "frames", "sensitivity", "utilization", "crossbar_power")
 _IMAGES, _FEW_IMAGES = 500, 100
 _SEED = 0
 
 
 def validate_forms_architecture(
-    folder: str | Path, quick: bool = False, progress: Callable[[str, float], None] = lambda name, fraction: None
+    folder: str | Path, quick: bool = False, progress: Progress = lambda name, fraction: None
 ) -> list[JudgedClaim]:
     """Put the claims about FORMS beside ISAAC beside what follows from components, networks and devices.
 
@@ -48,25 +46,22 @@ def validate_forms_architecture(
     ResultsError
         If the folder cannot take the results; before anything is measured.
     """
-    with validation_report(folder, _FIGURES, _TEXTS) as report:
+
+    def measure(report: ValidationReport) -> dict[str, Any]:
         progress("training", 0.0)
         images = _FEW_IMAGES if quick else _IMAGES
-        frames, trained = Frames(), TrainedFragments(images, _SEED)
-        measured = measures(frames, trained)
-        claims = []
-        for number, (name, measure) in enumerate(measured.items()):
+        trained = TrainedFragments(images, _SEED)
+        measured = measures(Frames(), trained)
+        for number, (name, measure_claim) in enumerate(measured.items()):
             progress("claims", number / len(measured))
-            claims.append(judge(stated_claims()[name], measure()))
+            report.judge(name, measure_claim())
         for number, (name, (measure_data, plot)) in enumerate(_figures(trained).items()):
             progress("figures", number / len(_FIGURES))
             data = measure_data()
             report.add_figure(name, plot(data), data)
-        write_text(report.folder / "claims.md", claims_page(claims))
-        write_text(report.folder / "claims.json", json_text(claims) + "\n")
-        settings = {"spicecim_version": __version__, "quick": quick, "images": images, "seed": _SEED}
-        verdicts = {claim.id: claim.verdict for claim in claims}
-        write_summary(report.folder / "summary.json", {**settings, "verdicts": verdicts})
-        return claims
+        return {"quick": quick, "images": images, "seed": _SEED}
+
+    return run_validation(folder, "FORMS beside ISAAC", stated_claims(CLAIMS), _FIGURES, measure)
 
 
 def _figures(

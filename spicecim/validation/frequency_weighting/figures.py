@@ -281,3 +281,49 @@ _POWER_TITLES: dict[str, str] = {
 
 def _short(value: Any) -> str:
     return f"{value:.2g}" if value >= 1e-3 else f"{value:.0e}"
+
+
+@styled
+def plot_chips(data: xr.Dataset) -> Figure:
+    """Plot the energy of a convolution by component, and over the power of a row's source; see `chip_energies`."""
+    figure, grid = new_figure(1, 2, size=(7.0, 3.6), width_ratios=[1.15, 1.0])
+    bars, sweep = grid[0]
+    places = np.arange(data.sizes["design"])
+    width = 0.8 / data.sizes["group"]
+    for number, (color, group) in enumerate(zip(COLORS, data["group"].values, strict=False)):
+        values = data["energy"].sel(group=group).values
+        shifted = places + width * (number - 0.5 * (data.sizes["group"] - 1))
+        bars.plot(shifted, np.where(values > 0, values, np.nan), ls="", marker="_", ms=7, mew=2.5, color=color,
+                  label=str(group))  # fmt: skip
+    bars.plot(places, data["energy"].sum("group"), ls="", marker="D", ms=4, color="black", label="all of it")
+    bars.set_xticks(
+        places, [str(name) for name in data["design"].values], rotation=40, ha="right", rotation_mode="anchor"
+    )
+    bars.grid(False, axis="x")
+    power = data["source_power"].values
+    # the logarithmic axis has no place for nothing
+    driven = power > 0
+    others = [str(name) for name in data["design"].values if name not in data["device"].values]
+    total = data["energy"].sum("group")
+    for number, device in enumerate(data["device"].values):
+        for rewriting, line in ((True, "-"), (False, "--")):
+            joule = data["swept"].sel(device=device, rewriting=rewriting).values[driven]
+            sweep.plot(power[driven], joule, line, marker=_MARKERS[number], ms=3, color=COLORS[number],
+                       label=str(device) if rewriting else None)  # fmt: skip
+    sweep.axhspan(*(float(end) for end in (total.sel(design=others).min(), total.sel(design=others).max())),
+                  color="black", alpha=0.3, lw=0, label="bit-sliced designs")  # fmt: skip
+    low, high = float(data["energy"].where(data["energy"] > 0).min()), float(data["swept"].max())
+    for axes in (bars, sweep):
+        axes.set(yscale="log", ylim=(low / 3, 3 * high))
+        axes.yaxis.set_major_locator(LogLocator(numticks=8))
+        label_axis(axes.yaxis, "energy of a 3 x 3 convolution", "J")
+        axes.set_ylim(low / 3, 5 * high)
+    sweep.set(xscale="log", ylabel="")
+    sweep.xaxis.set_major_locator(LogLocator(base=1000))
+    sweep.tick_params(labelleft=False)
+    label_axis(sweep.xaxis, "power of a row's source", "W")
+    handles, labels = bars.get_legend_handles_labels()
+    more, titles = sweep.get_legend_handles_labels()
+    figure.legend([*handles, *more], [*labels, *titles], loc="outside upper center", ncols=4, fontsize=7)
+    sweep.set_title("dashed: not rewritten", fontsize=8)
+    return figure

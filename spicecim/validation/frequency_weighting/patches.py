@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ POINTS = 1000
 _SPREAD = 30.0
 """Ratio of the fastest to the slowest row of a crossbar: ngspice follows the fastest for a cycle of the slowest."""
 _CROSSBAR_POINTS = 200
-_CORNERS = ((1, 16, 128, 255), (0, 1, 64, 127, 128, 254, 255))
+CORNERS = ((1, 16, 128, 255), (0, 1, 64, 127, 128, 254, 255))
 """Pixels and levels of the corner cases, each with each."""
 _FINER = 8
 _DARK = 1e-3
@@ -157,6 +157,7 @@ def nearby_levels(encoding: FrequencyWeighting, pixel: IntArray, weight: IntArra
 def compare_corners(
     subject: Subject,
     scheme: AmplitudeScheme,
+    corners: tuple[Sequence[int], Sequence[int]] = CORNERS,
     points: int = 2 * POINTS,
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> xr.Dataset:
@@ -170,7 +171,7 @@ def compare_corners(
         level): relative to the largest power of any of them.
     """
     encoding = subject.encoding(scheme=scheme, points_per_period=points)
-    pixel, level = np.meshgrid(*(np.array(values) for values in _CORNERS), indexing="ij")
+    pixel, level = np.meshgrid(*(np.array(values) for values in corners), indexing="ij")
     exact = encoding.drive.responses(pixel, level)
     current, power = (np.stack([np.zeros(pixel.shape), values]) for values in (exact.current("rectified"), exact.power))
     for number, at in enumerate(np.ndindex(pixel.shape)):
@@ -184,7 +185,7 @@ def compare_corners(
             "readout_error": (grid, (current[0] - current[1]) / _full_scale(encoding)),
             "power_error": (grid, (power[0] - power[1]) / power[1].max()),
         },
-        coords={"engine": ["ngspice", "reference"], "pixel": list(_CORNERS[0]), "level": list(_CORNERS[1])},
+        coords={"engine": ["ngspice", "reference"], "pixel": list(corners[0]), "level": list(corners[1])},
     )
 
 

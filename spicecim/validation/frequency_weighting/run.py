@@ -15,9 +15,11 @@ from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, Amplitud
 from spicecim.encodings.frequency_weighting.disturb import repeated_reads
 from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import Readout
-from spicecim.validation.claims import Claim
-from spicecim.validation.frequency_weighting import claims, curves, figures
+from spicecim.validation.claims import JudgedClaim, stated_claims
+from spicecim.validation.frequency_weighting import curves, figures, measures
+from spicecim.validation.frequency_weighting.chips import area_of_the_chip, chip_energies, energy_per_convolution
 from spicecim.validation.frequency_weighting.patches import (
+    CORNERS,
     Patches,
     compare_corners,
     compare_crossbars,
@@ -38,18 +40,17 @@ from spicecim.validation.frequency_weighting.subjects import (
     calibrated,
     rms,
 )
-from spicecim.validation.report import ValidationReport, validation_report
+from spicecim.validation.report import Progress, ValidationReport, run_validation
 
 if TYPE_CHECKING:
     from spicecim.validation.frequency_weighting.accuracy import PixelScheme
 
+CLAIMS = Path(__file__).with_name("claims.yaml")
 SEED = 1904
 
 _FIGURES = (
-    "calibration", "loops", "products", "linearity", "pictures", "psnr", "agreement", "power", "accuracy",
+    "calibration", "loops", "products", "linearity", "pictures", "psnr", "agreement", "power", "chips", "accuracy",
 )  # fmt: skip
-
-Report = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -59,42 +60,54 @@ class Extent:
     subjects: tuple[Subject, ...] = (DRIFT, OBLEA, VTEAM, MIAO)
     power_subjects: tuple[Subject, ...] = (DRIFT, OBLEA, VTEAM, MIAO, JO)
     power_levels: int = LEVELS
-    worst_subjects: tuple[Subject, ...] = (DRIFT, OBLEA, VTEAM, MIAO, JO)
     schemes: tuple[AmplitudeScheme, ...] = ("fixed", "predistorted", "coscaled")
     other_readouts: tuple[Readout, ...] = ("in_phase", "dc")
     patches: int = 64
     seeds: int = 5
     bits: tuple[int, ...] = (4, 6, 8)
     epochs: int = 80
+    accuracy_fixed: bool = True
+    """Whether accuracy is measured of drift at a fixed frequency too."""
+    amplitudes: bool = True
+    """Whether the amplitude at which the worst case is the published one is looked for."""
+    corners: tuple[tuple[int, ...], tuple[int, ...]] = CORNERS
 
 
 QUICK = Extent(
     subjects=(DRIFT, OBLEA),
     power_subjects=(DRIFT, OBLEA, VTEAM),
     power_levels=32,
-    worst_subjects=(DRIFT, OBLEA, VTEAM),
     schemes=("fixed", "coscaled"),
     other_readouts=(),
     patches=4,
     seeds=2,
     bits=(4, 8),
     epochs=30,
+    accuracy_fixed=False,
+    amplitudes=False,
+    corners=((1, 255), (0, 127, 128, 255)),
 )
 
 
 def validate_frequency_weighting(
-    folder: Path | str, quick: bool = False, progress: Report = lambda task, fraction: None
-) -> list[Claim]:
+    folder: Path | str, quick: bool = False, progress: Progress = lambda task, fraction: None
+) -> list[JudgedClaim]:
     """Measure what the claims of frequency weighting come to, and write claims, figures and their data to a folder.
 
     Parameters
     ----------
     folder
-        Folder for ``claims.json``, ``claims.md``, and each figure as PNG, PDF and the netCDF behind it.
+        Folder for ``claims.json`` (a list), ``claims.md``, ``summary.json``, and each figure as PNG, PDF and the netCDF
+        behind it.
     quick
         Whether to take fewer devices, levels, patches and seeds, and end within a minute.
     progress
         Called with what is being done and the fraction of it that is.
+
+    Returns
+    -------
+    list of JudgedClaim
+        The claims with what was measured and verdicts, as in ``claims.json``.
 
     Raises
     ------
@@ -105,15 +118,24 @@ def validate_frequency_weighting(
     """
     from spicecim.validation.frequency_weighting.accuracy import digits_accuracy
 
-    with validation_report(folder, _FIGURES) as report:
-        _measure(report, quick, digits_accuracy, progress)
-        return report.claims
+    extent = QUICK if quick else Extent()
+
+    def measure(report: ValidationReport) -> dict[str, object]:
+        _measure(report, extent, digits_accuracy, progress)
+        return {
+            "quick": quick,
+            "seed": SEED,
+            "patches": extent.patches,
+            "power_levels": extent.power_levels,
+            "network_seeds": extent.seeds,
+        }
+
+    return run_validation(folder, "Frequency weighting", stated_claims(CLAIMS), _FIGURES, measure)
 
 
 def _measure(
-    report: ValidationReport, quick: bool, digits_accuracy: Callable[..., xr.Dataset], progress: Report
+    report: ValidationReport, extent: Extent, digits_accuracy: Callable[..., xr.Dataset], progress: Progress
 ) -> None:
-    extent = QUICK if quick else Extent()
     image = _camera()
     drift_and_threshold = (DRIFT, OBLEA)
 
@@ -128,57 +150,63 @@ def _measure(
     report.add_figure("products", figures.plot_surfaces(surfaces.sel(device=_titles(drift_and_threshold))), surfaces)
     linearity = curves.linearity_curves(extent.subjects, "fixed")
     report.add_figure("linearity", figures.plot_linearity(linearity), linearity)
-
     pictures = _pictures(extent, image, report, progress)
 
     patches = draw_patches(image, extent.patches, SEED)
-    cells = [
-        (subject.title, compare_patches(subject, patches, _task(progress, f"patches in ngspice: {subject.title}")))
-        for subject in drift_and_threshold
-    ]
-    crossbars = [
-        (subject.title, compare_crossbars(subject, patches, _task(progress, f"crossbars in ngspice: {subject.title}")))
-        for subject in drift_and_threshold
-    ]
-    corners = {
-        f"{subject.title}, {scheme}": compare_corners(
-            subject, scheme, progress=_task(progress, f"corners in ngspice: {subject.title}")
-        )
-        for subject in extent.subjects
-        for scheme in ("fixed", "coscaled")
-    }
-    shown = [(f"{title}, {kind}", data) for kind, found in (("cells", cells), ("crossbar", crossbars))
-             for title, data in found]  # fmt: skip
+    agreement = _agreement(patches, extent, progress)
+    runs = (("cells", agreement.cells), ("crossbar", agreement.crossbars))
+    shown = [(f"{title}, {kind}", data) for kind, found in runs for title, data in found.items()]
     report.add_figure("agreement", figures.plot_agreement(shown), _side_by_side(shown))
-    report.add_claim(claims.agreement_claim(cells, crossbars, corners, SEED))
+    report.judge("engines-agree", *measures.engines_agree(agreement))
+    report.judge("product-of-drift", *measures.product_of_drift(surfaces, agreement.corners, DRIFT.title))
     reads = _repeated_reads(extent.subjects)
-    report.add_claim(claims.product_claim(surfaces, pictures, corners, DRIFT.title, reads))
+    report.judge("product-of-8-bits", *measures.product_of_8_bits(surfaces, pictures, reads))
 
     power = convolution_power(extent.power_subjects, image, extent.power_levels, _task(progress, "power"))
     report.add_figure("power", figures.plot_power_by_scheme(power), power)
-    report.add_claim(claims.power_claim(power, cells))
+    report.judge("power-16", *measures.power_16(power, agreement.cells))
+    report.judge("power-of-one-device", *measures.power_saved(power, "conductance"))
+    report.judge("energy-saved", *measures.energy_saved(power))
     progress("worst case", 0.0)
-    report.add_claim(claims.worst_claim(power, extent.worst_subjects, _worst_in_ngspice(extent.worst_subjects)))
-    report.add_claim(_devices_claim(patches))
+    report.judge("worst-case", *_worst_case(power, extent))
+    report.judge("area-of-the-array", *_area_of_the_array(patches))
+
+    progress("chips", 0.0)
+    report.judge("area-of-the-chip", *area_of_the_chip())
+    chips = chip_energies(extent.power_subjects, image, extent.power_levels)
+    report.add_figure("chips", figures.plot_chips(chips), chips)
+    report.judge("energy-per-convolution", *energy_per_convolution(chips))
 
     cases: list[tuple[Subject, PixelScheme]] = [(DRIFT, "coscaled"), (OBLEA, "coscaled"), (OBLEA, "bit by bit")]
-    if not quick:
+    if extent.accuracy_fixed:
         cases.append((DRIFT, "fixed"))
     digits = digits_accuracy(
         cases, range(extent.seeds), extent.bits, extent.epochs, progress=_task(progress, "accuracy on digits")
     )
     report.add_figure("accuracy", figures.plot_accuracy(digits), digits)
-    report.add_claim(claims.accuracy_claim(digits))
-    report.write(
-        quick=quick,
-        seed=SEED,
-        patches=extent.patches,
-        power_levels=extent.power_levels,
-        network_seeds=list(range(extent.seeds)),
-    )
+    report.judge("accuracy", *measures.accuracy_over_binarized(digits))
 
 
-def _pictures(extent: Extent, image: IntArray, report: ValidationReport, progress: Report) -> xr.Dataset:
+def _agreement(patches: Patches, extent: Extent, progress: Progress) -> measures.Agreement:
+    """Run patches and corners of the range in ngspice."""
+    runs = {
+        kind: {
+            subject.title: compare(subject, patches, _task(progress, f"{kind} in ngspice: {subject.title}"))
+            for subject in (DRIFT, OBLEA)
+        }
+        for kind, compare in (("patches", compare_patches), ("crossbars", compare_crossbars))
+    }
+    corners = {
+        f"{subject.title}, {scheme}": compare_corners(
+            subject, scheme, extent.corners, progress=_task(progress, f"corners in ngspice: {subject.title}")
+        )
+        for subject in extent.subjects
+        for scheme in ("fixed", "coscaled")
+    }
+    return measures.Agreement(runs["patches"], runs["crossbars"], corners)
+
+
+def _pictures(extent: Extent, image: IntArray, report: ValidationReport, progress: Progress) -> xr.Dataset:
     cases = [Case(subject, scheme) for subject in extent.subjects for scheme in extent.schemes]
     cases += [Case(subject, "coscaled", readout) for subject in extent.subjects for readout in extent.other_readouts]
     found = convolve_image(image, cases, _task(progress, "camera image"))
@@ -206,18 +234,18 @@ def _repeated_reads(subjects: Sequence[Subject]) -> xr.Dataset:
     )
 
 
-def _worst_in_ngspice(subjects: Sequence[Subject]) -> dict[str, float]:
-    """Power (W) of the convolution that draws most, in ngspice, by device and branches."""
+def _worst_case(power: xr.Dataset, extent: Extent) -> measures.Found:
+    """Run the convolution that draws most in ngspice too."""
     found = {}
-    for subject in subjects:
+    for subject in extent.power_subjects:
         for branches, title in (("off", "OFF"), ("both", "both")):
             encoding = subject.encoding(branches=branches)
             level = int(encoding.calibration.responses().power.argmax())
-            found[f"{subject.title}, frequency, {title}"] = crossbar_power(encoding, level)
-    return found
+            found[f"{subject.title}, {title}"] = crossbar_power(encoding, level)
+    return measures.worst_case(power, extent.power_subjects, found, extent.amplitudes)
 
 
-def _devices_claim(patches: Patches) -> Claim:
+def _area_of_the_array(patches: Patches) -> measures.Found:
     """Encode nine 8-bit magnitudes by every scheme and count."""
     weights, pixels = np.abs(patches.weight[0])[:, None], np.clip(patches.pixel[:1], 1, PIXEL_MAX)
     weights = np.clip(weights, 1, WEIGHT_MAX)
@@ -227,7 +255,7 @@ def _devices_claim(patches: Patches) -> Claim:
         "conductance-weighted": DRIFT.conductance_weighted(),
     }
     encoded = {name: scheme.encode(weights, pixels) for name, scheme in schemes.items()}
-    return claims.devices_claim({name: (one.devices, one.cycles) for name, one in encoded.items()}, weights.size)
+    return measures.area_of_the_array({name: (one.devices, one.cycles) for name, one in encoded.items()}, weights.size)
 
 
 def _side_by_side(shown: Sequence[tuple[str, xr.Dataset]]) -> xr.Dataset:
@@ -240,7 +268,7 @@ def _titles(subjects: Sequence[Subject]) -> list[str]:
     return [subject.title for subject in subjects]
 
 
-def _task(progress: Report, name: str) -> Callable[[float], None]:
+def _task(progress: Progress, name: str) -> Callable[[float], None]:
     return lambda fraction: progress(name, fraction)
 
 

@@ -10,18 +10,16 @@ from numpy.typing import ArrayLike
 
 from spicecim.encodings.base import IntArray
 from spicecim.encodings.bit_sliced import BitSliced, Layer
-from spicecim.validation.claims import Claim, Measurement
+from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, SpiceRun, run_in_ngspice
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
 from spicecim.validation.polarized_columns.networks import Trained
 from spicecim.validation.polarized_columns.robustness import STATES
-from spicecim.validation.polarized_columns.sources import HERE
 
 DEVICES: tuple[dict[str, Any], ...] = ({"model": "resistor"}, {"model": "yakopcic", "preset": "oblea"})
 
 _OHMS = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 100.0, "sense_resistance": 50.0}
 _FAULTS = {"sigma": 0.1, "stuck_low": 0.01, "stuck_high": 0.01, "seed": 1}
-_CURRENT_TOLERANCE = 1e-5
 
 _PATTERNS = np.array(
     [
@@ -94,17 +92,17 @@ def random_vectors(inputs: IntArray, count: int) -> IntArray:
 
 def read_layers(
     trained: Trained, extent: Extent, progress: Callable[[float], None]
-) -> tuple[Claim, dict[tuple[str, int], SpiceRun]]:
+) -> tuple[tuple[Measured, Measured], dict[tuple[str, int], SpiceRun]]:
     """Read all layers of each encoding's network in ngspice, and adversarial fragments.
 
     Returns
     -------
     tuple
-        The claim about codes, and the runs by encoding and layer.
+        What was measured of the codes, and the runs by encoding and layer.
     """
     runs: dict[tuple[str, int], SpiceRun] = {}
-    measurements: list[Measurement] = []
-    wrong, most = 0, 0.0
+    measured: Measured = {}
+    details: Measured = {}
     for number, name in enumerate(ENCODINGS):
         network = trained.networks[name, FRAGMENT]
         scheme = ENCODINGS[name](rows=extent.crossbar_rows)
@@ -120,65 +118,39 @@ def read_layers(
             extreme = ENCODINGS[name](device=device, rows=FRAGMENT)
             weights, inputs = adversarial_fragments(extreme)
             found.append(compare_codes(run_in_ngspice(extreme, weights, inputs), Layer(extreme, weights)))
-        adversarial = _total(found)
-        for title, codes in (("fragments of trained layers", trained_layers), ("adversarial fragments", adversarial)):
-            measurements += [
-                Measurement(f"{TITLES[name]}: {title} read", ngspice=codes.fragments),
-                Measurement(f"{TITLES[name]}: codes of {title}", ngspice=codes.codes),
-                Measurement(
-                    f"{TITLES[name]}: codes of {title} unlike the reference engine's", ngspice=codes.off_reference
-                ),
-                Measurement(f"{TITLES[name]}: codes of {title} that are not the integers", ngspice=codes.off_integers),
-                Measurement(
-                    f"{TITLES[name]}: products of {title} that are not the integers", ngspice=codes.off_products
-                ),
-            ]
-            wrong += codes.off_reference + codes.off_integers + codes.off_products
-            most = max(most, codes.margin)
-    claim = Claim(
-        "With ideal wires every code is that of the integer sum of levels, in ngspice and in the reference engine",
-        HERE,
-        f"all fragments of {FRAGMENT} rows of all trained layers, ohmic cells on crossbars of "
-        f"{extent.crossbar_rows} rows, {extent.vectors} random test "
-        f"activations a layer; and weights and inputs that are zero, full scale, alternating or a single one, each "
-        "against each, with ohmic cells and with yakopcic's (Oblea)",
-        tuple(measurements),
-        "holds" if wrong == 0 else "does not hold",
-        f"no column current is further than {most:.1e} levels from a whole number, and a threshold is half a level away"
-        if wrong == 0
-        else f"{wrong} codes or products differ",
-    )
-    return claim, runs
+        for kind, codes in (("trained layers", trained_layers), ("adversarial fragments", _total(found))):
+            title = f"{TITLES[name]}, {kind}"
+            measured[title] = codes.off_reference + codes.off_integers + codes.off_products
+            details |= {
+                f"{title}: fragments read": codes.fragments,
+                f"{title}: codes": codes.codes,
+                f"{title}: codes unlike the reference engine's": codes.off_reference,
+                f"{title}: codes that are not the integers": codes.off_integers,
+                f"{title}: products that are not the integers": codes.off_products,
+                f"{title}: largest distance of a current from a whole number of levels": codes.margin,
+            }
+    return (measured, details), runs
 
 
-def wires_claim(trained: Trained, extent: Extent, progress: Callable[[float], None]) -> Claim:
+def wired_currents(trained: Trained, extent: Extent, progress: Callable[[float], None]) -> tuple[Measured, Measured]:
     """Compare column currents of both engines behind wires, and with scattered and stuck cells."""
-    measurements, largest, effect = [], 0.0, 0.0
+    measured: Measured = {}
+    details: Measured = {}
     cases = [(name, device) for name in ENCODINGS for device in DEVICES]
     for number, (name, device) in enumerate(cases):
-        for faults, title in ((False, "wires"), (True, "wires, scattered and stuck cells")):
+        for faults, title in ((False, "wires"), (True, "wires and faults")):
             settings: dict[str, Any] = {"scatter": _FAULTS, "states": STATES} if faults else {}
             scheme = ENCODINGS[name](device=device, wires=_OHMS, **settings)
             weights, inputs = _part_of_layer(trained, extent, name)
             run, layer = run_in_ngspice(scheme, weights, inputs), Layer(scheme, weights)
+            case = f"{TITLES[name]}, {device['model']}"
             error = _difference(run.encoded.sums(run.waveforms), layer.sums(inputs)) / scheme.largest_sum
-            measurements.append(
-                Measurement(f"{TITLES[name]}, {device['model']}, {title}: largest difference / full scale", "", error)
-            )
-            largest = max(largest, error)
+            measured[f"{case}, {title}"] = error
             if not faults:
-                effect = max(effect, _difference(layer.sums(inputs), run.encoded.exact_sums()) / scheme.largest_sum)
+                effect = _difference(layer.sums(inputs), run.encoded.exact_sums()) / scheme.largest_sum
+                details[f"{case}: what wires alone change, of full scale"] = effect
         progress((number + 1) / len(cases))
-    lines, outputs = extent.wired_part
-    return Claim(
-        "With wires the column currents of both engines agree to 1e-5 of full scale",
-        HERE,
-        f"{lines} input lines and {outputs} outputs of a trained layer, 2 and 3 ohm per segment of row and column, 100 "
-        "ohm sources, 50 ohm sense nodes; faults: log-normal scatter of 0.1, 1 % of the cells stuck at either end",
-        tuple(measurements),
-        "holds" if largest <= _CURRENT_TOLERANCE else "does not hold",
-        f"at most {largest:.1e}, where wires alone change a current by up to {effect:.1e} of full scale",
-    )
+    return measured, details
 
 
 def _part_of_layer(trained: Trained, extent: Extent, name: str) -> tuple[IntArray, IntArray]:

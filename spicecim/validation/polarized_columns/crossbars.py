@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spicecim.encodings.base import IntArray
 from spicecim.encodings.bit_sliced import BitSliced, BitSlicedEncoded, DualCrossbar, Layer, Offset, Polarized
@@ -27,13 +27,18 @@ TITLES = {"polarized": "polarized", "dual_crossbar": "two crossbars", "offset": 
 class Evaluation(NamedTuple):
     """A network on crossbars."""
 
-    accuracy: float
-    """Share of the images that are classified right."""
+    right: NDArray[np.bool_]
+    """Whether each image is classified right (image,)."""
     product_error: float
     """Root mean square error of a layer's products over their root mean square, averaged over the layers, for the
     inputs that each layer gets from ideal ones before it."""
     clipped: float
     """Share of the conversions that were clipped, with the inputs that the layers get from one another."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images that are classified right."""
+        return float(self.right.mean())
 
 
 def evaluate(network: IntegerNetwork, scheme: BitSliced, digits: Digits, images: int) -> Evaluation:
@@ -54,8 +59,8 @@ def evaluate(network: IntegerNetwork, scheme: BitSliced, digits: Digits, images:
         conversions += readout.conversions
         return readout.products
 
-    accuracy = network.accuracy(pixels, labels, product)
-    return Evaluation(accuracy, float(np.mean(errors)), clipped / conversions)
+    right = network.outputs(pixels, product).argmax(axis=1) == labels
+    return Evaluation(right, float(np.mean(errors)), clipped / conversions)
 
 
 def evenly_drawn(inputs: IntArray, count: int) -> IntArray:

@@ -52,7 +52,7 @@ class Extent:
     runs: tuple[int, ...]
     line_resistances: tuple[float, ...]
     stuck_shares: tuple[float, ...]
-    stuck_runs: int
+    stuck_runs: tuple[int, ...]
     crossbar_rows: int
     vectors: int
     wired_part: tuple[int, int]
@@ -61,14 +61,14 @@ class Extent:
 FULL = Extent(
     kind="convolutional",
     accuracy_kinds=("convolutional", "perceptron"),
-    seeds=5,
+    seeds=10,
     fragments=(4, 8, 16, WHOLE),
     images=100,
     sigmas=(0.0, 0.05, 0.1, 0.2),
     runs=(1, 5, 50, 5),
     line_resistances=(0.0, 0.5, 1.0, 2.0, 3.0, 5.0),
     stuck_shares=(0.0, 0.001, 0.003, 0.01),
-    stuck_runs=5,
+    stuck_runs=(1, 5, 5, 20),
     crossbar_rows=WHOLE,
     vectors=2,
     wired_part=(32, 8),
@@ -85,7 +85,7 @@ QUICK = Extent(
     runs=(1, 5, 3),
     line_resistances=(0.0, 1.0, 5.0),
     stuck_shares=(0.0, 0.01),
-    stuck_runs=3,
+    stuck_runs=(1, 5),
     crossbar_rows=FRAGMENT,
     vectors=1,
     wired_part=(16, 4),

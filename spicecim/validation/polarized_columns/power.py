@@ -9,12 +9,11 @@ import xarray as xr
 
 from spicecim.encodings.bit_sliced import Layer
 from spicecim.training.quantize import integer_network
-from spicecim.validation.claims import Claim, Measurement
+from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.agreement import random_vectors
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, SpiceRun, run_in_ngspice
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
 from spicecim.validation.polarized_columns.networks import Trained
-from spicecim.validation.polarized_columns.sources import FORMS
 
 _SAME, _OWN = "same weights", "own networks"
 _VECTORS = 200
@@ -76,52 +75,26 @@ def measure_power(
     )
 
 
-def power_claim(power: xr.Dataset, extent: Extent) -> Claim:
-    """Put the read power of the encodings beside one another."""
-    measurements = []
+def read_energy(power: xr.Dataset) -> tuple[Measured, Measured]:
+    """Put the read energy of the encodings beside one another."""
+    measured: Measured = {}
+    details: Measured = {}
     for weights in power["weights"].values:
-        for name in ENCODINGS:
-            found = power["power"].sel(weights=weights, encoding=name)
-            measurements.append(
-                Measurement(
-                    f"average read power, {weights}, {TITLES[name]}", "W",
-                    float(found.sel(engine="ngspice")), float(found.sel(engine="reference")),
-                )
-            )  # fmt: skip
+        many, both = power["core_energy"].sel(weights=weights), power["energy"].sel(weights=weights)
         for name in ("dual_crossbar", "offset"):
-            both, many = power["energy"].sel(weights=weights), power["core_energy"].sel(weights=weights)
-            ratio = both.sel(encoding=name) / both.sel(encoding="polarized")
-            measurements += [
-                Measurement(
-                    f"read energy over that of polarized, {weights}, {TITLES[name]}", "",
-                    float(ratio.sel(engine="ngspice")), float(ratio.sel(engine="reference")),
-                ),
-                Measurement(
-                    f"the same over many vectors, {weights}, {TITLES[name]}",
-                    reference=float(many.sel(encoding=name) / many.sel(encoding="polarized")),
-                ),
-            ]  # fmt: skip
+            title = f"{TITLES[name]}, {weights}"
+            measured[title] = float(many.sel(encoding=name) / many.sel(encoding="polarized"))
+            few = both.sel(encoding=name) / both.sel(encoding="polarized")
+            for engine in ("ngspice", "reference"):
+                details[f"{title}: few vectors, {engine}"] = float(few.sel(engine=engine))
+        for name in ENCODINGS:
+            for engine in ("ngspice", "reference"):
+                watts = power["power"].sel(weights=weights, encoding=name, engine=engine)
+                details[f"{TITLES[name]}, {weights}: average read power, {engine} (W)"] = float(watts)
+    return measured, details
+
+
+def engines_apart(power: xr.Dataset) -> Measured:
+    """Largest relative difference of the read energy in the two engines."""
     spice, core = (power["energy"].sel(engine=engine) for engine in ("ngspice", "reference"))
-    off = float(abs(spice / core - 1.0).max())
-    measurements.append(Measurement("largest relative difference of the engines", reference=off))
-    energy = power["core_energy"]
-    least = {
-        str(weights): min(ENCODINGS, key=lambda name: float(energy.sel(weights=weights, encoding=name)))
-        for weights in power["weights"].values
-    }
-    holds = all(name == "polarized" for name in least.values())
-    return Claim(
-        "Polarized columns take less energy per operation than columns with an offset (1.93 times an optimized ISAAC's "
-        "operations a joule)",
-        FORMS,
-        "energy that the row drivers deliver to the cells of the layer with the most weights, in pulses of 0.1 V; "
-        f"cells of 10 kohm to 1 Mohm on crossbars of {extent.crossbar_rows} rows, all read at once; own networks: 8 "
-        "bits as each encoding holds them; same weights: the polarized network in -127 to 127 in all three. Converters "
-        "and digital circuits, on which the published number depends, are left out",
-        tuple(measurements),
-        "holds in part" if holds else "does not hold",
-        "; ".join(f"{weights}: {TITLES[name]} take the least read energy" for weights, name in least.items())
-        + ". An offset raises small weights, which are the most frequent, to the middle of the range; of two crossbars "
-        "one cell of each pair is at zero and conducts as the lowest level does. The published factor is of a whole "
-        "chip and was not measured",
-    )
+    return {"largest difference": float(abs(spice / core - 1.0).max())}
