@@ -1,18 +1,21 @@
 """Models fitted to loops: exact derivatives, parameters that come back, and honest words where they cannot."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 import spicecim as sc
+from spicecim.device_choice import choose_device
 from spicecim.devices import get_model, make_device
 from spicecim.devices.equations import inner_voltages
 from spicecim.devices.expressions import Program, derivative, symbol
 from spicecim.devices.library import get_preset
 from spicecim.fitting import statistics
 from spicecim.fitting.integration import Records, integrate, sensitivities
+from spicecim.fitting.runs import run_fit
 from spicecim.fitting.systems import SERIES, TracedSystem
 from spicecim.fitting.unknowns import Unknown
 from spicecim.fitting.verification import verify
@@ -239,19 +242,62 @@ def test_an_inner_voltage_may_be_the_whole_voltage():
     assert np.isnan(inner_voltages(lambda at, u: [np.nan * u, u], v)).all()
 
 
-@pytest.mark.slow
-def test_a_verilog_a_module_is_fitted():
-    time = np.linspace(0.0, 5e-3, 101)
+V = np.sin(2 * np.pi * np.linspace(0.0, 1.0, 21))
+MODULE = "examples/series_memristor.va"
+
+
+def module_loop(points):
+    """A loop of the example's module by the reference engine."""
+    time = np.linspace(0.0, 5e-3, points)
     voltage = np.sin(2 * np.pi * 200 * time)
-    section = {"verilog_a": "examples/series_memristor.va", "initial": [0, 1]}
     bench = {
-        "device": section, "crossbar": {"state": [[0.1]]}, "analysis": {"duration": float(time[-1])},
+        "device": {"verilog_a": MODULE, "initial": [0, 1]}, "crossbar": {"state": [[0.1]]},
+        "analysis": {"duration": float(time[-1])},
         "drive": {"kind": "samples", "time": time.tolist(), "voltages": [voltage.tolist()]},
     }  # fmt: skip
     run = sc.simulate(sc.Testbench.from_dict(bench), "reference", time=time)
-    measured = make_measurement([(time, voltage, run.i_column.values[:, 0])])
-    found = sc.fit(
-        measured, "examples/series_memristor.va", free=["Gon", "k"], fixed={"Gon": 1.2e-3}, x0=0.1, starts=1
-    )  # fmt: skip
+    return make_measurement([(time, voltage, run.i_column.values[:, 0])])
+
+
+@pytest.mark.slow
+def test_a_verilog_a_module_is_fitted():
+    found = sc.fit(module_loop(101), MODULE, free=["Gon", "k"], fixed={"Gon": 1.2e-3}, x0=0.1, starts=1)
     assert found.parameters["Gon"].value == pytest.approx(1e-3, rel=2e-3)
     assert found.parameters["k"].value == pytest.approx(2e3, rel=2e-3)
+
+
+def test_the_fit_of_a_module_becomes_a_preset_file(tmp_path):
+    measured = make_measurement([(np.linspace(0.0, 5e-3, 21), V, 1e-3 * V)])
+    module, preset = tmp_path / "mine.va", tmp_path / "mine.yaml"
+    module.write_text(Path(MODULE).read_text())
+    # nothing is free: this is of the file, not of the search
+    run_fit(
+        tmp_path / "out", measured, [str(module)], engine="none", save=preset, free=[], fixed={"Gon": 1.1e-3}, x0=0.1
+    )
+    assert preset.read_text() == (tmp_path / "out" / "preset.yaml").read_text()
+    values = {
+        "device": {"verilog_a": "mine.va", "preset": "mine.yaml", "parameters": {"C": 2e-12}},
+        "crossbar": {"state": [[0.1]]}, "drive": {"kind": "sine", "amplitude": 1.0, "frequency": 200},
+    }  # fmt: skip
+    device = sc.Testbench.from_dict(values, folder=tmp_path).device
+    assert (device.module, device.state, device.initial) == ("series_memristor", "x", (0.0, 1.0))
+    assert device.build().parameters["Gon"] == 1.1e-3
+    assert device.build().parameters["C"] == 2e-12
+    # what a run saves needs the preset no more; a further fit begins there
+    assert choose_device(device.model_dump()) == device
+    again = sc.fit(measured, module, preset=str(preset), free=[])
+    assert again.value("Gon") == device.parameters["Gon"]
+    assert again.x0() == 0.1
+    for changed, told in (
+        ({"preset": "none.yaml"}, r"device.preset: .*none.yaml"),
+        ({"preset": "hfox"}, r"device.preset: must be a file that ends in .yaml"),
+        ({"initial": [0, 2]}, r"device.initial: must be \[0.0, 1.0\]"),
+    ):
+        with pytest.raises(sc.InputError, match=told):
+            sc.Testbench.from_dict({**values, "device": {**values["device"], **changed}}, folder=tmp_path)
+    (tmp_path / "not.yaml").write_text("a: 1\n")
+    with pytest.raises(sc.InputError, match=r"device.preset: .*must have the keys default"):
+        sc.Testbench.from_dict({**values, "device": {**values["device"], "preset": "not.yaml"}}, folder=tmp_path)
+    module.write_text(Path(MODULE).read_text().replace("2k from", "3k from"))
+    with pytest.raises(sc.InputError, match=r"device.preset: mine.yaml: is of 'mine.va' with SHA-256"):
+        sc.Testbench.from_dict(values, folder=tmp_path)

@@ -65,7 +65,8 @@ def fit(
     model
         Name of a model of the library, or a Verilog-A file with one module, which ends in ``.va``.
     preset
-        Published parameter set that the search starts from, and that gives what is not free; by default the first.
+        Published parameter set, or a preset file, that the search starts from and that gives what is not free; by
+        default the first. Of a Verilog-A module a preset file, or its defaults.
     free
         Parameters to be fitted, and ``"series_resistance"`` (ohm), ``"x0"`` (the initial state of all sweeps), or
         ``"x0_1"``, ``"x0_2"`` ... (that of one sweep). By default all numbers of the model that are not zero, and x0.
@@ -132,11 +133,10 @@ def build_problem(
     resistance = input_quantity(SERIES, fixed.pop(SERIES, measurement.attrs.get("series_resistance", 0.0)), "ohm")
     if str(model).endswith(".va"):
         largest = float(np.abs(data.records.voltage).max())
-        device: Any = ModuleToFit(model, fixed, largest)
-        first = 0.5 if x0 is None else float(x0)
+        device: Any = ModuleToFit(model, preset, fixed, largest)
     else:
         device = _ModelToFit(str(model), preset, fixed)
-        first = (get_preset(str(model), preset).x0 if _has_presets(str(model)) else 0.5) if x0 is None else float(x0)
+    first = device.x0 if x0 is None else float(x0)
     if not 0.0 <= first <= 1.0:
         raise InputError(f"x0: must be between 0 and 1; it is {first:g}")
     sweeps = len(data.current)
@@ -171,7 +171,7 @@ def build_problem(
     system = device.system(values, of_device, limited)
     problem = Problem(system, unknowns, len(of_device), data, begun, residual)
     values["x0"] = first
-    return problem, values, {"model": str(model), "section": device.section}
+    return problem, values, {"model": str(model), "section": device.section, "heading": device.heading}
 
 
 class _ModelToFit:
@@ -179,9 +179,11 @@ class _ModelToFit:
 
     def __init__(self, name: str, preset: str | None, fixed: Mapping[str, Any]) -> None:
         self.model = get_model(name)
-        if preset is None and _has_presets(name):
-            fixed = {**get_preset(name).parameters, **fixed}
-        device = make_device(name, preset, fixed)
+        self.x0 = 0.5
+        if preset is not None or _has_presets(name):
+            published = get_preset(name, preset)
+            fixed, self.x0 = {**published.parameters, **fixed}, published.x0
+        device = make_device(name, None, fixed)
         self.values = device.model_dump()
         self.limits: dict[str, tuple[float, float]] = {}
         for parameter, info in self.model.model_fields.items():
@@ -190,7 +192,7 @@ class _ModelToFit:
                 low, high = found.get("gt", found.get("ge", -math.inf)), found.get("lt", found.get("le", math.inf))
                 self.limits[parameter] = (low, high)
         self.units = self.model.units()
-        self.section = {"model": name}
+        self.section = self.heading = {"model": name}
 
     def system(self, values: Mapping[str, Any], free: Sequence[str], limited: bool) -> System:
         own = {name: value for name, value in values.items() if name in self.model.model_fields or name == SERIES}

@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 import yaml
 
-from spicecim.errors import UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.files import write_text
 from spicecim.fitting.problems import Evaluated, Problem
@@ -200,15 +199,13 @@ class Fit:
     def save(self, path: str | Path) -> Path:
         """Write the fitted parameters as a preset file, which a testbench takes by its path; return the path.
 
+        That of a Verilog-A module names it, its state and the digest of its file.
+
         Raises
         ------
-        UnsupportedError
-            If the model is a Verilog-A module: its parameters stand in the section `device` of a testbench.
         ResultsError
             If the file cannot be written.
         """
-        if self.model.endswith(".va"):
-            raise UnsupportedError("save: presets are for models of the library; a module has its section `device`")
         found = self.to_dict()
         sweeps = np.unique(self.measurement["sweep"].values)
         first = self.measurement.isel(point=self.measurement["sweep"].values == sweeps[0])
@@ -229,7 +226,7 @@ class Fit:
         }
         record["series_resistance"] = self.value(SERIES)
         record["intervals"] = {name: [each.low, each.high] for name, each in self.parameters.items()}
-        file = {"model": self.model, "default": "fitted", "presets": {"fitted": preset}, "fit": record}
+        file = {**self.labels["heading"], "default": "fitted", "presets": {"fitted": preset}, "fit": record}
         return write_text(path, yaml.safe_dump(_plain(file), sort_keys=False, width=120))
 
 
