@@ -22,6 +22,7 @@ from .errors import InputError as InputError
 from .errors import ManyRunsError as ManyRunsError
 from .errors import SimulationError as SimulationError
 from .errors import SpiceCimError as SpiceCimError
+from .fitting.distribution import JointDistribution as JointDistribution
 from .fitting.fit import fit as fit
 from .fitting.population import Population as Population
 from .fitting.population import fit_each as fit_each

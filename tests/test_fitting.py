@@ -1,5 +1,6 @@
 """Models fitted to loops: exact derivatives, parameters that come back, and honest words where they cannot."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from spicecim.fitting import statistics
 from spicecim.fitting.integration import Records, integrate, sensitivities
 from spicecim.fitting.runs import run_fit
 from spicecim.fitting.systems import SERIES, TracedSystem
+from spicecim.fitting.transforms import Transform
 from spicecim.fitting.unknowns import Unknown
 from spicecim.fitting.verification import verify
 from spicecim.measurement.dataset import make_measurement
@@ -185,10 +187,37 @@ def test_many_devices_give_a_distribution():
     ]
     found = sc.fit_each(lot, "yakopcic", free=["a1", "Ap"], noise=NOISE, starts=1)
     np.testing.assert_allclose([fit.parameters["a1"].value for fit in found.fits], 0.17 * scale[:, 0], rtol=0.02)
-    np.testing.assert_allclose(found.mean, np.log([0.17, 4000]) + np.log(scale).mean(axis=0), atol=0.03)
-    np.testing.assert_allclose(np.diag(found.covariance), np.log(scale).var(axis=0, ddof=1), rtol=0.5)
-    drawn = found.draw(500, seed=1)
-    assert float(np.log(drawn.a1).std()) == pytest.approx(found.covariance[0, 0] ** 0.5, rel=0.2)
+    spread = found.distribution
+    np.testing.assert_allclose(spread.mean, np.log([0.17, 4000]) + np.log(scale).mean(axis=0), atol=0.03)
+    np.testing.assert_allclose(np.diag(spread.covariance), np.log(scale).var(axis=0, ddof=1), rtol=0.5)
+    drawn = spread.draw((20, 25), seed=1)
+    assert drawn["a1"].shape == (20, 25)
+    assert np.log(drawn["a1"]).std() == pytest.approx(spread.covariance[0, 0] ** 0.5, rel=0.2)
+
+
+def test_a_distribution_is_drawn_from_and_comes_back_from_a_file():
+    transforms = [Transform("log"), Transform("logit", 0.0, 2.0), Transform("linear", size=3.0)]
+    covariance = np.array([[0.04, 0.02, 0.0], [0.02, 0.09, 0.0], [0.0, 0.0, 0.0]])
+    spread = sc.JointDistribution(["Ron", "Vt", "k"], [4.0, 0.1, 1.0], covariance, transforms)
+    again = sc.JointDistribution.from_dict(json.loads(json.dumps(spread.to_dict())))
+    drawn, same = (each.draw(20000, seed=3) for each in (spread, again))
+    for name in spread.names:
+        np.testing.assert_array_equal(drawn[name], same[name])
+    numbers = np.stack([each.number(drawn[name]) for name, each in zip(spread.names, transforms, strict=True)])
+    np.testing.assert_allclose(np.cov(numbers), covariance, atol=3e-3)
+    assert spread.median() == pytest.approx({"Ron": np.exp(4.0), "Vt": transforms[1].value(0.1), "k": 3.0})
+    assert spread.of(["Vt"]).covariance.tolist() == [[0.09]]
+    for change, told in (
+        ({"covariance": -covariance}, "positive semidefinite"),
+        ({"covariance": covariance + np.triu(np.ones((3, 3)))}, "symmetric"),
+        ({"mean": [1.0]}, "must be of 3 parameters"),
+        ({"transforms": [{"kind": "cube"}] * 3}, "kind must be one of"),
+        ({"transforms": [{"kind": "logit"}] * 3}, "needs two bounds"),
+    ):
+        with pytest.raises(sc.InputError, match=told):
+            sc.JointDistribution.from_dict({**spread.to_dict(), **change})
+    with pytest.raises(sc.InputError, match="names: has Roff"):
+        spread.of(["Roff"])
 
 
 def test_wrong_names_and_bounds_are_refused():

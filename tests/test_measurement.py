@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 import spicecim as sc
 from spicecim.cli.app import app
+from spicecim.fitting.fit import data_of
 from spicecim.measurement.dataset import cycles_of
 from spicecim.plotting import plot_cycles, plot_measurement
 
@@ -145,6 +146,22 @@ def test_cleaning_marks_compliance_and_leaves_out_what_stands_twice():
     assert "compliance_negative" not in found.attrs
     assert found.attrs["current_offset"] == pytest.approx(2e-6, rel=0.05)
     assert np.array_equal(found.in_compliance.values, np.delete(again[2] > 0.8e-3, 7))
+
+
+def test_currents_beyond_the_range_are_no_compliance():
+    read = np.clip(AMPS, -0.8e-3, 0.8e-3)
+    found = sc.make_measurement([(T, V, read)], current_range="0.8mA")
+    assert np.array_equal(found.saturated.values, np.abs(read) == 0.8e-3)
+    assert not found.in_compliance.any()
+    assert "compliance_positive" not in found.attrs
+    assert found.attrs["current_range"] == 0.8e-3
+    # the source keeps its voltage there, and nothing is known but that the current is larger
+    data = data_of(found, None)
+    assert np.array_equal(data.counts[0], np.abs(read) < 0.8e-3)
+    assert np.isinf(data.records.limit).all()
+    assert len(plot_measurement(found).axes[0].lines) == 2
+    with pytest.raises(sc.InputError, match="current_range: must be positive"):
+        sc.make_measurement([(T, V, read)], current_range=0)
 
 
 def test_cycles_are_measured_one_by_one(tmp_path):

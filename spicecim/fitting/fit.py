@@ -21,7 +21,7 @@ from spicecim.fitting.integration import Records
 from spicecim.fitting.modules import ModuleToFit
 from spicecim.fitting.problems import KINDS, Data, Kind, Noise, Problem
 from spicecim.fitting.result import Fit, FittedParameter
-from spicecim.fitting.search import candidates, descend, polish
+from spicecim.fitting.search import candidates, descend, polish, shaken
 from spicecim.fitting.systems import SERIES, System, TracedSystem
 from spicecim.fitting.unknowns import Unknown, read_bounds
 from spicecim.problems import did_you_mean
@@ -32,6 +32,10 @@ _THINNED = 200
 """Samples of a sweep that the search takes."""
 _KEPT, _FIRST_ITERATIONS = 6, 6
 """Starts that are kept after some iterations."""
+_LAST, _LAST_ITERATIONS = 3, 10
+"""Those of them that go on with all samples."""
+_SCALE = 3.0
+"""Standard deviations beyond which a residual counts less in the search."""
 _REWEIGHTED = 2
 _RELATIVE, _SHARE = 0.03, 1e-3
 """Noise where none is stated: of the current, and of the largest current of its sweep."""
@@ -234,7 +238,8 @@ def data_of(measurement: xr.Dataset, noise: Mapping[str, Any] | None) -> Data:
     if relative < 0.0 or absolute < 0.0 or share < 0.0:
         raise InputError("noise: must not be negative")
     floor = np.hypot(absolute, share * peak)
-    return Data(Records(time, voltage, limit, length), current, inside & ~limited, Noise(floor, relative))
+    counts = inside & ~limited & ~measurement["saturated"].values[index]
+    return Data(Records(time, voltage, limit, length), current, counts, Noise(floor, relative))
 
 
 def searched(problem: Problem, count: int, seed: int, progress: Callable[[float], None]) -> FloatArray:
@@ -242,22 +247,25 @@ def searched(problem: Problem, count: int, seed: int, progress: Callable[[float]
     if count < 1:
         raise InputError(f"starts: must be 1 at least; it is {count}")
     coarse = problem.on(problem.data.thinned(_THINNED))
-    found = descend(coarse, candidates(coarse, count, seed), iterations=_FIRST_ITERATIONS)
-    best = np.argsort(found.cost)[:_KEPT]
-    progress(0.4)
-    found = descend(coarse, found.q[best])
-    progress(0.7)
+    found = descend(coarse, candidates(coarse, count, seed), iterations=_FIRST_ITERATIONS, scale=_SCALE)
+    progress(0.2)
+    found = descend(coarse, found.q[np.argsort(found.cost)[:_KEPT]], scale=_SCALE)
+    progress(0.5)
     if not np.isfinite(found.cost).any():
         raise InputError(
             "no candidate could be integrated along these voltages; are the voltages and the times those of the device?"
         )
+    if len(found.q) > 1:
+        last = found.q[np.argsort(found.cost)[:_LAST]]
+        found = descend(problem, last, iterations=_LAST_ITERATIONS, scale=_SCALE)
+    progress(0.7)
     q = found.q[int(np.argmin(found.cost))]
     for repeat in range(1 + reweighted(problem)):
         if repeat:
             problem.base = np.abs(problem.evaluate(q[None], slopes=False).current[0])
         q = polish(problem, q)
-        progress(0.8 + 0.07 * repeat)
-    return np.asarray(q)
+        progress(0.75 + 0.05 * repeat)
+    return shaken(problem, q[None], None, seed)[0]
 
 
 def reweighted(problem: Problem) -> int:
@@ -298,7 +306,7 @@ def finished(
         if not np.isfinite(deviation[index]):
             ends = [-math.inf, math.inf]
         parameters[unknown.name] = FittedParameter(
-            float(unknown.value(q[index])), min(ends), max(ends), unknown.unit, unknown.transform, not open_[index]
+            float(unknown.value(q[index])), min(ends), max(ends), unknown.unit, unknown.transform.kind, not open_[index]
         )
     voltage = measurement["voltage"].values
     texts = statistics.warnings_of(problem.unknowns, found, deviation, (float(voltage.min()), float(voltage.max())))

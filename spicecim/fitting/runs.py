@@ -42,6 +42,7 @@ def described(measurement: xr.Dataset, measures: xr.Dataset) -> dict[str, Any]:
         **{str(name): value for name, value in measurement.attrs.items()},
         "samples": measurement.sizes["point"],
         "held_samples": int(measurement["in_compliance"].sum()),
+        "saturated_samples": int(measurement["saturated"].sum()),
         "sweeps": int(measurement["sweep"].max()) + 1,
         "loops": measures.sizes["loop"],
         "measures": {str(name): values.values.tolist() for name, values in measures.items()},

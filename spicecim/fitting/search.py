@@ -24,6 +24,8 @@ _SETTLED = 0.01
 _SHAKES, _NEIGHBORS, _AFTER_SHAKE = 3, 8, 15
 _WIDTH = 2.0
 """Standard deviations to the neighbors."""
+_UNSEEN = 1e-7
+"""Size of an unknown's derivatives, relative to the largest, at which the data do not show it."""
 
 
 class Found(NamedTuple):
@@ -122,12 +124,15 @@ def shaken(
         rough = np.flatnonzero((-(gradient * step).sum(axis=1) > _SETTLED * variance) & np.isfinite(cost))
         if not len(rough):
             break
-        size = np.sqrt(np.einsum("bii->bi", normal[rough])) + 1e-300
+        size = np.sqrt(np.einsum("bii->bi", normal[rough]))
+        size += _UNSEEN * size.max(axis=1, keepdims=True) + 1e-300
         scaled = normal[rough] / size[:, :, None] / size[:, None, :]
         values, directions = np.linalg.eigh(np.nan_to_num(scaled))
         spread = directions / np.sqrt(np.maximum(values, 1e-6))[:, None, :] * np.sqrt(variance[rough])[:, None, None]
         numbers = random.standard_normal((len(rough), _NEIGHBORS, q.shape[1], 1))
         moves = (_WIDTH * spread[:, None] @ numbers)[..., 0] / size[:, None]
+        # what the data do not show stays where it is
+        moves *= (size > 2.0 * _UNSEEN * size.max(axis=1, keepdims=True))[:, None]
         tried = q[rough, None] + np.clip(moves, -0.5, 0.5)
         own = None if sweeps is None else np.repeat(sweeps[rough], _NEIGHBORS, axis=0)
         found = descend(problem, tried.reshape(-1, q.shape[1]), own, iterations=_AFTER_SHAKE, scale=scale)
