@@ -26,6 +26,7 @@ from .fitting.distribution import JointDistribution as JointDistribution
 from .fitting.fit import fit as fit
 from .fitting.population import Population as Population
 from .fitting.population import fit_each as fit_each
+from .fitting.posterior import posterior as posterior
 from .fitting.result import Fit as Fit
 from .fitting.synthetic import synthetic_measurement as synthetic_measurement
 from .hysteresis_sweep import HysteresisSweep as HysteresisSweep

@@ -177,6 +177,18 @@ def test_compliance_is_part_of_the_device_s_loop():
     assert (over < np.abs(measured.voltage.values[measured.in_compliance.values]) + 1e-9).all()
 
 
+def test_a_limited_source_may_be_at_zero_volts():
+    preset, device = get_preset("metastable_switch"), make_device("metastable_switch")
+    time = np.linspace(0.0, 1.0 / preset.frequency, 41)
+    voltage = preset.amplitude * np.sin(2 * np.pi * preset.frequency * time)
+    voltage[[0, 20, 40]] = 0.0
+    system = TracedSystem(type(device), device.model_dump(), ["Ron"], limited=True)
+    _, current, slopes = course(system, preset.x0, [500.0], time, voltage, limit=8e-4)
+    assert np.isfinite(slopes).all()
+    assert (current[[0, 20, 40]] == 0.0).all()
+    assert np.abs(current).max() == pytest.approx(8e-4, rel=1e-9)
+
+
 @pytest.mark.slow
 def test_many_devices_give_a_distribution():
     random = np.random.default_rng(0)
@@ -218,6 +230,22 @@ def test_a_distribution_is_drawn_from_and_comes_back_from_a_file():
             sc.JointDistribution.from_dict({**spread.to_dict(), **change})
     with pytest.raises(sc.InputError, match="names: has Roff"):
         spread.of(["Roff"])
+
+
+@pytest.mark.slow
+def test_the_posterior_is_that_of_the_intervals_where_the_model_is_straight():
+    measured = sc.synthetic_measurement("metastable_switch", points=60, seed=3)
+    found = sc.fit(measured, "metastable_switch", free=["Ron", "Roff"], noise=NOISE, starts=1)
+    draws = sc.posterior(found, steps=240, walkers=16, seed=1)
+    assert draws["Ron"].shape == (16, 180)
+    assert 0.3 < draws.attrs["acceptance"] < 0.9
+    for name, each in found.parameters.items():
+        low, high = np.quantile(draws[name], [0.025, 0.975])
+        assert (high - low) / (each.high - each.low) == pytest.approx(1.0, rel=0.15)
+        assert abs(float(draws[name].median()) - each.value) < 0.1 * (each.high - each.low)
+    np.testing.assert_array_equal(draws["Ron"], sc.posterior(found, steps=240, walkers=16, seed=1)["Ron"])
+    with pytest.raises(sc.InputError, match="walkers: must be even"):
+        sc.posterior(found, walkers=3)
 
 
 def test_wrong_names_and_bounds_are_refused():

@@ -14,7 +14,7 @@ import yaml
 from spicecim.fields import FloatArray
 from spicecim.files import write_text
 from spicecim.fitting.problems import Evaluated, Problem
-from spicecim.fitting.statistics import correlation
+from spicecim.fitting.statistics import correlation, is_surprising
 from spicecim.fitting.systems import SERIES
 from spicecim.version import __version__
 
@@ -154,6 +154,11 @@ class Fit:
         with np.errstate(all="ignore"):
             records = self.problem.data.records
             return self.problem.system.device_voltage(records.voltage, self.at.state[0], self.at.inner[0], p)
+
+    @property
+    def stated_noise_holds(self) -> bool:
+        """Whether the noise was stated, and the residuals are as large as that: else they tell it."""
+        return bool(self.settings["noise_stated"]) and not is_surprising(self.chi_square_probability)
 
     def value(self, name: str) -> Any:
         """Value of a parameter, fitted or fixed; ``series_resistance`` and ``x0`` as well."""
