@@ -63,7 +63,8 @@ def test_states_are_those_of_an_independent_integration(model):
 @pytest.mark.parametrize(
     ("model", "free", "resistance"),
     [("yakopcic", ["a1", "Ap", "Vp", "alphap"], 0.5), ("linear_drift", ["Ron", "Roff"], 0.0),
-     ("memdiode", ["imax", "etas", "rsmax"], 40.0), ("vteam", ["koff", "Roff", "alpha_off"], 0.0)],
+     pytest.param("memdiode", ["imax", "etas", "rsmax"], 40.0, marks=pytest.mark.slow),
+     pytest.param("vteam", ["koff", "Roff", "alpha_off"], 0.0, marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_derivatives_are_those_of_difference_quotients(model, free, resistance):
     preset, device = get_preset(model), make_device(model)
@@ -89,6 +90,7 @@ def test_derivatives_are_those_of_difference_quotients(model, free, resistance):
         np.testing.assert_allclose(slopes[index], quotient, atol=1e-6 * size)
 
 
+@pytest.mark.slow
 def test_parameters_come_back_and_the_fit_is_told():
     measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=80, seed=3)
     found = sc.fit(measured, "yakopcic", free=["a1", "Ap", "Vn"], fixed={"a1": 0.2, "Ap": 3000}, noise=NOISE, starts=4)
@@ -139,6 +141,10 @@ def test_what_the_data_cannot_tell_is_told():
     assert not found.parameters["Vp"].determined
     assert np.isinf(found.parameters["Vp"].high)
     assert found.parameters["a1"].determined
+
+
+@pytest.mark.slow
+def test_parameters_that_act_as_one_are_told():
     # the product of these two alone stands in the equations
     measured = sc.synthetic_measurement("umich", points=60, seed=1)
     found = sc.fit(measured, "umich", free=["lambda_", "eta1", "gamma"], noise=NOISE, starts=1)

@@ -85,6 +85,7 @@ EXPORTS = {
     "numpy.savetxt": lines("# t[s] V[V] I[A]\n", "{t:.18e} {v:.18e} {i:.18e}"),
     "pandas": lines(",time,voltage,current\n", "{n},{t:.6f},{v:.6f},{i:.9E}"),
     "a clock": lines("Time,Voltage,Current\n", "10:15:{t:09.6f},{v:.6f},{i:.9E}"),
+    "a clock, German": lines("Zeit (s);Spannung (V);Strom (A)\n", "10:15:{t:09.6f};{v:.6f};{i:.9E}", comma=True),
 }  # fmt: skip
 
 
@@ -122,6 +123,7 @@ BAD = {
     "two points": ("t,V,I\n0,0,0\n1,1,1\n", "has 2 samples"),
     "scale factor": ("t,V,I (UA)\n" + rows(T, V, AMPS), "no column of the current"),
     "no time": ("V,I\n" + rows(V, AMPS), "interval"),
+    "no table, a long text": ('"' + "x" * 200_000 + "\n", "no table"),
     "no table": ("hello\nworld\n", "no table"),
 }
 

@@ -105,9 +105,7 @@ def _equations(at: Evaluated, scale: float) -> tuple[FloatArray, FloatArray, Flo
     return cost, normal, gradient
 
 
-def shaken(
-    problem: Problem, q: FloatArray, sweeps: NDArray[np.int_] | None, seed: int, scale: float = np.inf
-) -> FloatArray:
+def shaken(problem: Problem, q: FloatArray, sweeps: NDArray[np.int_] | None, seed: int) -> FloatArray:
     """Improve devices (device, unknown) that a descent left where the residuals still fall, from neighbors of each.
 
     Samples make the cost of an abrupt device uneven: between two of them, a switching shows nothing. Where it is
@@ -118,7 +116,7 @@ def shaken(
     q, random = q.copy(), np.random.default_rng(seed)
     for _ in range(_SHAKES):
         at = problem.evaluate(q, sweeps)
-        cost, normal, gradient = _equations(at, scale)
+        cost, normal, gradient = _equations(at, np.inf)
         step = _step(normal, gradient, np.full(len(q), 1e-9))
         variance = cost / np.maximum((at.residual != 0.0).sum(axis=1), 1)
         rough = np.flatnonzero((-(gradient * step).sum(axis=1) > _SETTLED * variance) & np.isfinite(cost))
@@ -135,7 +133,7 @@ def shaken(
         moves *= (size > 2.0 * _UNSEEN * size.max(axis=1, keepdims=True))[:, None]
         tried = q[rough, None] + np.clip(moves, -0.5, 0.5)
         own = None if sweeps is None else np.repeat(sweeps[rough], _NEIGHBORS, axis=0)
-        found = descend(problem, tried.reshape(-1, q.shape[1]), own, iterations=_AFTER_SHAKE, scale=scale)
+        found = descend(problem, tried.reshape(-1, q.shape[1]), own, iterations=_AFTER_SHAKE)
         costs = found.cost.reshape(len(rough), -1)
         best = costs.argmin(axis=1)
         rows = np.arange(len(rough))

@@ -140,7 +140,10 @@ def _format(lines: list[str]) -> _Format:
 def _cells(line: str, delimiter: str | None) -> list[str]:
     line = line.strip(" ").lstrip("#%").lstrip(" ")
     if '"' in line and delimiter is not None:
-        parts = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        try:
+            parts = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+        except csv.Error:  # a text beyond what a cell may hold
+            parts = line.split(delimiter)
     else:
         parts = line.split(delimiter)
     cells = [cell.strip().strip('"').strip() for cell in parts]
@@ -159,5 +162,5 @@ def _value(cell: str, decimal_comma: bool) -> float:
         cell = cell.replace(",", ".")
     if clock := _CLOCK.fullmatch(cell):
         hours, minutes, seconds = clock.groups()
-        return 3600.0 * int(hours or 0) + 60.0 * int(minutes) + float(seconds)
+        return 3600.0 * int(hours or 0) + 60.0 * int(minutes) + float(seconds.replace(",", "."))
     return float(cell.lower().replace("d", "e")) if _NUMBER.fullmatch(cell) else math.nan
