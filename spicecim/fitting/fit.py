@@ -265,7 +265,7 @@ def searched(problem: Problem, count: int, seed: int, progress: Callable[[float]
             problem.base = np.abs(problem.evaluate(q[None], slopes=False).current[0])
         q = polish(problem, q)
         progress(0.75 + 0.05 * repeat)
-    return shaken(problem, q[None], None, seed)[0]
+    return np.asarray(shaken(problem, q[None], None, seed)[0])
 
 
 def reweighted(problem: Problem) -> int:
