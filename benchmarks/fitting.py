@@ -69,7 +69,7 @@ def recover(model: str, seeds: int, samples: int = 300) -> dict[str, object]:
         good &= within | near | ~determined
         counts[name] = {
             "within_2_percent": int(near.sum()), "within_interval": int(within.sum()),
-            "determined": int(determined.sum()),
+            "determined": int(determined.sum()), "back": int((within | near | ~determined).sum()),
         }  # fmt: skip
     reduced = [fit.chi_square / fit.degrees_of_freedom for fit in found.fits]
     return {

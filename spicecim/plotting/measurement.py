@@ -43,7 +43,8 @@ def plot_measurement(measurement: xr.Dataset) -> Figure:
             semilog.semilogy(v, _magnitude(i), **style)
         if several:
             v, i = _median(cycles)
-            linear.plot(v, i, color=color, linewidth=1.6, label=f"median of {len(cycles)}")
+            which = f", sweep {sweep + 1}" if len(sweeps) > 1 else ""
+            linear.plot(v, i, color=color, linewidth=1.6, label=f"median of {len(cycles)}{which}")
             semilog.semilogy(v, _magnitude(i), color=color, linewidth=1.6)
     marks = (("in_compliance", COLORS[6], "held by the source"), ("saturated", COLORS[5], "beyond the range"))
     for name, color, label in marks:
