@@ -22,9 +22,11 @@ from .errors import InputError as InputError
 from .errors import ManyRunsError as ManyRunsError
 from .errors import SimulationError as SimulationError
 from .errors import SpiceCimError as SpiceCimError
+from .fitting.distribution import JointDistribution as JointDistribution
 from .fitting.fit import fit as fit
 from .fitting.population import Population as Population
 from .fitting.population import fit_each as fit_each
+from .fitting.posterior import posterior as posterior
 from .fitting.result import Fit as Fit
 from .fitting.synthetic import synthetic_measurement as synthetic_measurement
 from .hysteresis_sweep import HysteresisSweep as HysteresisSweep

@@ -29,7 +29,7 @@ from spicecim.errors import InputError, ModelError, UnsupportedError, VerilogAEr
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.outside import check_file
 from spicecim.problems import FieldError, did_you_mean
-from spicecim.quantities import parse_quantity
+from spicecim.quantities import parse_quantity, shown
 
 if TYPE_CHECKING:
     from spicecim.veriloga.device import ModuleDevice
@@ -345,12 +345,42 @@ class VerilogADevice(DeviceSection):
         description="further nodes that hold a state, such as a temperature, with their potentials at time 0; null "
         "for that in equilibrium",
     )
+    preset: str | None = Field(
+        default=None,
+        description="a preset file of the module, such as a fit saves, relative to the testbench's folder; its module, "
+        "state, initial and parameters become those of the section",
+    )
     parameters: dict[str, float | str] = Field(
-        default_factory=dict, description="parameters by name that differ from the module's defaults"
+        default_factory=dict, description="parameters by name that differ from the module's defaults, or the preset"
     )
 
     _voltage: float | None = PrivateAttr(None)
     """Largest voltage (V) of the drive, if it is known (see `driven`)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_preset_file(cls, values: Any, info: ValidationInfo) -> Any:
+        """Put what a preset file holds into the section, so that a saved run does not need the file."""
+        preset = values.get("preset") if isinstance(values, dict) else None
+        if preset is None or not isinstance(values.get("verilog_a"), str):
+            return values
+        from spicecim.veriloga.presets import read_module_preset
+
+        if not isinstance(preset, str) or not is_preset_file(preset):
+            raise FieldError("preset", f"must be a file that ends in .yaml; a module has no others: {shown(preset)}")
+        try:
+            found, _ = read_module_preset(_resolved(preset, info), _resolved(values["verilog_a"], info))
+        except (ModelError, VerilogAError, ValueError) as error:
+            raise FieldError("preset", str(error)) from None
+        given = {key: value for key, value in values.items() if value is not None}
+        for key in ("module", "state", "initial"):
+            own = given.get(key, found[key])
+            if (list(own) if isinstance(own, tuple) else own) != found[key]:
+                raise FieldError(key, f"must be {found[key]} as in the preset file, or be left out: {shown(own)}")
+        parameters = given.get("parameters", {})
+        if isinstance(parameters, dict):
+            parameters = {**found["parameters"], **parameters}
+        return {**found, **given, "preset": None, "parameters": parameters}
 
     _resolve = field_validator("verilog_a")(_resolved)
     _check_initial = field_validator("initial")(_two_values)

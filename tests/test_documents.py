@@ -39,10 +39,12 @@ def test_the_python_of_the_readme_runs():
     assert len(run.stdout.splitlines()) >= 5
 
 
-@pytest.mark.parametrize("page", ["accelerator", "bit-sliced-encodings", "many-testbenches", "operating-point"])
-def test_the_python_of_a_page_runs(page):
+@pytest.mark.parametrize(
+    "page", ["accelerator", "bit-sliced-encodings", "fitting", "many-testbenches", "operating-point"]
+)
+def test_the_python_of_a_page_runs(page, tmp_path):
     (code,) = blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert run.returncode == 0, run.stderr
 
 

@@ -1,19 +1,24 @@
 """Models fitted to loops: exact derivatives, parameters that come back, and honest words where they cannot."""
 
+import json
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 import spicecim as sc
+from spicecim.device_choice import choose_device
 from spicecim.devices import get_model, make_device
 from spicecim.devices.equations import inner_voltages
 from spicecim.devices.expressions import Program, derivative, symbol
 from spicecim.devices.library import get_preset
 from spicecim.fitting import statistics
 from spicecim.fitting.integration import Records, integrate, sensitivities
+from spicecim.fitting.runs import run_fit
 from spicecim.fitting.systems import SERIES, TracedSystem
+from spicecim.fitting.transforms import Transform
 from spicecim.fitting.unknowns import Unknown
 from spicecim.fitting.verification import verify
 from spicecim.measurement.dataset import make_measurement
@@ -58,7 +63,8 @@ def test_states_are_those_of_an_independent_integration(model):
 @pytest.mark.parametrize(
     ("model", "free", "resistance"),
     [("yakopcic", ["a1", "Ap", "Vp", "alphap"], 0.5), ("linear_drift", ["Ron", "Roff"], 0.0),
-     ("memdiode", ["imax", "etas", "rsmax"], 40.0), ("vteam", ["koff", "Roff", "alpha_off"], 0.0)],
+     pytest.param("memdiode", ["imax", "etas", "rsmax"], 40.0, marks=pytest.mark.slow),
+     pytest.param("vteam", ["koff", "Roff", "alpha_off"], 0.0, marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_derivatives_are_those_of_difference_quotients(model, free, resistance):
     preset, device = get_preset(model), make_device(model)
@@ -84,6 +90,7 @@ def test_derivatives_are_those_of_difference_quotients(model, free, resistance):
         np.testing.assert_allclose(slopes[index], quotient, atol=1e-6 * size)
 
 
+@pytest.mark.slow
 def test_parameters_come_back_and_the_fit_is_told():
     measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=80, seed=3)
     found = sc.fit(measured, "yakopcic", free=["a1", "Ap", "Vn"], fixed={"a1": 0.2, "Ap": 3000}, noise=NOISE, starts=4)
@@ -134,6 +141,10 @@ def test_what_the_data_cannot_tell_is_told():
     assert not found.parameters["Vp"].determined
     assert np.isinf(found.parameters["Vp"].high)
     assert found.parameters["a1"].determined
+
+
+@pytest.mark.slow
+def test_parameters_that_act_as_one_are_told():
     # the product of these two alone stands in the equations
     measured = sc.synthetic_measurement("umich", points=60, seed=1)
     found = sc.fit(measured, "umich", free=["lambda_", "eta1", "gamma"], noise=NOISE, starts=1)
@@ -172,6 +183,18 @@ def test_compliance_is_part_of_the_device_s_loop():
     assert (over < np.abs(measured.voltage.values[measured.in_compliance.values]) + 1e-9).all()
 
 
+def test_a_limited_source_may_be_at_zero_volts():
+    preset, device = get_preset("metastable_switch"), make_device("metastable_switch")
+    time = np.linspace(0.0, 1.0 / preset.frequency, 41)
+    voltage = preset.amplitude * np.sin(2 * np.pi * preset.frequency * time)
+    voltage[[0, 20, 40]] = 0.0
+    system = TracedSystem(type(device), device.model_dump(), ["Ron"], limited=True)
+    _, current, slopes = course(system, preset.x0, [500.0], time, voltage, limit=8e-4)
+    assert np.isfinite(slopes).all()
+    assert (current[[0, 20, 40]] == 0.0).all()
+    assert np.abs(current).max() == pytest.approx(8e-4, rel=1e-9)
+
+
 @pytest.mark.slow
 def test_many_devices_give_a_distribution():
     random = np.random.default_rng(0)
@@ -182,10 +205,53 @@ def test_many_devices_give_a_distribution():
     ]
     found = sc.fit_each(lot, "yakopcic", free=["a1", "Ap"], noise=NOISE, starts=1)
     np.testing.assert_allclose([fit.parameters["a1"].value for fit in found.fits], 0.17 * scale[:, 0], rtol=0.02)
-    np.testing.assert_allclose(found.mean, np.log([0.17, 4000]) + np.log(scale).mean(axis=0), atol=0.03)
-    np.testing.assert_allclose(np.diag(found.covariance), np.log(scale).var(axis=0, ddof=1), rtol=0.5)
-    drawn = found.draw(500, seed=1)
-    assert float(np.log(drawn.a1).std()) == pytest.approx(found.covariance[0, 0] ** 0.5, rel=0.2)
+    spread = found.distribution
+    np.testing.assert_allclose(spread.mean, np.log([0.17, 4000]) + np.log(scale).mean(axis=0), atol=0.03)
+    np.testing.assert_allclose(np.diag(spread.covariance), np.log(scale).var(axis=0, ddof=1), rtol=0.5)
+    drawn = spread.draw((20, 25), seed=1)
+    assert drawn["a1"].shape == (20, 25)
+    assert np.log(drawn["a1"]).std() == pytest.approx(spread.covariance[0, 0] ** 0.5, rel=0.2)
+
+
+def test_a_distribution_is_drawn_from_and_comes_back_from_a_file():
+    transforms = [Transform("log"), Transform("logit", 0.0, 2.0), Transform("linear", size=3.0)]
+    covariance = np.array([[0.04, 0.02, 0.0], [0.02, 0.09, 0.0], [0.0, 0.0, 0.0]])
+    spread = sc.JointDistribution(["Ron", "Vt", "k"], [4.0, 0.1, 1.0], covariance, transforms)
+    again = sc.JointDistribution.from_dict(json.loads(json.dumps(spread.to_dict())))
+    drawn, same = (each.draw(20000, seed=3) for each in (spread, again))
+    for name in spread.names:
+        np.testing.assert_array_equal(drawn[name], same[name])
+    numbers = np.stack([each.number(drawn[name]) for name, each in zip(spread.names, transforms, strict=True)])
+    np.testing.assert_allclose(np.cov(numbers), covariance, atol=3e-3)
+    assert spread.median() == pytest.approx({"Ron": np.exp(4.0), "Vt": transforms[1].value(0.1), "k": 3.0})
+    assert spread.of(["Vt"]).covariance.tolist() == [[0.09]]
+    for change, told in (
+        ({"covariance": -covariance}, "positive semidefinite"),
+        ({"covariance": covariance + np.triu(np.ones((3, 3)))}, "symmetric"),
+        ({"mean": [1.0]}, "must be of 3 parameters"),
+        ({"transforms": [{"kind": "cube"}] * 3}, "kind must be one of"),
+        ({"transforms": [{"kind": "logit"}] * 3}, "needs two bounds"),
+    ):
+        with pytest.raises(sc.InputError, match=told):
+            sc.JointDistribution.from_dict({**spread.to_dict(), **change})
+    with pytest.raises(sc.InputError, match="names: has Roff"):
+        spread.of(["Roff"])
+
+
+@pytest.mark.slow
+def test_the_posterior_is_that_of_the_intervals_where_the_model_is_straight():
+    measured = sc.synthetic_measurement("metastable_switch", points=60, seed=3)
+    found = sc.fit(measured, "metastable_switch", free=["Ron", "Roff"], noise=NOISE, starts=1)
+    draws = sc.posterior(found, steps=240, walkers=16, seed=1)
+    assert draws["Ron"].shape == (16, 180)
+    assert 0.3 < draws.attrs["acceptance"] < 0.9
+    for name, each in found.parameters.items():
+        low, high = np.quantile(draws[name], [0.025, 0.975])
+        assert (high - low) / (each.high - each.low) == pytest.approx(1.0, rel=0.15)
+        assert abs(float(draws[name].median()) - each.value) < 0.1 * (each.high - each.low)
+    np.testing.assert_array_equal(draws["Ron"], sc.posterior(found, steps=240, walkers=16, seed=1)["Ron"])
+    with pytest.raises(sc.InputError, match="walkers: must be even"):
+        sc.posterior(found, walkers=3)
 
 
 def test_wrong_names_and_bounds_are_refused():
@@ -239,19 +305,62 @@ def test_an_inner_voltage_may_be_the_whole_voltage():
     assert np.isnan(inner_voltages(lambda at, u: [np.nan * u, u], v)).all()
 
 
-@pytest.mark.slow
-def test_a_verilog_a_module_is_fitted():
-    time = np.linspace(0.0, 5e-3, 101)
+V = np.sin(2 * np.pi * np.linspace(0.0, 1.0, 21))
+MODULE = "examples/series_memristor.va"
+
+
+def module_loop(points):
+    """A loop of the example's module by the reference engine."""
+    time = np.linspace(0.0, 5e-3, points)
     voltage = np.sin(2 * np.pi * 200 * time)
-    section = {"verilog_a": "examples/series_memristor.va", "initial": [0, 1]}
     bench = {
-        "device": section, "crossbar": {"state": [[0.1]]}, "analysis": {"duration": float(time[-1])},
+        "device": {"verilog_a": MODULE, "initial": [0, 1]}, "crossbar": {"state": [[0.1]]},
+        "analysis": {"duration": float(time[-1])},
         "drive": {"kind": "samples", "time": time.tolist(), "voltages": [voltage.tolist()]},
     }  # fmt: skip
     run = sc.simulate(sc.Testbench.from_dict(bench), "reference", time=time)
-    measured = make_measurement([(time, voltage, run.i_column.values[:, 0])])
-    found = sc.fit(
-        measured, "examples/series_memristor.va", free=["Gon", "k"], fixed={"Gon": 1.2e-3}, x0=0.1, starts=1
-    )  # fmt: skip
+    return make_measurement([(time, voltage, run.i_column.values[:, 0])])
+
+
+@pytest.mark.slow
+def test_a_verilog_a_module_is_fitted():
+    found = sc.fit(module_loop(101), MODULE, free=["Gon", "k"], fixed={"Gon": 1.2e-3}, x0=0.1, starts=1)
     assert found.parameters["Gon"].value == pytest.approx(1e-3, rel=2e-3)
     assert found.parameters["k"].value == pytest.approx(2e3, rel=2e-3)
+
+
+def test_the_fit_of_a_module_becomes_a_preset_file(tmp_path):
+    measured = make_measurement([(np.linspace(0.0, 5e-3, 21), V, 1e-3 * V)])
+    module, preset = tmp_path / "mine.va", tmp_path / "mine.yaml"
+    module.write_text(Path(MODULE).read_text())
+    # nothing is free: this is of the file, not of the search
+    run_fit(
+        tmp_path / "out", measured, [str(module)], engine="none", save=preset, free=[], fixed={"Gon": 1.1e-3}, x0=0.1
+    )
+    assert preset.read_text() == (tmp_path / "out" / "preset.yaml").read_text()
+    values = {
+        "device": {"verilog_a": "mine.va", "preset": "mine.yaml", "parameters": {"C": 2e-12}},
+        "crossbar": {"state": [[0.1]]}, "drive": {"kind": "sine", "amplitude": 1.0, "frequency": 200},
+    }  # fmt: skip
+    device = sc.Testbench.from_dict(values, folder=tmp_path).device
+    assert (device.module, device.state, device.initial) == ("series_memristor", "x", (0.0, 1.0))
+    assert device.build().parameters["Gon"] == 1.1e-3
+    assert device.build().parameters["C"] == 2e-12
+    # what a run saves needs the preset no more; a further fit begins there
+    assert choose_device(device.model_dump()) == device
+    again = sc.fit(measured, module, preset=str(preset), free=[])
+    assert again.value("Gon") == device.parameters["Gon"]
+    assert again.x0() == 0.1
+    for changed, told in (
+        ({"preset": "none.yaml"}, r"device.preset: .*none.yaml"),
+        ({"preset": "hfox"}, r"device.preset: must be a file that ends in .yaml"),
+        ({"initial": [0, 2]}, r"device.initial: must be \[0.0, 1.0\]"),
+    ):
+        with pytest.raises(sc.InputError, match=told):
+            sc.Testbench.from_dict({**values, "device": {**values["device"], **changed}}, folder=tmp_path)
+    (tmp_path / "not.yaml").write_text("a: 1\n")
+    with pytest.raises(sc.InputError, match=r"device.preset: .*must have the keys default"):
+        sc.Testbench.from_dict({**values, "device": {**values["device"], "preset": "not.yaml"}}, folder=tmp_path)
+    module.write_text(Path(MODULE).read_text().replace("2k from", "3k from"))
+    with pytest.raises(sc.InputError, match=r"device.preset: mine.yaml: is of 'mine.va' with SHA-256"):
+        sc.Testbench.from_dict(values, folder=tmp_path)

@@ -17,13 +17,14 @@ Ohms = Annotated[str, typer.Option(metavar="OHM", help="Resistance between sourc
 Amperes = Annotated[
     str | None, typer.Option(metavar="A", help="Current at which the source limits; found if left out.")
 ]
+Range = Annotated[str | None, typer.Option(metavar="A", help="Largest current that the instrument reads.")]
 OneSided = Annotated[bool, typer.Option("--one-sided", help="Voltages of one sign are meant.")]
 Magnitudes = Annotated[bool, typer.Option("--magnitudes", help="The file holds magnitudes of the currents.")]
 
 
 def _load(
-    file: Path, columns: dict[str, str | None], interval: str | None, series_resistance: str, compliance: str | None,
-    one_sided: bool, magnitudes: bool,
+    file: Path, columns: dict[str, str | None], interval: str | None, series_resistance: str, current_range: str | None,
+    compliance: str | None, one_sided: bool, magnitudes: bool,
 ) -> Any:  # fmt: skip
     from spicecim.measurement.load import load_measurement
 
@@ -32,6 +33,7 @@ def _load(
         columns={name: value for name, value in columns.items() if value is not None},
         interval=interval,
         series_resistance=series_resistance,
+        current_range=current_range,
         compliance=compliance,
         one_sided=one_sided,
         magnitudes=magnitudes,
@@ -49,6 +51,7 @@ def measurement(
     sweep: Column = None,
     interval: Seconds = None,
     series_resistance: Ohms = "0",
+    current_range: Range = None,
     compliance: Amperes = None,
     one_sided: OneSided = False,
     magnitudes: Magnitudes = False,
@@ -65,7 +68,7 @@ def measurement(
 
     columns = {"time": time, "voltage": voltage, "current": current, "sweep": sweep}
     with progress_bar(quiet=as_json):
-        measured = _load(file, columns, interval, series_resistance, compliance, one_sided, magnitudes)
+        measured = _load(file, columns, interval, series_resistance, current_range, compliance, one_sided, magnitudes)
         if output is None:
             found = described(measured, measure_cycles(measured, read_voltage))
         else:
@@ -110,6 +113,7 @@ def fit(
     sweep: Column = None,
     interval: Seconds = None,
     series_resistance: Ohms = "0",
+    current_range: Range = None,
     compliance: Amperes = None,
     one_sided: OneSided = False,
     magnitudes: Magnitudes = False,
@@ -125,7 +129,7 @@ def fit(
     with progress_bar(quiet=as_json) as progress:
         found = run_fit(
             output,
-            _load(file, columns, interval, series_resistance, compliance, one_sided, magnitudes),
+            _load(file, columns, interval, series_resistance, current_range, compliance, one_sided, magnitudes),
             model,
             engine=engine,
             save=save,

@@ -344,7 +344,8 @@ def print_measurement(found: dict[str, Any], folder: Path | None) -> None:
     console = plain_console()
     console.print(
         f"{found['samples']} samples, {found['sweeps']} sweeps, {found['loops']} loops; held by the source: "
-        f"{found['held_samples']}; left out as they stood twice: {found['duplicates']}"
+        f"{found['held_samples']}; beyond the range: {found['saturated_samples']}; left out as they stood twice: "
+        f"{found['duplicates']}"
     )
     console.print(f"current at 0 V: {format_quantity(found['current_offset'], 'A')}")
     for side in ("positive", "negative"):

@@ -8,7 +8,7 @@ import pkgutil
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -52,14 +52,22 @@ _LONGEST_NAME = 60
 _PRESET_NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.+-]{{0,{_LONGEST_NAME - 1}}}")
 
 
-class _PresetFile(BaseModel):
+class PresetFile(BaseModel):
+    """A file of presets, of whatever kind of device."""
+
     model_config = ConfigDict(extra="forbid")
 
-    model: str
     default: str
     presets: Any
     fit: dict[str, Any] | None = None
     """Of a fit: its data, settings and errors, for people."""
+
+
+class _ModelPresetFile(PresetFile):
+    model: str
+
+
+Form = TypeVar("Form", bound=PresetFile)
 
 
 def _built_in() -> dict[str, type[Memristor]]:
@@ -171,21 +179,33 @@ def _read_presets(model: type[Memristor]) -> dict[str, Preset]:
 
 def _parsed_presets(model: type[Memristor], values: Any) -> dict[str, Preset]:
     """Presets of the values of a preset file, the default one first; `InputError` names what is wrong."""
-    if not isinstance(values, dict) or "presets" not in values:
-        given = f"the keys {', '.join(map(str, values))}" if isinstance(values, dict) else shown(values)
-        needed = ", ".join(name for name, field in _PresetFile.model_fields.items() if field.is_required())
-        raise ModelError(f"must have the keys {needed}, presets by name; it has {given}")
-    try:
-        file = _PresetFile.model_validate(values)
-    except ValidationError as error:
-        raise ModelError("; ".join(map(str, problems_from(error, _PresetFile)))) from None
+    file, presets = presets_of_form(_ModelPresetFile, values)
     if file.model != model.name:
         raise ModelError(f"model: must be {model.name} (given: {shown(file.model)})")
+    return presets
+
+
+def presets_of_form(form: type[Form], values: Any) -> tuple[Form, dict[str, Preset]]:
+    """Return the values of a preset file of a form, and its presets, the default one first.
+
+    Raises
+    ------
+    InputError
+        If a key is missing, unknown or wrong.
+    """
+    if not isinstance(values, dict) or "presets" not in values:
+        given = f"the keys {', '.join(map(str, values))}" if isinstance(values, dict) else shown(values)
+        needed = sorted(name for name, field in form.model_fields.items() if field.is_required())
+        raise ModelError(f"must have the keys {', '.join(needed)}, presets by name; it has {given}")
+    try:
+        file = form.model_validate(values)
+    except ValidationError as error:
+        raise ModelError("; ".join(map(str, problems_from(error, form)))) from None
     presets = _presets_of(file.presets)
     if file.default not in presets:
         known = ", ".join(presets) or "none"
         raise ModelError(f"default: must be one of the presets, which are {known} (given: {shown(file.default)})")
-    return {file.default: presets[file.default], **presets}
+    return file, {file.default: presets[file.default], **presets}
 
 
 def is_preset_file(preset: str) -> bool:

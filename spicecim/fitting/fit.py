@@ -21,7 +21,7 @@ from spicecim.fitting.integration import Records
 from spicecim.fitting.modules import ModuleToFit
 from spicecim.fitting.problems import KINDS, Data, Kind, Noise, Problem
 from spicecim.fitting.result import Fit, FittedParameter
-from spicecim.fitting.search import candidates, descend, polish
+from spicecim.fitting.search import candidates, descend, polish, shaken
 from spicecim.fitting.systems import SERIES, System, TracedSystem
 from spicecim.fitting.unknowns import Unknown, read_bounds
 from spicecim.problems import did_you_mean
@@ -32,6 +32,10 @@ _THINNED = 200
 """Samples of a sweep that the search takes."""
 _KEPT, _FIRST_ITERATIONS = 6, 6
 """Starts that are kept after some iterations."""
+_LAST, _LAST_ITERATIONS = 3, 10
+"""Those of them that go on with all samples."""
+_SCALE = 3.0
+"""Standard deviations beyond which a residual counts less in the search."""
 _REWEIGHTED = 2
 _RELATIVE, _SHARE = 0.03, 1e-3
 """Noise where none is stated: of the current, and of the largest current of its sweep."""
@@ -65,7 +69,8 @@ def fit(
     model
         Name of a model of the library, or a Verilog-A file with one module, which ends in ``.va``.
     preset
-        Published parameter set that the search starts from, and that gives what is not free; by default the first.
+        Published parameter set, or a preset file, that the search starts from and that gives what is not free; by
+        default the first. Of a Verilog-A module a preset file, or its defaults.
     free
         Parameters to be fitted, and ``"series_resistance"`` (ohm), ``"x0"`` (the initial state of all sweeps), or
         ``"x0_1"``, ``"x0_2"`` ... (that of one sweep). By default all numbers of the model that are not zero, and x0.
@@ -132,11 +137,10 @@ def build_problem(
     resistance = input_quantity(SERIES, fixed.pop(SERIES, measurement.attrs.get("series_resistance", 0.0)), "ohm")
     if str(model).endswith(".va"):
         largest = float(np.abs(data.records.voltage).max())
-        device: Any = ModuleToFit(model, fixed, largest)
-        first = 0.5 if x0 is None else float(x0)
+        device: Any = ModuleToFit(model, preset, fixed, largest)
     else:
         device = _ModelToFit(str(model), preset, fixed)
-        first = (get_preset(str(model), preset).x0 if _has_presets(str(model)) else 0.5) if x0 is None else float(x0)
+    first = device.x0 if x0 is None else float(x0)
     if not 0.0 <= first <= 1.0:
         raise InputError(f"x0: must be between 0 and 1; it is {first:g}")
     sweeps = len(data.current)
@@ -171,7 +175,7 @@ def build_problem(
     system = device.system(values, of_device, limited)
     problem = Problem(system, unknowns, len(of_device), data, begun, residual)
     values["x0"] = first
-    return problem, values, {"model": str(model), "section": device.section}
+    return problem, values, {"model": str(model), "section": device.section, "heading": device.heading}
 
 
 class _ModelToFit:
@@ -179,9 +183,11 @@ class _ModelToFit:
 
     def __init__(self, name: str, preset: str | None, fixed: Mapping[str, Any]) -> None:
         self.model = get_model(name)
-        if preset is None and _has_presets(name):
-            fixed = {**get_preset(name).parameters, **fixed}
-        device = make_device(name, preset, fixed)
+        self.x0 = 0.5
+        if preset is not None or _has_presets(name):
+            published = get_preset(name, preset)
+            fixed, self.x0 = {**published.parameters, **fixed}, published.x0
+        device = make_device(name, None, fixed)
         self.values = device.model_dump()
         self.limits: dict[str, tuple[float, float]] = {}
         for parameter, info in self.model.model_fields.items():
@@ -190,7 +196,7 @@ class _ModelToFit:
                 low, high = found.get("gt", found.get("ge", -math.inf)), found.get("lt", found.get("le", math.inf))
                 self.limits[parameter] = (low, high)
         self.units = self.model.units()
-        self.section = {"model": name}
+        self.section = self.heading = {"model": name}
 
     def system(self, values: Mapping[str, Any], free: Sequence[str], limited: bool) -> System:
         own = {name: value for name, value in values.items() if name in self.model.model_fields or name == SERIES}
@@ -232,7 +238,8 @@ def data_of(measurement: xr.Dataset, noise: Mapping[str, Any] | None) -> Data:
     if relative < 0.0 or absolute < 0.0 or share < 0.0:
         raise InputError("noise: must not be negative")
     floor = np.hypot(absolute, share * peak)
-    return Data(Records(time, voltage, limit, length), current, inside & ~limited, Noise(floor, relative))
+    counts = inside & ~limited & ~measurement["saturated"].values[index]
+    return Data(Records(time, voltage, limit, length), current, counts, Noise(floor, relative))
 
 
 def searched(problem: Problem, count: int, seed: int, progress: Callable[[float], None]) -> FloatArray:
@@ -240,22 +247,25 @@ def searched(problem: Problem, count: int, seed: int, progress: Callable[[float]
     if count < 1:
         raise InputError(f"starts: must be 1 at least; it is {count}")
     coarse = problem.on(problem.data.thinned(_THINNED))
-    found = descend(coarse, candidates(coarse, count, seed), iterations=_FIRST_ITERATIONS)
-    best = np.argsort(found.cost)[:_KEPT]
-    progress(0.4)
-    found = descend(coarse, found.q[best])
-    progress(0.7)
+    found = descend(coarse, candidates(coarse, count, seed), iterations=_FIRST_ITERATIONS, scale=_SCALE)
+    progress(0.2)
+    found = descend(coarse, found.q[np.argsort(found.cost)[:_KEPT]], scale=_SCALE)
+    progress(0.5)
     if not np.isfinite(found.cost).any():
         raise InputError(
             "no candidate could be integrated along these voltages; are the voltages and the times those of the device?"
         )
+    if len(found.q) > 1:
+        last = found.q[np.argsort(found.cost)[:_LAST]]
+        found = descend(problem, last, iterations=_LAST_ITERATIONS, scale=_SCALE)
+    progress(0.7)
     q = found.q[int(np.argmin(found.cost))]
     for repeat in range(1 + reweighted(problem)):
         if repeat:
             problem.base = np.abs(problem.evaluate(q[None], slopes=False).current[0])
         q = polish(problem, q)
-        progress(0.8 + 0.07 * repeat)
-    return np.asarray(q)
+        progress(0.75 + 0.05 * repeat)
+    return np.asarray(shaken(problem, q[None], None, seed)[0])
 
 
 def reweighted(problem: Problem) -> int:
@@ -296,7 +306,7 @@ def finished(
         if not np.isfinite(deviation[index]):
             ends = [-math.inf, math.inf]
         parameters[unknown.name] = FittedParameter(
-            float(unknown.value(q[index])), min(ends), max(ends), unknown.unit, unknown.transform, not open_[index]
+            float(unknown.value(q[index])), min(ends), max(ends), unknown.unit, unknown.transform.kind, not open_[index]
         )
     voltage = measurement["voltage"].values
     texts = statistics.warnings_of(problem.unknowns, found, deviation, (float(voltage.min()), float(voltage.max())))

@@ -16,6 +16,7 @@ from spicecim.fitting.systems import SERIES, Linear, Slopes, System
 from spicecim.veriloga.device import module_device
 from spicecim.veriloga.evaluation import Evaluation
 from spicecim.veriloga.expressions import ExpressionError
+from spicecim.veriloga.presets import read_module_preset
 
 _DIFFERENCE = 1e-6
 """Relative change of a parameter, either way, for derivatives."""
@@ -33,14 +34,25 @@ class ModuleToFit:
     ----------
     path
         The Verilog-A file, with one module.
+    preset
+        A preset file of the module, or None.
     fixed
-        Parameters that differ from their defaults.
+        Parameters that differ from their defaults, or from the preset's.
     voltage
         Largest voltage (V) of the measurement.
     """
 
-    def __init__(self, path: str | Path, fixed: Mapping[str, Any], voltage: float) -> None:
-        self.device = module_device(path, parameters=fixed, voltage=voltage)
+    def __init__(self, path: str | Path, preset: str | None, fixed: Mapping[str, Any], voltage: float) -> None:
+        self.x0 = 0.5
+        if preset is None:
+            self.device = module_device(path, parameters=fixed, voltage=voltage)
+        else:
+            section, published = read_module_preset(preset, path)
+            self.x0 = published.x0
+            self.device = module_device(
+                path, section["module"], state=section["state"], initial=tuple(section["initial"]),
+                parameters={**published.parameters, **fixed},
+            )  # fmt: skip
         declared = self.device.declaration.parameters
         own = {name: parameter for name, parameter in declared.items() if not parameter.local}
         self.values = {name: self.device.parameters[name] for name in own}
@@ -55,6 +67,10 @@ class ModuleToFit:
             "verilog_a": str(Path(path).resolve()), "module": self.device.name, "state": self.device.state_node,
             "initial": [low, high],
         }  # fmt: skip
+        self.heading = {
+            **self.section, "verilog_a": Path(path).name, "sha256": self.device.provenance()["device_source_sha256"]
+        }  # fmt: skip
+        """Of a preset file: what it is of."""
 
     def _range(self, item: Any) -> tuple[float, float]:
         """Bounds that are numbers; one that names a parameter moves with it, and is none here but for zero."""

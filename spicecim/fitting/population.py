@@ -12,11 +12,12 @@ import xarray as xr
 
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
+from spicecim.fitting.distribution import JointDistribution
 from spicecim.fitting.fit import build_problem, finished, reweighted, searched
 from spicecim.fitting.integration import Records
 from spicecim.fitting.problems import Data, Kind, Noise, Problem
 from spicecim.fitting.result import Fit
-from spicecim.fitting.search import descend
+from spicecim.fitting.search import descend, shaken
 from spicecim.fitting.unknowns import Unknown
 
 _ENOUGH = 1e-6
@@ -25,60 +26,19 @@ _ITERATIONS = 20
 
 @dataclass(frozen=True)
 class Population:
-    """Parameters of many devices as a normal distribution of their transforms: of logarithms mostly.
+    """Fits of many devices, or of many cycles of one.
 
     Attributes
     ----------
     fits
-        The fit of each device.
-    names
-        Of the parameters.
-    mean
-        Of the transformed parameters (parameter,).
-    covariance
-        Of the transformed parameters over the devices (parameter, other), with what the fits are uncertain by taken
-        off as far as that leaves a covariance.
-    unknowns
-        How each parameter is transformed.
+        The fit of each.
+    distribution
+        The joint distribution of the parameters, with what the fits are uncertain by taken off as far as that leaves a
+        covariance.
     """
 
     fits: list[Fit] = field(repr=False)
-    names: list[str]
-    mean: FloatArray
-    covariance: FloatArray
-    unknowns: list[Unknown] = field(repr=False)
-
-    def draw(self, count: int, seed: int = 0) -> xr.Dataset:
-        """Draw devices.
-
-        Returns
-        -------
-        xarray.Dataset
-            The parameters over ``draw``.
-        """
-        random = np.random.default_rng(seed)
-        numbers = random.multivariate_normal(self.mean, self.covariance, size=count, method="eigh")
-        return xr.Dataset(
-            {
-                unknown.name: ("draw", unknown.value(numbers[:, k]), {"units": unknown.unit})
-                for k, unknown in enumerate(self.unknowns)
-            }
-        )
-
-    def median(self) -> dict[str, float]:
-        """Return the median of each parameter."""
-        return {unknown.name: float(unknown.value(self.mean[k])) for k, unknown in enumerate(self.unknowns)}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values: names, transforms, mean and covariance of the transformed parameters, and the medians."""
-        return {
-            "names": self.names,
-            "transforms": [unknown.transform for unknown in self.unknowns],
-            "mean": self.mean.tolist(),
-            "covariance": self.covariance.tolist(),
-            "median": self.median(),
-            "devices": len(self.fits),
-        }
+    distribution: JointDistribution
 
 
 def fit_each(
@@ -122,8 +82,8 @@ def fit_each(
     >>> import spicecim as sc
     >>> lot = [sc.synthetic_measurement("yakopcic", points=100, seed=k, parameters={"a1": 0.17 * (1 + 0.05 * k)})
     ...        for k in range(3)]
-    >>> sc.fit_each(lot, "yakopcic", free=["a1", "Ap"], starts=1).names
-    ['a1', 'Ap']
+    >>> sc.fit_each(lot, "yakopcic", free=["a1", "Ap"], starts=1).distribution.names
+    ('a1', 'Ap')
     """
     if len(measurements) < 2:
         raise InputError(f"measurements: a distribution needs two at least; there are {len(measurements)}")
@@ -144,7 +104,8 @@ def fit_each(
             found = joined.evaluate(q, sweeps, slopes=False)
             joined.base = np.abs(found.current.reshape(joined.data.current.shape))
         q = descend(joined, q, sweeps, iterations=_ITERATIONS, enough=_ENOUGH).q
-        report(0.6 + 0.15 * repeat)
+        report(0.6 + 0.1 * repeat)
+    q = shaken(joined, q, sweeps, seed)
     fits = []
     for row, (problem, values, labels), measurement in zip(range(len(q)), built, measurements, strict=True):
         width = problem.data.current.shape[1]
@@ -160,7 +121,8 @@ def _population(fits: list[Fit], q: FloatArray, unknowns: list[Unknown]) -> Popu
     own = np.mean([np.where(np.isfinite(fit.covariance), fit.covariance, 0.0) for fit in fits], axis=0)
     values, directions = np.linalg.eigh(total - own)
     covariance = (directions * np.maximum(values, 0.0)) @ directions.T
-    return Population(fits, [unknown.name for unknown in unknowns], q.mean(axis=0), covariance, unknowns)
+    names, transforms = [unknown.name for unknown in unknowns], [unknown.transform for unknown in unknowns]
+    return Population(fits, JointDistribution(names, q.mean(axis=0), covariance, transforms))
 
 
 def _joined(parts: list[Data]) -> Data:

@@ -134,7 +134,7 @@ class Problem:
         q = np.repeat(q, each, axis=0)
         values = np.array([unknown.value(q[:, k]) for k, unknown in enumerate(self.unknowns)])
         factors = np.array([unknown.slope(q[:, k]) for k, unknown in enumerate(self.unknowns)])
-        values = values.reshape(len(self.unknowns), len(row))
+        values, factors = (part.reshape(len(self.unknowns), len(row)) for part in (values, factors))
         p = values[: self.parameters]
         places = [place for _, place in self.first]
         own = np.tile(places, count)
@@ -160,7 +160,7 @@ class Problem:
                 moved[: self.parameters] += found.by_parameter
                 jacobian = np.where(counts, moved * weight[1] * factors[:, :, None], 0.0)
                 failed = np.asarray(failed | ~np.isfinite(jacobian).all(axis=(0, 2)))
-                jacobian = jacobian.reshape(len(self.unknowns), count, -1).transpose(1, 2, 0)
+                jacobian = jacobian.reshape(len(self.unknowns), count, each * v.shape[1]).transpose(1, 2, 0)
         failed = np.asarray(failed.reshape(count, each).any(axis=1))
         shape = (count, each, v.shape[1])
         return Evaluated(

@@ -11,11 +11,10 @@ import numpy as np
 import xarray as xr
 import yaml
 
-from spicecim.errors import UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.files import write_text
 from spicecim.fitting.problems import Evaluated, Problem
-from spicecim.fitting.statistics import correlation
+from spicecim.fitting.statistics import correlation, is_surprising
 from spicecim.fitting.systems import SERIES
 from spicecim.version import __version__
 
@@ -156,6 +155,11 @@ class Fit:
             records = self.problem.data.records
             return self.problem.system.device_voltage(records.voltage, self.at.state[0], self.at.inner[0], p)
 
+    @property
+    def stated_noise_holds(self) -> bool:
+        """Whether the noise was stated, and the residuals are as large as that: else they tell it."""
+        return bool(self.settings["noise_stated"]) and not is_surprising(self.chi_square_probability)
+
     def value(self, name: str) -> Any:
         """Value of a parameter, fitted or fixed; ``series_resistance`` and ``x0`` as well."""
         return self.parameters[name].value if name in self.parameters else self.values[name]
@@ -200,15 +204,13 @@ class Fit:
     def save(self, path: str | Path) -> Path:
         """Write the fitted parameters as a preset file, which a testbench takes by its path; return the path.
 
+        That of a Verilog-A module names it, its state and the digest of its file.
+
         Raises
         ------
-        UnsupportedError
-            If the model is a Verilog-A module: its parameters stand in the section `device` of a testbench.
         ResultsError
             If the file cannot be written.
         """
-        if self.model.endswith(".va"):
-            raise UnsupportedError("save: presets are for models of the library; a module has its section `device`")
         found = self.to_dict()
         sweeps = np.unique(self.measurement["sweep"].values)
         first = self.measurement.isel(point=self.measurement["sweep"].values == sweeps[0])
@@ -229,7 +231,7 @@ class Fit:
         }
         record["series_resistance"] = self.value(SERIES)
         record["intervals"] = {name: [each.low, each.high] for name, each in self.parameters.items()}
-        file = {"model": self.model, "default": "fitted", "presets": {"fitted": preset}, "fit": record}
+        file = {**self.labels["heading"], "default": "fitted", "presets": {"fitted": preset}, "fit": record}
         return write_text(path, yaml.safe_dump(_plain(file), sort_keys=False, width=120))
 
 

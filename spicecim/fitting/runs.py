@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from spicecim.errors import CurrentWarning, InputError
-from spicecim.files import result_folder, write_text
+from spicecim.files import result_folder
 from spicecim.fitting.fit import fit
 from spicecim.fitting.result import Fit
 from spicecim.fitting.verification import verify
@@ -42,6 +42,7 @@ def described(measurement: xr.Dataset, measures: xr.Dataset) -> dict[str, Any]:
         **{str(name): value for name, value in measurement.attrs.items()},
         "samples": measurement.sizes["point"],
         "held_samples": int(measurement["in_compliance"].sum()),
+        "saturated_samples": int(measurement["saturated"].sum()),
         "sweeps": int(measurement["sweep"].max()) + 1,
         "loops": measures.sizes["loop"],
         "measures": {str(name): values.values.tolist() for name, values in measures.items()},
@@ -81,10 +82,9 @@ def run_fit(
                 found["verified"] = {"engine": engine, **verify(best, engine)}
         write_netcdf(best.curves, scratch / "fit.nc")
         save_figure(plot_fit(best.curves), scratch / "fit")
-        if not best.model.endswith(".va"):
-            best.save(scratch / "preset.yaml")
-            if save is not None:
-                write_text(save, (scratch / "preset.yaml").read_text(encoding="utf-8"))
+        best.save(scratch / "preset.yaml")
+        if save is not None:
+            best.save(save)
         correlation = best.correlation
         found["correlation"] = {
             "parameters": correlation["parameter"].values.tolist(),

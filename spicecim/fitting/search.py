@@ -19,6 +19,15 @@ _LONGEST = 2.0
 """Change of an unknown in an iteration: of a logarithm a factor of 7."""
 
 
+_SETTLED = 0.01
+"""Fall of the cost that a step of Gauss and Newton's promises, over the variance of a residual, which is smooth."""
+_SHAKES, _NEIGHBORS, _AFTER_SHAKE = 3, 8, 15
+_WIDTH = 2.0
+"""Standard deviations to the neighbors."""
+_UNSEEN = 1e-7
+"""Size of an unknown's derivatives, relative to the largest, at which the data do not show it."""
+
+
 class Found(NamedTuple):
     """Numbers of the unknowns (candidate, unknown) and costs (candidate,)."""
 
@@ -43,17 +52,19 @@ def descend(
     sweeps: NDArray[np.int_] | None = None,
     iterations: int = _ITERATIONS,
     enough: float = ENOUGH,
+    scale: float = np.inf,
 ) -> Found:
     """Improve all candidates (candidate, unknown) at once, each by Levenberg and Marquardt's method.
 
-    A candidate is done when its cost falls by less than a share of `enough` in two iterations.
+    A candidate is done when its cost falls by less than a share of `enough` in two iterations. Residuals far above
+    `scale` count with their logarithm (Cauchy's loss): a device that switches a sample early or late is that far off
+    there, and by nothing else.
     """
     q = q.copy()
     if not q.shape[1]:
-        return Found(q, problem.evaluate(q, sweeps, slopes=False).cost)
+        return Found(q, _losses(problem.evaluate(q, sweeps, slopes=False), scale)[0])
     at = problem.evaluate(q, sweeps)
-    cost = at.cost
-    normal, gradient = _equations(at)
+    cost, normal, gradient = _equations(at, scale)
     damping, slow = np.full(len(q), 1e-2), np.zeros(len(q), dtype=int)
     for _ in range(iterations):
         going = np.flatnonzero((slow < 2) & np.isfinite(cost))
@@ -61,25 +72,74 @@ def descend(
             break
         step = _step(normal[going], gradient[going], damping[going])
         tried = q[going] + np.clip(step, -_LONGEST, _LONGEST)
-        there = problem.evaluate(tried, None if sweeps is None else sweeps[going])
-        better = there.cost < cost[going]
-        fall = 1.0 - np.divide(there.cost, cost[going], out=np.ones(len(going)), where=cost[going] > 0.0)
+        new_cost, new_normal, new_gradient = _equations(
+            problem.evaluate(tried, None if sweeps is None else sweeps[going]), scale
+        )
+        better = new_cost < cost[going]
+        fall = 1.0 - np.divide(new_cost, cost[going], out=np.ones(len(going)), where=cost[going] > 0.0)
         ok = going[better]
-        q[ok], cost[ok] = tried[better], there.cost[better]
-        new = _equations(there)
-        normal[ok], gradient[ok] = new[0][better], new[1][better]
+        q[ok], cost[ok] = tried[better], new_cost[better]
+        normal[ok], gradient[ok] = new_normal[better], new_gradient[better]
         damping[going] = np.where(better, 0.2 * damping[going], 6.0 * damping[going])
         slow[going] = np.where(better & (fall > enough), 0, slow[going] + np.where(better, 1, 0))
         slow[going[damping[going] > 1e8]] = 2
     return Found(q, cost)
 
 
-def _equations(at: Evaluated) -> tuple[FloatArray, FloatArray]:
-    normal = at.jacobian.transpose(0, 2, 1) @ at.jacobian
-    gradient = (at.jacobian * at.residual[:, :, None]).sum(axis=1)
+def _losses(at: Evaluated, scale: float) -> tuple[FloatArray, FloatArray]:
+    """Costs (candidate,), and the weight of each residual in the equations (candidate, sample)."""
+    if not np.isfinite(scale):
+        return at.cost, np.ones_like(at.residual)
+    squares = (at.residual / scale) ** 2
+    cost = scale**2 * np.log1p(squares).sum(axis=1)
+    return np.where(at.failed, np.inf, cost), 1.0 / (1.0 + squares)
+
+
+def _equations(at: Evaluated, scale: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+    cost, weight = _losses(at, scale)
+    weighted = at.jacobian * weight[:, :, None]
+    normal = at.jacobian.transpose(0, 2, 1) @ weighted
+    gradient = (weighted * at.residual[:, :, None]).sum(axis=1)
     bad = at.failed | ~np.isfinite(normal).all(axis=(1, 2))
     normal[bad], gradient[bad] = 0.0, 0.0
-    return normal, gradient
+    return cost, normal, gradient
+
+
+def shaken(problem: Problem, q: FloatArray, sweeps: NDArray[np.int_] | None, seed: int) -> FloatArray:
+    """Improve devices (device, unknown) that a descent left where the residuals still fall, from neighbors of each.
+
+    Samples make the cost of an abrupt device uneven: between two of them, a switching shows nothing. Where it is
+    smooth, no step of Gauss and Newton's is left at the end of a descent, and nothing is done.
+    """
+    if not q.shape[1]:
+        return q
+    q, random = q.copy(), np.random.default_rng(seed)
+    for _ in range(_SHAKES):
+        at = problem.evaluate(q, sweeps)
+        cost, normal, gradient = _equations(at, np.inf)
+        step = _step(normal, gradient, np.full(len(q), 1e-9))
+        variance = cost / np.maximum((at.residual != 0.0).sum(axis=1), 1)
+        rough = np.flatnonzero((-(gradient * step).sum(axis=1) > _SETTLED * variance) & np.isfinite(cost))
+        if not len(rough):
+            break
+        size = np.sqrt(np.einsum("bii->bi", normal[rough]))
+        size += _UNSEEN * size.max(axis=1, keepdims=True) + 1e-300
+        scaled = normal[rough] / size[:, :, None] / size[:, None, :]
+        values, directions = np.linalg.eigh(np.nan_to_num(scaled))
+        spread = directions / np.sqrt(np.maximum(values, 1e-6))[:, None, :] * np.sqrt(variance[rough])[:, None, None]
+        numbers = random.standard_normal((len(rough), _NEIGHBORS, q.shape[1], 1))
+        moves = (_WIDTH * spread[:, None] @ numbers)[..., 0] / size[:, None]
+        # what the data do not show stays where it is
+        moves *= (size > 2.0 * _UNSEEN * size.max(axis=1, keepdims=True))[:, None]
+        tried = q[rough, None] + np.clip(moves, -0.5, 0.5)
+        own = None if sweeps is None else np.repeat(sweeps[rough], _NEIGHBORS, axis=0)
+        found = descend(problem, tried.reshape(-1, q.shape[1]), own, iterations=_AFTER_SHAKE)
+        costs = found.cost.reshape(len(rough), -1)
+        best = costs.argmin(axis=1)
+        rows = np.arange(len(rough))
+        better = costs[rows, best] < cost[rough]
+        q[rough[better]] = found.q.reshape(len(rough), _NEIGHBORS, -1)[rows, best][better]
+    return q
 
 
 def _step(normal: FloatArray, gradient: FloatArray, damping: FloatArray) -> FloatArray:

@@ -30,7 +30,7 @@ def synthetic_measurement(
     cycles: int = 1,
     points: int = 1000,
     relative_noise: float = 0.02,
-    absolute_noise: float = 1e-3,
+    peak_noise: float = 1e-3,
     bits: int | None = None,
     series_resistance: float = 0.0,
     compliance: float | None = None,
@@ -46,7 +46,7 @@ def synthetic_measurement(
         Frequencies (Hz), a sweep for each; amplitude (V) and initial state. By default the preset's.
     cycles, points
         Cycles of each sweep, and samples per cycle.
-    relative_noise, absolute_noise
+    relative_noise, peak_noise
         Standard deviation of Gaussian noise: relative to the current, and to the largest current of the sweep.
     bits
         Bits over twice the largest current by which the currents are quantized; None for none.
@@ -94,7 +94,7 @@ def synthetic_measurement(
     random = np.random.default_rng(seed)
     peak = np.abs(exact).max(axis=1, keepdims=True)
     current = exact * (1.0 + relative_noise * random.standard_normal(exact.shape))
-    current += absolute_noise * peak * random.standard_normal(exact.shape)
+    current += peak_noise * peak * random.standard_normal(exact.shape)
     if compliance is not None:
         # a source holds its limit far better than it reads a current
         held = np.abs(exact) >= (1.0 - 1e-9) * limit

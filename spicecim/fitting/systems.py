@@ -16,6 +16,8 @@ from spicecim.fields import FloatArray
 SERIES = "series_resistance"
 """Name of the resistance (ohm) between the source and the device, which is fitted as a parameter is."""
 
+_LEAST_SIZE = 1e-3
+"""Volts per unit of excess of a limited current, at a voltage of zero."""
 _DIFFERENCE = 1e-4
 """Relative change for the derivatives of the initial state, by a rule whose error is of its fourth power."""
 
@@ -116,7 +118,8 @@ class TracedSystem:
             current, rate = (substituted(part, {"v": u}) for part in (current, rate))
             balance = u + resistance * current - v
             if limited:
-                limit, size = symbol("limit"), np.abs(v)
+                # the size makes a voltage of a current's excess; where it is 0, its equation would hold for any current
+                limit, size = symbol("limit"), np.abs(v) + _LEAST_SIZE
                 # the source gives its voltage or its current: the smaller of what either would put on the device
                 high = np.maximum(balance, (current / limit - 1.0) * size)
                 balance = np.where(v >= 0.0, high, np.minimum(balance, (current / limit + 1.0) * size))

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
+from spicecim.fitting.transforms import Transform
 
 _FACTOR = 3.0
 """By which the search goes from a parameter's first value in either direction, where no bounds are given."""
@@ -42,63 +43,28 @@ class Unknown:
     searched: bool = False
 
     @property
-    def transform(self) -> str:
-        """``log`` of what has one bound at zero, ``logit`` of what has two bounds, or ``linear``."""
-        if math.isfinite(self.low) and math.isfinite(self.high):
-            wide = self.low * self.high > 0.0 and not 0.1 < self.low / self.high < 10.0
-            return "logit of log" if wide else "logit"
-        if (self.low >= 0.0 and self.first > 0.0) or (self.high <= 0.0 and self.first < 0.0):
-            return "log"
-        return "linear"
+    def transform(self) -> Transform:
+        """How the parameter becomes a number."""
+        return Transform.of(self.first, self.low, self.high)
 
     def value(self, q: Any) -> Any:
         """Value of the parameter at the unknown's number."""
-        match self.transform:
-            case "log":
-                with np.errstate(over="ignore"):  # an infinite value is that of a candidate far off
-                    return math.copysign(1.0, self.first) * np.exp(q)
-            case "logit":
-                return self.low + (self.high - self.low) * expit(q)
-            case "logit of log":
-                return self.low * (self.high / self.low) ** expit(q)
-        return q * self._size
+        return self.transform.value(q)
 
     def slope(self, q: Any) -> Any:
         """Derivative of the value."""
-        match self.transform:
-            case "log":
-                return self.value(q)
-            case "logit":
-                return (self.high - self.low) * expit(q) * expit(-q)
-            case "logit of log":
-                return self.value(q) * math.log(self.high / self.low) * expit(q) * expit(-q)
-        return np.full_like(q, self._size)
-
-    def number(self, value: Any) -> Any:
-        """Number of the unknown at the parameter's value."""
-        match self.transform:
-            case "log":
-                return np.log(np.abs(value))
-            case "logit":
-                return logit((np.asarray(value) - self.low) / (self.high - self.low))
-            case "logit of log":
-                return logit(np.log(np.asarray(value) / self.low) / math.log(self.high / self.low))
-        return np.asarray(value) / self._size
-
-    @property
-    def _size(self) -> float:
-        return abs(self.first) or 1.0
+        return self.transform.slope(q)
 
     def start(self) -> float:
         """Number of the first value, a little inside the bounds."""
-        q = float(self.number(self.first))
-        return float(np.clip(q, -8.0, 8.0)) if self.transform.startswith("logit") else q
+        q = float(self.transform.number(self.first))
+        return float(np.clip(q, -8.0, 8.0)) if self.transform.kind.startswith("logit") else q
 
     def spread(self, unit_interval: FloatArray) -> FloatArray:
         """Numbers to begin from, by places between 0 and 1."""
-        if self.transform.startswith("logit") and (self.searched or self.name.startswith("x0")):
+        if self.transform.kind.startswith("logit") and (self.searched or self.name.startswith("x0")):
             return np.asarray(logit(_EDGE + (1.0 - 2.0 * _EDGE) * unit_interval))
-        width = math.log(_FACTOR) if self.transform != "linear" else 1.0
+        width = math.log(_FACTOR) if self.transform.kind != "linear" else 1.0
         return np.asarray(self.start() + width * (2.0 * unit_interval - 1.0))
 
 

@@ -75,6 +75,7 @@ def split_cycles(measurement: xr.Dataset) -> list[xr.Dataset]:
             [(time[points], voltage[points], current[points])],
             one_sided=True,
             compliance=limits,
+            current_range=measurement.attrs.get("current_range"),
             series_resistance=measurement.attrs["series_resistance"],
             attrs=attrs,
         )

@@ -46,7 +46,7 @@ def make_measurement(
     series_resistance
         Resistance (ohm) between the source and the device.
     current_range
-        Range (A) of the instrument, an attribute.
+        Largest current (A) that the instrument reads. Without it, a plateau there is taken for a compliance.
     compliance
         Current (A) at which the source limits, or two: for positive and for negative voltages. By default it is found.
     one_sided
@@ -60,8 +60,9 @@ def make_measurement(
     -------
     xarray.Dataset
         Over ``point``: ``time`` (s, from 0 in each sweep), ``voltage`` (V), ``current`` (A), ``sweep`` and ``cycle``
-        (from 0) and ``in_compliance``. Attributes: ``series_resistance`` (ohm), ``current_offset`` (A, the current at
-        v = 0), ``duplicates``, and ``compliance_positive`` and ``compliance_negative`` (A) where there is one.
+        (from 0), ``in_compliance`` and ``saturated``. Attributes: ``series_resistance`` (ohm), ``current_offset`` (A,
+        the current at v = 0), ``duplicates``, and ``compliance_positive``, ``compliance_negative`` and
+        ``current_range`` (A) where there is one.
 
     Raises
     ------
@@ -81,6 +82,9 @@ def make_measurement(
     resistance = input_quantity("series_resistance", series_resistance, "ohm")
     if resistance < 0.0:
         raise InputError(f"series_resistance: must be 0 or more; it is {resistance:g} ohm")
+    range_ = math.inf if current_range is None else input_quantity("current_range", current_range, "A")
+    if range_ <= 0.0:
+        raise InputError(f"current_range: must be positive; it is {range_:g} A")
     parts, removed = [], 0
     for index, arrays in enumerate(sweeps):
         name = names[index] if index < len(names) else f"sweep {index + 1}"
@@ -88,11 +92,15 @@ def make_measurement(
         removed += twice
         parts.append(checked)
     peak = max(float(np.abs(current).max()) for _, _, current in parts)
-    limits = _limits(compliance, parts)
-    columns: dict[str, list[Any]] = {key: [] for key in ("time", "voltage", "current", "sweep", "cycle", "held")}
+    readable = (1.0 - _FLAT) * range_
+    limits = _limits(compliance, parts, readable)
+    keys = ("time", "voltage", "current", "sweep", "cycle", "held", "saturated")
+    columns: dict[str, list[Any]] = {key: [] for key in keys}
     for index, (time, voltage, current) in enumerate(parts):
         held = np.where(voltage >= 0.0, current >= (1.0 - _FLAT) * limits[0], current <= -(1.0 - _FLAT) * limits[1])
-        values = (time - time[0], voltage, current, np.full(len(time), index), cycles_of(voltage), held)
+        beyond = np.abs(current) >= readable
+        held &= ~beyond
+        values = (time - time[0], voltage, current, np.full(len(time), index), cycles_of(voltage), held, beyond)
         for key, value in zip(columns, values, strict=True):
             columns[key].append(value)
     joined = {key: np.concatenate(value) for key, value in columns.items()}
@@ -104,6 +112,7 @@ def make_measurement(
             "sweep": ("point", joined["sweep"], {"long_name": "sweep"}),
             "cycle": ("point", joined["cycle"], {"long_name": "cycle of the sweep"}),
             "in_compliance": ("point", joined["held"], {"long_name": "whether the source held the current"}),
+            "saturated": ("point", joined["saturated"], {"long_name": "whether the current is beyond the range"}),
         }
     )
     near = np.abs(joined["voltage"]) <= _NEAR_ZERO * np.abs(joined["voltage"]).max()
@@ -118,7 +127,7 @@ def make_measurement(
         if math.isfinite(limit):
             found.attrs[f"compliance_{side}"] = limit
     if current_range is not None:
-        found.attrs["current_range"] = input_quantity("current_range", current_range, "A")
+        found.attrs["current_range"] = range_
     return found
 
 
@@ -162,8 +171,13 @@ def _checked(name: str, arrays: Any, one_sided: bool) -> tuple[tuple[FloatArray,
     return (time, voltage, current), int(twice.sum())
 
 
-def _limits(compliance: Any, parts: list[tuple[FloatArray, FloatArray, FloatArray]]) -> tuple[float, float]:
-    """Current (A) at which the source limits positive and negative voltages; infinite where it does not."""
+def _limits(
+    compliance: Any, parts: list[tuple[FloatArray, FloatArray, FloatArray]], readable: float
+) -> tuple[float, float]:
+    """Current (A) at which the source limits positive and negative voltages; infinite where it does not.
+
+    A plateau that is not readable is that of the instrument's range.
+    """
     if compliance is not None:
         both = compliance if isinstance(compliance, list | tuple) else (compliance, compliance)
         if len(both) != 2:
@@ -177,7 +191,7 @@ def _limits(compliance: Any, parts: list[tuple[FloatArray, FloatArray, FloatArra
         levels = []
         for _, voltage, current in parts:
             side = sign * current[sign * voltage > 0.0]
-            if len(side) and (top := float(side.max())) > 0.0:
+            if len(side) and 0.0 < (top := float(side.max())) < readable:
                 levels.append(top if _longest_run(sign * current >= (1.0 - _FLAT) * top, voltage) else math.inf)
         limits.append(min(levels, default=math.inf))
     return limits[0], limits[1]

@@ -27,15 +27,17 @@ _UNITS = {
 _NAMES = {
     "time": re.compile(r"(t|time|timestamp|elapsed|elapsed time|relative time|rel time)\d*", re.IGNORECASE),
     "voltage": re.compile(
-        r"(v|u|vd|va|av|vf|vs|bias|voltage|source|volt|volts|applied voltage|source value|smu\d? voltage|vsource"
+        r"(v|u|volt|vd|va|av|vf|vs|bias|voltage|source|volts|applied voltage|source value|smu\d? voltage|vsource"
         r"|v source|v force|vforce|anodev|anode voltage|te voltage|v ?meas|drain ?v)\d*", re.IGNORECASE,
     ),
     "current": re.compile(
-        r"(i|id|ia|ai|current|amp|amps|measured current|reading|smu\d? current|i meas|imeas|anodei|anode current"
+        r"(i|curr|id|ia|ai|current|amp|amps|measured current|reading|smu\d? current|i meas|imeas|anodei|anode current"
         r"|te current|drain ?i)\d*", re.IGNORECASE,
     ),
     "sweep": re.compile(r"(sweep|run|loop|cycle|repeat|trace|sweep no|cycle no|run no)\d*", re.IGNORECASE),
 }  # fmt: skip
+_OVERFLOW = 9.9e37
+"""Written by instruments with SCPI in place of a value beyond the range; 9.91e37 for none."""
 
 
 def load_measurement(
@@ -160,7 +162,7 @@ def _columns(table: Table, given: dict[str, Any], has_interval: bool) -> tuple[l
 
 def _split(heading: str) -> tuple[str, str]:
     """Name and unit of a heading such as ``V [mV]``, ``Time (s)``, ``I/uA`` or ``current_A``."""
-    text = heading.strip()
+    text = re.sub(r"[\[(](\d+)[\])]$", r"\1", heading.strip())  # of a repeated measurement: AnodeV(2)
     match = re.fullmatch(r"(.*?)\s*[\[(]\s*([^\])]*)\s*[\])]\s*", text) or re.fullmatch(r"([^/]*)/\s*(\S+)", text)
     if match is None:
         match = re.fullmatch(r"(.+)[_ ]([munpkµμ]?(?:s|V|A))", text)
@@ -200,6 +202,12 @@ def _sweep(
     columns = {}
     for quantity, (place, factor) in group.items():
         values = block[:, place] * factor
+        over = np.flatnonzero(np.abs(block[:, place]) >= _OVERFLOW)
+        if len(over):
+            raise InputError(
+                f"line {lines[over[0]]}: the {quantity} is {block[over[0], place]:g}, which instruments write for an "
+                "overflow: leave such samples out"
+            )
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             raise InputError(f"line {lines[bad[0]]}: has no number for the {quantity}")

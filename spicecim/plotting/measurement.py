@@ -20,7 +20,7 @@ _ALONG = 200
 def plot_measurement(measurement: xr.Dataset) -> Figure:
     """Plot the loops of a measurement, linear and semilogarithmic: all cycles, and of each sweep the median.
 
-    Samples that the source held (compliance) are marked.
+    Samples that the source held (compliance), and those beyond the instrument's range, are marked.
 
     Parameters
     ----------
@@ -43,13 +43,16 @@ def plot_measurement(measurement: xr.Dataset) -> Figure:
             semilog.semilogy(v, _magnitude(i), **style)
         if several:
             v, i = _median(cycles)
-            linear.plot(v, i, color=color, linewidth=1.6, label=f"median of {len(cycles)}")
+            which = f", sweep {sweep + 1}" if len(sweeps) > 1 else ""
+            linear.plot(v, i, color=color, linewidth=1.6, label=f"median of {len(cycles)}{which}")
             semilog.semilogy(v, _magnitude(i), color=color, linewidth=1.6)
-    held = measurement["in_compliance"].values
-    if held.any():
-        v, i = measurement["voltage"].values[held], measurement["current"].values[held]
-        for axes, shown in ((linear, i), (semilog, np.abs(i))):
-            axes.plot(v, shown, ".", color=COLORS[6], markersize=2.5, label="held by the source")
+    marks = (("in_compliance", COLORS[6], "held by the source"), ("saturated", COLORS[5], "beyond the range"))
+    for name, color, label in marks:
+        marked = measurement[name].values
+        if marked.any():
+            v, i = measurement["voltage"].values[marked], measurement["current"].values[marked]
+            for axes, shown in ((linear, i), (semilog, np.abs(i))):
+                axes.plot(v, shown, ".", color=color, markersize=2.5, label=label)
     _label_loops(linear, semilog)
     if linear.get_legend_handles_labels()[0]:
         linear.legend(loc="upper left")
