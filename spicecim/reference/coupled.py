@@ -166,6 +166,7 @@ class _Run:
         room = float(self.breaks[segment + 1]) - begin
         since, last = 0.0, None
         beyond = 0.0  # what was planned before a crossing cut it
+        wall = 0.0  # the end of the last attempt that failed
         self._layer = self._resolved_layer(segment)
         self._planned = min(float(control.after_break(self._planned, self._longest, room)), self._layer.shortest)
         while since < room:
@@ -182,11 +183,13 @@ class _Run:
                 course, linear, error, off = self._attempt(segment, since, length, last, wanted)
             except NoConvergence:
                 self.rejected += 1
+                wall = end
                 self._planned = control.failed_shrinkage * length
                 continue
             planned = float(control.next_length(length, error))
             if error > 1.0:
                 self.rejected += 1
+                wall = end
                 crossing = first_crossing(self.system.cells.voltage_breaks(), self._voltages(segment, since, course))
                 beyond = max(beyond, length) if crossing else 0.0
                 self._planned = crossing * length if crossing else planned
@@ -199,6 +202,8 @@ class _Run:
                 self.companion.move(self._state, course, linear, drive, off)
             self._state, self.steps, last = course.end, self.steps + 1, course
             since = room if lands else since + length
+            if begin + since < wall:
+                self._planned = float(control.towards(wall - begin - since, self._planned, length))
         self.output.end_segment()
 
     def _attempt(

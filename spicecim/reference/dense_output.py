@@ -32,7 +32,7 @@ _SLOW = 0.3
 _STUCK = 0.5
 _LEAST_RATE = 1e-3
 """The same below which a ratio tells nothing of the next."""
-_BLOCK = 1 << 18
+_BLOCK = 1 << 20
 """Most cells times instants that are evaluated at once, to bound the memory."""
 _TOGETHER = 16
 """Instants that are solved at once where nothing stores charge, if there is no reason not to."""

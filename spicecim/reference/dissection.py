@@ -28,6 +28,9 @@ from spicecim.reference.ladder import NotPositive, Wire
 _DOUBLINGS = 4
 _SIDE = 1 << _DOUBLINGS
 """Rows and columns of a small box."""
+_LEAF_JOINS = 4
+_LEAF = 1 << _LEAF_JOINS
+"""Cells of a leaf: what so few do to each other is less than what their joins take one by one."""
 _TOGETHER = 32
 """Small boxes that are eliminated side by side: as many as a processor's cache holds."""
 _RIGHT_SIDES = 8_000_000
@@ -71,11 +74,13 @@ class DissectedFactors:
         row_wires[:, 0] = 1.0 / (rows.segment + rows.terminal)
         column_wires[0] = 1.0 / (columns.segment + columns.terminal)
         cells = [self._grouped(part) for part in (row_wires, column_wires, self._padded(conductance))]
+        self._leaves: list[_Leaves] = []
         self._small: list[list[_Swept]] = []
         fronts: dict[int, FloatArray] = {}
         for block in self._pattern.blocks():
             check_deadline()
-            swept, matrices = _sweep_boxes(*(part[:, block].ravel() for part in cells))
+            leaves, swept, matrices = _sweep_boxes(*(part[:, block].ravel() for part in cells))
+            self._leaves.append(leaves)
             self._small.append(swept)
             for number, box in enumerate(range(block.start, block.stop)):
                 kept = self._pattern.ports[box]
@@ -98,28 +103,28 @@ class DissectedFactors:
         grouped = self._grouped(self._padded(currents))
         loads: dict[int, FloatArray] = {}
         small = []
-        for block, swept in zip(pattern.blocks(), self._small, strict=True):
-            load = np.zeros((4, count, grouped.shape[1] * (block.stop - block.start)))
-            load[1] = grouped[..., block].reshape(count, -1)
-            load[3] = -load[1]
-            inside = []
-            for join, part in zip(_small_boxes().joins, swept, strict=True):
+        for block, leaves, swept in zip(pattern.blocks(), self._leaves, self._small, strict=True):
+            fed = np.ascontiguousarray(grouped[..., block].reshape(count, _LEAF, -1).T)
+            load, inside = leaves.forward(fed), [fed]
+            for join, part in zip(_small_boxes().joins[_LEAF_JOINS:], swept, strict=True):
                 load, own = part.forward(join, load)
                 inside.append(own)
             small.append(inside)
             for number, box in enumerate(range(block.start, block.stop)):
-                loads[box] = load[pattern.ports[box], :, number]
+                loads[box] = load[number, pattern.ports[box]]
         large = [front.forward(join, loads) for join, front in zip(pattern.joins, self._large, strict=True)]
         potentials = {pattern.joins[-1].number: np.empty((0, count))}
         for join, front, own in reversed([*zip(pattern.joins, self._large, large, strict=True)]):
             front.backward(join, own, potentials)
-        for block, swept, inside in zip(pattern.blocks(), self._small, small, strict=True):
-            at = np.zeros((len(_small_boxes().ports), count, block.stop - block.start))
+        for block, leaves, swept, (fed, *inside) in zip(
+            pattern.blocks(), self._leaves, self._small, small, strict=True
+        ):
+            at = np.zeros((block.stop - block.start, len(_small_boxes().ports), count))
             for number, box in enumerate(range(block.start, block.stop)):
-                at[pattern.ports[box], :, number] = potentials[box]
-            for join, part, own in reversed([*zip(_small_boxes().joins, swept, inside, strict=True)]):
+                at[number, pattern.ports[box]] = potentials[box]
+            for join, part, own in reversed([*zip(_small_boxes().joins[_LEAF_JOINS:], swept, inside, strict=True)]):
                 at = part.backward(join, own, at)
-            grouped[..., block] = (at[1] - at[3]).reshape(count, -1, block.stop - block.start)
+            grouped[..., block] = leaves.backward(fed, at).T.reshape(count, -1, block.stop - block.start)
         return self._ungrouped(grouped)
 
     def _padded(self, cells: FloatArray) -> FloatArray:
@@ -274,38 +279,74 @@ class _Swept(NamedTuple):
     """What is kept of fronts side by side, to solve for their nodes that went."""
 
     inverse: FloatArray
-    """Inverses (gone, gone, front) of their equations, with the opposite sign."""
+    """Inverses (front, gone, gone) of their equations, with the opposite sign."""
     passed: FloatArray
-    """What the nodes that are left do to them (gone, left, front)."""
+    """What they do to the nodes that are left (front, left, gone)."""
 
     def forward(self, join: _Join, load: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Currents (left, stack, front) into what is left, by those of the parts; and what the others do alone."""
-        half = load.shape[2] // 2
-        (first, second), one, other = join.parts, load[..., :half], load[..., half:]
-        own = one[first.gone] + other[second.gone]
-        left = np.concatenate([one[first.left], other[second.left]])
-        left -= np.einsum("gla,gsa->lsa", self.passed, own)
-        return left, -np.einsum("gha,hsa->gsa", self.inverse, own)
+        """Currents (front, left, stack) into what is left, by those of the parts; and what the others do alone."""
+        half = len(load) // 2
+        (first, second), one, other = join.parts, load[:half], load[half:]
+        own = one[:, first.gone] + other[:, second.gone]
+        left = np.concatenate([one[:, first.left], other[:, second.left]], axis=1)
+        left -= self.passed @ own
+        return left, -(self.inverse @ own)
 
     def backward(self, join: _Join, own: FloatArray, potentials: FloatArray) -> FloatArray:
-        """Potentials (port, stack, front) of both parts by those of what is left."""
-        own = own - np.einsum("gla,lsa->gsa", self.passed, potentials)
-        half = own.shape[2]
-        ports = np.empty((len(join.parts[0].gone) + len(join.parts[0].left), own.shape[1], 2 * half))
-        for part, box in zip(join.parts, (ports[..., :half], ports[..., half:]), strict=True):
-            box[part.gone], box[part.left] = own, potentials[part.stays]
+        """Potentials (front, port, stack) of both parts by those of what is left."""
+        own = own - self.passed.swapaxes(1, 2) @ potentials
+        half = len(own)
+        ports = np.empty((2 * half, len(join.parts[0].gone) + len(join.parts[0].left), own.shape[2]))
+        for part, box in zip(join.parts, (ports[:half], ports[half:]), strict=True):
+            box[:, part.gone], box[:, part.left] = own, potentials[:, part.stays]
         return ports
 
 
-def _sweep_boxes(row_wire: FloatArray, column_wire: FloatArray, cell: FloatArray) -> tuple[list[_Swept], FloatArray]:
+class _Leaves(NamedTuple):
+    """Leaves side by side, by what their cells feed into the wires and what lies between these there."""
+
+    own: FloatArray
+    """Voltages at the cells by their currents (leaf, cell, cell), with the ports at potential zero."""
+    passed: FloatArray
+    """Currents into the ports by those of the cells (leaf, port, cell)."""
+
+    @classmethod
+    def of_cells(cls, count: int) -> _Leaves:
+        """Leaves of a single cell each: all its nodes are ports."""
+        return cls(np.zeros((count, 1, 1)), np.repeat([[[0.0], [1.0], [0.0], [-1.0]]], count, axis=0))
+
+    def joined(self, join: _Join, part: _Swept) -> _Leaves:
+        """Join the first half of the leaves to the second; their cells take turns."""
+        half, cells = len(self.own) // 2, 2 * self.own.shape[1]
+        own, passed = np.zeros((half, cells, cells)), np.zeros((2 * half, self.passed.shape[1], cells))
+        for number, leaves in enumerate((slice(None, half), slice(half, None))):
+            own[:, number::2, number::2] = self.own[leaves]
+            passed[leaves, :, number::2] = self.passed[leaves]
+        left, inside = part.forward(join, passed)
+        first, second = join.parts
+        own += (passed[:half, first.gone] + passed[half:, second.gone]).swapaxes(1, 2) @ inside
+        return _Leaves(own, left)
+
+    def forward(self, fed: FloatArray) -> FloatArray:
+        """Currents (leaf, port, stack) into the ports by those that cells feed in (leaf, cell, stack)."""
+        return np.asarray(self.passed @ fed)
+
+    def backward(self, fed: FloatArray, potentials: FloatArray) -> FloatArray:
+        """Voltages (leaf, cell, stack) by the same currents and the ports' potentials (leaf, port, stack)."""
+        return np.asarray(self.own @ fed + self.passed.swapaxes(1, 2) @ potentials)
+
+
+def _sweep_boxes(
+    row_wire: FloatArray, column_wire: FloatArray, cell: FloatArray
+) -> tuple[_Leaves, list[_Swept], FloatArray]:
     """Join cells (place times box,) to small boxes, by the conductances of the segments before them and their own."""
     matrix = np.zeros((4, 4, len(cell)))
     for one, other, conductance in ((0, 1, row_wire), (2, 3, column_wire), (1, 3, cell)):
         matrix[one, one] += conductance
         matrix[other, other] += conductance
         matrix[one, other] = matrix[other, one] = -conductance
-    swept = []
-    for join in _small_boxes().joins:
+    leaves, swept = _Leaves.of_cells(len(cell)), []
+    for number, join in enumerate(_small_boxes().joins):
         gone, front = len(join.parts[0].gone), _front(join, np.split(matrix, 2, axis=2))
         for pivot in range(gone):
             row = front[pivot] / front[pivot, pivot]
@@ -313,9 +354,14 @@ def _sweep_boxes(row_wire: FloatArray, column_wire: FloatArray, cell: FloatArray
             front -= front[:, pivot, None] * row
             front[pivot] = front[:, pivot] = row
             front[pivot, pivot] = scale
-        swept.append(_Swept(front[:gone, :gone].copy(), front[:gone, gone:].copy()))
+        taken = np.moveaxis(front[:, :gone], 2, 0)
+        part = _Swept(taken[:, :gone].copy(), taken[:, gone:].copy())
+        if number < _LEAF_JOINS:
+            leaves = leaves.joined(join, part)
+        else:
+            swept.append(part)
         matrix = front[gone:, gone:]
-    return swept, matrix
+    return leaves, swept, matrix
 
 
 def _front(join: _Join, matrices: list[FloatArray]) -> FloatArray:

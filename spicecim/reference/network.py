@@ -88,8 +88,10 @@ class Network:
             return np.broadcast_to(v_row[..., None], i_cell.shape)
         if self.shape[1] > _SUMMED:
             beyond = np.cumsum(i_cell[..., ::-1], axis=-1)[..., ::-1]
-            dropped = self._rows.terminal * beyond[..., :1] + self._rows.segment * np.cumsum(beyond, axis=-1)
-            return np.asarray(v_row[..., None] - dropped)
+            voltages = np.cumsum(beyond, axis=-1)
+            voltages *= -self._rows.segment
+            voltages += v_row[..., None] - self._rows.terminal * beyond[..., :1]
+            return voltages
         return v_row[..., None] - i_cell @ self._shared_by_row
 
     def voltage_at_columns(self, i_cell: FloatArray) -> FloatArray:
@@ -120,7 +122,9 @@ class Network:
 
     def residual(self, v_row: FloatArray, v_cell: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
-        return v_cell - self.voltage_at_rows(v_row, i_cell) + self.voltage_at_columns(i_cell)
+        missed = v_cell - self.voltage_at_rows(v_row, i_cell)
+        missed += self.voltage_at_columns(i_cell)
+        return missed
 
     @one_thread
     def factorize(self, shift: complex, admittance: FloatArray) -> AnyFactors:

@@ -47,7 +47,7 @@ _COMMON, _MOST = 3, 30
 """Factorizations that several inputs share, and those of a single one, before another way is taken."""
 _GUESSES, _GUESSED = 300, 0.01
 """Most of Newton's steps for the first guess, and its last step relative to the largest voltage."""
-_BLOCK = 4_000_000
+_BLOCK = 8_000_000
 """Most cells times inputs that are solved at once, to bound the memory."""
 
 
@@ -110,6 +110,8 @@ class ExplicitCrossbar:
         ConvergenceError
             If there is no solution that Newton's method would find.
         """
+        if self._factors is None:
+            self._factorize_ohmic(v_row)
         if self._factors is not None and self._conducts_as_factorized(v_row):
             start = np.repeat(v_row[:, :, None], self._states.shape[1], axis=2)
         else:
@@ -182,6 +184,14 @@ class ExplicitCrossbar:
             v[some] -= factors.correction(missed)
             before[some] = size
             rounds[some] += 1
+
+    def _factorize_ohmic(self, v_row: FloatArray) -> None:
+        """Factorize cells that are ohmic up to the drivers' voltages, behind resistances: they need no guess."""
+        highest = np.full((1, *self._states.shape), np.abs(v_row).max())
+        conducted = self._device.slope("current", "v", highest[0], self._states) * highest[0]
+        i = self._currents(highest[0])
+        if self._network.own_resistance().any() and (np.abs(i - conducted) <= _OHMIC * np.abs(i)).all():
+            self._factorize(highest)
 
     def _conducts_as_factorized(self, v_row: FloatArray) -> bool:
         """Whether the cells are ohmic up to the drivers' voltages, with the conductances of the factors."""

@@ -102,6 +102,14 @@ class StepControl:
         factor = np.where((factor >= 1.0) & (factor < self.kept), 1.0, factor)
         return length * np.where(error > 1.0, np.minimum(factor, self.rejected_shrinkage), factor)
 
+    def towards(self, failed: Any, planned: Any, length: Any) -> Any:
+        """Length to plan after a step of this length that an attempt `failed` (s) further on did not reach.
+
+        What failed it, a device that switches, say, lies on the way: it is closed in on by halves, for which no step
+        has to be shorter than the last.
+        """
+        return np.minimum(planned, np.maximum(0.5 * failed, length))
+
     def too_small(self, length: Any, since: Any, duration: float) -> Any:
         """Whether a step so long after a break (s) is so small that there is no solution."""
         return length < self.smallest * np.maximum(since, self.no_time * duration)
