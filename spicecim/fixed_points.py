@@ -26,7 +26,7 @@ def fixed_point_warning(testbench: Testbench) -> StateWarning | None:
     if not starts.size:
         return None
     device = testbench.device.build()
-    largest = testbench.drive.largest_voltage()
+    largest = testbench.lines().largest_voltage()
     volts = largest * np.linspace(-1.0, 1.0, 9)[:, None]
     starts = np.unique(np.append(starts, 0.5))
     with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""The one description of an experiment: a device, a crossbar of it, what drives its rows, and what is analyzed."""
+"""The one description of an experiment: a device, a crossbar of it, what drives its lines, and what is analyzed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
 from spicecim.files import write_text
+from spicecim.lines import Columns, Lines, Rows, lines_of
 from spicecim.outside import exceeds, read_text
 from spicecim.problems import FieldError, problems_from
 from spicecim.yaml_text import parse_yaml
@@ -146,7 +147,7 @@ class Analysis(Section):
 
 
 class Testbench(Section):
-    """An experiment: a device, a crossbar of it, what drives its rows, and what is analyzed.
+    """An experiment: a device, a crossbar of it, what drives its lines, and what is analyzed.
 
     Raises
     ------
@@ -159,6 +160,10 @@ class Testbench(Section):
     device: AnyDevice
     crossbar: Crossbar
     drive: AnyDrive
+    rows: Rows | None = Field(default=None, description="rows that are grounded or float instead of being driven")
+    columns: Columns | None = Field(
+        default=None, description="columns that are driven or float instead of ending at virtual ground"
+    )
     analysis: Analysis = Field(default_factory=lambda: Analysis())
 
     @field_validator("drive")
@@ -166,20 +171,28 @@ class Testbench(Section):
     def _fill_rows(cls, value: Any, info: ValidationInfo) -> Any:
         return value.for_rows(len(info.data["crossbar"].state)) if "crossbar" in info.data else value
 
+    @field_validator("rows", "columns")
+    @classmethod
+    def _check_lines(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None or "crossbar" not in info.data:
+            return value
+        name = str(info.field_name)
+        return value.checked(info.data["crossbar"].state.shape[name == "columns"], name.removesuffix("s"))
+
     @field_validator("analysis")
     @classmethod
     def _check_duration(cls, value: Analysis, info: ValidationInfo) -> Analysis:
         if "drive" not in info.data:
             return value
-        drive = info.data["drive"]
-        slowest = float(drive.periods().max())
-        duration = _duration(value, slowest)
-        if drive.ends:
-            if value.periods is not None:
+        drives = _drives(info.data["drive"], info.data.get("columns"))
+        duration = _duration(value, _slowest(drives))
+        for drive in drives:
+            last = float(drive.periods().max())
+            if drive.ends and value.periods is not None:
                 raise FieldError("periods", "sampled waveforms have no period; give duration")
-            if duration > slowest * (1 + _ROUNDING):
-                raise FieldError("duration", f"{duration:g} s goes past the last sample at {slowest:g} s")
-        if not duration / _largest_step(drive, value, duration) <= _MOST_STEPS:
+            if drive.ends and duration > last * (1 + _ROUNDING):
+                raise FieldError("duration", f"{duration:g} s goes past the last sample at {last:g} s")
+        if not duration / _largest_step(drives, value, duration) <= _MOST_STEPS:
             points = value.points_per_period
             raise FieldError(
                 "points_per_period", f"{duration:g} s at {points} in the fastest period are over {_MOST_STEPS:g} steps"
@@ -188,10 +201,19 @@ class Testbench(Section):
 
     @model_validator(mode="after")
     def _drive_device(self) -> Testbench:
-        check_drive(self.drive, len(self.crossbar.state), self.duration)
+        check_drive(self.drive, self.shape[0], self.duration)
+        if self.columns is not None and self.columns.drive is not None:
+            check_drive(self.columns.drive, self.shape[1], self.duration, "columns.drive")
+        lines = self.lines()
+        if lines.floating.all():
+            raise FieldError("columns.floating", "every row and column floats; one at least must be connected")
         # a section of its own: the one that was given may belong to other testbenches, with other drives
-        object.__setattr__(self, "device", self.device.driven(self.drive.largest_voltage()))
+        object.__setattr__(self, "device", self.device.driven(lines.largest_voltage()))
         return self
+
+    def lines(self) -> Lines:
+        """What drives the rows and the columns, and which of them float."""
+        return lines_of(self.drive, self.rows, self.columns, self.shape, self.duration)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -202,17 +224,17 @@ class Testbench(Section):
     @property
     def duration(self) -> float:
         """Simulated time (s)."""
-        return _duration(self.analysis, float(self.drive.periods().max()))
+        return _duration(self.analysis, _slowest(_drives(self.drive, self.columns)))
 
     @property
     def largest_step(self) -> float:
-        """Largest time step (s): the period of the fastest row, or the run if shorter, over `points_per_period`."""
-        return _largest_step(self.drive, self.analysis, self.duration)
+        """Largest time step (s): the period of the fastest line, or the run if shorter, over `points_per_period`."""
+        return _largest_step(_drives(self.drive, self.columns), self.analysis, self.duration)
 
     def time_grid(self) -> FloatArray:
         """Evenly spaced instants from 0 to the duration, with the corners of the drive among them."""
         steps = math.ceil(self.duration / self.largest_step * (1 - _ROUNDING))
-        return np.union1d(np.linspace(0.0, self.duration, steps + 1), self.drive.corners(self.duration))
+        return np.union1d(np.linspace(0.0, self.duration, steps + 1), self.lines().drive.corners(self.duration))
 
     def with_analysis(self, **changes: Any) -> Testbench:
         """Return the testbench with other values of fields of its analysis.
@@ -263,8 +285,18 @@ class Testbench(Section):
         return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
-def _largest_step(drive: Any, analysis: Analysis, duration: float) -> float:
-    return min(float(drive.periods().min()), duration) / analysis.points_per_period
+def _drives(drive: Drive, columns: Columns | None) -> list[Drive]:
+    """The drives of the rows and of the columns."""
+    return [drive] if columns is None or columns.drive is None else [drive, columns.drive]
+
+
+def _slowest(drives: list[Drive]) -> float:
+    """Longest period of a line (s)."""
+    return max(float(drive.periods().max()) for drive in drives)
+
+
+def _largest_step(drives: list[Drive], analysis: Analysis, duration: float) -> float:
+    return min(duration, *(float(drive.periods().min()) for drive in drives)) / analysis.points_per_period
 
 
 def register_drive(kind: type[Drive], *, replace: bool = False) -> None:

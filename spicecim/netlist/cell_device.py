@@ -134,7 +134,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
 
 
 def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> float:
-    largest_voltage = testbench.drive.largest_voltage()
+    largest_voltage = testbench.lines().largest_voltage()
     volts = np.array([-largest_voltage, largest_voltage])
     with np.errstate(all="ignore"):
         extremes = device.current(volts[:, None], device.state_from_x([0.0, 1.0]))

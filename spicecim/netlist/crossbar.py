@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import source_text
-from spicecim.netlist.environment import netlist_environment
+from spicecim.netlist.environment import CheckedText, netlist_environment
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import state_variable
@@ -122,7 +122,9 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "state_parameter": device.initial_parameter,
         "resistors": _resistors(testbench, wires),
         "capacitors": _capacitors(testbench, wires),
-        "drivers": [source_text(testbench.drive, row) for row in range(rows)],
+        "drivers": _row_sources(testbench),
+        "sense_nodes": _column_sources(testbench),
+        "driven_columns": testbench.columns is not None and testbench.columns.drive is not None,
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
         "klu": device.klu,
@@ -137,6 +139,28 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
     template = "single_device.cir.j2" if single else "crossbar.cir.j2"
     text = netlist_environment().get_template(template).render(context)
     return CrossbarNetlist(testbench, text, vectors, watched, device.backend, device.compatibility, device.libraries)
+
+
+def _row_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]:
+    """Number of each row that does not float, and what its source puts out."""
+    section, rows = testbench.rows, testbench.shape[0]
+    still, floating = ((), ()) if section is None else (section.grounded, section.floating)
+    return [
+        (row, 0 if row in still else source_text(testbench.drive, row)) for row in range(rows) if row not in floating
+    ]
+
+
+def _column_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]:
+    """Number of each column that does not float, and what the source at its sense node puts out."""
+    section, columns = testbench.columns, testbench.shape[1]
+    if section is None:
+        return [(column, 0) for column in range(columns)]
+    drive = section.drive
+    return [
+        (column, 0 if drive is None or column in section.grounded else source_text(drive, column, "columns.drive"))
+        for column in range(columns)
+        if column not in section.floating
+    ]
 
 
 class Wires(NamedTuple):
@@ -245,9 +269,11 @@ def _vectors(
     rows, columns = testbench.shape
     vectors = {
         "v_row": [f"v(in_{row})" for row in range(rows)],
-        "i_row": [f"i(vrow_{row})" for row in range(rows)],
-        "i_column": [f"i(vsense_{column})" for column in range(columns)],
+        "i_row": [f"i(vrow_{row})" for row, _ in _row_sources(testbench)],
+        "i_column": [f"i(vsense_{column})" for column, _ in _column_sources(testbench)],
     }
+    if not testbench.lines().plain:
+        vectors["v_column"] = [f"v(sense_{column})" for column in range(columns)]
     if testbench.analysis.probe == "cells":
         vectors["v_row_node"] = [f"v({node})" for nodes in wires.rows for node in nodes]
         vectors["v_column_node"] = [f"v({node})" for nodes in wires.columns for node in nodes]

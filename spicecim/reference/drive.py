@@ -135,13 +135,14 @@ class CellVoltages:
         return np.asarray((rise / duration)[:, None])
 
 
-def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray) -> FloatArray:
-    """Derivatives by time (time, row) of the voltages of `rows` drivers at instants (s), V/s.
+def drive_slopes(drive: Drive, duration: float, instants: FloatArray) -> FloatArray:
+    """Derivatives by time (time, line) of the voltages of all drivers at instants (s), V/s.
 
     At a corner it is the one before, also where the instant misses it by rounding; at time 0 it is zero, because the
     drive has stood still before.
     """
     breaks = row_breaks(drive, (), duration)
+    rows = drive.voltage([0.0]).shape[1]
     segment = np.clip(np.searchsorted(breaks + ROUNDING * duration, instants) - 1, 0, len(breaks) - 2)
     row = np.repeat(np.arange(rows), len(instants))
     voltages = CellVoltages(drive, row, np.broadcast_to(breaks, (rows, len(breaks))))
@@ -175,28 +176,27 @@ def cell_voltages(
     return CellVoltages(drive, rows, padded)
 
 
-class RowVoltages:
-    """All row drivers at common instants, in segments between the corners of any of them.
+class LineVoltages:
+    """All drivers of lines at common instants, in segments between the corners of any of them.
 
     Parameters
     ----------
     drive
-        The drive of all rows.
-    rows
-        Number of rows.
+        The drive of all lines.
     duration
         End of the drive (s).
 
     Attributes
     ----------
     breaks
-        0, the corners of any row's drive and the duration (s).
+        0, the corners of any line's drive and the duration (s).
     """
 
-    def __init__(self, drive: Drive, rows: int, duration: float) -> None:
+    def __init__(self, drive: Drive, duration: float) -> None:
         self.breaks = row_breaks(drive, (), duration)
-        self._each = np.arange(rows)
-        self._voltages = CellVoltages(drive, self._each, np.broadcast_to(self.breaks, (rows, len(self.breaks))))
+        self._each = np.arange(drive.voltage([0.0]).shape[1])
+        breaks = np.broadcast_to(self.breaks, (len(self._each), len(self.breaks)))
+        self._voltages = CellVoltages(drive, self._each, breaks)
 
     def start(self) -> FloatArray:
         """Voltages at time 0 (row,)."""

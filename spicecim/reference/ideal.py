@@ -21,7 +21,7 @@ from spicecim.accuracy import current_errors
 from spicecim.devices.cell import Cell
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
-from spicecim.reference.dense_output import Record
+from spicecim.reference.dense_output import Record, SomeColumns
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import COARSE, Errors
 from spicecim.reference.independent import TOLERANCE, integrate
@@ -105,7 +105,7 @@ def cell_waveforms(
     return CellWaveforms(states[:, fine], run.current[:, fine], states[:, coarse], difference, statistics, also)
 
 
-def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statistics]:
+def follow_integrated(record: Record | SomeColumns, tolerance: float) -> tuple[Errors, Statistics]:
     """Integrate cells, write them to a record, and return the estimated errors and what it took.
 
     Parameters
@@ -128,7 +128,7 @@ def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statist
         for first in range(0, columns, some):
             run.follow(np.arange(row, min(row + some_rows, rows)), slice(first, min(first + some, columns)))
     coarse = record.i_column - run.current_error
-    current = current_errors(record.instants, record.i_column, coarse, record.testbench.drive.cycle())
+    current = current_errors(record.instants, record.i_column, coarse, record.drive.cycle())
     # runs that take the same steps do not differ
     return Errors(max(run.error, tolerance), max(float(current.max()), tolerance)), run.statistics
 
@@ -136,7 +136,7 @@ def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statist
 class _Run:
     """What all parts of a run share, and the largest error and the statistics so far."""
 
-    def __init__(self, record: Record, tolerance: float) -> None:
+    def __init__(self, record: Record | SomeColumns, tolerance: float) -> None:
         self.record, self.device, self.initial, self.tolerance = record, record.device, record.initial, tolerance
         self.cell: Cell = record.device.cell()
         self.error, self.statistics = 0.0, Statistics()
@@ -233,10 +233,11 @@ class _Run:
             place = f", column {columns[0]}" if len(columns) else f" with the initial state variable {starts[index]:g}"
             return f"the cell of row {rows[index]}{place}"
 
-        bench = self.record.testbench
+        record = self.record
         cells = cell_waveforms(
-            self.cell, bench.drive, bench.duration, rows, starts, self.record.instants, self.tolerance, name, further
-        )
+            self.cell, record.drive, record.testbench.duration, rows, starts, record.instants, self.tolerance, name,
+            further,
+        )  # fmt: skip
         self.statistics += cells.statistics
         if self.device.explicit:
             # It follows from the state alone. Charges of a module add to its current.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.fields import FloatArray
-from spicecim.reference.dense_output import Record
+from spicecim.reference.dense_output import Record, SomeColumns
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import Errors, relative_to_peaks
 from spicecim.reference.flow_map import flows
@@ -28,7 +28,7 @@ _TOGETHER = 1_000_000
 """Cells and instants that are followed at once, to bound the memory."""
 
 
-def follow_separable(records: Sequence[Record]) -> list[Errors]:
+def follow_separable(records: Sequence[Record | SomeColumns]) -> list[Errors]:
     """Follow cells whose rate separates, write them to the records, and return the estimated errors of each.
 
     What is written to a record does not depend on the others.
@@ -61,14 +61,15 @@ class _Crossbar:
         The tables of its device, the same as those of others that move alike.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record | SomeColumns) -> None:
         device, bench = record.device, record.testbench
         rows, columns = record.initial.shape
         self.record, self.flows = record, flows(device)
         starts, self._which = _distinct(record.initial)
         self._shared = 2 * starts.shape[1] <= columns and not record.keeps_cells
         self.starts = starts if self._shared else record.initial
-        thetas = row_theta(device, cell_voltages(bench.drive, np.arange(rows), device.voltage_breaks(), bench.duration))
+        voltages = cell_voltages(record.drive, np.arange(rows), device.voltage_breaks(), bench.duration)
+        thetas = row_theta(device, voltages)
         self._total, (self._segment, self._theta) = thetas.total, thetas.at(record.instants)
         self._error = 0.0
 
