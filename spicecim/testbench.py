@@ -189,6 +189,7 @@ class Testbench(Section):
     @model_validator(mode="after")
     def _drive_device(self) -> Testbench:
         check_drive(self.drive, len(self.crossbar.state), self.duration)
+        self.device.check_shape(self.shape)
         # a section of its own: the one that was given may belong to other testbenches, with other drives
         object.__setattr__(self, "device", self.device.driven(self.drive.largest_voltage()))
         return self

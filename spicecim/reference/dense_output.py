@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
@@ -337,6 +338,16 @@ class Record:
             self._i_cell[:, rows, columns] = i_cell
             if further is not None:
                 self._further[:, rows, columns] = further[..., : len(self._shown)]
+
+    def add_lines(
+        self, row: NDArray[np.int_], column: NDArray[np.int_], states: FloatArray, i_cell: FloatArray
+    ) -> None:  # fmt: skip
+        """Take the state variables and currents (A) of cells (cell, time) in rows and columns (cell,)."""
+        for number, lines in ((0, row), (1, column)):
+            total = (self._i_row, self.i_column)[number]
+            np.add.at(total.T, lines, i_cell)
+        if self.keeps_cells:
+            self._states[:, row, column], self._i_cell[:, row, column] = states.T, i_cell.T
 
     def add_row_currents(self, i_row: FloatArray) -> None:
         """Add to the currents of all rows (time, row), ampere."""

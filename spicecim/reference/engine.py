@@ -97,7 +97,7 @@ def simulate_together(testbenches: Sequence[Testbench], *, time: ArrayLike | Non
 
 def goes_together(testbench: Testbench) -> bool:
     """Whether cells are followed in one pass with those of other testbenches: by tables, behind ideal wires."""
-    return testbench.device.separable and not _is_resistive(testbench)
+    return testbench.device.separable and not testbench.device.arrays() and not _is_resistive(testbench)
 
 
 def _run(testbenches: Sequence[Testbench], time: ArrayLike | None) -> list[xr.Dataset]:
@@ -171,7 +171,7 @@ def _follow(records: Sequence[Record]) -> list[tuple[Errors, Statistics]]:
     for record in records:
         if record.testbench.crossbar.wire_capacitance:
             record.add_row_currents(_into_ideal_rows(record.testbench, record.instants))
-    if device.separable:
+    if device.tabulated():
         return [(errors, Statistics()) for errors in follow_separable(records)]
     tolerance = testbench.analysis.reference_tolerance or INDEPENDENT_TOLERANCE
     return [follow_integrated(record, tolerance) for record in records]

@@ -77,7 +77,7 @@ class ExplicitCrossbar:
     Parameters
     ----------
     device
-        The device of every cell.
+        The device of the cells.
     crossbar
         The resistances, and the states.
 
@@ -312,7 +312,7 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
         return (change,), float(np.abs(change).max(initial=0.0)) / scale
 
     if isinstance(cells, ExplicitCells) and not network.stores:
-        start = behind_own_wires(cells.device, network, drive[None], states.reshape(network.shape)).reshape(1, -1)
+        start = behind_own_wires(cells.of_crossbar, network, drive[None], states.reshape(network.shape)).reshape(1, -1)
     else:
         start = network.start(drive)[None]
         check_finite(missed((start,)))

@@ -48,10 +48,10 @@ def system(device: Device, crossbar: Crossbar, shape: tuple[int, int]) -> System
     """Choose how a crossbar of a device is solved."""
     if device.explicit and not crossbar.wire_capacitance:
         rule, network = lobatto(DEGREE), Network(crossbar, shape)
-        return System(ExplicitCells(device, rule, rule.middles), network, rule, rule.middles)
+        return System(ExplicitCells(device, shape[0] * shape[1], rule, rule.middles), network, rule, rule.middles)
     rule, network = radau(STAGES), CapacitiveNetwork(crossbar, shape)
     if device.explicit:
-        return System(ExplicitCells(device, rule, rule.checks), network, rule, rule.checks)
+        return System(ExplicitCells(device, shape[0] * shape[1], rule, rule.checks), network, rule, rule.checks)
     further = device.further_start(shape, crossbar.states)
     each = None if further is None else further.reshape(-1, further.shape[-1])
     return System(ImplicitCells(device.cell(), rule, each), network, rule, rule.checks)
