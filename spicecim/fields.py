@@ -102,7 +102,7 @@ class Quantities:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
-            self._parse,
+            self.parse,
             serialization=core_schema.plain_serializer_function_ser_schema(lambda values: values.tolist()),
         )
 
@@ -115,8 +115,9 @@ class Quantities:
             choices.append(nested)
         return {"anyOf": choices}
 
-    def _parse(self, value: Any, info: core_schema.ValidationInfo) -> FloatArray:
-        if isinstance(value, str) and value.strip().lower().partition(":")[0].endswith((".npy", ".npz")):
+    def parse(self, value: Any, info: core_schema.ValidationInfo) -> FloatArray:
+        """Return an array of what a field is given; its context may name the folder of files."""
+        if is_array_file(value):
             value = _load_array(value.strip(), Path((info.context or {}).get("folder", ".")))
         if np.ma.is_masked(value):
             raise QuantityError("is an array with masked entries; fill them, such as by its method filled")
@@ -133,6 +134,11 @@ class Quantities:
         _check_bounds(array, self.minimum, self.maximum, self.exclusive)
         array.flags.writeable = False
         return array
+
+
+def is_array_file(value: Any) -> bool:
+    """Whether a value is a text that names a file with an array."""
+    return isinstance(value, str) and value.strip().lower().partition(":")[0].endswith((".npy", ".npz"))
 
 
 def _to_floats(value: Any, unit: str) -> FloatArray:

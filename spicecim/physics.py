@@ -94,9 +94,10 @@ def _check_range(testbench: Testbench, device: Device, time: FloatArray, states:
     """Check that no state leaves its range, of a device whose equations keep it there."""
     if not device.keeps_range():
         return
-    stops = device.stops()
+    own = device.of_cells(states.watched)
+    stops = own.stops()
     # where a device has stops, its x is cut off there
-    x = device.x_from_state(states.s) if stops is None else (states.s - stops[0]) / (stops[1] - stops[0])
+    x = own.x_from_state(states.s) if stops is None else (states.s - stops[0]) / (stops[1] - stops[0])
     allowed = max(_OVERSHOOT, testbench.analysis.accuracy)
     if x.size == 0 or -allowed <= x.min() <= x.max() <= 1.0 + allowed:
         return
@@ -194,7 +195,7 @@ def _is_static(device: Device) -> bool:
     """Whether the current of a device follows from its voltage and its state alone."""
     if device.explicit:
         return True
-    cell, still = device.cell(), np.zeros(1)
+    cell, still = device.examples()[0].cell(), np.zeros(1)
     if cell.unknowns > 1:
         return False
     terms = cell.terms(still, np.ones(1), cell.start(np.ones(1), device.state_from_x(np.full(1, 0.5))))

@@ -207,6 +207,7 @@ class Testbench(Section):
         lines = self.lines()
         if lines.floating.all():
             raise FieldError("columns.floating", "every row and column floats; one at least must be connected")
+        self.device.check_shape(self.shape)
         # a section of its own: the one that was given may belong to other testbenches, with other drives
         object.__setattr__(self, "device", self.device.driven(lines.largest_voltage()))
         return self

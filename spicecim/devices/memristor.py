@@ -239,6 +239,10 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
         """Units of the parameters by their names."""
         return {name: str(info.json_schema_extra["unit"]) for name, info in cls.model_fields.items()}  # type: ignore[index]
 
+    def described(self) -> dict[str, Any]:
+        """Plain values of the parameters by name, for a file."""
+        return self.model_dump(mode="json")
+
     def values(self) -> dict[str, float | int]:
         """Values of the parameters; one of several texts becomes its place among them, from 0."""
         found: dict[str, float | int] = {}

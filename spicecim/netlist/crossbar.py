@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import CheckedText, netlist_environment
+from spicecim.netlist.models import kind_name
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import state_variable
@@ -26,9 +27,9 @@ its range. Of 64 x 64 cells they cost a tenth of the run's time, and 8 bytes per
 
 
 class Cell(NamedTuple):
-    """A cell in the netlist: its name, the nodes of its current meter if it has one, those of its ports, its state.
+    """A cell in the netlist: its name, the nodes of its current meter if it has one, those of its ports, its device.
 
-    And what else it starts with, by parameter.
+    And what that is given: parameters, its state, and what else it starts with, by parameter.
 
     A template unpacks it: of thousands of cells that takes a fraction of the time of looking up attributes.
     """
@@ -36,6 +37,8 @@ class Cell(NamedTuple):
     name: str
     meter: str
     nodes: str
+    kind: str
+    parameters: list[tuple[str, float]]
     state: float
     further: list[tuple[str, float | int]]
 
@@ -118,7 +121,6 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "rows": rows,
         "columns": columns,
         "cells": _cells(testbench, wires, device),
-        "cell_parameters": list(device.parameters.items()),
         "state_parameter": device.initial_parameter,
         "resistors": _resistors(testbench, wires),
         "capacitors": _capacitors(testbench, wires),
@@ -200,13 +202,17 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
     pattern = " ".join(written.get(port, f"open_%(name)s_{index}") for index, port in enumerate(device.ports))
     cells = []
     further = np.empty((*testbench.shape, 0)) if device.further is None else device.further
+    name_of_device, kinds = str(device.context["subcircuit"]), device.kinds
+    parameters = [(each, np.broadcast_to(value, testbench.shape)) for each, value in device.parameters.items()]
     for row, (row_nodes, column_nodes, states) in enumerate(zip(*wires, device.states.tolist(), strict=True)):
         for column, (row_node, column_node, state) in enumerate(zip(row_nodes, column_nodes, states, strict=True)):
             name = f"{row}_{column}"
             nodes = pattern % {"name": name, "row": row_node, "column": column_node}
             values = zip(device.further_parameters.items(), further[row, column].tolist(), strict=True)
             given = [(parameter, _counted(value, unit)) for (parameter, unit), value in values if not np.isnan(value)]
-            cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, state, given))
+            kind = kind_name(name_of_device, None if kinds is None else int(kinds[row, column]))
+            own = [(parameter, float(values[row, column])) for parameter, values in parameters]
+            cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, kind, own, state, given))
     return cells
 
 

@@ -71,8 +71,9 @@ def steps(testbench: Testbench, device: Device, *, bounds_itself: bool) -> Steps
         cannot, so that ngspice's own estimate must.
     """
     analysis = testbench.analysis
-    magnitude = float(np.abs(device.state_from_x(np.linspace(0.005, 0.995, 199))).max())
-    state_error = _SHARE * analysis.accuracy**1.5 * _span(device, testbench.lines().largest_voltage())
+    x, largest = np.linspace(0.005, 0.995, 199), testbench.lines().largest_voltage()
+    magnitude = max(float(np.abs(one.state_from_x(x)).max()) for one in device.examples())
+    state_error = _SHARE * analysis.accuracy**1.5 * min(_span(one, largest) for one in device.examples())
     reltol = min(analysis.tolerance, max(_FINEST, _ITERATIONS * state_error / magnitude))
     trtol = _TRTOL * analysis.tolerance / reltol
     if not bounds_itself:

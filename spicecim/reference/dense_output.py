@@ -363,6 +363,16 @@ class Record:
             if further is not None:
                 self._further[:, rows, columns] = further[..., : len(self._shown)]
 
+    def add_lines(
+        self, row: NDArray[np.int_], column: NDArray[np.int_], states: FloatArray, i_cell: FloatArray
+    ) -> None:  # fmt: skip
+        """Take the state variables and currents (A) of cells (cell, time) in rows and columns (cell,)."""
+        for number, lines in ((0, row), (1, column)):
+            total = (self._i_row, self.i_column)[number]
+            np.add.at(total.T, lines, i_cell)
+        if self.keeps_cells:
+            self._states[:, row, column], self._i_cell[:, row, column] = states.T, i_cell.T
+
     def write(self, instants: slice, block: Block) -> None:
         """Take everything at some instants."""
         self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
@@ -421,7 +431,8 @@ class SomeColumns:
 
     def __init__(self, record: Record, drive: Drive, columns: NDArray[np.int_]) -> None:
         self._record, self.drive, self._columns = record, drive, columns
-        self.testbench, self.device, self.instants = record.testbench, record.device, record.instants
+        self.testbench, self.instants = record.testbench, record.instants
+        self.device = record.device.of_cells(np.arange(record.initial.size).reshape(record.initial.shape)[:, columns])
         self.keeps_cells, self.initial = record.keeps_cells, record.initial[:, columns]
         self.further = None if record.further is None else record.further[:, columns]
         self.v_row: FloatArray = record.v_row - record.v_column[:, columns[:1]]
@@ -440,3 +451,9 @@ class SomeColumns:
     ) -> None:
         """As `Record.add_cells`."""
         self._record.add_cells(rows, self._columns[columns], states, i_cell, further)
+
+    def add_lines(
+        self, row: NDArray[np.int_], column: NDArray[np.int_], states: FloatArray, i_cell: FloatArray
+    ) -> None:  # fmt: skip
+        """As `Record.add_lines`."""
+        self._record.add_lines(row, self._columns[column], states, i_cell)

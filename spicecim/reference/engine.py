@@ -97,7 +97,7 @@ def simulate_together(testbenches: Sequence[Testbench], *, time: ArrayLike | Non
 
 def goes_together(testbench: Testbench) -> bool:
     """Whether cells are followed in one pass with those of other testbenches: by tables, behind ideal wires."""
-    return testbench.device.separable and not _is_resistive(testbench)
+    return testbench.device.separable and not testbench.device.arrays() and not _is_resistive(testbench)
 
 
 def _run(testbenches: Sequence[Testbench], time: ArrayLike | None) -> list[xr.Dataset]:
@@ -172,7 +172,7 @@ def _follow(records: Sequence[Record]) -> list[tuple[Errors, Statistics]]:
         if record.testbench.crossbar.wire_capacitance:
             _charge_ideal_wires(record)
     parts = [record.parts() for record in records]
-    if device.separable:
+    if device.tabulated():
         found = [(errors, Statistics()) for errors in follow_separable([part for some in parts for part in some])]
     else:
         tolerance = testbench.analysis.reference_tolerance or INDEPENDENT_TOLERANCE

@@ -104,11 +104,11 @@ def operating_point(
     single, inputs = inputs.ndim == 1, np.atleast_2d(inputs)
     rows, columns = testbench.shape
     count = len(inputs)
-    sizes = {"v_row": (rows,), "i_row": (rows,), "i_column": (columns,)}
+    sizes: dict[str, tuple[int, ...]] = {"v_row": (rows,), "i_row": (rows,), "i_column": (columns,)}
     if inputs.shape[1] > rows:
         sizes["v_column"] = (columns,)
     if cells:
-        sizes |= dict.fromkeys(("v_cell", "i_cell"), (rows, columns))
+        sizes |= {"v_cell": (rows, columns), "i_cell": (rows, columns)}
     found = {name: np.empty((count, *size)) for name, size in sizes.items()}
     residual = largest = 0.0
     with run_within(time_limit), watched(None, count, "inputs"), np.errstate(all="ignore"):

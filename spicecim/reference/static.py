@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.deadline import check_deadline
+from spicecim.devices.cell import voltage_over
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.cells import ExplicitCells, voltage_over
+from spicecim.reference.cells import ExplicitCells
 from spicecim.reference.guards import check_finite, one_thread
 from spicecim.reference.network import AnyFactors, Network
 from spicecim.reference.newton import Unknowns, solve_damped
@@ -79,7 +80,7 @@ class ExplicitCrossbar:
     Parameters
     ----------
     device
-        The device of every cell.
+        The device of the cells.
     testbench
         The crossbar's resistances and states.
 
@@ -316,7 +317,7 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
     start = network.start(drive)[None]
     if isinstance(cells, ExplicitCells) and not network.stores:
         across = start[:, : states.size].reshape(1, *network.shape)
-        alone = behind_own_wires(cells.device, network, across, states.reshape(network.shape))
+        alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.shape))
         start[:, : states.size] = alone.reshape(1, -1)
     else:
         check_finite(missed((start,)))

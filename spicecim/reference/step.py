@@ -59,7 +59,7 @@ def system(device: Device, testbench: Testbench) -> System:
     checks = rule.checks if stores else rule.middles
     cells: ExplicitCells | ImplicitCells
     if device.explicit:
-        cells = ExplicitCells(device, rule, checks)
+        cells = ExplicitCells(device, crossbar.state.size, rule, checks)
     else:
         further = device.further_start(shape, crossbar.states)
         each = None if further is None else further.reshape(-1, further.shape[-1])

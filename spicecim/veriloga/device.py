@@ -108,8 +108,7 @@ class ModuleDevice(Device):
         held_apart = {self.state_node, *states}
         self.returns = tuple((node, end) for node, end in taken if node in held_apart and end in terminals)
         self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
-        own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
-        self._given = own
+        self.given = own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
         self._native: tuple[Path, str] | None = None
         self.evaluation = Evaluation(self.module, self.parameters, own)
         self._groups, self._names = self._group_nodes()
@@ -171,8 +170,16 @@ class ModuleDevice(Device):
         return {
             self.module.native_names[name]: value
             for name, value in self.parameters.items()
-            if not isinstance(value, str) and (name in self._given or value != self._defaults[name])
+            if not isinstance(value, str) and (name in self.given or value != self._defaults[name])
         }
+
+    def native_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of parameters by their names in ngspice."""
+        return {self.module.native_names[name]: value for name, value in values.items()}
+
+    def own_values(self) -> dict[str, NDArray[Any]]:
+        """Parameters (row, column) that cells have of their own, by name."""
+        return {}
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         """State of the normalized state `x`."""
@@ -197,6 +204,12 @@ class ModuleDevice(Device):
         own = self.state_index
         with np.errstate(divide="ignore", invalid="ignore"):
             return (-terms.flow[:, own] / terms.charge_jacobian[:, own, own]).reshape(np.broadcast(v, s).shape)
+
+    def of_cells(self, cells: NDArray[np.int_]) -> ModuleDevice:
+        return self
+
+    def of_points(self, points: int) -> ModuleDevice:
+        return self
 
     def cell(self) -> ModuleDevice:
         return self
@@ -262,8 +275,10 @@ class ModuleDevice(Device):
         y[:, places] = further[:, held(further)]
         free = np.array(self._free(set(places.tolist())), dtype=int)
 
+        points = self.of_points(len(v))
+
         def terms(moving: NDArray[np.int_], y: FloatArray) -> CellTerms:
-            return self.terms(np.zeros(len(moving)), v[moving], y, integrate=False)
+            return points.of_cells(moving).terms(np.zeros(len(moving)), v[moving], y, integrate=False)
 
         return in_equilibrium(terms, y, free)
 

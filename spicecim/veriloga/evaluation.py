@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError, VerilogAError
@@ -41,7 +42,7 @@ class Evaluation:
     module
         The module.
     parameters
-        Value of every parameter.
+        Value of every parameter, or an array of one per cell (cell,): then the points of an evaluation are these cells.
     given
         Names of the parameters that the user gave.
 
@@ -85,6 +86,15 @@ class Evaluation:
             for kind in ("abstime", "enable_integration")
         )
         self._places = [*_places(module)]
+
+    def of_cells(self, cells: NDArray[np.int_]) -> Evaluation:
+        """Return the evaluation of points of which each has the parameters of a cell (point,)."""
+        chosen = copy.copy(self)
+        chosen._arguments = {
+            name: value[cells] if isinstance(value, np.ndarray) and value.ndim else value
+            for name, value in self._arguments.items()
+        }
+        return chosen
 
     def residuals(self, potentials: ArrayLike, *, time: ArrayLike = 0.0, integrate: bool = True) -> Residuals:
         """Evaluate the module.
@@ -156,6 +166,8 @@ class Evaluation:
             default = operands[1] if callback == "SimParamOpt" else np.nan
             return SIMULATOR_PARAMETERS.get(operands[0], default)
         if callback.startswith("CollapseHint"):
+            if not np.all(mask):
+                raise ModelError("parameters: those that differ between cells make nodes one in some of them alone")
             self._hints.append(callback)
             return None
         if callback.startswith(("BuiltinLimit", "StoreLimit")):
