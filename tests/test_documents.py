@@ -20,6 +20,7 @@ from spicecim.devices import MODELS, Memristor, Preset
 from spicecim.devices.library import _parsed_presets
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.extensions import all_registries
+from spicecim.lines import Columns
 from spicecim.testbench import Analysis, Crossbar, Testbench
 from spicecim.yaml_text import parse_yaml
 
@@ -39,10 +40,13 @@ def test_the_python_of_the_readme_runs():
     assert len(run.stdout.splitlines()) >= 5
 
 
-@pytest.mark.parametrize("page", ["accelerator", "bit-sliced-encodings", "many-testbenches", "operating-point"])
+@pytest.mark.parametrize(
+    "page", ["accelerator", "bit-sliced-encodings", "lines", "many-testbenches", "operating-point"]
+)
 def test_the_python_of_a_page_runs(page):
-    (code,) = blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    code = "\n".join(blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")))
+    assert code
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert run.returncode == 0, run.stderr
 
 
@@ -109,13 +113,18 @@ def test_links_lead_to_files():
 
 def test_every_field_and_model_is_documented():
     text = (ROOT / "docs" / "testbench.md").read_text(encoding="utf-8")
-    sections = (Testbench, *DEVICE_SECTIONS.values(), Crossbar, Analysis, SineDrive, PulseDrive, SampledDrive)
+    sections = (Testbench, *DEVICE_SECTIONS.values(), Crossbar, Columns, Analysis, SineDrive, PulseDrive, SampledDrive)
     for name in [field for section in sections for field in section.model_fields] + list(MODELS):
         assert f"`{name}" in text or f"{name}`" in text, name
 
 
 def test_the_examples_are_valid():
-    for name, shape in (("bench.yaml", (3, 2)), ("subcircuit.yaml", (3, 2)), ("verilog_a.yaml", (2, 3))):
+    for name, shape in (
+        ("bench.yaml", (3, 2)),
+        ("half_select.yaml", (4, 4)),
+        ("subcircuit.yaml", (3, 2)),
+        ("verilog_a.yaml", (2, 3)),
+    ):
         assert Testbench.from_yaml(ROOT / "examples" / name).shape == shape
 
 

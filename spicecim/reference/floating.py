@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
+from spicecim.lines import named_line
 from spicecim.reference.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.network import Network
 from spicecim.reference.nodal import TOO_FAR_APART, Blocks
@@ -158,8 +159,12 @@ class FloatingFactors:
         """What the unknowns (floating, known) move by with the potential of each floating line."""
         drawn = network.drawn_from_lines(network.linear_currents(*self._linear, unit, self._moved))
         self._scale = np.abs(np.diagonal(drawn))
-        if not (np.isfinite(drawn).all() and self._scale.all()):
+        if not np.isfinite(drawn).all():
             raise ConvergenceError(TOO_FAR_APART)
+        alone = np.flatnonzero(self._scale == 0.0)
+        if len(alone):
+            line = named_line(int(network.floating[alone[0]]), network.shape)
+            raise ConvergenceError(f"{line} floats, and none of its cells conducts: its potential is undefined")
         self._factors = scipy.linalg.lu_factor(drawn.T / self._scale[:, None])
 
     def correction(self, missed: Blocks) -> Blocks:
