@@ -16,6 +16,7 @@ from spicecim.devices import models
 from spicecim.devices.checks import check_device, check_model, check_preset
 from spicecim.devices.memristor import Memristor
 from spicecim.devices.parameters import limits_of
+from spicecim.devices.selectors import JOINT, SELECTORS, with_selector
 from spicecim.errors import InputError, ModelError
 from spicecim.outside import read_text
 from spicecim.problems import did_you_mean, problems_from
@@ -139,13 +140,25 @@ def _presets_of(values: Any) -> dict[str, Preset]:
 
 
 def get_model(name: str) -> type[Memristor]:
-    """Return the class of a model by its name; raises `ModelError` for an unknown one."""
+    """Return the class of a model by its name; raises `ModelError` for an unknown one.
+
+    ``MODEL_with_SELECTOR`` is that of a memristor in series with a selector (see `selectors`).
+    """
+    model, joint, selector = name.partition(JOINT)
+    if joint and name not in MODELS:
+        if selector not in SELECTORS:
+            known = ", ".join(SELECTORS)
+            raise ModelError(f"unknown selector {selector!r}; known are {known}{did_you_mean(selector, SELECTORS)}")
+        return with_selector(MODELS[model], SELECTORS[selector])
     return MODELS[name]
 
 
 def load_presets(model: str) -> dict[str, Preset]:
     """Return the published parameter sets of a model, the default one first; none if it has no preset file."""
     cls = get_model(model)
+    own, joint, _ = model.partition(JOINT)
+    if joint and model not in MODELS:
+        return load_presets(own)  # the selector keeps its defaults
     if cls not in _presets:
         _presets[cls] = _read_presets(cls)
     return _presets[cls]
