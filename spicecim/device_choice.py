@@ -87,6 +87,10 @@ class DeviceSection(Section, ABC):
         parameters: dict[str, Any] = getattr(self, "parameters", {})
         return {name: value for name, value in parameters.items() if isinstance(value, np.ndarray)}
 
+    def values(self) -> dict[str, Any]:
+        """Parameters by name as far as they are known: numbers, texts, and lists (row, column)."""
+        return plain_parameters(getattr(self, "parameters", {}))
+
     def of_values(self, values: Mapping[str, float]) -> Self:
         """Return the section with one value for all cells of parameters that were arrays: that of one kind of cell."""
         parameters: dict[str, Any] = getattr(self, "parameters", {})
@@ -205,6 +209,9 @@ class LibraryDevice(DeviceSection):
 
     def described(self) -> dict[str, Any]:
         return {"preset": self.preset, "parameters": self.build().described()}
+
+    def values(self) -> dict[str, Any]:
+        return self.build().described()
 
     def wanted_backend(self) -> tuple[str, str]:
         return self.backend, "device.backend: osdi"
@@ -464,6 +471,10 @@ class VerilogADevice(DeviceSection):
 
     def wanted_backend(self) -> tuple[str, str]:
         return "osdi", "device.verilog_a"
+
+    def values(self) -> dict[str, Any]:
+        device = self.build()
+        return plain_parameters({**device.parameters, **device.own_values()})
 
     def native(self) -> ModuleDevice:
         return self.build()

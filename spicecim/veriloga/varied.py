@@ -57,6 +57,10 @@ class VariedModule(ModuleDevice):
         cells = int(np.prod(self._shape))
         return self if points == cells else self.of_cells(np.repeat(np.arange(cells), points // cells))
 
+    def native(self) -> tuple[Path, str]:
+        # the compiled code is the same for all parameters
+        return self._devices[0].native()
+
     def own_values(self) -> dict[str, NDArray[Any]]:
         return {name: array.reshape(self._shape) for name, array in self._arrays.items()}
 
