@@ -45,6 +45,7 @@ from .netlist.adapting import adapt_subcircuit as adapt_subcircuit
 from .ngspice.engine import render_netlist as render_netlist
 from .ngspice.engine import write_netlist as write_netlist
 from .reference.operating_point import operating_point as operating_point
+from .retention import retention as retention
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
 from .testbench import Testbench as Testbench

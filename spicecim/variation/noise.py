@@ -35,7 +35,7 @@ def read_noise(
     *,
     seed: int,
     bandwidth: float | str | None = None,
-    temperature: float | str = _ROOM_TEMPERATURE,
+    temperature: float = _ROOM_TEMPERATURE,
     telegraph: float | str = 0.0,
     high: float | str | None = None,
     low: float | str | None = None,
@@ -69,7 +69,7 @@ def read_noise(
         If a number is out of range, or the noise needs too many samples.
     """
     band = None if bandwidth is None else _positive("bandwidth", bandwidth, "Hz")
-    kelvin, part = _positive("temperature", temperature, "K"), share(telegraph)
+    kelvin, part = _positive("temperature", temperature, ""), share(telegraph)
     duration, rows = testbench.duration, testbench.shape[0]
     least = [duration / testbench.analysis.points_per_period]
     least += [0.5 / band] if band else []
