@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from spicecim import limits
-from spicecim.devices import Memristor, get_model, make_device
+from spicecim.devices import MODELS, Memristor, get_model, make_device
 from spicecim.devices.device import Device
 from spicecim.devices.library import get_preset, is_preset_file
 from spicecim.devices.varied import VariedDevice, make_cells
@@ -87,6 +87,10 @@ class DeviceSection(Section, ABC):
         parameters: dict[str, Any] = getattr(self, "parameters", {})
         return {name: value for name, value in parameters.items() if isinstance(value, np.ndarray)}
 
+    def values(self) -> dict[str, Any]:
+        """Parameters by name as far as they are known: numbers, texts, and lists (row, column)."""
+        return plain_parameters(getattr(self, "parameters", {}))
+
     def of_values(self, values: Mapping[str, float]) -> Self:
         """Return the section with one value for all cells of parameters that were arrays: that of one kind of cell."""
         parameters: dict[str, Any] = getattr(self, "parameters", {})
@@ -118,8 +122,11 @@ class DeviceSection(Section, ABC):
         """Return the largest plausible current (A) of a cell, and what states it."""
         return limits.CELL_CURRENT, "spicecim.limits.CELL_CURRENT"
 
-    def driven(self, voltage: float) -> Self:
-        """Return the section of the device driven up to a voltage (V): bounds of a state may be found with it."""
+    def driven(self, voltage: float, temperature: float | None = None) -> Self:
+        """Return the section of the device driven up to a voltage (V): bounds of a state may be found with it.
+
+        At an ambient temperature (K), or that of its parameters; `FieldError` where the device has none.
+        """
         return self
 
     def filled_in(self) -> Self:
@@ -158,6 +165,9 @@ class LibraryDevice(DeviceSection):
     backend: Literal["auto", "osdi", "behavioral"] = Field(
         default="auto", description="how ngspice evaluates the device"
     )
+
+    _temperature: float | None = PrivateAttr(None)
+    """Ambient temperature (K), if it is given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -201,13 +211,31 @@ class LibraryDevice(DeviceSection):
 
     def build(self) -> Memristor | VariedDevice:
         """Return the device with its equations and all parameters."""
-        return make_cells(self.model, self.preset, self.parameters)
+        return make_cells(self.model, self.preset, self.parameters, self._temperature)
 
     def described(self) -> dict[str, Any]:
         return {"preset": self.preset, "parameters": self.build().described()}
 
+    def values(self) -> dict[str, Any]:
+        return self.build().described()
+
     def wanted_backend(self) -> tuple[str, str]:
         return self.backend, "device.backend: osdi"
+
+    def driven(self, voltage: float, temperature: float | None = None) -> Self:
+        ambient = get_model(self.model).ambient
+        if temperature is not None and ambient in self.arrays():
+            raise FieldError("analysis.temperature", f"device.parameters.{ambient} is one per cell; give one of both")
+        if temperature is not None and not ambient:
+            having = ", ".join(name for name in MODELS if MODELS[name].ambient)
+            raise FieldError(
+                "analysis.temperature",
+                f"the model {self.model} has none: its parameters are those of one temperature (models with one: "
+                f"{having})",
+            )
+        own = self.model_copy()
+        own._temperature = temperature
+        return own
 
     def largest_current(self) -> tuple[float, str]:
         if self.preset is not None or not self.parameters:
@@ -217,7 +245,7 @@ class LibraryDevice(DeviceSection):
         return super().largest_current()
 
     def behavioral(self) -> Memristor:
-        return make_device(self.model, self.preset, self.parameters)
+        return make_device(self.model, self.preset, self.parameters, self._temperature)
 
     def native(self) -> ModuleDevice:
         from spicecim.veriloga.written import written_module
@@ -411,6 +439,8 @@ class VerilogADevice(DeviceSection):
 
     _voltage: float | None = PrivateAttr(None)
     """Largest voltage (V) of the drive, if it is known (see `driven`)."""
+    _temperature: float | None = PrivateAttr(None)
+    """Ambient temperature (K), if it is given."""
 
     _resolve = field_validator("verilog_a")(_resolved)
     _check_initial = field_validator("initial")(_two_values)
@@ -453,6 +483,7 @@ class VerilogADevice(DeviceSection):
                 parameters=self.parameters,
                 states=self.states,
                 voltage=self._voltage or LARGEST_VOLTAGE,
+                temperature=self._temperature,
             )
         except ModelError as error:
             # what is wrong with a parameter starts with its name
@@ -465,12 +496,16 @@ class VerilogADevice(DeviceSection):
     def wanted_backend(self) -> tuple[str, str]:
         return "osdi", "device.verilog_a"
 
+    def values(self) -> dict[str, Any]:
+        device = self.build()
+        return plain_parameters({**device.parameters, **device.own_values()})
+
     def native(self) -> ModuleDevice:
         return self.build()
 
-    def driven(self, voltage: float) -> Self:
+    def driven(self, voltage: float, temperature: float | None = None) -> Self:
         own = self.model_copy()
-        own._voltage = voltage
+        own._voltage, own._temperature = voltage, temperature
         return own
 
     def filled_in(self) -> Self:

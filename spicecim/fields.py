@@ -85,6 +85,35 @@ class Quantity:
         return number
 
 
+ABSOLUTE_ZERO = -273.15
+"""Temperature (degrees Celsius) of 0 K."""
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Annotation of a field that holds a temperature (K); a text may be in degrees Celsius, such as ``"85 °C"``."""
+
+    minimum: float
+    maximum: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._parse)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": _ITEM_SCHEMAS}
+
+    def _parse(self, value: Any) -> float:
+        text = value.strip() if isinstance(value, str) else ""
+        for unit, zero in (("°C", ABSOLUTE_ZERO), ("degC", ABSOLUTE_ZERO), ("K", 0.0)):
+            if text.endswith(unit):
+                number = parse_quantity(text.removesuffix(unit).strip()) - zero
+                break
+        else:
+            number = parse_quantity(value)
+        _check_bounds(np.asarray(number), self.minimum, self.maximum, exclusive=False)
+        return number
+
+
 @dataclass(frozen=True)
 class Quantities:
     """Annotation of a field that holds an array of quantities; a text that ends in .npy or .npz is read as a file.

@@ -16,7 +16,7 @@ from spicecim.device_choice import AnyDevice
 from spicecim.drive_check import check_drive
 from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
-from spicecim.fields import FloatArray, Quantities, Quantity, Section
+from spicecim.fields import FloatArray, Quantities, Quantity, Section, Temperature
 from spicecim.files import write_text
 from spicecim.lines import Columns, Lines, Rows, lines_of
 from spicecim.outside import exceeds, read_text
@@ -35,6 +35,7 @@ Resistance = Annotated[float, Quantity("ohm", 0.0, 1e18, smallest=1e-12)]
 """ngspice takes a resistance below 1e-12 ohm as 1e-12 ohm without a word."""
 Capacitance = Annotated[float, Quantity("F", 0.0, 1e3, smallest=1e-24)]
 PositiveSeconds = Annotated[float, Quantity("s", 1e-18, 1e18)]
+Kelvin = Annotated[float, Temperature(1.0, 2000.0)]
 PositiveNumber = Annotated[float, Quantity("", 0.0, 1e18, exclusive=True)]
 
 FINEST_TOLERANCE, _COARSEST_TOLERANCE = 1e-12, 1e-4
@@ -113,6 +114,11 @@ class Analysis(Section):
         default=None,
         description="allowed error of a step of the reference engine, relative to the range of x; by default 1e-6 "
         "behind resistances, 3e-8 where something stores charge, too, and 1e-10 with ideal wires",
+    )
+    temperature: Kelvin | None = Field(
+        default=None,
+        description='ambient temperature (K), or a text such as "85 °C"; left out, that of the model\'s parameters, or '
+        "300.15 K of a Verilog-A module and a SPICE subcircuit",
     )
     probe: Literal["columns", "cells"] = Field(
         default="columns", description="cells: keep voltage, current and state of every cell too"
@@ -209,7 +215,8 @@ class Testbench(Section):
             raise FieldError("columns.floating", "every row and column floats; one at least must be connected")
         self.device.check_shape(self.shape)
         # a section of its own: the one that was given may belong to other testbenches, with other drives
-        object.__setattr__(self, "device", self.device.driven(lines.largest_voltage()))
+        device = self.device.driven(lines.largest_voltage(), self.analysis.temperature)
+        object.__setattr__(self, "device", device)
         return self
 
     def lines(self) -> Lines:
@@ -246,7 +253,8 @@ class Testbench(Section):
             If a field does not take its value.
         """
         analysis = Analysis(**{**self.analysis.model_dump(exclude_none=True), **changes})
-        return self.model_copy(update={"analysis": analysis})
+        device = self.device.driven(self.drive.largest_voltage(), analysis.temperature)
+        return self.model_copy(update={"analysis": analysis, "device": device})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, texts, lists and dictionaries that `from_dict` reads back."""

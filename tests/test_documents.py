@@ -41,7 +41,7 @@ def test_the_python_of_the_readme_runs():
 
 
 @pytest.mark.parametrize(
-    "page", ["accelerator", "bit-sliced-encodings", "lines", "many-testbenches", "operating-point"]
+    "page", ["accelerator", "bit-sliced-encodings", "lines", "many-testbenches", "operating-point", "variation"]
 )
 def test_the_python_of_a_page_runs(page):
     code = "\n".join(blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")))
@@ -126,6 +126,18 @@ def test_the_examples_are_valid():
         ("verilog_a.yaml", (2, 3)),
     ):
         assert Testbench.from_yaml(ROOT / "examples" / name).shape == shape
+
+
+@pytest.mark.slow
+def test_the_example_of_variation_runs():
+    run = subprocess.run(
+        [sys.executable, ROOT / "examples" / "variation.py"], capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    errors = [float(number) for number in re.findall(r"\d\.\d+", run.stdout)]
+    assert len(errors) == 8
+    # currents spread by 5 %, averaged over 16 cells: 1.25 % of the peak and less over a period
+    assert all(0.001 < error < 0.02 for error in errors)
 
 
 def test_every_design_and_field_of_one_is_documented():

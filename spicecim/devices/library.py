@@ -269,7 +269,12 @@ def _allowed_value(model: type[Memristor], name: str) -> Any:
     return 1.0 if high is None else high - 1
 
 
-def make_device(model: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Memristor:
+def make_device(
+    model: str,
+    preset: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    temperature: float | None = None,
+) -> Memristor:
     """Build a device from a preset, from parameters, or from a preset with some parameters replaced.
 
     Parameters
@@ -281,6 +286,8 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
         without either, the default preset of the model is taken.
     parameters
         Parameter values by name, in SI units or as text such as ``"16k"``.
+    temperature
+        Ambient temperature (K) in place of that of the parameters, of a model that has one.
 
     Raises
     ------
@@ -291,7 +298,12 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
     values = dict(parameters or {})
     if preset is not None or not values:
         values = {**get_preset(model, preset).parameters, **values}
-    device = _built(get_model(model), values)
+    kind = get_model(model)
+    if temperature is not None:
+        if not kind.ambient:
+            raise ModelError(f"temperature: the model {model} has none")
+        values[kind.ambient] = temperature
+    device = _built(kind, values)
     check_device(device)
     return device
 

@@ -130,6 +130,9 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
 
     explicit: ClassVar[bool] = True
 
+    ambient: ClassVar[str] = ""
+    """Name of the parameter that is the ambient temperature (K), of a model that has one."""
+
     inner: ClassVar[str] = ""
     """What the voltage `u` of an inner node is, of a model whose current is not an explicit function: `current` and
     `rate` then take it as a third argument, and `balance` is zero at it."""

@@ -163,7 +163,10 @@ class VariedDevice(Device):
 
 
 def make_cells(
-    model: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None
+    model: str,
+    preset: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    temperature: float | None = None,
 ) -> Memristor | VariedDevice:
     """Build a device as `make_device`, or cells with parameters of their own where some of these are arrays.
 
@@ -175,7 +178,7 @@ def make_cells(
     given = dict(parameters or {})
     arrays = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
     if not arrays:
-        return make_device(model, preset, given)
+        return make_device(model, preset, given, temperature)
     first, shape = next((name, array.shape) for name, array in arrays.items())
     for name, array in arrays.items():
         if array.shape != shape:
@@ -184,7 +187,7 @@ def make_cells(
     def build(number: int) -> Memristor:
         own = {name: array.ravel()[number].item() for name, array in arrays.items()}
         try:
-            return make_device(model, preset, {**given, **own})
+            return make_device(model, preset, {**given, **own}, temperature)
         except ModelError as error:
             place = ", ".join(map(str, np.unravel_index(number, shape)))
             raise ModelError(f"cell ({place}): {error}") from None

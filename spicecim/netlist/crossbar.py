@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim.fields import ABSOLUTE_ZERO
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import CheckedText, netlist_environment
@@ -130,6 +131,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
         "klu": device.klu,
+        "celsius": None if testbench.analysis.temperature is None else testbench.analysis.temperature + ABSOLUTE_ZERO,
         "print_step": device.steps.print_step,
         "reltol": device.steps.reltol,
         "trtol": device.steps.trtol,

@@ -19,10 +19,11 @@ from spicecim.veriloga.c_source import DRAWN, FURTHER_STATE, HeldNode
 from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
 from spicecim.veriloga.equilibrium import in_equilibrium
-from spicecim.veriloga.evaluation import Evaluation, Residuals
+from spicecim.veriloga.evaluation import TEMPERATURE, Evaluation, Residuals
 from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.further import FurtherState, check_names, held, initial_values
 from spicecim.veriloga.ground import is_balanced
+from spicecim.veriloga.module import Module
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick_state
 from spicecim.veriloga.separation import separated
@@ -61,6 +62,8 @@ class ModuleDevice(Device):
     voltage
         Largest voltage (V) of the drive, with which the bounds are looked for: a soft stop holds a state the further
         on, the larger the voltage is.
+    temperature
+        Ambient temperature (K), of a module that has one; None for ngspice's default, 300.15 K.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class ModuleDevice(Device):
         parameters: Mapping[str, Any] | None = None,
         states: Mapping[str, float | None] | None = None,
         voltage: float = LARGEST_VOLTAGE,
+        temperature: float | None = None,
     ) -> None:
         self.path = Path(path)
         self.compilation = compile_verilog_a(path)
@@ -110,7 +114,12 @@ class ModuleDevice(Device):
         self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
         self.given = own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
         self._native: tuple[Path, str] | None = None
-        self.evaluation = Evaluation(self.module, self.parameters, own)
+        if temperature is not None and not _has_temperature(self.module):
+            raise ModelError(
+                f"analysis.temperature: module {found.name} has none: it reads neither $temperature nor $vt"
+            )
+        self.temperature = TEMPERATURE if temperature is None else temperature
+        self.evaluation = Evaluation(self.module, self.parameters, own, self.temperature)
         self._groups, self._names = self._group_nodes()
         self.unknowns = len(self._names) - 2
         self.state_index = self._names.index(self.state_node) - 2
@@ -500,6 +509,13 @@ def _flat(v: ArrayLike, s: ArrayLike) -> tuple[FloatArray, FloatArray]:
     return voltages.ravel().astype(float), states.ravel().astype(float)
 
 
+def _has_temperature(module: Module) -> bool:
+    """Whether a module reads the ambient temperature."""
+    return any(
+        argument.kind == "temperature" for part in (module.setup, module.evaluate) for argument in part.arguments
+    )
+
+
 def module_device(
     path: str | Path,
     module: str | None = None,
@@ -509,6 +525,7 @@ def module_device(
     parameters: Mapping[str, Any] | None = None,
     states: Mapping[str, float | None] | None = None,
     voltage: float = LARGEST_VOLTAGE,
+    temperature: float | None = None,
 ) -> ModuleDevice:
     """Return a `ModuleDevice`: the same one for the same arguments, while its file and what that includes are.
 
@@ -518,7 +535,9 @@ def module_device(
     further = tuple((states or {}).items())
     # with its bounds given, a device does not depend on the voltage
     voltage = voltage if initial is None else LARGEST_VOLTAGE
-    return _module_device(compile_verilog_a(path), str(path), module, state, initial, given, further, voltage)
+    return _module_device(
+        compile_verilog_a(path), str(path), module, state, initial, given, further, voltage, temperature
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -531,10 +550,12 @@ def _module_device(
     parameters: tuple[tuple[str, Any], ...],
     states: tuple[tuple[str, float | None], ...],
     voltage: float,
+    temperature: float | None,
 ) -> ModuleDevice:
     device = ModuleDevice(
-        path, module, state=state, initial=initial, parameters=dict(parameters), states=dict(states), voltage=voltage
-    )
+        path, module, state=state, initial=initial, parameters=dict(parameters), states=dict(states), voltage=voltage,
+        temperature=temperature,
+    )  # fmt: skip
     if initial is None:
         device.refuse_changing_sign(voltage)
     return device

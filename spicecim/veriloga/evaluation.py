@@ -45,6 +45,8 @@ class Evaluation:
         Value of every parameter, or an array of one per cell (cell,): then the points of an evaluation are these cells.
     given
         Names of the parameters that the user gave.
+    temperature
+        `$temperature` (K).
 
     Raises
     ------
@@ -57,8 +59,15 @@ class Evaluation:
         Pairs of nodes that are one with these parameters; None stands for the ground.
     """
 
-    def __init__(self, module: Module, parameters: Mapping[str, Any], given: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        module: Module,
+        parameters: Mapping[str, Any],
+        given: frozenset[str] = frozenset(),
+        temperature: float = TEMPERATURE,
+    ) -> None:
         self.module = module
+        self._temperature = temperature
         self._parameters = parameters
         self._given = given
         where = f"module {module.name}"
@@ -142,7 +151,7 @@ class Evaluation:
     def _fixed(self, function: Function) -> dict[str, Value]:
         """Values of the arguments that do not depend on the potentials."""
         simple: dict[str, Value] = {
-            "temperature": np.float64(TEMPERATURE),
+            "temperature": np.float64(self._temperature),
             "sysfun": np.float64(1.0),
             "port_connected": True,
             "enable_lim": False,

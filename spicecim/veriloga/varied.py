@@ -43,7 +43,7 @@ class VariedModule(ModuleDevice):
         one = devices[0]
         vars(self).update(vars(one))
         self._devices, self._shape, self._arrays = devices, shape, arrays
-        self.evaluation = Evaluation(one.module, {**one.parameters, **arrays}, one.given)
+        self.evaluation = Evaluation(one.module, {**one.parameters, **arrays}, one.given, one.temperature)
         if self.evaluation.collapsed != one.evaluation.collapsed:
             raise ModelError(f"parameters: of {', '.join(arrays)} depends which nodes of module {one.name} are one")
 
@@ -56,6 +56,10 @@ class VariedModule(ModuleDevice):
     def of_points(self, points: int) -> VariedModule:
         cells = int(np.prod(self._shape))
         return self if points == cells else self.of_cells(np.repeat(np.arange(cells), points // cells))
+
+    def native(self) -> tuple[Path, str]:
+        # the compiled code is the same for all parameters
+        return self._devices[0].native()
 
     def own_values(self) -> dict[str, NDArray[Any]]:
         return {name: array.reshape(self._shape) for name, array in self._arrays.items()}
@@ -104,6 +108,7 @@ def module_cells(
     parameters: Mapping[str, Any] | None = None,
     states: Mapping[str, float | None] | None = None,
     voltage: float = LARGEST_VOLTAGE,
+    temperature: float | None = None,
 ) -> ModuleDevice:
     """Return a module as `module_device`, or one with parameters of its own in every cell where some are arrays.
 
@@ -118,8 +123,9 @@ def module_cells(
 
     def build(own: Mapping[str, Any]) -> ModuleDevice:
         return module_device(
-            path, module, state=state, initial=initial, parameters={**given, **own}, states=states, voltage=voltage
-        )
+            path, module, state=state, initial=initial, parameters={**given, **own}, states=states, voltage=voltage,
+            temperature=temperature,
+        )  # fmt: skip
 
     if not arrays:
         return build({})
