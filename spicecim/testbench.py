@@ -253,8 +253,19 @@ class Testbench(Section):
             If a field does not take its value.
         """
         analysis = Analysis(**{**self.analysis.model_dump(exclude_none=True), **changes})
-        device = self.device.driven(self.drive.largest_voltage(), analysis.temperature)
+        device = self.device.driven(self.lines().largest_voltage(), analysis.temperature)
         return self.model_copy(update={"analysis": analysis, "device": device})
+
+    def with_sections(self, **changes: Any) -> Testbench:
+        """Return the testbench with other sections, such as ``drive``; what is not given stays.
+
+        Raises
+        ------
+        TestbenchError
+            If they are not valid together.
+        """
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        return Testbench(**{name: value for name, value in (sections | changes).items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, texts, lists and dictionaries that `from_dict` reads back."""

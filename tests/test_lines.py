@@ -13,6 +13,7 @@ from spicecim.measure import column_driver_power, delivered_energy, energy_balan
 from spicecim.ngspice.engine import render_netlist
 from spicecim.reference.operating_point import operating_point
 from spicecim.testbench import Testbench
+from spicecim.variation import normal, read_noise, vary
 from spicecim.waveforms import load_waveforms, save_waveforms
 
 OHMIC = {"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 1e5}}
@@ -251,3 +252,9 @@ def test_the_drivers_of_columns_count_in_the_power():
     assert float(delivered_energy(run).sum()) == 0.0
     assert float(column_driver_power(run).sum("column").max()) > 0.0
     np.testing.assert_allclose(total_power(run), column_driver_power(run).sum("column"), rtol=1e-12)
+
+
+def test_what_draws_and_adds_noise_keeps_the_lines():
+    bench = bench_of(columns={"drive": {**PULSE, "high": 0.3}, "floating": [1]}, rows={"grounded": [2]})
+    for other in (vary(bench, {"a1": normal(0.1)}, seed=1), read_noise(bench, bandwidth=1e3, seed=1)):
+        assert (other.rows, other.columns) == (bench.rows, bench.columns)

@@ -96,12 +96,8 @@ def read_noise(
     drive = SampledDrive(time=time, voltages=voltage.T)
     changed = {name: getattr(testbench.analysis, name) for name in type(testbench.analysis).model_fields}
     analysis = {**changed, "duration": duration, "periods": None}
-    return Testbench(
-        device=testbench.device,
-        crossbar=testbench.crossbar,
-        drive=drive,
-        analysis={name: value for name, value in analysis.items() if value is not None},
-    )
+    kept = {name: value for name, value in analysis.items() if value is not None}
+    return testbench.with_sections(drive=drive, analysis=kept)
 
 
 def telegraph_states(time: FloatArray, high: float, low: float, random: np.random.Generator) -> FloatArray:

@@ -32,7 +32,7 @@ def stopping_parameters(testbench: Testbench) -> dict[str, float]:
         raise UnsupportedError(
             "stuck: what stops the state of this device is not known; say so, such as by: {speed: 0}"
         )
-    v = np.linspace(-1.0, 1.0, 22)[:, None] * testbench.drive.largest_voltage()
+    v = np.linspace(-1.0, 1.0, 22)[:, None] * testbench.lines().largest_voltage()
     s = device.state_from_x(np.linspace(0.0, 1.0, 13))
     allowed = _STOPPED * device.span() / testbench.duration
     found: dict[str, float] = {}

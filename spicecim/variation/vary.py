@@ -99,13 +99,12 @@ def vary(
             drawn[name] = np.where(cells, value, drawn.get(name, known[name]))
     device = testbench.device
     fields = {name: getattr(device, name) for name in type(device).model_fields}
-    section = {**fields, "parameters": {**fields["parameters"], **drawn}}
-    return Testbench(
-        device={name: value for name, value in section.items() if value is not None},
-        crossbar=crossbar,
-        drive=testbench.drive,
-        analysis=testbench.analysis,
-    )
+    own = fields["parameters"]
+    if not own and fields.get("preset", "") is None:
+        own = device.values()  # the first preset's, which parameters alone would leave out
+    section = {**fields, "parameters": {**own, **drawn}}
+    chosen = {name: value for name, value in section.items() if value is not None}
+    return testbench.with_sections(device=chosen, crossbar=crossbar)
 
 
 def _numbers(testbench: Testbench) -> dict[str, FloatArray]:
