@@ -47,6 +47,7 @@ from .netlist.adapting import adapt_subcircuit as adapt_subcircuit
 from .ngspice.engine import render_netlist as render_netlist
 from .ngspice.engine import write_netlist as write_netlist
 from .reference.operating_point import operating_point as operating_point
+from .retention import retention as retention
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
 from .testbench import Testbench as Testbench
@@ -54,6 +55,11 @@ from .testbench import register_drive as register_drive
 from .validation.forms_architecture import validate_forms_architecture as validate_forms_architecture
 from .validation.frequency_weighting import validate_frequency_weighting as validate_frequency_weighting
 from .validation.polarized_columns import validate_polarized_columns as validate_polarized_columns
+from .variation.distributions import lognormal as lognormal
+from .variation.distributions import normal as normal
+from .variation.distributions import uniform as uniform
+from .variation.noise import read_noise as read_noise
+from .variation.vary import vary as vary
 from .veriloga.checks import check_model as check_model
 from .veriloga.report import ModelReport as ModelReport
 from .version import __version__ as __version__

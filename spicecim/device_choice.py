@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -14,6 +15,7 @@ from pydantic import (
     AfterValidator,
     Field,
     GetCoreSchemaHandler,
+    PlainSerializer,
     PrivateAttr,
     ValidationInfo,
     field_validator,
@@ -22,11 +24,12 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from spicecim import limits
-from spicecim.devices import Memristor, get_model, make_device
+from spicecim.devices import MODELS, Memristor, get_model, make_device
 from spicecim.devices.device import Device
 from spicecim.devices.library import get_preset, is_preset_file
+from spicecim.devices.varied import VariedDevice, make_cells
 from spicecim.errors import InputError, ModelError, UnsupportedError, VerilogAError
-from spicecim.fields import FloatArray, Quantity, Section
+from spicecim.fields import FloatArray, Quantities, Quantity, Section, is_array_file
 from spicecim.outside import check_file
 from spicecim.problems import FieldError, did_you_mean
 from spicecim.quantities import parse_quantity, shown
@@ -35,6 +38,17 @@ if TYPE_CHECKING:
     from spicecim.veriloga.device import ModuleDevice
 
 Number = Annotated[float, Quantity("")]
+
+_OF_CELLS = Quantities("", (2,))
+
+
+def plain_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters with lists in place of arrays."""
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in parameters.items()}
+
+
+Parameters = Annotated[dict[str, Any], PlainSerializer(plain_parameters)]
+"""Parameters by name: numbers, texts, and arrays (row, column) of what cells have of their own."""
 
 _SUBCIRCUIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -68,6 +82,27 @@ class DeviceSection(Section, ABC):
     def wanted_backend(self) -> tuple[str, str]:
         """How ngspice is to evaluate it, as in `LibraryDevice.backend`, and the key that says so."""
 
+    def arrays(self) -> dict[str, FloatArray]:
+        """Parameters that cells have values of their own of (row, column), by name."""
+        parameters: dict[str, Any] = getattr(self, "parameters", {})
+        return {name: value for name, value in parameters.items() if isinstance(value, np.ndarray)}
+
+    def values(self) -> dict[str, Any]:
+        """Parameters by name as far as they are known: numbers, texts, and lists (row, column)."""
+        return plain_parameters(getattr(self, "parameters", {}))
+
+    def of_values(self, values: Mapping[str, float]) -> Self:
+        """Return the section with one value for all cells of parameters that were arrays: that of one kind of cell."""
+        parameters: dict[str, Any] = getattr(self, "parameters", {})
+        return self.model_copy(update={"parameters": {**parameters, **values}})
+
+    def check_shape(self, shape: tuple[int, int]) -> None:
+        """Raise `FieldError` if the parameters of cells are those of another crossbar than of `shape`."""
+        for name, array in self.arrays().items():
+            if array.shape != shape:
+                given, wanted = (" x ".join(map(str, each)) for each in (array.shape, shape))
+                raise FieldError(f"device.parameters.{name}", f"has {given} values for {wanted} cells")
+
     def behavioral(self) -> Memristor:
         """Return the device whose equations a netlist writes; `UnsupportedError` where it cannot."""
         raise UnsupportedError(
@@ -87,8 +122,11 @@ class DeviceSection(Section, ABC):
         """Return the largest plausible current (A) of a cell, and what states it."""
         return limits.CELL_CURRENT, "spicecim.limits.CELL_CURRENT"
 
-    def driven(self, voltage: float) -> Self:
-        """Return the section of the device driven up to a voltage (V): bounds of a state may be found with it."""
+    def driven(self, voltage: float, temperature: float | None = None) -> Self:
+        """Return the section of the device driven up to a voltage (V): bounds of a state may be found with it.
+
+        At an ambient temperature (K), or that of its parameters; `FieldError` where the device has none.
+        """
         return self
 
     def filled_in(self) -> Self:
@@ -119,12 +157,17 @@ class LibraryDevice(DeviceSection):
         description="published parameter set, the model's first if left out; or a file that ends in .yaml, relative to "
         "the testbench's folder, whose values become parameters",
     )
-    parameters: dict[str, Any] = Field(
-        default_factory=dict, description="parameters by name; with a preset, those that differ from it"
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="parameters by name; with a preset, those that differ from it. A number, or an array with one per "
+        "cell (row, column)",
     )
     backend: Literal["auto", "osdi", "behavioral"] = Field(
         default="auto", description="how ngspice evaluates the device"
     )
+
+    _temperature: float | None = PrivateAttr(None)
+    """Ambient temperature (K), if it is given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -157,24 +200,42 @@ class LibraryDevice(DeviceSection):
     @field_validator("parameters")
     @classmethod
     def _check_parameters(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        value = _plain_values(value)
+        value = _plain_values(value, info)
         if "model" in info.data and "preset" in info.data:
-            _reject_as_value(make_device, info.data["model"], info.data["preset"], value)
+            _reject_as_value(make_cells, info.data["model"], info.data["preset"], value)
         return value
 
     @property
     def separable(self) -> bool:
         return get_model(self.model).separable
 
-    def build(self) -> Memristor:
+    def build(self) -> Memristor | VariedDevice:
         """Return the device with its equations and all parameters."""
-        return make_device(self.model, self.preset, self.parameters)
+        return make_cells(self.model, self.preset, self.parameters, self._temperature)
 
     def described(self) -> dict[str, Any]:
-        return {"preset": self.preset, "parameters": self.build().model_dump(mode="json")}
+        return {"preset": self.preset, "parameters": self.build().described()}
+
+    def values(self) -> dict[str, Any]:
+        return self.build().described()
 
     def wanted_backend(self) -> tuple[str, str]:
         return self.backend, "device.backend: osdi"
+
+    def driven(self, voltage: float, temperature: float | None = None) -> Self:
+        ambient = get_model(self.model).ambient
+        if temperature is not None and ambient in self.arrays():
+            raise FieldError("analysis.temperature", f"device.parameters.{ambient} is one per cell; give one of both")
+        if temperature is not None and not ambient:
+            having = ", ".join(name for name in MODELS if MODELS[name].ambient)
+            raise FieldError(
+                "analysis.temperature",
+                f"the model {self.model} has none: its parameters are those of one temperature (models with one: "
+                f"{having})",
+            )
+        own = self.model_copy()
+        own._temperature = temperature
+        return own
 
     def largest_current(self) -> tuple[float, str]:
         if self.preset is not None or not self.parameters:
@@ -184,22 +245,31 @@ class LibraryDevice(DeviceSection):
         return super().largest_current()
 
     def behavioral(self) -> Memristor:
-        return self.build()
+        return make_device(self.model, self.preset, self.parameters, self._temperature)
 
     def native(self) -> ModuleDevice:
         from spicecim.veriloga.written import written_module
 
-        return written_module(self.build())
+        first = {name: float(array.flat[0]) for name, array in self.arrays().items()}
+        return written_module(self.of_values(first).behavioral())
 
 
-def _plain_values(value: Any) -> Any:
-    """Pass a dictionary of numbers and texts."""
+def _plain_values(value: Any, info: ValidationInfo) -> Any:
+    """Pass a dictionary of numbers, texts, and arrays (row, column) of numbers or names of their files."""
     if not isinstance(value, dict):
         return value
-    wrong = [name for name, item in value.items() if isinstance(item, bool) or not isinstance(item, Real | str)]
-    if wrong:
-        raise ValueError(f"{wrong[0]}: must be a number or a text")
-    return {name: item if isinstance(item, str) else parse_quantity(item) for name, item in value.items()}
+    return {name: _plain_value(name, item, info) for name, item in value.items()}
+
+
+def _plain_value(name: str, item: Any, info: ValidationInfo) -> Any:
+    if isinstance(item, list | tuple | np.ndarray) or is_array_file(item):
+        try:
+            return _OF_CELLS.parse(item, info)
+        except ValueError as error:
+            raise FieldError(name, str(error)) from None
+    if isinstance(item, bool) or not isinstance(item, Real | str):
+        raise FieldError(name, "must be a number, a text, or an array with a number per cell (row, column)")
+    return item if isinstance(item, str) else parse_quantity(item)
 
 
 def _resolved(value: str, info: ValidationInfo) -> str:
@@ -239,8 +309,10 @@ class SubcircuitDevice(DeviceSection):
     ports: list[Literal["row", "column", "state", "ground", "open"]] = Field(
         description="what each port of the subcircuit is connected to, in their order"
     )
-    parameters: dict[str, Number] = Field(
-        default_factory=dict, description="parameters by name that differ from the subcircuit's defaults"
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="parameters by name that differ from the subcircuit's defaults: a number, or an array with one per "
+        "cell (row, column)",
     )
     dialect: Literal["ngspice", "ltspice", "pspice"] = Field(
         default="ngspice", description="simulator that the file was written for"
@@ -279,9 +351,23 @@ class SubcircuitDevice(DeviceSection):
                 )
         return value
 
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _read_parameters(cls, value: Any, info: ValidationInfo) -> Any:
+        read = _plain_values(value, info)
+        if not isinstance(read, dict):
+            return read
+        for name, item in read.items():
+            if isinstance(item, str):
+                try:
+                    read[name] = parse_quantity(item)
+                except ValueError as error:
+                    raise FieldError(name, str(error)) from None
+        return read
+
     @field_validator("parameters")
     @classmethod
-    def _check_parameters(cls, value: dict[str, float]) -> dict[str, float]:
+    def _check_parameters(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
@@ -304,7 +390,7 @@ class SubcircuitDevice(DeviceSection):
         )
 
     def described(self) -> dict[str, Any]:
-        return {"preset": None, "parameters": dict(self.parameters)}
+        return {"preset": None, "parameters": plain_parameters(self.parameters)}
 
     def wanted_backend(self) -> tuple[str, str]:
         return "behavioral", "device.subcircuit"
@@ -350,12 +436,16 @@ class VerilogADevice(DeviceSection):
         description="a preset file of the module, such as a fit saves, relative to the testbench's folder; its module, "
         "state, initial and parameters become those of the section",
     )
-    parameters: dict[str, float | str] = Field(
-        default_factory=dict, description="parameters by name that differ from the module's defaults, or the preset"
+    parameters: Parameters = Field(
+        default_factory=dict,
+        description="parameters by name that differ from the module's defaults, or the preset: a number, a text, or an "
+        "array with a number per cell (row, column)",
     )
 
     _voltage: float | None = PrivateAttr(None)
     """Largest voltage (V) of the drive, if it is known (see `driven`)."""
+    _temperature: float | None = PrivateAttr(None)
+    """Ambient temperature (K), if it is given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -394,8 +484,8 @@ class VerilogADevice(DeviceSection):
 
     @field_validator("parameters", mode="before")
     @classmethod
-    def _check_parameters(cls, value: Any) -> Any:
-        return _plain_values(value)
+    def _check_parameters(cls, value: Any, info: ValidationInfo) -> Any:
+        return _plain_values(value, info)
 
     def build(self) -> ModuleDevice:
         """Return the compiled module with its parameters.
@@ -407,14 +497,15 @@ class VerilogADevice(DeviceSection):
         ModelError
             If the module, its state or a parameter is missing or wrong.
         """
-        from spicecim.veriloga.device import LARGEST_VOLTAGE, module_device
+        from spicecim.veriloga.device import LARGEST_VOLTAGE
+        from spicecim.veriloga.varied import module_cells
 
         try:
             check_file(self.verilog_a, "VERILOG_A_FILE_BYTES")
         except InputError as error:
             raise VerilogAError(f"device.verilog_a: {error}") from None
         try:
-            return module_device(
+            return module_cells(
                 self.verilog_a,
                 self.module,
                 state=self.state,
@@ -422,6 +513,7 @@ class VerilogADevice(DeviceSection):
                 parameters=self.parameters,
                 states=self.states,
                 voltage=self._voltage or LARGEST_VOLTAGE,
+                temperature=self._temperature,
             )
         except ModelError as error:
             # what is wrong with a parameter starts with its name
@@ -429,17 +521,21 @@ class VerilogADevice(DeviceSection):
             raise ModelError(f"device.{'' if own else 'parameters.'}{error}") from None
 
     def described(self) -> dict[str, Any]:
-        return {"preset": None, "parameters": dict(self.parameters)}
+        return {"preset": None, "parameters": plain_parameters(self.parameters)}
 
     def wanted_backend(self) -> tuple[str, str]:
         return "osdi", "device.verilog_a"
 
+    def values(self) -> dict[str, Any]:
+        device = self.build()
+        return plain_parameters({**device.parameters, **device.own_values()})
+
     def native(self) -> ModuleDevice:
         return self.build()
 
-    def driven(self, voltage: float) -> Self:
+    def driven(self, voltage: float, temperature: float | None = None) -> Self:
         own = self.model_copy()
-        own._voltage = voltage
+        own._voltage, own._temperature = voltage, temperature
         return own
 
     def filled_in(self) -> Self:
@@ -493,6 +589,12 @@ class _AnyKind:
         return core_schema.no_info_before_validator_function(_check_kind, union)
 
 
+def _check_alike(value: DeviceSection) -> DeviceSection:
+    if arrays := value.arrays():
+        raise FieldError(f"parameters.{next(iter(arrays))}", "an array stands for the cells of a testbench's crossbar")
+    return value
+
+
 def _check_equations(value: DeviceSection) -> DeviceSection:
     if not value.equations_known:
         raise ValueError("the equations of a SPICE subcircuit are not known; take a model or a Verilog-A module")
@@ -502,12 +604,12 @@ def _check_equations(value: DeviceSection) -> DeviceSection:
 AnyDevice = Annotated[DeviceSection, _AnyKind()]
 """Any kind of device."""
 
-KnownDevice = Annotated[AnyDevice, AfterValidator(_check_equations)]
-"""Any kind of device whose equations are known."""
+KnownDevice = Annotated[AnyDevice, AfterValidator(_check_alike), AfterValidator(_check_equations)]
+"""Any kind of device whose equations are known, with the same parameters in all cells."""
 
 
 class _Choice(Section):
-    device: AnyDevice
+    device: Annotated[AnyDevice, AfterValidator(_check_alike)]
 
 
 def choose_device(values: Any) -> DeviceSection:

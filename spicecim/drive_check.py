@@ -23,14 +23,14 @@ _STEP = 1e-4
 _EPS = float(np.finfo(float).eps)
 
 
-def check_drive(drive: Drive, rows: int, duration: float) -> None:
+def check_drive(drive: Drive, rows: int, duration: float, field: str = "drive") -> None:
     """Raise `FieldError` if voltages, their bound, their corners and their slopes are not of one waveform."""
     try:
         fault = _fault(drive, rows, duration)
     except Exception as error:  # whatever the methods of a person's own drive raise
         fault = f"{type(error).__name__}: {error}, at {line_of(error)}"
     if fault:
-        raise FieldError("drive", f"{named(type(drive))}: {fault}")
+        raise FieldError(field, f"{named(type(drive))}: {fault}")
 
 
 def _fault(drive: Drive, rows: int, duration: float) -> str | None:

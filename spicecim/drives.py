@@ -171,6 +171,20 @@ class SmoothDrive(Drive):
                 found.append((row, float(at)))
         return np.array([row for row, _ in found], dtype=int), np.array([at for _, at in found])
 
+    def crossings_of(
+        self, rows: NDArray[np.int_], levels: FloatArray, duration: float
+    ) -> tuple[NDArray[np.int_], FloatArray]:
+        """Cells and instants (crossing,) at which the rows (cell,) cross levels (cell, level), V, none where NaN."""
+        cells, instants = [np.empty(0, dtype=int)], [np.empty(0)]
+        for row in np.unique(rows).tolist():
+            own, drive = np.flatnonzero(rows == row), self.of_row(row)
+            for level in np.unique(levels[own][np.isfinite(levels[own])]).tolist():
+                crossed = drive.crossings((level,), duration)[1]
+                meeting = own[(levels[own] == level).any(axis=1)]
+                cells.append(np.repeat(meeting, len(crossed)))
+                instants.append(np.tile(crossed, len(meeting)))
+        return np.concatenate(cells), np.concatenate(instants)
+
     def peaks(self, duration: float) -> tuple[NDArray[np.int_], FloatArray]:
         """Rows and instants (peak,) at which rows are highest and lowest."""
         steps = max(2, math.ceil(_SAMPLES * duration / self.cycle()))
@@ -238,10 +252,17 @@ class SineDrive(SmoothDrive):
         return np.asarray(start[:, None] + speed[:, None] * since)
 
     def crossings(self, levels: Iterable[float], duration: float) -> tuple[NDArray[np.int_], FloatArray]:
+        rows = np.arange(len(self.amplitude))
+        heights = np.array([*levels])
+        return self.crossings_of(rows, np.broadcast_to(heights, (len(rows), len(heights))), duration)
+
+    def crossings_of(
+        self, rows: NDArray[np.int_], levels: FloatArray, duration: float
+    ) -> tuple[NDArray[np.int_], FloatArray]:
         amplitude, frequency, phase, offset = (
-            values[:, None] for values in (self.amplitude, self.frequency, self.phase, self.offset)
+            values[rows, None] for values in (self.amplitude, self.frequency, self.phase, self.offset)
         )
-        height = np.array([*levels]) - offset
+        height = levels - offset
         crossed = np.abs(height) < np.abs(amplitude)
         angle = np.arcsin(height[crossed] / np.broadcast_to(amplitude, height.shape)[crossed])
         row = np.nonzero(crossed)[0]

@@ -149,7 +149,7 @@ def _differences(
     `right` gives what they are compared with at instants. Where it has an edge between two instants, it is asked again
     at more of them: the edge has to be seen where it is.
     """
-    cycle = testbench.drive.cycle()
+    cycle = testbench.lines().drive.cycle()
     currents, states = right(time)
     columns = currents.shape[1]
     scales = current_scales(currents)

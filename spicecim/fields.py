@@ -85,6 +85,35 @@ class Quantity:
         return number
 
 
+ABSOLUTE_ZERO = -273.15
+"""Temperature (degrees Celsius) of 0 K."""
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """Annotation of a field that holds a temperature (K); a text may be in degrees Celsius, such as ``"85 °C"``."""
+
+    minimum: float
+    maximum: float
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._parse)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": _ITEM_SCHEMAS}
+
+    def _parse(self, value: Any) -> float:
+        text = value.strip() if isinstance(value, str) else ""
+        for unit, zero in (("°C", ABSOLUTE_ZERO), ("degC", ABSOLUTE_ZERO), ("K", 0.0)):
+            if text.endswith(unit):
+                number = parse_quantity(text.removesuffix(unit).strip()) - zero
+                break
+        else:
+            number = parse_quantity(value)
+        _check_bounds(np.asarray(number), self.minimum, self.maximum, exclusive=False)
+        return number
+
+
 @dataclass(frozen=True)
 class Quantities:
     """Annotation of a field that holds an array of quantities; a text that ends in .npy or .npz is read as a file.
@@ -102,7 +131,7 @@ class Quantities:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
-            self._parse,
+            self.parse,
             serialization=core_schema.plain_serializer_function_ser_schema(lambda values: values.tolist()),
         )
 
@@ -115,8 +144,9 @@ class Quantities:
             choices.append(nested)
         return {"anyOf": choices}
 
-    def _parse(self, value: Any, info: core_schema.ValidationInfo) -> FloatArray:
-        if isinstance(value, str) and value.strip().lower().partition(":")[0].endswith((".npy", ".npz")):
+    def parse(self, value: Any, info: core_schema.ValidationInfo) -> FloatArray:
+        """Return an array of what a field is given; its context may name the folder of files."""
+        if is_array_file(value):
             value = _load_array(value.strip(), Path((info.context or {}).get("folder", ".")))
         if np.ma.is_masked(value):
             raise QuantityError("is an array with masked entries; fill them, such as by its method filled")
@@ -133,6 +163,11 @@ class Quantities:
         _check_bounds(array, self.minimum, self.maximum, self.exclusive)
         array.flags.writeable = False
         return array
+
+
+def is_array_file(value: Any) -> bool:
+    """Whether a value is a text that names a file with an array."""
+    return isinstance(value, str) and value.strip().lower().partition(":")[0].endswith((".npy", ".npz"))
 
 
 def _to_floats(value: Any, unit: str) -> FloatArray:

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from spicecim.devices.device import Device
 from spicecim.errors import StateWarning
+from spicecim.fields import FloatArray
 from spicecim.testbench import Testbench
 
 _MOVED = 1e-12
 """Change of x over a run that counts as one: what rounding leaves."""
 _SATURATED = 1e-9
 """Distance of x from 0 or 1: elsewhere a cell that no voltage moves is merely below its threshold."""
+
+
+def _still(device: Device, volts: FloatArray, starts: FloatArray, duration: float) -> NDArray[np.bool_]:
+    """Which x (start,) no voltage (voltage, 1) moves within a duration (s)."""
+    with np.errstate(all="ignore"):
+        s = device.state_from_x(starts)
+        moved = device.x_from_state(s + device.rate(volts, s) * duration) - device.x_from_state(s)
+    return np.asarray((np.abs(moved) <= _MOVED).all(axis=0))
 
 
 def fixed_point_warning(testbench: Testbench) -> StateWarning | None:
@@ -26,13 +37,11 @@ def fixed_point_warning(testbench: Testbench) -> StateWarning | None:
     if not starts.size:
         return None
     device = testbench.device.build()
-    largest = testbench.drive.largest_voltage()
+    largest = testbench.lines().largest_voltage()
     volts = largest * np.linspace(-1.0, 1.0, 9)[:, None]
     starts = np.unique(np.append(starts, 0.5))
-    with np.errstate(all="ignore"):
-        s = device.state_from_x(starts)
-        moved = device.x_from_state(s + device.rate(volts, s) * testbench.duration) - device.x_from_state(s)
-    still = (np.abs(moved) <= _MOVED).all(axis=0)
+    # of cells with parameters of their own, those at the ends of the ranges stand for all
+    still = np.all([_still(one, volts, starts, testbench.duration) for one in device.examples()], axis=0)
     if np.any(still & (starts == 0.5)):
         return None  # such a drive moves no state
     cells = np.argwhere(np.isin(state, starts[still]))

@@ -76,7 +76,8 @@ def check_physics(
     allowed = min(max(ROUNDING, _LOOSE * tolerance), 0.1)
     if states is not None:
         _check_range(testbench, device, time, states)
-    if np.abs(variables["v_row"]).max(initial=0.0) < _SEEN * testbench.drive.largest_voltage():
+    highest = max(np.abs(variables[name]).max(initial=0.0) for name in ("v_row", "v_column") if name in variables)
+    if highest < _SEEN * testbench.lines().drive.largest_voltage():
         return  # what is left of the currents is rounding
     conserved = not testbench.crossbar.wire_capacitance and device.is_balanced()
     if conserved:
@@ -93,9 +94,10 @@ def _check_range(testbench: Testbench, device: Device, time: FloatArray, states:
     """Check that no state leaves its range, of a device whose equations keep it there."""
     if not device.keeps_range():
         return
-    stops = device.stops()
+    own = device.of_cells(states.watched)
+    stops = own.stops()
     # where a device has stops, its x is cut off there
-    x = device.x_from_state(states.s) if stops is None else (states.s - stops[0]) / (stops[1] - stops[0])
+    x = own.x_from_state(states.s) if stops is None else (states.s - stops[0]) / (stops[1] - stops[0])
     allowed = max(_OVERSHOOT, testbench.analysis.accuracy)
     if x.size == 0 or -allowed <= x.min() <= x.max() <= 1.0 + allowed:
         return
@@ -121,6 +123,7 @@ def _check_energy(
     crossbar, i_cell = testbench.crossbar, variables["i_cell"]
     parts = [
         variables["v_row"] * variables["i_row"],
+        -variables.get("v_column", np.zeros(1)) * variables["i_column"],
         -(variables["v_cell"] * i_cell).reshape(len(time), -1),
         -crossbar.source_resistance * variables["i_row"] ** 2,
         -crossbar.sense_resistance * variables["i_column"] ** 2,
@@ -176,9 +179,10 @@ def _check_columns(
     if not _is_static(device):
         return
     v_row, i_column = variables["v_row"], variables["i_column"]
+    v_column = variables.get("v_column", np.zeros((len(time), 1)))
     chosen = _chosen(len(time), states.watched.size)
     cells = states.s[chosen].reshape(len(chosen), v_row.shape[1], i_column.shape[1])
-    current = device.current(v_row[chosen][:, :, None], cells)
+    current = device.current(v_row[chosen][:, :, None] - v_column[chosen][:, None, :], cells)
     scales = np.abs(current).sum(axis=1).max(axis=0)
     _raise_beyond(
         i_column[chosen] - current.sum(axis=1),
@@ -191,7 +195,7 @@ def _is_static(device: Device) -> bool:
     """Whether the current of a device follows from its voltage and its state alone."""
     if device.explicit:
         return True
-    cell, still = device.cell(), np.zeros(1)
+    cell, still = device.examples()[0].cell(), np.zeros(1)
     if cell.unknowns > 1:
         return False
     terms = cell.terms(still, np.ones(1), cell.start(np.ones(1), device.state_from_x(np.full(1, 0.5))))

@@ -21,8 +21,8 @@ from spicecim.measure import (
     energy_balance,
     mean_current,
     rectified_mean_current,
-    row_power,
     tone_current,
+    total_power,
     worst_case_power,
 )
 from spicecim.reached import ERRORS, errors_of, missed_accuracy
@@ -46,7 +46,7 @@ def summarize(runs: Mapping[str, xr.Dataset], tolerance: float = 1e-4) -> dict[s
         how well the instants resolve them.
     """
     first = next(iter(runs.values()))
-    total = row_power(first).sum("row")
+    total = total_power(first)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)  # the summary says it
         average = average_power(total)

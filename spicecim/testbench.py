@@ -1,4 +1,4 @@
-"""The one description of an experiment: a device, a crossbar of it, what drives its rows, and what is analyzed."""
+"""The one description of an experiment: a device, a crossbar of it, what drives its lines, and what is analyzed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from spicecim.device_choice import AnyDevice
 from spicecim.drive_check import check_drive
 from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
-from spicecim.fields import FloatArray, Quantities, Quantity, Section
+from spicecim.fields import FloatArray, Quantities, Quantity, Section, Temperature
 from spicecim.files import write_text
+from spicecim.lines import Columns, Lines, Rows, lines_of
 from spicecim.outside import exceeds, read_text
 from spicecim.problems import FieldError, problems_from
 from spicecim.yaml_text import parse_yaml
@@ -34,6 +35,7 @@ Resistance = Annotated[float, Quantity("ohm", 0.0, 1e18, smallest=1e-12)]
 """ngspice takes a resistance below 1e-12 ohm as 1e-12 ohm without a word."""
 Capacitance = Annotated[float, Quantity("F", 0.0, 1e3, smallest=1e-24)]
 PositiveSeconds = Annotated[float, Quantity("s", 1e-18, 1e18)]
+Kelvin = Annotated[float, Temperature(1.0, 2000.0)]
 PositiveNumber = Annotated[float, Quantity("", 0.0, 1e18, exclusive=True)]
 
 FINEST_TOLERANCE, _COARSEST_TOLERANCE = 1e-12, 1e-4
@@ -113,6 +115,11 @@ class Analysis(Section):
         description="allowed error of a step of the reference engine, relative to the range of x; by default 1e-6 "
         "behind resistances, 3e-8 where something stores charge, too, and 1e-10 with ideal wires",
     )
+    temperature: Kelvin | None = Field(
+        default=None,
+        description='ambient temperature (K), or a text such as "85 °C"; left out, that of the model\'s parameters, or '
+        "300.15 K of a Verilog-A module and a SPICE subcircuit",
+    )
     probe: Literal["columns", "cells"] = Field(
         default="columns", description="cells: keep voltage, current and state of every cell too"
     )
@@ -146,7 +153,7 @@ class Analysis(Section):
 
 
 class Testbench(Section):
-    """An experiment: a device, a crossbar of it, what drives its rows, and what is analyzed.
+    """An experiment: a device, a crossbar of it, what drives its lines, and what is analyzed.
 
     Raises
     ------
@@ -159,6 +166,10 @@ class Testbench(Section):
     device: AnyDevice
     crossbar: Crossbar
     drive: AnyDrive
+    rows: Rows | None = Field(default=None, description="rows that are grounded or float instead of being driven")
+    columns: Columns | None = Field(
+        default=None, description="columns that are driven or float instead of ending at virtual ground"
+    )
     analysis: Analysis = Field(default_factory=lambda: Analysis())
 
     @field_validator("drive")
@@ -166,20 +177,28 @@ class Testbench(Section):
     def _fill_rows(cls, value: Any, info: ValidationInfo) -> Any:
         return value.for_rows(len(info.data["crossbar"].state)) if "crossbar" in info.data else value
 
+    @field_validator("rows", "columns")
+    @classmethod
+    def _check_lines(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None or "crossbar" not in info.data:
+            return value
+        name = str(info.field_name)
+        return value.checked(info.data["crossbar"].state.shape[name == "columns"], name.removesuffix("s"))
+
     @field_validator("analysis")
     @classmethod
     def _check_duration(cls, value: Analysis, info: ValidationInfo) -> Analysis:
         if "drive" not in info.data:
             return value
-        drive = info.data["drive"]
-        slowest = float(drive.periods().max())
-        duration = _duration(value, slowest)
-        if drive.ends:
-            if value.periods is not None:
+        drives = _drives(info.data["drive"], info.data.get("columns"))
+        duration = _duration(value, _slowest(drives))
+        for drive in drives:
+            last = float(drive.periods().max())
+            if drive.ends and value.periods is not None:
                 raise FieldError("periods", "sampled waveforms have no period; give duration")
-            if duration > slowest * (1 + _ROUNDING):
-                raise FieldError("duration", f"{duration:g} s goes past the last sample at {slowest:g} s")
-        if not duration / _largest_step(drive, value, duration) <= _MOST_STEPS:
+            if drive.ends and duration > last * (1 + _ROUNDING):
+                raise FieldError("duration", f"{duration:g} s goes past the last sample at {last:g} s")
+        if not duration / _largest_step(drives, value, duration) <= _MOST_STEPS:
             points = value.points_per_period
             raise FieldError(
                 "points_per_period", f"{duration:g} s at {points} in the fastest period are over {_MOST_STEPS:g} steps"
@@ -188,10 +207,21 @@ class Testbench(Section):
 
     @model_validator(mode="after")
     def _drive_device(self) -> Testbench:
-        check_drive(self.drive, len(self.crossbar.state), self.duration)
+        check_drive(self.drive, self.shape[0], self.duration)
+        if self.columns is not None and self.columns.drive is not None:
+            check_drive(self.columns.drive, self.shape[1], self.duration, "columns.drive")
+        lines = self.lines()
+        if lines.floating.all():
+            raise FieldError("columns.floating", "every row and column floats; one at least must be connected")
+        self.device.check_shape(self.shape)
         # a section of its own: the one that was given may belong to other testbenches, with other drives
-        object.__setattr__(self, "device", self.device.driven(self.drive.largest_voltage()))
+        device = self.device.driven(lines.largest_voltage(), self.analysis.temperature)
+        object.__setattr__(self, "device", device)
         return self
+
+    def lines(self) -> Lines:
+        """What drives the rows and the columns, and which of them float."""
+        return lines_of(self.drive, self.rows, self.columns, self.shape, self.duration)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -202,17 +232,17 @@ class Testbench(Section):
     @property
     def duration(self) -> float:
         """Simulated time (s)."""
-        return _duration(self.analysis, float(self.drive.periods().max()))
+        return _duration(self.analysis, _slowest(_drives(self.drive, self.columns)))
 
     @property
     def largest_step(self) -> float:
-        """Largest time step (s): the period of the fastest row, or the run if shorter, over `points_per_period`."""
-        return _largest_step(self.drive, self.analysis, self.duration)
+        """Largest time step (s): the period of the fastest line, or the run if shorter, over `points_per_period`."""
+        return _largest_step(_drives(self.drive, self.columns), self.analysis, self.duration)
 
     def time_grid(self) -> FloatArray:
         """Evenly spaced instants from 0 to the duration, with the corners of the drive among them."""
         steps = math.ceil(self.duration / self.largest_step * (1 - _ROUNDING))
-        return np.union1d(np.linspace(0.0, self.duration, steps + 1), self.drive.corners(self.duration))
+        return np.union1d(np.linspace(0.0, self.duration, steps + 1), self.lines().drive.corners(self.duration))
 
     def with_analysis(self, **changes: Any) -> Testbench:
         """Return the testbench with other values of fields of its analysis.
@@ -223,7 +253,19 @@ class Testbench(Section):
             If a field does not take its value.
         """
         analysis = Analysis(**{**self.analysis.model_dump(exclude_none=True), **changes})
-        return self.model_copy(update={"analysis": analysis})
+        device = self.device.driven(self.lines().largest_voltage(), analysis.temperature)
+        return self.model_copy(update={"analysis": analysis, "device": device})
+
+    def with_sections(self, **changes: Any) -> Testbench:
+        """Return the testbench with other sections, such as ``drive``; what is not given stays.
+
+        Raises
+        ------
+        TestbenchError
+            If they are not valid together.
+        """
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        return Testbench(**{name: value for name, value in (sections | changes).items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, texts, lists and dictionaries that `from_dict` reads back."""
@@ -263,8 +305,18 @@ class Testbench(Section):
         return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
-def _largest_step(drive: Any, analysis: Analysis, duration: float) -> float:
-    return min(float(drive.periods().min()), duration) / analysis.points_per_period
+def _drives(drive: Drive, columns: Columns | None) -> list[Drive]:
+    """The drives of the rows and of the columns."""
+    return [drive] if columns is None or columns.drive is None else [drive, columns.drive]
+
+
+def _slowest(drives: list[Drive]) -> float:
+    """Longest period of a line (s)."""
+    return max(float(drive.periods().max()) for drive in drives)
+
+
+def _largest_step(drives: list[Drive], analysis: Analysis, duration: float) -> float:
+    return min(duration, *(float(drive.periods().min()) for drive in drives)) / analysis.points_per_period
 
 
 def register_drive(kind: type[Drive], *, replace: bool = False) -> None:

@@ -21,6 +21,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "v_row": (("time", "row"), "V", "voltage of the row driver"),
     "i_row": (("time", "row"), "A", "current out of the row driver"),
     "i_column": (("time", "column"), "A", "current into the column's sense node"),
+    "v_column": (("time", "column"), "V", "voltage of the column's sense node"),
     "v_cell": (("time", "row", "column"), "V", "voltage across the cell, from row to column"),
     "i_cell": (("time", "row", "column"), "A", "current through the cell, from row to column"),
     "x": (("time", "row", "column"), "1", "normalized state of the cell"),
@@ -263,10 +264,15 @@ def check_run(dataset: xr.Dataset) -> None:
     time, duration = dataset["time"].values, testbench.duration
     if time[0] < 0.0 or time[-1] > duration * (1.0 + _ROUNDING):
         raise WaveformError(f"time goes from {time[0]:g} to {time[-1]:g} s; its testbench lasts {duration:g} s")
-    if "v_row" in dataset:
-        # Instants are rounded, and a drive may be steep: its voltage at an instant nearby will do.
-        nearby = [testbench.drive.voltage(time + shift) for shift in (0.0, -_ROUNDING * duration, _ROUNDING * duration)]
-        slack = _VOLTAGE_SLACK * testbench.drive.largest_voltage()
-        v_row = dataset["v_row"].transpose("time", "row").sortby("row").values
-        if np.any(v_row < np.min(nearby, axis=0) - slack) or np.any(v_row > np.max(nearby, axis=0) + slack):
-            raise WaveformError("v_row is not what the drive of its testbench puts out")
+    lines = testbench.lines()
+    # Instants are rounded, and a drive may be steep: its voltage at an instant nearby will do.
+    nearby = [lines.drive.voltage(time + shift) for shift in (0.0, -_ROUNDING * duration, _ROUNDING * duration)]
+    least, most = np.min(nearby, axis=0), np.max(nearby, axis=0)
+    slack = _VOLTAGE_SLACK * lines.drive.largest_voltage()
+    for name, line, first in (("v_row", "row", 0), ("v_column", "column", testbench.shape[0])):
+        if name not in dataset or (lines.plain and name == "v_column"):
+            continue
+        connected = first + np.flatnonzero(~lines.floating[first : first + testbench.shape[name == "v_column"]])
+        voltage = dataset[name].transpose("time", line).sortby(line).values[:, connected - first]
+        if np.any(voltage < least[:, connected] - slack) or np.any(voltage > most[:, connected] + slack):
+            raise WaveformError(f"{name} is not what the drive of its testbench puts out")

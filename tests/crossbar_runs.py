@@ -32,7 +32,7 @@ def run_coupled(
 ) -> Run:
     """Run a testbench with resistive wires once."""
     device = bench.device.build()
-    crossbar = system(device, bench.crossbar, bench.shape) if crossbar is None else crossbar
+    crossbar = system(device, bench) if crossbar is None else crossbar
     initial, blocks, chosen = device.state_from_x(bench.crossbar.state), [], []
 
     def keep(some: slice, block: Block) -> None:

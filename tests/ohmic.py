@@ -26,5 +26,5 @@ def static(g, v, **resistances):
     network = Network(Crossbar(state=np.zeros(g.shape), **resistances), g.shape)
     found = solve_ohmic(network, g, v)
     i_cell = g * found.v_cell
-    nodes = network.voltage_at_rows(v, i_cell), network.voltage_at_columns(i_cell)
+    nodes = network.voltage_at_rows(v, i_cell), network.voltage_at_columns(v, i_cell)
     return Solution(found.i_row, found.i_column, i_cell, found.v_cell, *nodes)

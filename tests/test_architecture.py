@@ -30,7 +30,7 @@ LAYERS = [
     {"testbench"},
     {"device_choice"},
     {"accuracy"},
-    {"drive_check"},
+    {"drive_check", "lines"},
     {"drives", "fields"},
     {"veriloga"},
     {"devices"},

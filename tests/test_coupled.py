@@ -345,7 +345,7 @@ def test_flowing_states_are_the_collocated_ones(farad):
         run_coupled(
             bench, bench.time_grid(), tolerance=STORING_TOLERANCE, crossbar=System(cells, network, rule, rule.checks)
         )
-        for cells in (ExplicitCells(device, rule, rule.checks), ImplicitCells(ExplicitCell(device), rule, None))
+        for cells in (ExplicitCells(device, 4, rule, rule.checks), ImplicitCells(ExplicitCell(device), rule, None))
     )
     for one, other in zip(
         (*flowing[:4], *flowing.potentials), (*collocated[:4], *collocated.potentials), strict=True

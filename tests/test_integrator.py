@@ -42,6 +42,9 @@ class SmallCell:
         self._start = start or (lambda v, s: (s,))
         self.unknowns, self.scale = unknowns, np.full(unknowns, scale)
 
+    def of_cells(self, cells):
+        return self
+
     def start(self, v, s, further=None):
         return np.stack(self._start(v, s), axis=-1)
 

@@ -300,7 +300,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_the_schema_describes_every_section():
     schema = Testbench.model_json_schema()
-    assert set(schema["properties"]) == {"device", "crossbar", "drive", "analysis"}
+    assert set(schema["properties"]) == {"device", "crossbar", "drive", "rows", "columns", "analysis"}
     assert {"LibraryDevice", "SubcircuitDevice", "SineDrive", "PulseDrive", "SampledDrive", "Crossbar"} <= set(
         schema["$defs"]
     )

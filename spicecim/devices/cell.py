@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.devices.expressions import FloatArray
 
@@ -73,6 +74,9 @@ class Cell(Protocol):
     def further(self) -> tuple[int, ...]:
         """Places among the unknowns of what a cell starts with beside the state variable."""
 
+    def of_cells(self, cells: NDArray[np.int_]) -> Cell:
+        """Return the equations of cells by their numbers: points belong to them in turn, equally many to each."""
+
     def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
         """Unknowns (n, k) that satisfy the algebraic equations at voltages v with the states held at s (n,).
 
@@ -82,12 +86,15 @@ class Cell(Protocol):
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
         """Evaluate the equations at instants (n,), voltages v and unknowns (n, k)."""
 
-    def voltage_breaks(self) -> tuple[float, ...]:
-        """Voltages (volt) at which the equations are known not to be smooth in v."""
+    def voltage_breaks(self) -> tuple[float, ...] | FloatArray:
+        """Voltages (V) at which the equations are known not to be smooth in v, of all cells or each (see `Device`)."""
 
 
 class WiredCell(Cell, Protocol):
     """A cell whose equations are differentiated, for the wires around it."""
+
+    def of_cells(self, cells: NDArray[np.int_]) -> WiredCell:
+        """Return the equations of cells (see `Cell`)."""
 
     def linear(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellSlopes:
         """Differentiate the equations at instants (n,), potentials (n, 2) and unknowns (n, k)."""
@@ -100,16 +107,20 @@ class ExplicitCell:
     state_index = 0
     further = ()
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, span: float | None = None) -> None:
         self._device = device
-        self.scale: FloatArray = np.array([device.span()])
+        self.scale: FloatArray = np.array([device.span() if span is None else span])
+
+    def of_cells(self, cells: NDArray[np.int_]) -> ExplicitCell:
+        device = self._device.of_cells(cells)
+        return self if device is self._device else ExplicitCell(device, float(self.scale[0]))
 
     def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
         return s[:, None]
 
     def terms(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
         over, s = voltage_over(v), y[:, 0]
-        current, rate, slope = self._device.motion_terms(over, s)
+        current, rate, slope = self._device.of_points(len(s)).motion_terms(over, s)
         return CellTerms(
             flow=-rate[:, None],
             charge=y,
@@ -120,7 +131,7 @@ class ExplicitCell:
         )
 
     def linear(self, time: FloatArray, v: FloatArray, y: FloatArray) -> CellSlopes:
-        slopes = self._device.slopes(voltage_over(v), y[:, 0])
+        slopes = self._device.of_points(len(y)).slopes(voltage_over(v), y[:, 0])
         none = np.zeros((len(y), 2))
         return CellSlopes(
             flow_y=-slopes.rate_s[:, None, None],
@@ -133,7 +144,7 @@ class ExplicitCell:
             current_charge_v=none[:, :, None] * ENDS,
         )
 
-    def voltage_breaks(self) -> tuple[float, ...]:
+    def voltage_breaks(self) -> tuple[float, ...] | FloatArray:
         return self._device.voltage_breaks()
 
 

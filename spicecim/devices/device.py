@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError
@@ -36,6 +36,9 @@ class Device(ABC):
     explicit: ClassVar[bool] = False
     """Whether current and rate are functions of the voltage and the state alone, without charges or inner nodes."""
 
+    varies: ClassVar[bool] = False
+    """Whether cells have parameters of their own."""
+
     @property
     @abstractmethod
     def title(self) -> str:
@@ -60,6 +63,30 @@ class Device(ABC):
     @abstractmethod
     def cell(self) -> WiredCell:
         """Return its equations as an integrator takes them."""
+
+    def of_cells(self, cells: NDArray[np.int_]) -> Device:
+        """Return the device of cells by their numbers, counted row by row, in an array of any shape.
+
+        Its voltages and states broadcast against that. It is the device itself where all cells have the same
+        parameters; otherwise those here are of a crossbar's cells (row, column).
+        """
+        return self
+
+    def of_points(self, points: int) -> Device:
+        """Return the device of so many points, which belong to its cells in turn, equally many to each."""
+        return self
+
+    def examples(self) -> Sequence[Device]:
+        """Return the device itself or, where cells have parameters of their own, those at the ends of their ranges."""
+        return [self]
+
+    def tabulated(self) -> bool:
+        """Whether the states of all cells behind ideal wires are found by the tables of `mover`."""
+        return self.separable
+
+    def mover(self) -> Device:
+        """Return a device that has the `motion` of every cell, where `tabulated` says that there is one."""
+        return self
 
     def further_units(self) -> dict[str, str]:
         """Units of the states beside `s` that waveforms show, by name."""
@@ -108,8 +135,11 @@ class Device(ABC):
         """Lower and upper hard stop between which `s` runs freely; None if its rate bounds it."""
         return None
 
-    def voltage_breaks(self) -> tuple[float, ...]:
-        """Voltages (volt), increasing, at which current or rate are known not to be smooth."""
+    def voltage_breaks(self) -> tuple[float, ...] | FloatArray:
+        """Voltages (volt), increasing, at which current or rate are known not to be smooth.
+
+        Of cells with parameters of their own, those of each (cell, break), NaN where one has fewer.
+        """
         return (0.0,)
 
     def keeps_range(self) -> bool:

@@ -86,13 +86,7 @@ class Equations:
         """Evaluate the derivatives at voltages and states that broadcast against each other."""
         v, s = np.asarray(v, dtype=float), np.asarray(s, dtype=float)
         u = self.inner(v, s) if self._has_inner else 0.0
-        found = self._slopes(v, s, u)
-        current, rate, balance = found[:3], found[3:6], found[6:]
-        if not self._has_inner:
-            return Slopes(*current[:2], *rate[:2])
-        # the inner voltage follows: balance(v, s, u(v, s)) = 0
-        by_v, by_s = -balance[0] / balance[2], -balance[1] / balance[2]
-        return Slopes(*(part for f in (current, rate) for part in (f[0] + f[2] * by_v, f[1] + f[2] * by_s)))
+        return combined_slopes(self._slopes(v, s, u), self._has_inner)
 
     def slope(self, function: str, by: str, v: Any, s: Any) -> FloatArray:
         """Evaluate one of these derivatives alone, which costs a fraction of all: of ``"rate"`` by ``"s"``, say."""
@@ -134,6 +128,16 @@ class Equations:
             at = int(np.isnan(found).argmax())
             raise ModelError(f"no inner voltage was found at v = {v[at]:g} V with the state variable at {s[at]:g}")
         return found.reshape(shape)
+
+
+def combined_slopes(found: Sequence[FloatArray], has_inner: bool) -> Slopes:
+    """Return the slopes of current and rate from the derivatives of current, rate and balance, each by v, s and u."""
+    current, rate, balance = found[:3], found[3:6], found[6:]
+    if not has_inner:
+        return Slopes(*current[:2], *rate[:2])
+    # the inner voltage follows: balance(v, s, u(v, s)) = 0
+    by_v, by_s = -balance[0] / balance[2], -balance[1] / balance[2]
+    return Slopes(*(part for f in (current, rate) for part in (f[0] + f[2] * by_v, f[1] + f[2] * by_s)))
 
 
 def inner_voltages(

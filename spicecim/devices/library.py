@@ -16,6 +16,7 @@ from spicecim.devices import models
 from spicecim.devices.checks import check_device, check_model, check_preset
 from spicecim.devices.memristor import Memristor
 from spicecim.devices.parameters import limits_of
+from spicecim.devices.selectors import JOINT, SELECTORS, with_selector
 from spicecim.errors import InputError, ModelError
 from spicecim.outside import read_text
 from spicecim.problems import did_you_mean, problems_from
@@ -147,13 +148,25 @@ def _presets_of(values: Any) -> dict[str, Preset]:
 
 
 def get_model(name: str) -> type[Memristor]:
-    """Return the class of a model by its name; raises `ModelError` for an unknown one."""
+    """Return the class of a model by its name; raises `ModelError` for an unknown one.
+
+    ``MODEL_with_SELECTOR`` is that of a memristor in series with a selector (see `selectors`).
+    """
+    model, joint, selector = name.partition(JOINT)
+    if joint and name not in MODELS:
+        if selector not in SELECTORS:
+            known = ", ".join(SELECTORS)
+            raise ModelError(f"unknown selector {selector!r}; known are {known}{did_you_mean(selector, SELECTORS)}")
+        return with_selector(MODELS[model], SELECTORS[selector])
     return MODELS[name]
 
 
 def load_presets(model: str) -> dict[str, Preset]:
     """Return the published parameter sets of a model, the default one first; none if it has no preset file."""
     cls = get_model(model)
+    own, joint, _ = model.partition(JOINT)
+    if joint and model not in MODELS:
+        return load_presets(own)  # the selector keeps its defaults
     if cls not in _presets:
         _presets[cls] = _read_presets(cls)
     return _presets[cls]
@@ -276,7 +289,12 @@ def _allowed_value(model: type[Memristor], name: str) -> Any:
     return 1.0 if high is None else high - 1
 
 
-def make_device(model: str, preset: str | None = None, parameters: Mapping[str, Any] | None = None) -> Memristor:
+def make_device(
+    model: str,
+    preset: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    temperature: float | None = None,
+) -> Memristor:
     """Build a device from a preset, from parameters, or from a preset with some parameters replaced.
 
     Parameters
@@ -288,6 +306,8 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
         without either, the default preset of the model is taken.
     parameters
         Parameter values by name, in SI units or as text such as ``"16k"``.
+    temperature
+        Ambient temperature (K) in place of that of the parameters, of a model that has one.
 
     Raises
     ------
@@ -298,7 +318,12 @@ def make_device(model: str, preset: str | None = None, parameters: Mapping[str, 
     values = dict(parameters or {})
     if preset is not None or not values:
         values = {**get_preset(model, preset).parameters, **values}
-    device = _built(get_model(model), values)
+    kind = get_model(model)
+    if temperature is not None:
+        if not kind.ambient:
+            raise ModelError(f"temperature: the model {model} has none")
+        values[kind.ambient] = temperature
+    device = _built(kind, values)
     check_device(device)
     return device
 

@@ -130,6 +130,9 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
 
     explicit: ClassVar[bool] = True
 
+    ambient: ClassVar[str] = ""
+    """Name of the parameter that is the ambient temperature (K), of a model that has one."""
+
     inner: ClassVar[str] = ""
     """What the voltage `u` of an inner node is, of a model whose current is not an explicit function: `current` and
     `rate` then take it as a third argument, and `balance` is zero at it."""
@@ -238,6 +241,10 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     def units(cls) -> dict[str, str]:
         """Units of the parameters by their names."""
         return {name: str(info.json_schema_extra["unit"]) for name, info in cls.model_fields.items()}  # type: ignore[index]
+
+    def described(self) -> dict[str, Any]:
+        """Plain values of the parameters by name, for a file."""
+        return self.model_dump(mode="json")
 
     def values(self) -> dict[str, float | int]:
         """Values of the parameters; one of several texts becomes its place among them, from 0."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field
@@ -59,7 +59,7 @@ def _check_bounds(bounds: Mapping[str, Any]) -> None:
         raise ModelError(f"{current_line()}: parameter: no number is within {given}")
 
 
-_BOUNDS = ("gt", "ge", "lt", "le")
+_BOUNDS = {"gt": np.greater, "ge": np.greater_equal, "lt": np.less, "le": np.less_equal}
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
 """Magnitudes of parameters in SI units: products of a few of them and their squares are within the range of a float."""
@@ -80,6 +80,19 @@ def limits_of(model: type[BaseModel], name: str) -> dict[str, Any]:
     """Bounds of a parameter: ``gt``, ``ge``, ``lt`` and ``le`` as far as there are any."""
     metadata = model.model_fields[name].metadata
     return {kind: getattr(m, kind) for m in metadata for kind in _BOUNDS if hasattr(m, kind)}
+
+
+def within_bounds(model: type[BaseModel], name: str, values: Any) -> Any:
+    """Where values (...) of a parameter, as an array of finite numbers, are what it may be."""
+    annotation, magnitude = model.model_fields[name].annotation, np.abs(values)
+    good = (values == 0.0) | ((magnitude >= _SMALLEST) & (magnitude <= _LARGEST))
+    if choices := get_args(annotation):
+        good &= np.isin(values, [choice for choice in choices if not isinstance(choice, str)])
+    if annotation is int:
+        good &= values == np.round(values)
+    for kind, bound in limits_of(model, name).items():
+        good &= _BOUNDS[kind](values, bound)
+    return good
 
 
 def problem_of(cls: type[BaseModel], name: str) -> str:

@@ -27,10 +27,12 @@ from spicecim.measure.power import (
     EnergyBalance,
     average_power,
     cell_power,
+    column_driver_power,
     column_power,
     delivered_energy,
     energy_balance,
     row_power,
+    total_power,
     worst_case_power,
 )
 from spicecim.registry import Registry
@@ -78,6 +80,7 @@ __all__ = [
     "average_power",
     "cell_power",
     "charge",
+    "column_driver_power",
     "column_power",
     "compare",
     "delivered_energy",
@@ -95,5 +98,6 @@ __all__ = [
     "register_measure",
     "row_power",
     "tone_current",
+    "total_power",
     "worst_case_power",
 ]

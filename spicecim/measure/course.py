@@ -1,7 +1,7 @@
 """What a power is between the instants of a run, and its integral.
 
-Where the rows are driven by straight lines (pulses, samples), voltages and currents are taken as straight lines between
-the instants, and so a power as a parabola: on the edges of a pulse it is far from a straight line. Where they are
+Where lines are driven by straight lines (pulses, samples), voltages and currents are taken as straight lines between
+the instants, and so a power as a parabola: on the edges of a pulse it is far from a straight line. Where all are
 driven by sinusoids, which turn smoothly, the power itself is taken as a straight line: over whole cycles the
 trapezoidal rule is exact for it but for rounding.
 """
@@ -43,14 +43,14 @@ def product(waveforms: xr.Dataset, one: xr.DataArray, other: xr.DataArray) -> xr
     bench = testbench_of(waveforms) if "testbench" in waveforms.attrs else None
     values = np.empty((2 * len(time) - 1, *a.shape[1:]))
     values[::2] = a * b
-    if bench is not None and isinstance(bench.drive, SineDrive):
+    if bench is not None and isinstance(bench.lines().drive, SineDrive):
         values[1::2] = 0.5 * (values[:-1:2] + values[2::2])
     else:
         values[1::2] = 0.25 * (a[:-1] + a[1:]) * (b[:-1] + b[1:])
     halfway, corner = np.zeros(len(values), dtype=bool), np.zeros(len(values), dtype=bool)
     halfway[1::2] = True
     if bench is not None:
-        corner[::2] = corners_among(time, bench.drive.corners(bench.duration))
+        corner[::2] = corners_among(time, bench.lines().drive.corners(bench.duration))
     instants = np.empty(len(values))
     instants[::2], instants[1::2] = time, 0.5 * (time[:-1] + time[1:])
     coordinates = {name: value for name, value in one.coords.items() if "time" not in value.dims}

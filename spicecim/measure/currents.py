@@ -177,7 +177,7 @@ def _measured(
     accuracy, corners = DEFAULT_ACCURACY, np.empty(0)
     if "testbench" in waveforms.attrs:
         bench = testbench_of(waveforms)
-        accuracy, corners = bench.analysis.accuracy, bench.drive.corners(bench.duration)
+        accuracy, corners = bench.analysis.accuracy, bench.lines().drive.corners(bench.duration)
     coarse = of(current.isel(time=every_second(time, corners_among(time, corners))))
     scale = rectified_average(current) * (float(time[-1] - time[0]) if units == "C" else 1.0)
     error = relative_error(value, coarse, scale)

@@ -29,6 +29,22 @@ def row_power(waveforms: xr.Dataset) -> xr.DataArray:
     return _watts(product(waveforms, waveforms["v_row"], waveforms["i_row"]), "power of the row driver")
 
 
+def column_driver_power(waveforms: xr.Dataset) -> xr.DataArray:
+    """Power (W) that each column's driver delivers, over time (time, column); none at virtual ground."""
+    check_waveforms(waveforms, "i_column")
+    current = waveforms["i_column"]
+    voltage = waveforms["v_column"] if "v_column" in waveforms else xr.zeros_like(current)
+    return _watts(product(waveforms, voltage, -current), "power of the column's driver")
+
+
+def total_power(waveforms: xr.Dataset) -> xr.DataArray:
+    """Power (W) that all drivers deliver, over time (time,)."""
+    total = row_power(waveforms).sum("row")
+    if "v_column" in waveforms:
+        total = total + column_driver_power(waveforms).sum("column")
+    return _watts(total, "power of all drivers")
+
+
 def delivered_energy(waveforms: xr.Dataset) -> xr.DataArray:
     """Energy (J) that each row driver delivers over a run (row,)."""
     return _energy(row_power(waveforms)).assign_attrs(units="J", long_name="energy delivered by the row driver")
@@ -163,6 +179,8 @@ def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
         row_node, column_node = waveforms["v_row_node"], waveforms["v_column_node"]
         feed = waveforms["v_row"] - crossbar.source_resistance * waveforms["i_row"]
         out = crossbar.sense_resistance * waveforms["i_column"]
+        if "v_column" in waveforms:
+            out = out + waveforms["v_column"]
         if crossbar.wire_row:
             # With capacitances the current of a segment is no sum of cell currents, but its voltage drop is exact.
             before = row_node.shift(column=1).fillna(feed)
@@ -173,7 +191,7 @@ def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
         squares = (row_node**2 + column_node**2).sum(["row", "column"])
         stored = 0.5 * crossbar.wire_capacitance * float(squares.isel(time=-1) - squares.isel(time=0))
     return EnergyBalance(
-        delivered=float(delivered_energy(waveforms).sum()),
+        delivered=float(delivered_energy(waveforms).sum() + _energy(column_driver_power(waveforms)).sum()),
         cells=float(_energy(cell_power(waveforms)).sum()),
         wires=wires,
         source=_squares(waveforms, waveforms["i_row"]) * crossbar.source_resistance,

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.device_choice import SubcircuitDevice
 from spicecim.devices.device import Device
 from spicecim.errors import InputError, SubcircuitError
 from spicecim.fields import FloatArray
 from spicecim.netlist.foreign import read_subcircuit
-from spicecim.netlist.models import behavioral_context, native_context
+from spicecim.netlist.models import PER_CELL, behavioral_context, native_context
 from spicecim.netlist.steps import Steps, steps, unknown_steps
 from spicecim.testbench import Testbench
 from spicecim.veriloga.c_source import INITIAL_STATE, STATE_ERROR
@@ -45,7 +46,9 @@ class CrossbarDevice:
     states
         Initial states of the cells (row, column), in the device's own variable.
     parameters
-        Parameters of every instance.
+        Parameters of every instance, or arrays of those of each (row, column).
+    kinds
+        Number of the subcircuit or model of each cell (row, column), where there is more than one.
     further
         What every cell starts with beside its state (row, column, m); NaN for what the operating point finds.
     further_parameters
@@ -69,9 +72,10 @@ class CrossbarDevice:
     context: dict[str, Any]
     ports: list[str]
     states: FloatArray
-    parameters: dict[str, float]
+    parameters: Mapping[str, float | FloatArray]
     steps: Steps
     current_tolerance: float
+    kinds: NDArray[np.int_] | None = None
     further: FloatArray | None = None
     further_parameters: Mapping[str, float | None] = field(default_factory=dict)
     initial_at_node: bool = True
@@ -109,14 +113,15 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     needed = steps(testbench, device, bounds_itself=native)
     tolerance = _current_tolerance(testbench, device, needed.reltol)
     if not native:
-        memristor = testbench.device.behavioral()
-        context = behavioral_context(memristor)
+        values, kinds = _kinds(testbench.device.arrays())
+        memristors = [testbench.device.of_values(own).behavioral() for own in values]
+        context = behavioral_context(memristors)
         # KLU keeps the pivots of the first matrix, which are useless when a current that is solved for switches
-        ports, klu = ["row", "column", "state"], not memristor.inner
-        return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerance, klu=klu)
+        ports, klu = ["row", "column", "state"], not memristors[0].inner
+        return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerance, kinds, klu=klu)
     module = testbench.device.native()
-    library, context = native_context(module, device.title)
-    context["native_parameters"].append((STATE_ERROR, needed.state_error))
+    values, kinds = _kinds(module.own_values() or testbench.device.arrays())
+    library, context = native_context(module, device.title, {STATE_ERROR: needed.state_error}, values)
     return CrossbarDevice(
         "osdi",
         context,
@@ -125,6 +130,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         {},
         needed,
         tolerance,
+        kinds,
         further=further,
         further_parameters=module.further_parameters(),
         initial_at_node=False,
@@ -133,8 +139,25 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     )
 
 
+def _kinds(arrays: Mapping[str, FloatArray]) -> tuple[list[dict[str, float]], NDArray[np.int_] | None]:
+    """Values of the parameters of each kind of cell by name, and the kind of each cell (row, column)."""
+    if not arrays:
+        return [{}], None
+    shape = next(iter(arrays.values())).shape
+    cells = np.stack([array.ravel() for array in arrays.values()], axis=1)
+    distinct, which = np.unique(cells, axis=0, return_inverse=True)
+    values = [dict(zip(arrays, own, strict=True)) for own in distinct.tolist()]
+    return values, None if len(values) == 1 else which.reshape(shape)
+
+
 def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> float:
-    largest_voltage = testbench.drive.largest_voltage()
+    largest_voltage = testbench.lines().largest_voltage()
+    largest_current = max(_largest_current(one, largest_voltage) for one in device.examples())
+    # Far below the signal, whose scale differs by orders of magnitude between devices.
+    return max(TOLERANCE_SHARE * reltol * largest_current, 1e-24)
+
+
+def _largest_current(device: Device, largest_voltage: float) -> float:
     volts = np.array([-largest_voltage, largest_voltage])
     with np.errstate(all="ignore"):
         extremes = device.current(volts[:, None], device.state_from_x([0.0, 1.0]))
@@ -145,8 +168,7 @@ def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> f
         at, x = np.argwhere(beyond if beyond.any() else np.isnan(extremes))[0]
         what = "beyond the range of a float" if beyond.any() else "not a number (NaN)"
         raise InputError(f"drive: at {volts[at]:g} V and x = {x} the device's current is {what}")
-    # Far below the signal, whose scale differs by orders of magnitude between devices.
-    return max(TOLERANCE_SHARE * reltol * largest_current, 1e-24)
+    return largest_current
 
 
 def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarDevice:
@@ -168,7 +190,7 @@ def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarD
             "foreign": subcircuit,
             "subcircuit": subcircuit.name,
             "dialect": choice.dialect,
-            "parameters": choice.parameters,
+            "parameters": choice.parameters | dict.fromkeys(choice.arrays(), PER_CELL),
             "initial_parameter": choice.initial_parameter,
         },
         ports=list(choice.ports),

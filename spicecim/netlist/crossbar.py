@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim.fields import ABSOLUTE_ZERO
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import source_text
-from spicecim.netlist.environment import netlist_environment
+from spicecim.netlist.environment import CheckedText, netlist_environment
+from spicecim.netlist.models import kind_name
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import state_variable
@@ -26,9 +28,9 @@ its range. Of 64 x 64 cells they cost a tenth of the run's time, and 8 bytes per
 
 
 class Cell(NamedTuple):
-    """A cell in the netlist: its name, the nodes of its current meter if it has one, those of its ports, its state.
+    """A cell in the netlist: its name, the nodes of its current meter if it has one, those of its ports, its device.
 
-    And what else it starts with, by parameter.
+    And what that is given: parameters, its state, and what else it starts with, by parameter.
 
     A template unpacks it: of thousands of cells that takes a fraction of the time of looking up attributes.
     """
@@ -36,6 +38,8 @@ class Cell(NamedTuple):
     name: str
     meter: str
     nodes: str
+    kind: str
+    parameters: list[tuple[str, float]]
     state: float
     further: list[tuple[str, float | int]]
 
@@ -118,14 +122,16 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "rows": rows,
         "columns": columns,
         "cells": _cells(testbench, wires, device),
-        "cell_parameters": list(device.parameters.items()),
         "state_parameter": device.initial_parameter,
         "resistors": _resistors(testbench, wires),
         "capacitors": _capacitors(testbench, wires),
-        "drivers": [source_text(testbench.drive, row) for row in range(rows)],
+        "drivers": _row_sources(testbench),
+        "sense_nodes": _column_sources(testbench),
+        "driven_columns": testbench.columns is not None and testbench.columns.drive is not None,
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
         "klu": device.klu,
+        "celsius": None if testbench.analysis.temperature is None else testbench.analysis.temperature + ABSOLUTE_ZERO,
         "print_step": device.steps.print_step,
         "reltol": device.steps.reltol,
         "trtol": device.steps.trtol,
@@ -137,6 +143,28 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
     template = "single_device.cir.j2" if single else "crossbar.cir.j2"
     text = netlist_environment().get_template(template).render(context)
     return CrossbarNetlist(testbench, text, vectors, watched, device.backend, device.compatibility, device.libraries)
+
+
+def _row_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]:
+    """Number of each row that does not float, and what its source puts out."""
+    section, rows = testbench.rows, testbench.shape[0]
+    still, floating = ((), ()) if section is None else (section.grounded, section.floating)
+    return [
+        (row, 0 if row in still else source_text(testbench.drive, row)) for row in range(rows) if row not in floating
+    ]
+
+
+def _column_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]:
+    """Number of each column that does not float, and what the source at its sense node puts out."""
+    section, columns = testbench.columns, testbench.shape[1]
+    if section is None:
+        return [(column, 0) for column in range(columns)]
+    drive = section.drive
+    return [
+        (column, 0 if drive is None or column in section.grounded else source_text(drive, column, "columns.drive"))
+        for column in range(columns)
+        if column not in section.floating
+    ]
 
 
 class Wires(NamedTuple):
@@ -176,13 +204,17 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
     pattern = " ".join(written.get(port, f"open_%(name)s_{index}") for index, port in enumerate(device.ports))
     cells = []
     further = np.empty((*testbench.shape, 0)) if device.further is None else device.further
+    name_of_device, kinds = str(device.context["subcircuit"]), device.kinds
+    parameters = [(each, np.broadcast_to(value, testbench.shape)) for each, value in device.parameters.items()]
     for row, (row_nodes, column_nodes, states) in enumerate(zip(*wires, device.states.tolist(), strict=True)):
         for column, (row_node, column_node, state) in enumerate(zip(row_nodes, column_nodes, states, strict=True)):
             name = f"{row}_{column}"
             nodes = pattern % {"name": name, "row": row_node, "column": column_node}
             values = zip(device.further_parameters.items(), further[row, column].tolist(), strict=True)
             given = [(parameter, _counted(value, unit)) for (parameter, unit), value in values if not np.isnan(value)]
-            cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, state, given))
+            kind = kind_name(name_of_device, None if kinds is None else int(kinds[row, column]))
+            own = [(parameter, float(values[row, column])) for parameter, values in parameters]
+            cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, kind, own, state, given))
     return cells
 
 
@@ -245,9 +277,11 @@ def _vectors(
     rows, columns = testbench.shape
     vectors = {
         "v_row": [f"v(in_{row})" for row in range(rows)],
-        "i_row": [f"i(vrow_{row})" for row in range(rows)],
-        "i_column": [f"i(vsense_{column})" for column in range(columns)],
+        "i_row": [f"i(vrow_{row})" for row, _ in _row_sources(testbench)],
+        "i_column": [f"i(vsense_{column})" for column, _ in _column_sources(testbench)],
     }
+    if not testbench.lines().plain:
+        vectors["v_column"] = [f"v(sense_{column})" for column in range(columns)]
     if testbench.analysis.probe == "cells":
         vectors["v_row_node"] = [f"v({node})" for nodes in wires.rows for node in nodes]
         vectors["v_column_node"] = [f"v({node})" for nodes in wires.columns for node in nodes]

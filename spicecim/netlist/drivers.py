@@ -12,7 +12,7 @@ _FUNCTIONS = get_args(get_type_hints(Source)["function"])
 _NUMBERS_A_LINE = 8
 
 
-def source_text(drive: Drive, row: int) -> CheckedText:
+def source_text(drive: Drive, row: int, field: str = "drive") -> CheckedText:
     """Return what a row's voltage source puts out as netlist text, on continued lines where it is long.
 
     Raises
@@ -21,7 +21,7 @@ def source_text(drive: Drive, row: int) -> CheckedText:
         If the drive gives no function that ngspice has, or something that is not a finite number.
     """
     source: Any = drive.source(row)
-    place = f"drive: {type(drive).__name__}.source({row})"
+    place = f"{field}: {type(drive).__name__}.source({row})"
     if not isinstance(source, Source) or source.function not in _FUNCTIONS:
         raise InputError(
             f"{place} must return a Source with one of the functions {', '.join(_FUNCTIONS)}; it is {source!r}"

@@ -30,10 +30,10 @@ def equation_netlist(device: Memristor, v: ArrayLike, s: ArrayLike, *, native: b
     points = [(float(voltage), float(state)) for voltage, state in np.broadcast(v, s)]
     libraries: tuple[Path, ...] = ()
     if native:
-        library, context = native_context(written_module(device), device.title)
+        library, context = native_context(written_module(device), device.title, {}, [{}])
         libraries = (library,)
     else:
-        context = behavioral_context(device)
+        context = behavioral_context([device])
     context |= {"version": __version__, "title": "spicecim device equations", "points": points}
     return EquationNetlist(
         netlist_environment().get_template("device_equations.cir.j2").render(context),

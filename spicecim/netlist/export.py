@@ -51,7 +51,7 @@ def export_model(name: str, preset: str | None = None, format: str = "verilog-a"
     device = make_device(name, preset)
     low, high = (float(s) for s in device.state_from_x([0.0, 1.0]))
     context = {
-        **behavioral_context(device),
+        **behavioral_context([device]),
         "version": __version__,
         "source": model.source,
         "preset": preset or next(iter(load_presets(name))),

@@ -71,8 +71,9 @@ def steps(testbench: Testbench, device: Device, *, bounds_itself: bool) -> Steps
         cannot, so that ngspice's own estimate must.
     """
     analysis = testbench.analysis
-    magnitude = float(np.abs(device.state_from_x(np.linspace(0.005, 0.995, 199))).max())
-    state_error = _SHARE * analysis.accuracy**1.5 * _span(device, testbench.drive.largest_voltage())
+    x, largest = np.linspace(0.005, 0.995, 199), testbench.lines().largest_voltage()
+    magnitude = max(float(np.abs(one.state_from_x(x)).max()) for one in device.examples())
+    state_error = _SHARE * analysis.accuracy**1.5 * min(_span(one, largest) for one in device.examples())
     reltol = min(analysis.tolerance, max(_FINEST, _ITERATIONS * state_error / magnitude))
     trtol = _TRTOL * analysis.tolerance / reltol
     if not bounds_itself:
@@ -120,9 +121,11 @@ def _first_step(testbench: Testbench, device: Device, state_error: float) -> flo
 
 def _voltages(testbench: Testbench, step: float) -> FloatArray:
     """Voltages (voltage, row, column or 1) that cells may have within a first step (V)."""
-    rows = testbench.drive.voltage(np.array([0.0, 0.5 * step, step]))
-    if testbench.crossbar.ideal:
-        return rows[:, :, None]
+    lines = testbench.lines()
+    voltages = lines.drive.voltage(np.array([0.0, 0.5 * step, step]))
+    rows = testbench.shape[0]
+    if testbench.crossbar.ideal and not lines.floating.any():
+        return voltages[:, :, None] if lines.plain else voltages[:, :rows, None] - voltages[:, None, rows:]
     # behind wires, the potential of a node is between the lowest and the highest of the drivers and the ground
-    across = max(float(rows.max()), 0.0) - min(float(rows.min()), 0.0)
+    across = max(float(voltages.max()), 0.0) - min(float(voltages.min()), 0.0)
     return across * np.linspace(-1.0, 1.0, 9)[:, None, None]

@@ -230,11 +230,15 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
     """Gather vectors into the variables of the waveforms, without x, and the states of cells."""
     testbench = netlist.testbench
     groups = {name: vectors.side_by_side(group) for name, group in netlist.vectors.items()}
+    rows, lines = testbench.shape[0], testbench.lines()
     variables = {
         "v_row": groups["v_row"],
-        "i_row": -groups["i_row"],  # a source's current counts from its positive node through the source
-        "i_column": groups["i_column"],
+        # a source's current counts from its positive node through the source
+        "i_row": _of_connected(-groups["i_row"], lines.floating[:rows]),
+        "i_column": _of_connected(groups["i_column"], lines.floating[rows:]),
     }
+    if not lines.plain:
+        variables["v_column"] = groups["v_column"]
     states = States(groups["s"], netlist.watched) if "s" in groups else None
     if states is not None and testbench.device.foreign() is not None:
         _check_start(testbench, testbench.device.normalized(states.s[:2]))
@@ -248,6 +252,15 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
         if not testbench.crossbar.ideal:
             variables["v_row_node"], variables["v_column_node"] = v_row_node, v_column_node
     return variables, states
+
+
+def _of_connected(currents: FloatArray, floating: NDArray[np.bool_]) -> FloatArray:
+    """Currents (time, line) of all lines by those of the lines that do not float; these have none."""
+    if not floating.any():
+        return currents
+    of_all = np.zeros((len(currents), len(floating)))
+    of_all[:, ~floating] = currents
+    return of_all
 
 
 def _check_start(testbench: Testbench, states: FloatArray) -> None:

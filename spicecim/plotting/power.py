@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from spicecim.errors import AccuracyWarning
-from spicecim.measure import average_power, cell_power, row_power, worst_case_power
+from spicecim.measure import average_power, cell_power, total_power, worst_case_power
 from spicecim.plotting.style import (
     COLORS,
     label_axis,
@@ -36,7 +36,7 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
     names
         Names of the columns.
     """
-    total = row_power(waveforms).sum("row")
+    total = total_power(waveforms)
     accuracy = testbench_of(waveforms).analysis.accuracy
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AccuracyWarning)  # the legend says it

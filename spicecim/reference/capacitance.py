@@ -75,20 +75,27 @@ class CapacitiveNetwork(Network):
         )
         """Conductances (siemens) from a driver to its first cell and from a last cell to its sense node, or 0 if there
         is no resistance."""
-        self._ideal_rows = bool((self.nodal.ends[:, 0] < 0).all())
+        self._ideal = [bool((ends < 0).all()) for ends in self.nodal.ends.T]
+        """Whether the rows, and the columns, are wires without resistance."""
 
     def at_cells(self, values: FloatArray) -> FloatArray:
-        """Values of the nodes (m, node) at the cells' terminals (m, cell, 2); 0 where a potential is known."""
+        """Values of the unknowns (m, unknown) at the cells' terminals (m, cell, 2); 0 where a potential is known."""
+        return self._of_nodes(values)
+
+    def _of_nodes(self, values: FloatArray) -> FloatArray:
         return np.asarray((self._at_cells @ values.T).T.reshape(len(values), -1, 2))
 
     def terminals(self, drive: FloatArray, p: FloatArray) -> FloatArray:
-        """Potentials of the cells' terminals (m, cell, 2) by those of drivers (m, row) and nodes (m, node).
+        """Potentials of the cells' terminals (m, cell, 2) by those of drivers (m, line) and nodes (m, node).
 
         Derivatives by time go the same way.
         """
-        potentials = self.at_cells(p)
-        if self._ideal_rows:
-            potentials[:, :, 0] = np.repeat(drive, self.shape[1], axis=1)
+        potentials = self._of_nodes(p)
+        rows = drive[:, : self.shape[0]]
+        if self._ideal[0]:
+            potentials[:, :, 0] = np.repeat(rows, self.shape[1], axis=1)
+        if self._ideal[1] and drive.shape[1] > self.shape[0]:
+            potentials[:, :, 1] = np.tile(drive[:, self.shape[0] :], (1, self.shape[0]))
         return potentials
 
     def misses(self, drive: FloatArray, p: FloatArray, currents: FloatArray, slopes: FloatArray | None) -> FloatArray:
@@ -97,7 +104,7 @@ class CapacitiveNetwork(Network):
         Parameters
         ----------
         drive
-            Voltages of the drivers (m, row).
+            Voltages of the drivers (m, line).
         p
             Potentials of the nodes (m, node).
         currents
@@ -105,17 +112,20 @@ class CapacitiveNetwork(Network):
         slopes
             Derivatives of `p` by time (m, node), if the capacitances count.
         """
-        drawn = currents if slopes is None else currents + self.segment * self.at_cells(slopes)
-        drawn = drawn.reshape(len(p), *self.shape, 2)
+        return self.missed_by(drive, p, currents if slopes is None else currents + self.segment * self.at_cells(slopes))
+
+    def missed_by(self, drive: FloatArray, p: FloatArray, currents: FloatArray) -> FloatArray:
+        """Return the same by all that is drawn at the terminals (m, cell, 2), what capacitances take included."""
+        drawn = currents.reshape(len(p), *self.shape, 2)
         rows = self.voltage_at_rows(drive, drawn[..., 0])
-        columns = self.voltage_at_columns(-drawn[..., 1])
+        columns = self.voltage_at_columns(drive, -drawn[..., 1])
         left = np.stack([rows, columns], axis=-1).reshape(len(p), -1)
         return np.asarray(p - left[:, self._first])
 
     def start(self, drive: FloatArray) -> FloatArray:
-        """Unknowns (node,) with the drivers at voltages (row,) and without currents."""
+        """Unknowns (node,) with the drivers at voltages (line,) and without currents."""
         none = np.zeros((1, self.unknowns))
-        return np.asarray(self.misses(-drive[None], none, np.zeros((1, self.shape[0] * self.shape[1], 2)), None)[0])
+        return np.asarray(-self.missed_by(drive[None], none, np.zeros((1, self.shape[0] * self.shape[1], 2)))[0])
 
     def ends(self, currents: FloatArray) -> Ends:
         """Currents out of drivers (m, row) and into sense nodes (m, column) by those drawn at terminals (m, cell, 2).
@@ -139,7 +149,7 @@ class CapacitiveNetwork(Network):
 
     def drawn(self, shift: complex, admittance: Blocks, p: Blocks) -> Blocks:
         """Currents (m, node) that cells and capacitances draw at potentials (m, node)."""
-        into_cells = np.einsum("nab,mnb->mna", admittance, self.at_cells(p)).reshape(len(p), -1)
+        into_cells = np.einsum("nab,mnb->mna", admittance, self._of_nodes(p)).reshape(len(p), -1)
         return np.asarray((self._at_nodes @ into_cells.T).T + shift * self.nodal.capacitance * p)
 
     def end_currents(
@@ -152,14 +162,14 @@ class CapacitiveNetwork(Network):
         currents
             Currents into the cells (m, cell, 2).
         drive, p
-            Voltages of the drivers (m, row) and potentials of the nodes (m, node).
+            Voltages of the drivers (m, line) and potentials of the nodes (m, node).
         slopes
             Derivatives of both by time.
         shift
             The d/dt (1/s) by which they were corrected.
         """
         sums = self.ends(currents + self.segment * self.terminals(*slopes))
-        drops = self._through_ends(self.terminals(drive, p), drive)
+        drops = self._through_ends(self.terminals(drive, p), self.line_voltages(drive, p))
         # the sum has the rounding of a derivative by time, the drop that of a difference of potentials
         clear = (
             0.0 < conductance < shift * cells * self.segment
@@ -177,7 +187,7 @@ class CapacitiveNetwork(Network):
         terminals; `shift` is its d/dt (1/s), `scale` that of voltages.
         """
         worst = 0.0
-        drops = self._through_ends(self.at_cells(p), np.zeros((len(p), self.shape[0])))
+        drops = self._through_ends(self.at_cells(p), self.line_voltages(np.zeros((len(p), sum(self.shape))), p))
         for peak, total, drop, conductance, cells in zip(
             peaks, self.ends(carried), drops, self.end_conductances, self.shape[::-1], strict=True
         ):
@@ -193,7 +203,8 @@ class CapacitiveNetwork(Network):
         """Return the same currents by the drops over the first and last resistances of the wires."""
         each = potentials.reshape(-1, *self.shape, 2)
         source, sense = self.end_conductances
-        return source * (drive - each[:, :, 0, 0]), sense * each[:, -1, :, 1]
+        rows, columns = drive[:, : self.shape[0]], drive[:, self.shape[0] :]
+        return source * (rows - each[:, :, 0, 0]), sense * (each[:, -1, :, 1] - (columns if columns.size else 0.0))
 
     def longest_time(self) -> float:
         """Upper bound (s) of the time constants of the wires, between cells that dissipate.
@@ -202,7 +213,7 @@ class CapacitiveNetwork(Network):
         (1948), doi:10.1063/1.1697872).
         """
         drawn = np.full((1, self.shape[0] * self.shape[1], 2), self.segment)
-        drops = self.misses(np.zeros((1, self.shape[0])), np.zeros((1, self.unknowns)), drawn, None)
+        drops = self.missed_by(np.zeros((1, self.shape[0])), np.zeros((1, self.unknowns)), drawn)
         return float(np.abs(drops).max(initial=0.0))
 
     def layer(self, jump: float, own: FloatArray, peaks: Ends, instants: FloatArray, tolerance: float) -> Layer:

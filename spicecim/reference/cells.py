@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.devices.cell import ENDS, CellSlopes, CellTerms, WiredCell, voltage_over
+from spicecim.devices.cell import ENDS, Cell, CellSlopes, CellTerms, WiredCell, voltage_over
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CapacitiveNetwork
@@ -156,7 +156,9 @@ class ExplicitCells(Cells):
     Parameters
     ----------
     device
-        The device of every cell.
+        The device of the crossbar's cells.
+    cells
+        Their number.
     rule
         The polynomials of the steps.
     checks
@@ -165,9 +167,11 @@ class ExplicitCells(Cells):
 
     explicit = True
 
-    def __init__(self, device: Device, rule: Rule, checks: FloatArray) -> None:
-        self.device, self._rule = device, rule
-        self.motion = FlowMotion(device) if device.separable else CollocatedMotion(device)
+    def __init__(self, device: Device, cells: int, rule: Rule, checks: FloatArray) -> None:
+        self.of_crossbar, self._rule = device, rule
+        # arrays are (place, cell) here, and not (row, column)
+        self.device = device.of_cells(np.arange(cells))
+        self.motion = FlowMotion(device) if device.separable else CollocatedMotion(self.device)
         self._span = device.span()
         places = np.maximum(np.concatenate([rule.stages, checks]), _LEAST_PLACE)
         self._places, self._found = np.unique(places, return_inverse=True)
@@ -376,14 +380,16 @@ class ImplicitCells(Cells):
         y, resistive, reactive = (
             part[:, which].swapaxes(0, 1) for part in (course.y, course.terms.resistive, course.terms.reactive)
         )
-        missed = defects(self.cell, self._rule, place, time, v, course.length, y, resistive, reactive)
+        missed = defects(self.cell.of_cells(which), self._rule, place, time, v, course.length, y, resistive, reactive)
         return float((missed / allowed.y[which]).max(initial=0.0))
 
     def voltage_breaks(self) -> tuple[float, ...]:
-        return self.cell.voltage_breaks()
+        return tuple(np.ravel(self.cell.voltage_breaks()).tolist())
 
     def _evaluate(self, where: Places, v: FloatArray, y: FloatArray) -> CellTerms:
-        return evaluate(self.cell, np.broadcast_to(where.time[:, None], y.shape[:2]), v, y)
+        places, cells = y.shape[:2]
+        cell = self.cell.of_cells(np.tile(np.arange(cells), places))
+        return evaluate(cell, np.broadcast_to(where.time[:, None], y.shape[:2]), v, y)
 
 
 class CollocatedMotion:
@@ -401,7 +407,7 @@ class CollocatedMotion:
         self, rule: Rule, v: FloatArray, length: float, start: FloatArray, places: FloatArray
     ) -> FloatArray:  # fmt: skip
         """Follow devices over a step, as `FlowMotion.states`; not a number where there is no solution."""
-        stages, values, _, converged = self._solve(rule, v, length, start)
+        stages, values, _, converged = self._solve(rule, v, length, start, self._cell)
         return np.where(converged, stages.values(places) @ values, np.nan)
 
     def missed_at_peaks(self, rule: Rule, v: FloatArray, length: float, start: FloatArray) -> float:
@@ -413,25 +419,34 @@ class CollocatedMotion:
         some, which = np.unique(found.interval, return_inverse=True)
         if not len(some):
             return 0.0
-        stages, values, voltages, _ = self._solve(rule, v[:, some], length, start[some])
+        cell = self._cell.of_cells(some)
+        stages, values, voltages, _ = self._solve(rule, v[:, some], length, start[some], cell)
         y = values.T[:, :, None]
         inner = y[:, 1:].reshape(-1, 1)
-        flow = self._cell.terms(np.zeros(len(inner)), voltages.ravel(), inner).flow.reshape(y[:, 1:].shape)
+        flow = cell.terms(np.zeros(len(inner)), voltages.ravel(), inner).flow.reshape(y[:, 1:].shape)
         at_peaks = evaluate_polynomial(rule.powers @ v[:, found.interval], found.place)
         missed = defects(
-            self._cell, stages, found.place, np.zeros_like(at_peaks), at_peaks, length, y[which], flow[which], y[which]
+            self._cell.of_cells(found.interval),
+            stages,
+            found.place,
+            np.zeros_like(at_peaks),
+            at_peaks,
+            length,
+            y[which],
+            flow[which],
+            y[which],
         )
         return float((missed / self._cell.scale).max())
 
     def _solve(
-        self, rule: Rule, v: FloatArray, length: float, start: FloatArray
+        self, rule: Rule, v: FloatArray, length: float, start: FloatArray, cell: Cell
     ) -> tuple[Rule, FloatArray, FloatArray, NDArray[np.bool_]]:
         """Stages, states (stage + 1, device) with those at the start, voltages (device, stage), and where they hold."""
         stages = radau(len(rule.places))
         voltages = (rule.values(stages.stages) @ v).T
         allowed = _MOTION_SETTLED * np.maximum(self._cell.scale, np.abs(start[:, None]))
         y, converged = solve_stages(
-            self._cell, stages, np.zeros_like(voltages), np.full(len(start), length), voltages, start[:, None],
+            cell, stages, np.zeros_like(voltages), np.full(len(start), length), voltages, start[:, None],
             self._guess(stages, length, start)[:, :, None], allowed,
         )  # fmt: skip
         values = np.vstack([start, y[:, :, 0].T])

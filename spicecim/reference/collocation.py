@@ -338,7 +338,8 @@ def solve_stages(
     converged = np.zeros((len(y), chain), dtype=bool)
     todo = np.arange(len(y))
     for _ in range(_ITERATIONS):
-        terms = evaluate(cell, *(part[todo].reshape(-1, *part.shape[2:]) for part in (time, v, y)))
+        some = cell if len(todo) == len(y) else cell.of_cells(todo)
+        terms = evaluate(some, *(part[todo].reshape(-1, *part.shape[2:]) for part in (time, v, y)))
         per_second = rule.slope / length[todo].reshape(-1, 1, 1)
         residual = per_second @ (terms.charge - _before(charge[todo], terms.charge[:, -1])[:, None]) + terms.flow
         jacobian = per_second[:, :, None, :, None] * terms.charge_jacobian.transpose(0, 2, 1, 3)[:, None]

@@ -22,7 +22,7 @@ from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CURRENT_SHARE, NO_LAYER, CapacitiveNetwork, Ends, Layer
 from spicecim.reference.cells import ExplicitCells, ImplicitCells, combine
 from spicecim.reference.dense_output import Block, DenseOutput
-from spicecim.reference.drive import RowVoltages
+from spicecim.reference.drive import LineVoltages
 from spicecim.reference.error_estimates import Companion, Errors, relative_to_peaks
 from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, check_time, one_thread
 from spicecim.reference.kinks import first_crossing
@@ -133,7 +133,7 @@ class _Run:
     def __post_init__(self) -> None:
         cells, network = self.system.cells, self.system.network
         self._control = _STORING_STEPS if network.stores else _STEPS
-        self._rows = RowVoltages(self.drive, len(self.initial), self.duration)
+        self._rows = LineVoltages(self.drive, self.duration)
         self.breaks = self._rows.breaks
         # a drive that is zero throughout has no scale, and needs none
         self._scale = self.drive.largest_voltage() or 1.0

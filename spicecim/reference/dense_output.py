@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.devices.device import Device
+from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.physics import States
 from spicecim.reference.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.collocation import Places
-from spicecim.reference.drive import ROUNDING, RowVoltages
+from spicecim.reference.drive import ROUNDING, LineVoltages
 from spicecim.reference.guards import check_finite, check_time
 from spicecim.reference.network import Network
 from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
@@ -52,6 +54,8 @@ class Block(NamedTuple):
     """Currents out of the row drivers (time, row), ampere."""
     i_column: FloatArray
     """Currents into the sense nodes (time, column), ampere."""
+    lines: FloatArray
+    """Voltages at the ends of the lines (time, line), as the drive has them or, where they float, as found."""
     potentials: tuple[FloatArray, FloatArray] | None
     """Voltages of the row and column wires at the cells (time, row, column); None where the currents tell them."""
     further: FloatArray
@@ -71,7 +75,7 @@ class DenseOutput:
     """What was asked for of a run, and how far it has come."""
 
     system: System
-    rows: RowVoltages
+    rows: LineVoltages
     duration: float
     """End of the drive (s)."""
     instants: FloatArray
@@ -102,7 +106,9 @@ class DenseOutput:
         """Hand on time 0, if it was asked for: with currents (cell, ...) at rest."""
         if self.instants[0] == 0.0:
             self.passed = 1
-            self._hand_on(state.y[None], state.v[None], currents[None], self.system.network.ends(currents[None]))
+            ends = self.system.network.ends(currents[None])
+            lines = self.system.network.line_voltages(self.rows.start()[None], state.p[None])
+            self._hand_on(state.y[None], state.v[None], currents[None], ends, lines)
 
     def wanted(self, segment: int, since: float, end: float, lands: bool, length: float) -> FloatArray:
         """Places of the first instants asked for, as many as one block holds, in a step that ends at `end` (s)."""
@@ -120,10 +126,9 @@ class DenseOutput:
             check_time(self.instants[self.passed], self.duration)
             where = self.rows.places(system.rule, segment, since, course.length, at)
             y = system.cells.at(course, where)
+            p = where.values @ course.p
             if course.finer_v is not None and not system.network.stores:
-                p = system.rule.finer.values(at) @ course.finer_v
-            else:
-                p = where.values @ course.p
+                p[:, : course.finer_v.shape[1]] = system.rule.finer.values(at) @ course.finer_v
             self.passed += len(at)
             if system.network.stores:
                 slopes = self.rows.slopes(segment, since + course.length * at)
@@ -165,15 +170,17 @@ class DenseOutput:
             ends = network.end_currents(found.currents, where.drive, p, (slopes, found.slopes), linear.shift)
         else:
             ends = network.ends(found.currents)
-        self._hand_on(y, network.terminals(where.drive, p), found.currents, ends)
+        lines = network.line_voltages(where.drive, p)
+        self._hand_on(y, network.terminals(where.drive, p), found.currents, ends, lines)
 
-    def _hand_on(self, y: FloatArray, v: FloatArray, currents: FloatArray, ends: Ends) -> None:
+    def _hand_on(self, y: FloatArray, v: FloatArray, currents: FloatArray, ends: Ends, lines: FloatArray) -> None:
         each, stores = (-1, *self.system.network.shape), self.system.network.stores
         block = Block(
             states=self.system.cells.state(y).reshape(each),
             i_cell=(currents[:, :, 0] if stores else currents).reshape(each),
             i_row=ends[0],
             i_column=ends[1],
+            lines=lines,
             potentials=(v[:, :, 0].reshape(each), v[:, :, 1].reshape(each)) if stores else None,
             further=_by_cell(self.system.cells.further(y), each),
         )
@@ -261,6 +268,11 @@ def _by_cell(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     return values.reshape(len(values), *shape[1:], values.shape[-1])
 
 
+Columns = slice | NDArray[np.int_]
+"""Some columns: side by side, or by their numbers."""
+_EVERY = slice(None)
+
+
 class Record:
     """The waveforms of a run, written part by part, in any order.
 
@@ -289,8 +301,12 @@ class Record:
         State variables at time 0 (row, column).
     further
         What the cells start with beside these (row, column, m), NaN for what is in equilibrium; None for nothing.
+    drive
+        The drive of the lines (see `spicecim.lines.Lines`).
     v_row
         Voltages of the row drivers (time, row).
+    v_column
+        Voltages of the sense nodes (time, column); without columns where all are at virtual ground.
     i_column
         Currents of the columns so far (time, column), ampere.
     keeps_cells
@@ -305,11 +321,14 @@ class Record:
         self.initial = device.state_from_x(testbench.crossbar.state)
         self.further = device.further_start(testbench.shape, testbench.crossbar.states)
         rows, columns = testbench.shape
-        self.v_row: FloatArray
-        if like and np.array_equal(like.instants, instants) and testbench.drive.same_as(like.testbench.drive):
-            self.v_row = like.v_row.copy()
+        self._lines = testbench.lines()
+        self.drive = self._lines.drive
+        if like and np.array_equal(like.instants, instants) and self.drive.same_as(like.drive):
+            voltages = np.concatenate([like.v_row, like.v_column], axis=1)
         else:
-            self.v_row = testbench.drive.voltage(instants)
+            voltages = self.drive.voltage(instants)
+        self.v_row: FloatArray = voltages[:, :rows]
+        self.v_column: FloatArray = voltages[:, rows:]
         self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
         self._nodes: tuple[FloatArray, FloatArray] | None = None
         self.keeps_cells = testbench.analysis.probe == "cells"
@@ -318,13 +337,19 @@ class Record:
             self._shown = list(device.further_units())
             self._further = np.empty((*self._states.shape, len(self._shown)))
 
-    def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray) -> None:
-        """Add to the currents of some rows (time, row) and of all columns (time, column), ampere."""
+    def parts(self) -> list[Record | SomeColumns]:
+        """Columns that see the same waveform, where wires are ideal: the record itself where all do."""
+        if self._lines.plain:
+            return [self]
+        return [SomeColumns(self, drive, columns) for drive, columns in self._lines.column_waveforms()]
+
+    def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray, columns: Columns = _EVERY) -> None:
+        """Add to the currents of some rows (time, row) and of columns (time, column), ampere."""
         self._i_row[:, rows] += i_row
-        self.i_column += i_column
+        self.i_column[:, columns] += i_column
 
     def add_cells(
-        self, rows: slice, columns: slice, states: FloatArray, i_cell: FloatArray, further: FloatArray | None = None
+        self, rows: slice, columns: Columns, states: FloatArray, i_cell: FloatArray, further: FloatArray | None = None
     ) -> None:
         """Take the state variables and currents (A) of some cells (time, row, column), and add to the currents.
 
@@ -338,13 +363,22 @@ class Record:
             if further is not None:
                 self._further[:, rows, columns] = further[..., : len(self._shown)]
 
-    def add_row_currents(self, i_row: FloatArray) -> None:
-        """Add to the currents of all rows (time, row), ampere."""
-        self._i_row += i_row
+    def add_lines(
+        self, row: NDArray[np.int_], column: NDArray[np.int_], states: FloatArray, i_cell: FloatArray
+    ) -> None:  # fmt: skip
+        """Take the state variables and currents (A) of cells (cell, time) in rows and columns (cell,)."""
+        for number, lines in ((0, row), (1, column)):
+            total = (self._i_row, self.i_column)[number]
+            np.add.at(total.T, lines, i_cell)
+        if self.keeps_cells:
+            self._states[:, row, column], self._i_cell[:, row, column] = states.T, i_cell.T
 
     def write(self, instants: slice, block: Block) -> None:
         """Take everything at some instants."""
         self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
+        if self._lines.floating.any():
+            rows = self.v_row.shape[1]
+            self.v_row[instants], self.v_column[instants] = block.lines[:, :rows], block.lines[:, rows:]
         if self.keeps_cells:
             self._states[instants], self._i_cell[instants] = block.states, block.i_cell
             self._further[instants] = block.further[..., : len(self._shown)]
@@ -364,6 +398,8 @@ class Record:
         """
         check_finite(self._i_row, self.i_column)
         variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self.i_column}
+        if not self._lines.plain:
+            variables["v_column"] = self.v_column
         if self.keeps_cells:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
             x = self.device.x_from_state(self._states)
@@ -383,4 +419,41 @@ class Record:
     def _voltages_of_nodes(self) -> tuple[FloatArray, FloatArray]:
         """Voltages of the row and column wires at the cells (time, row, column), by the cells' currents."""
         network = Network(self.testbench.crossbar, self.testbench.shape)
-        return network.voltage_at_rows(self.v_row, self._i_cell), network.voltage_at_columns(self._i_cell)
+        lines = np.concatenate([self.v_row, self.v_column], axis=1)
+        return network.voltage_at_rows(lines, self._i_cell), network.voltage_at_columns(lines, self._i_cell)
+
+
+class SomeColumns:
+    """Columns of a `Record` that all see the same waveform: their cells see the rows' voltages against it.
+
+    Its attributes are those of the record, of its columns alone.
+    """
+
+    def __init__(self, record: Record, drive: Drive, columns: NDArray[np.int_]) -> None:
+        self._record, self.drive, self._columns = record, drive, columns
+        self.testbench, self.instants = record.testbench, record.instants
+        self.device = record.device.of_cells(np.arange(record.initial.size).reshape(record.initial.shape)[:, columns])
+        self.keeps_cells, self.initial = record.keeps_cells, record.initial[:, columns]
+        self.further = None if record.further is None else record.further[:, columns]
+        self.v_row: FloatArray = record.v_row - record.v_column[:, columns[:1]]
+
+    @property
+    def i_column(self) -> FloatArray:
+        """Currents of the columns so far (time, column), ampere."""
+        return self._record.i_column[:, self._columns]
+
+    def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray) -> None:
+        """As `Record.add_currents`."""
+        self._record.add_currents(rows, i_row, i_column, self._columns)
+
+    def add_cells(
+        self, rows: slice, columns: slice, states: FloatArray, i_cell: FloatArray, further: FloatArray | None = None
+    ) -> None:
+        """As `Record.add_cells`."""
+        self._record.add_cells(rows, self._columns[columns], states, i_cell, further)
+
+    def add_lines(
+        self, row: NDArray[np.int_], column: NDArray[np.int_], states: FloatArray, i_cell: FloatArray
+    ) -> None:  # fmt: skip
+        """As `Record.add_lines`."""
+        self._record.add_lines(row, self._columns[column], states, i_cell)

@@ -81,18 +81,29 @@ class CellVoltages:
     rows
         Row of each cell (cell,).
     breaks
-        Instants (s) between which each row's voltage and its cells' equations are smooth (row, break), from 0 to the
-        duration; infinite where a row has fewer.
+        Instants (s) between which a voltage and the equations of its cells are smooth (line, break), from 0 to the
+        duration; infinite where a line has fewer. Cells of a row share a line, unless each has breaks of its own.
+    lines
+        Line of each cell (cell,): its row, or its own.
     """
 
     drive: Drive
     rows: NDArray[np.int_]
     breaks: FloatArray
+    lines: NDArray[np.int_]
 
     @cached_property
     def levels(self) -> FloatArray:
-        """Voltages at the breaks (row, break)."""
-        return np.stack([self.drive.voltage(instants)[:, row] for row, instants in enumerate(self._finite_breaks)])
+        """Voltages at the breaks (line, break)."""
+        rows = np.zeros(len(self.breaks), dtype=int)
+        rows[self.lines] = self.rows
+        each = zip(rows.tolist(), self._finite_breaks, strict=True)
+        return np.stack([self.drive.voltage(instants)[:, row] for row, instants in each])
+
+    @cached_property
+    def own_breaks(self) -> FloatArray:
+        """The breaks of each cell (cell, break)."""
+        return np.asarray(self.breaks[self.lines])
 
     @cached_property
     def _finite_breaks(self) -> FloatArray:
@@ -101,7 +112,7 @@ class CellVoltages:
     @cached_property
     def segments(self) -> NDArray[np.int_]:
         """Number of segments of each cell (cell,)."""
-        return np.asarray((np.isfinite(self.breaks).sum(axis=1) - 1)[self.rows])
+        return np.asarray((np.isfinite(self.breaks).sum(axis=1) - 1)[self.lines])
 
     @cached_property
     def periods(self) -> FloatArray:
@@ -110,41 +121,42 @@ class CellVoltages:
 
     def start(self) -> FloatArray:
         """Voltages at time 0 (cell,)."""
-        return np.asarray(self.levels[self.rows, 0])
+        return np.asarray(self.levels[self.lines, 0])
 
     def voltage(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
         """Voltages (cell, instant) of some cells in one segment each, at instants (cell, instant) since its start."""
-        rows = self.rows[cells]
+        rows, lines = self.rows[cells], self.lines[cells]
         curve = self.drive.curve()
         if curve is not None:
-            return curve.smooth(rows, self.breaks[rows, segment], since)
-        return self.levels[rows, segment][:, None] + self._rises(rows, segment) * since
+            return curve.smooth(rows, self.breaks[lines, segment], since)
+        return self.levels[lines, segment][:, None] + self._rises(lines, segment) * since
 
     def slope(self, cells: NDArray[np.int_], segment: NDArray[np.int_], since: FloatArray) -> FloatArray:
         """Derivatives of these voltages by time (cell, instant), V/s."""
-        rows = self.rows[cells]
+        rows, lines = self.rows[cells], self.lines[cells]
         curve = self.drive.curve()
         if curve is not None:
-            return curve.smooth_slope(rows, self.breaks[rows, segment], since)
-        return np.broadcast_to(self._rises(rows, segment), since.shape)
+            return curve.smooth_slope(rows, self.breaks[lines, segment], since)
+        return np.broadcast_to(self._rises(lines, segment), since.shape)
 
-    def _rises(self, rows: NDArray[np.int_], segment: NDArray[np.int_]) -> FloatArray:
-        """Slopes (row, 1) of straight segments, V/s."""
-        ends = (rows, segment + 1), (rows, segment)
+    def _rises(self, lines: NDArray[np.int_], segment: NDArray[np.int_]) -> FloatArray:
+        """Slopes (line, 1) of straight segments, V/s."""
+        ends = (lines, segment + 1), (lines, segment)
         rise, duration = (values[ends[0]] - values[ends[1]] for values in (self.levels, self.breaks))
         return np.asarray((rise / duration)[:, None])
 
 
-def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray) -> FloatArray:
-    """Derivatives by time (time, row) of the voltages of `rows` drivers at instants (s), V/s.
+def drive_slopes(drive: Drive, duration: float, instants: FloatArray) -> FloatArray:
+    """Derivatives by time (time, line) of the voltages of all drivers at instants (s), V/s.
 
     At a corner it is the one before, also where the instant misses it by rounding; at time 0 it is zero, because the
     drive has stood still before.
     """
     breaks = row_breaks(drive, (), duration)
+    rows = drive.voltage([0.0]).shape[1]
     segment = np.clip(np.searchsorted(breaks + ROUNDING * duration, instants) - 1, 0, len(breaks) - 2)
     row = np.repeat(np.arange(rows), len(instants))
-    voltages = CellVoltages(drive, row, np.broadcast_to(breaks, (rows, len(breaks))))
+    voltages = CellVoltages(drive, row, np.broadcast_to(breaks, (rows, len(breaks))), row)
     since = np.tile(instants - breaks[segment], rows)[:, None]
     slopes = voltages.slope(np.arange(len(row)), np.tile(segment, rows), since).reshape(rows, -1).T.copy()
     slopes[instants == 0.0] = 0.0
@@ -152,13 +164,16 @@ def drive_slopes(drive: Drive, rows: int, duration: float, instants: FloatArray)
 
 
 def cell_voltages(
-    drive: Drive, rows: NDArray[np.int_], levels: Iterable[float], duration: float, *, peaks: bool = False
-) -> CellVoltages:
+    drive: Drive, rows: NDArray[np.int_], levels: tuple[float, ...] | FloatArray, duration: float, *,
+    peaks: bool = False,
+) -> CellVoltages:  # fmt: skip
     """Return the voltages of cells on `rows` (cell,), with breaks where their row's drive crosses levels (V).
 
-    And at its peaks, for steps to end there: they would pass over a level unknown that a peak just reaches.
+    And at its peaks, for steps to end there: they would pass over a level unknown that a peak just reaches. Levels
+    (cell, level) are those of each cell, NaN where one has fewer.
     """
-    levels = tuple(levels)
+    if isinstance(levels, np.ndarray):
+        return _with_own_breaks(drive, rows, levels, duration, peaks)
     curve = drive.curve()
     if curve is not None and not len(drive.corners(duration)):
         row, instants = curve.crossings(levels, duration)
@@ -167,36 +182,58 @@ def cell_voltages(
             row, instants = np.concatenate([row, at_peaks[0]]), np.concatenate([instants, at_peaks[1]])
         ends = np.tile([0.0, duration], len(drive.periods()))
         row = np.concatenate([row, np.repeat(np.arange(len(drive.periods())), 2)])
-        return CellVoltages(drive, rows, _padded(row, np.concatenate([instants, ends]), duration))
+        return CellVoltages(drive, rows, _padded(row, np.concatenate([instants, ends]), duration), rows)
     breaks = [row_breaks(drive.of_row(row), levels, duration) for row in range(int(rows.max()) + 1)]
     padded = np.full((len(breaks), max(map(len, breaks))), np.inf)
     for padded_row, row_instants in zip(padded, breaks, strict=True):
         padded_row[: len(row_instants)] = row_instants
-    return CellVoltages(drive, rows, padded)
+    return CellVoltages(drive, rows, padded, rows)
 
 
-class RowVoltages:
-    """All row drivers at common instants, in segments between the corners of any of them.
+def _with_own_breaks(
+    drive: Drive, rows: NDArray[np.int_], levels: FloatArray, duration: float, peaks: bool
+) -> CellVoltages:  # fmt: skip
+    """Voltages of cells that have levels (cell, level) of their own; what is common to a row is worked out once."""
+    common = cell_voltages(drive, rows, (), duration, peaks=peaks)
+    times, cells = [common.own_breaks.ravel()], [np.repeat(np.arange(len(rows)), common.breaks.shape[1])]
+    curve = drive.curve()
+    if curve is not None:
+        crossed = curve.crossings_of(rows, levels, duration)
+        cells.append(crossed[0])
+        times.append(crossed[1])
+    else:
+        corners = np.concatenate([[0.0], drive.corners(duration), [duration]])
+        voltages = drive.voltage(corners).T
+        before, after = (voltages[rows, None, end] - levels[:, :, None] for end in (slice(-1), slice(1, None)))
+        cell, level, edge = np.nonzero(before * after < 0.0)
+        before, after = (part[cell, level, edge] for part in (before, after))
+        cells.append(cell)
+        times.append(corners[edge] + before / (before - after) * np.diff(corners)[edge])
+    breaks = _padded(np.concatenate(cells), np.concatenate(times), duration)
+    return CellVoltages(drive, rows, breaks, np.arange(len(rows)))
+
+
+class LineVoltages:
+    """All drivers of lines at common instants, in segments between the corners of any of them.
 
     Parameters
     ----------
     drive
-        The drive of all rows.
-    rows
-        Number of rows.
+        The drive of all lines.
     duration
         End of the drive (s).
 
     Attributes
     ----------
     breaks
-        0, the corners of any row's drive and the duration (s).
+        0, the corners of any line's drive and the duration (s).
     """
 
-    def __init__(self, drive: Drive, rows: int, duration: float) -> None:
+    def __init__(self, drive: Drive, duration: float) -> None:
         self.breaks = row_breaks(drive, (), duration)
-        self._each = np.arange(rows)
-        self._voltages = CellVoltages(drive, self._each, np.broadcast_to(self.breaks, (rows, len(self.breaks))))
+        self._each = np.arange(drive.voltage([0.0]).shape[1])
+        breaks = np.broadcast_to(self.breaks, (len(self._each), len(self.breaks)))
+        self._voltages = CellVoltages(drive, self._each, breaks, self._each)
 
     def start(self) -> FloatArray:
         """Voltages at time 0 (row,)."""

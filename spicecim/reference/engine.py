@@ -97,7 +97,7 @@ def simulate_together(testbenches: Sequence[Testbench], *, time: ArrayLike | Non
 
 def goes_together(testbench: Testbench) -> bool:
     """Whether cells are followed in one pass with those of other testbenches: by tables, behind ideal wires."""
-    return testbench.device.separable and not _is_resistive(testbench)
+    return testbench.device.separable and not testbench.device.arrays() and not _is_resistive(testbench)
 
 
 def _run(testbenches: Sequence[Testbench], time: ArrayLike | None) -> list[xr.Dataset]:
@@ -148,10 +148,10 @@ def _device(testbench: Testbench) -> Device:
 
 
 def _is_resistive(testbench: Testbench) -> bool:
+    """Whether cells do not see their lines' drivers directly: through resistances, or where lines float."""
     crossbar = testbench.crossbar
-    return bool(
-        crossbar.wire_row or crossbar.wire_column or crossbar.source_resistance or crossbar.sense_resistance
-    )  # fmt: skip
+    resistances = crossbar.wire_row, crossbar.wire_column, crossbar.source_resistance, crossbar.sense_resistance
+    return any(resistances) or bool(testbench.lines().floating.any())
 
 
 def _stores(testbench: Testbench, device: Device) -> bool:
@@ -170,18 +170,30 @@ def _follow(records: Sequence[Record]) -> list[tuple[Errors, Statistics]]:
         return [_follow_coupled(record) for record in records]
     for record in records:
         if record.testbench.crossbar.wire_capacitance:
-            record.add_row_currents(_into_ideal_rows(record.testbench, record.instants))
-    if device.separable:
-        return [(errors, Statistics()) for errors in follow_separable(records)]
-    tolerance = testbench.analysis.reference_tolerance or INDEPENDENT_TOLERANCE
-    return [follow_integrated(record, tolerance) for record in records]
+            _charge_ideal_wires(record)
+    parts = [record.parts() for record in records]
+    if device.tabulated():
+        found = [(errors, Statistics()) for errors in follow_separable([part for some in parts for part in some])]
+    else:
+        tolerance = testbench.analysis.reference_tolerance or INDEPENDENT_TOLERANCE
+        found = [follow_integrated(part, tolerance) for some in parts for part in some]
+    outcomes = iter(found)
+    return [_joined([next(outcomes) for _ in some]) for some in parts]
 
 
-def _into_ideal_rows(testbench: Testbench, instants: FloatArray) -> FloatArray:
-    """Currents (time, row) that the drivers feed into the capacitances of their wires, if these have no resistance."""
-    rows, columns = testbench.shape
-    slopes = drive_slopes(testbench.drive, rows, testbench.duration, instants)
-    return columns * testbench.crossbar.wire_capacitance * slopes
+def _joined(outcomes: list[tuple[Errors, Statistics]]) -> tuple[Errors, Statistics]:
+    """The largest errors of several parts, and all of their steps."""
+    errors, statistics = zip(*outcomes, strict=True)
+    return Errors(*map(max, zip(*errors, strict=True))), sum(statistics[1:], statistics[0])
+
+
+def _charge_ideal_wires(record: Record) -> None:
+    """Add what the drivers feed into the capacitances of their wires, if these have no resistance."""
+    bench, (rows, columns) = record.testbench, record.testbench.shape
+    slopes = bench.crossbar.wire_capacitance * drive_slopes(record.drive, bench.duration, record.instants)
+    # into the columns' sense nodes flows what is left
+    i_column = -rows * slopes[:, rows:] if slopes.shape[1] > rows else np.zeros_like(record.i_column)
+    record.add_currents(slice(0, rows), columns * slopes[:, :rows], i_column)
 
 
 def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
@@ -193,8 +205,8 @@ def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
     currents are, for errors of what capacitances draw to count relative to.
     """
     testbench, device = record.testbench, record.device
-    crossbar = system(device, testbench.crossbar, testbench.shape)
-    given = crossbar, testbench.drive, testbench.duration, record.initial, record.instants
+    crossbar, lines = system(device, testbench), testbench.lines()
+    given = crossbar, lines.drive, testbench.duration, record.initial, record.instants
     stores, peaks = crossbar.network.stores, None
     first = tolerance = testbench.analysis.reference_tolerance or (STORING_TOLERANCE if stores else TOLERANCE)
     compared = Compared(device, record.instants, testbench.shape) if stores or device.stops() else None
@@ -212,7 +224,7 @@ def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
         outcome = follow_coupled(*given, keep, tolerance=tolerance, peaks=peaks)
         peaks, errors = outcome.peaks, outcome.errors or Errors(0.0, 0.0)
         if compared:
-            found = compared.errors(testbench.drive.cycle())
+            found = compared.errors(lines.drive.cycle())
             stated = max(errors.state, _SAFETY * found.state, tolerance if stores else _LEAST_AT_STOPS * tolerance)
             errors = Errors(stated, max(errors.current, _SAFETY * found.current, tolerance))
         finest = tolerance < max(_FINEST * first, COARSE * FINEST_TOLERANCE)

@@ -95,7 +95,7 @@ class Companion:
 
     def __init__(self, system: System, cells: ExplicitCells, start: State, scale: float) -> None:
         self._system, self._cells, self._scale = system, cells, scale
-        self._v, self._s = start.v.copy(), start.y[:, 0].copy()
+        self._p, self._s = start.p.copy(), start.y[:, 0].copy()
         self._sum, self._largest = np.zeros(len(start.v)), 0.0
         self.current_error, self.current_peak = np.zeros((2, system.network.shape[1]))
 
@@ -105,33 +105,37 @@ class Companion:
         return max(float(self._sum.max()), self._largest)
 
     def move(self, start: State, course: Course, linear: Linearized, drive: FloatArray, off: FloatArray) -> None:
-        """Move over a step of the first, with the drivers at voltages (1, row) at its end and errors of x (cell,).
+        """Move over a step of the first, with the drivers at voltages (1, line) at its end and errors of x (cell,).
 
         Between its ends, its voltages differ from those of the first linearly: an estimate need not be closer.
         """
         rule, device = self._system.rule, self._cells.device
-        before, state_before = self._v - start.v, self._s - start.y[:, 0]
+        before, state_before = self._p - start.p, self._s - start.y[:, 0]
         end = course.y[-1, :, 0]
         coarse = end - course.added
-        after = self._near(drive, linear, course.v[-1] + before, coarse + state_before) - course.v[-1]
-        v = course.v + before + rule.places[:, None] * (after - before)
+        after = self._near(drive, linear, course.p[-1] + before, coarse + state_before) - course.p[-1]
+        p = course.p + before + rule.places[:, None] * (after - before)
+        v = p[:, : len(end)]
         moved = self._cells.motion.states(rule, v, course.length, self._s, np.ones(1))[0]
         # where there is no solution, the distance is as before
         moved = np.where(np.isfinite(moved), moved, coarse + state_before)
         self._s = moved + 2.0 * course.added
-        self._v = self._near(drive, linear, v[-1], self._s)
+        self._p = self._near(drive, linear, p[-1], self._s)
         self._sum += off
         distance = float(np.abs(device.x_from_state(self._s) - device.x_from_state(end)).max())
         self._largest = max(self._largest, distance)
         own, first = (
-            device.current(*cells).reshape(self._system.network.shape).sum(axis=0)
-            for cells in ((self._v, self._s), (course.v[-1], end))
+            self._system.network.ends(device.current(*cells)[None])[1][0]
+            for cells in ((self._p[: len(end)], self._s), (course.v[-1], end))
         )
         self.current_error = np.maximum(self.current_error, np.abs(own - first))
         self.current_peak = np.maximum(self.current_peak, np.abs(first))
 
-    def _near(self, drive: FloatArray, linear: Linearized, v: FloatArray, s: FloatArray) -> FloatArray:
-        """Voltages (cell,) at the end of a step, by its states and a guess: by one of Newton's steps."""
-        missed = self._system.network.misses(drive, v[None], self._cells.device.current(v, s)[None], None)
+    def _near(self, drive: FloatArray, linear: Linearized, p: FloatArray, s: FloatArray) -> FloatArray:
+        """Unknowns of the network at the end of a step, by the states and a guess: by one of Newton's steps.
+
+        The first of them are the voltages over the cells.
+        """
+        missed = self._system.network.misses(drive, p[None], self._cells.device.current(p[: len(s)], s)[None], None)
         change, most = linear.correction(missed)[0], _ONE_STEP * self._scale
-        return np.asarray(v - np.nan_to_num(np.clip(change, -most, most)))
+        return np.asarray(p - np.nan_to_num(np.clip(change, -most, most)))

@@ -21,7 +21,7 @@ from spicecim.accuracy import current_errors
 from spicecim.devices.cell import Cell
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
-from spicecim.reference.dense_output import Record
+from spicecim.reference.dense_output import Record, SomeColumns
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import COARSE, Errors
 from spicecim.reference.independent import TOLERANCE, integrate
@@ -68,7 +68,7 @@ def cell_waveforms(
     Parameters
     ----------
     cell
-        The equations of every cell.
+        The equations of the cells.
     drive
         The drive of all rows.
     duration
@@ -92,10 +92,11 @@ def cell_waveforms(
         If a cell has no solution.
     """
     count = len(rows)
-    twice = cell_voltages(drive, np.tile(rows, 2), cell.voltage_breaks(), duration, peaks=True)
+    both = cell.of_cells(np.tile(np.arange(count), 2))
+    twice = cell_voltages(drive, np.tile(rows, 2), both.voltage_breaks(), duration, peaks=True)
     start = cell.start(twice.start()[:count], initial, further)
     run = integrate(
-        cell, twice, np.tile(start, (2, 1)), instants, tolerance=np.repeat([tolerance, COARSE * tolerance], count),
+        both, twice, np.tile(start, (2, 1)), instants, tolerance=np.repeat([tolerance, COARSE * tolerance], count),
         name=lambda index: name(index % count),
     )  # fmt: skip
     states, fine, coarse = run.unknowns[..., cell.state_index], slice(count), slice(count, None)
@@ -105,7 +106,7 @@ def cell_waveforms(
     return CellWaveforms(states[:, fine], run.current[:, fine], states[:, coarse], difference, statistics, also)
 
 
-def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statistics]:
+def follow_integrated(record: Record | SomeColumns, tolerance: float) -> tuple[Errors, Statistics]:
     """Integrate cells, write them to a record, and return the estimated errors and what it took.
 
     Parameters
@@ -128,7 +129,7 @@ def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statist
         for first in range(0, columns, some):
             run.follow(np.arange(row, min(row + some_rows, rows)), slice(first, min(first + some, columns)))
     coarse = record.i_column - run.current_error
-    current = current_errors(record.instants, record.i_column, coarse, record.testbench.drive.cycle())
+    current = current_errors(record.instants, record.i_column, coarse, record.drive.cycle())
     # runs that take the same steps do not differ
     return Errors(max(run.error, tolerance), max(float(current.max()), tolerance)), run.statistics
 
@@ -136,7 +137,7 @@ def follow_integrated(record: Record, tolerance: float) -> tuple[Errors, Statist
 class _Run:
     """What all parts of a run share, and the largest error and the statistics so far."""
 
-    def __init__(self, record: Record, tolerance: float) -> None:
+    def __init__(self, record: Record | SomeColumns, tolerance: float) -> None:
         self.record, self.device, self.initial, self.tolerance = record, record.device, record.initial, tolerance
         self.cell: Cell = record.device.cell()
         self.error, self.statistics = 0.0, Statistics()
@@ -144,6 +145,9 @@ class _Run:
 
     def follow(self, rows: NDArray[np.int_], columns: slice) -> None:
         """Follow the cells of some rows and columns."""
+        if self.record.device.varies:
+            self._follow_all(rows, columns)
+            return
         if self.record.further is not None:
             self._follow_each(rows, columns, self.record.further[rows, columns])
             return
@@ -160,6 +164,18 @@ class _Run:
             self._write(int(rows[number]), columns, part[0][:, which], part[1][:, which])
             self.current_error[:, columns] += part[3][:, which]
         self._keep_error(cells)
+
+    def _follow_all(self, rows: NDArray[np.int_], columns: slice) -> None:
+        """Follow cells of which each has parameters of its own."""
+        numbers = np.arange(self.initial.size).reshape(self.initial.shape)[rows, columns]
+        each = np.repeat(rows, numbers.shape[1])
+        further = None if self.record.further is None else self.record.further[rows, columns].reshape(len(each), -1)
+        cells = self._cells(each, self.initial[rows, columns].ravel(), further, numbers.ravel())
+        states, current, off = (part.reshape(-1, *numbers.shape) for part in (cells.states, cells.current, cells[3]))
+        also = None if cells.further is None else cells.further.reshape(*states.shape, -1)
+        self.record.add_cells(slice(int(rows[0]), int(rows[-1]) + 1), columns, states, current, also)
+        self.current_error[:, columns] += off.sum(axis=1)
+        self._keep_error(cells, numbers.ravel())
 
     def _follow_each(self, rows: NDArray[np.int_], columns: slice, further: FloatArray) -> None:
         """Follow cells that start with more than a state, those that start alike in a row once."""
@@ -225,26 +241,38 @@ class _Run:
         current = np.abs(one.current - other.current).max(axis=(0, 2)) / peak
         return np.asarray(np.maximum(np.abs(x - other_x).max(axis=(0, 2)), current))
 
-    def _cells(self, rows: NDArray[np.int_], starts: FloatArray, further: FloatArray | None = None) -> CellWaveforms:
-        """Integrate cells on rows (cell,) from initial states (cell,), and what else they start with (cell, m)."""
+    def _cells(
+        self, rows: NDArray[np.int_], starts: FloatArray, further: FloatArray | None = None,
+        numbers: NDArray[np.int_] | None = None,
+    ) -> CellWaveforms:  # fmt: skip
+        """Integrate cells on rows (cell,) from initial states (cell,), and what else they start with (cell, m).
+
+        Where each has parameters of its own, they are those of these `numbers` (cell,).
+        """
 
         def name(index: int) -> str:
+            if numbers is not None:
+                return f"the cell of row {rows[index]}, column {numbers[index] % self.initial.shape[1]}"
             columns = np.flatnonzero(self.initial[rows[index]] == starts[index])
             place = f", column {columns[0]}" if len(columns) else f" with the initial state variable {starts[index]:g}"
             return f"the cell of row {rows[index]}{place}"
 
-        bench = self.record.testbench
+        record, device, cell = self.record, self.device, self.cell
+        if numbers is not None:
+            device, cell = device.of_cells(numbers), cell.of_cells(numbers)
+        duration = record.testbench.duration
         cells = cell_waveforms(
-            self.cell, bench.drive, bench.duration, rows, starts, self.record.instants, self.tolerance, name, further
+            cell, record.drive, duration, rows, starts, record.instants, self.tolerance, name, further
         )
         self.statistics += cells.statistics
-        if self.device.explicit:
+        if device.explicit:
             # It follows from the state alone. Charges of a module add to its current.
-            return cells._replace(current=self.device.current(self.record.v_row[:, rows], cells.states))
+            return cells._replace(current=device.current(self.record.v_row[:, rows], cells.states))
         return cells
 
-    def _keep_error(self, cells: CellWaveforms) -> None:
-        x, coarse = (self.device.x_from_state(states) for states in (cells.states, cells.coarse_states))
+    def _keep_error(self, cells: CellWaveforms, numbers: NDArray[np.int_] | None = None) -> None:
+        device = self.device if numbers is None else self.device.of_cells(numbers)
+        x, coarse = (device.x_from_state(states) for states in (cells.states, cells.coarse_states))
         self.error = max(self.error, float(np.abs(x - coarse).max()))
 
     def _write(self, row: int, columns: slice, states: FloatArray, current: FloatArray) -> None:

@@ -150,7 +150,7 @@ class _Run:
     ) -> None:  # fmt: skip
         count, self.tolerance = len(initial), tolerance
         self.cell, self.voltages, self.instants, self.rule = cell, voltages, instants, radau(stages)
-        self.breaks = voltages.breaks[voltages.rows]
+        self.breaks = voltages.own_breaks
         self.duration = float(self.breaks[0, voltages.segments[0]])
         self.control = StepControl(stages + 1, safety=0.9)
         self.longest = self.control.longest(voltages.periods, self.duration)
@@ -183,7 +183,7 @@ class _Run:
         cells, flat = np.repeat(active, chain), plan.each(np.ravel)
         instants = flat.since[:, None] + np.concatenate([self.rule.checks, self.rule.stages]) * flat.length[:, None]
         step = attempt_step(
-            self.cell,
+            self.cell.of_cells(active),
             self.rule,
             self.breaks[cells, flat.segment][:, None] + instants,
             flat.length,
@@ -315,7 +315,7 @@ class _Run:
         """Raise `InputError` if a cell's equations overflow just beyond where it is."""
         one = np.array([index])
         v = JUST_BEYOND * self.voltages.voltage(one, self.segment[one], self.since[one, None])
-        terms = evaluate(self.cell, np.zeros((1, 1)), v, self.y[one, None])
+        terms = evaluate(self.cell.of_cells(one), np.zeros((1, 1)), v, self.y[one, None])
         check_finite(terms.current, terms.flow)
 
     def resistive_current(self) -> FloatArray:
@@ -328,10 +328,9 @@ class _Run:
             check_time(time[0], self.duration)
             v = self.voltages.drive.voltage(time)[:, self.voltages.rows]
             everywhere = np.broadcast_to(time[:, None], v.shape)
-            self.unknowns[start : start + block] = _settled(
-                self.cell, everywhere, v, self.unknowns[start : start + block]
-            )
-            parts.append(evaluate(self.cell, everywhere, v, self.unknowns[start : start + block]).current)
+            cell = self.cell.of_cells(np.tile(np.arange(count), len(time)))
+            self.unknowns[start : start + block] = _settled(cell, everywhere, v, self.unknowns[start : start + block])
+            parts.append(evaluate(cell, everywhere, v, self.unknowns[start : start + block]).current)
         return np.concatenate(parts)
 
 

@@ -2,15 +2,17 @@
 
 A row wire runs from its driver (source resistance first) past columns 0, 1, ..., a column wire from row 0 down to its
 sense node (sense resistance last); each cell has one segment of row wire before it and one of column wire after it. A
-wire without resistance is one node. With v the voltages over the cells, i their currents and u the voltages of their
-row drivers, the network is
+wire without resistance is one node. With v the voltages over the cells, i their currents and u the voltages between
+the ends of their lines (those of the row drivers, or from these to the columns' drivers), the network is
 
     v + Z i = u,
 
 Z the resistances that the cells share on the way from the drivers to the sense nodes. Z i is one small matrix product
 along either kind of wire, all of its terms alike in sign, so that this residual is known to rounding whatever the
-resistances. What solves it is a factorization: a dense one of line after line of cells (see `ladder`), in a large array
-of box after box (see `dissection`), or, where there are no positive pivots, a sparse one of the nodal equations
+resistances. A drive (..., line) holds the voltages of the rows' drivers and, where the columns are not all at virtual
+ground, those of the columns' behind them. What solves the network is a factorization: a dense one of line after line of
+cells (see `ladder`), in a large array of box after box (see `dissection`), or, where there are no positive pivots, a
+sparse one of the nodal equations
 ``J = Y + B' G B``, Y the conductances of the wires, B the incidence of the cells and G their (differential)
 conductances: by Z = B inverse(Y) B' (W. W. Hager, Updating the inverse of a matrix, SIAM Rev. 31 (1989),
 doi:10.1137/1031049),
@@ -82,8 +84,9 @@ class Network:
     def _shared_by_column(self) -> FloatArray:
         return _shared(self._columns, self.shape[0])[::-1, ::-1].copy()
 
-    def voltage_at_rows(self, v_row: FloatArray, i_cell: FloatArray) -> FloatArray:
-        """Voltages of the row wires at the cells (..., row, column) by those of the drivers (..., row)."""
+    def voltage_at_rows(self, drive: FloatArray, i_cell: FloatArray) -> FloatArray:
+        """Voltages of the row wires at the cells (..., row, column) by those of the lines' drivers (..., line)."""
+        v_row = drive[..., : self.shape[0]]
         if not any(self._rows):
             return np.broadcast_to(v_row[..., None], i_cell.shape)
         if self.shape[1] > _SUMMED:
@@ -94,8 +97,15 @@ class Network:
             return voltages
         return v_row[..., None] - i_cell @ self._shared_by_row
 
-    def voltage_at_columns(self, i_cell: FloatArray) -> FloatArray:
+    def voltage_at_columns(self, drive: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages of the column wires at the cells (..., row, column)."""
+        v_column = drive[..., None, self.shape[0] :]
+        if not v_column.size:
+            return self._above_sense_nodes(i_cell)
+        return self._above_sense_nodes(i_cell) + v_column
+
+    def _above_sense_nodes(self, i_cell: FloatArray) -> FloatArray:
+        """Voltages of the column wires at the cells (..., row, column) above those of their sense nodes."""
         if not any(self._columns):
             return np.zeros(i_cell.shape)
         if self.shape[0] > _SUMMED:
@@ -120,10 +130,10 @@ class Network:
             + (self._columns.terminal + self._columns.segment * down[::-1, None])
         )
 
-    def residual(self, v_row: FloatArray, v_cell: FloatArray, i_cell: FloatArray) -> FloatArray:
+    def residual(self, drive: FloatArray, v_cell: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
-        missed = v_cell - self.voltage_at_rows(v_row, i_cell)
-        missed += self.voltage_at_columns(i_cell)
+        missed = v_cell - self.voltage_at_rows(drive, i_cell)
+        missed += self.voltage_at_columns(drive, i_cell)
         return missed
 
     @one_thread
@@ -153,12 +163,25 @@ class Network:
 
     def misses(self, drive: FloatArray, p: FloatArray, currents: FloatArray, slopes: FloatArray | None) -> FloatArray:
         """Return `residual` with the cells in one dimension: (m, cell)."""
+        return self.missed_by(drive, p, currents)
+
+    def missed_by(self, drive: FloatArray, p: FloatArray, currents: FloatArray) -> FloatArray:
+        """Return the same, which takes no derivatives by time."""
         each = (-1, *self.shape)
         return self.residual(drive, p.reshape(each), currents.reshape(each)).reshape(len(p), -1)
 
+    def line_voltages(self, drive: FloatArray, p: FloatArray) -> FloatArray:
+        """Voltages (m, line) at the ends of the lines, which are those of the drivers."""
+        return drive
+
+    def across(self, drive: FloatArray) -> FloatArray:
+        """Voltages (..., row, column) between the ends of the lines that cells are at."""
+        rows, columns = drive[..., : self.shape[0], None], drive[..., None, self.shape[0] :]
+        return np.repeat(rows, self.shape[1], axis=-1) - (columns if columns.size else 0.0)
+
     def start(self, drive: FloatArray) -> FloatArray:
-        """Unknowns (cell,) with the drivers at voltages (row,) and without currents."""
-        return np.repeat(drive, self.shape[1])
+        """Unknowns (cell,) with the drivers at voltages (line,) and without currents."""
+        return self.across(drive).ravel()
 
     def ends(self, currents: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Currents out of drivers (m, row) and into sense nodes (m, column) by those of the cells (m, cell)."""

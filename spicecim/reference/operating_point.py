@@ -15,7 +15,7 @@ from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.outside import exceeds
 from spicecim.reference.guards import check_time, watched
-from spicecim.reference.static import CellsWithNodes, ExplicitCrossbar
+from spicecim.reference.static import AnyCrossbar, ExplicitCrossbar
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import VARIABLES
@@ -29,6 +29,7 @@ _INSTANTS = 100_000
 def operating_point(
     testbench: Testbench,
     v_row: ArrayLike | None = None,
+    v_column: ArrayLike | None = None,
     *,
     cells: bool = True,
     time_limit: float | str | None = limits.DEFAULT_TIME_LIMIT,
@@ -44,9 +45,13 @@ def operating_point(
     testbench
         Device, states and resistances.
     v_row
-        Voltages of the drivers (row,) or, of several inputs, (input, row), volt. By default those of the drive at the
-        instant of `Testbench.time_grid` at which the sum of their squares is largest; those at other instants are
-        ``testbench.drive.voltage(instants)``. Inputs share factorizations: those of ohmic cells a single one.
+        Voltages of the row drivers (row,) or, of several inputs, (input, row), volt; those of rows that float are not
+        looked at. By default those of the drive at the instant of `Testbench.time_grid` at which the sum of the squares
+        of all lines is largest; those at other instants are ``testbench.drive.voltage(instants)``. Inputs share
+        factorizations: those of ohmic cells a single one.
+    v_column
+        Voltages of the columns' sense nodes, (column,) or (input, column), volt, beside those of rows; virtual ground
+        if left out.
     cells
         Whether the voltages and currents of all cells are kept, which take 16 bytes per cell and input.
     time_limit
@@ -94,23 +99,28 @@ def operating_point(
     >>> found.residual < 1e-9
     True
     """
-    device = testbench.device.build()
-    inputs = _peak(testbench) if v_row is None else _checked(v_row, testbench, cells)
+    device, lines = testbench.device.build(), testbench.lines()
+    inputs = _inputs(testbench, v_row, v_column, cells)
     single, inputs = inputs.ndim == 1, np.atleast_2d(inputs)
     rows, columns = testbench.shape
     count = len(inputs)
-    found = {"v_row": inputs, "i_row": np.empty((count, rows)), "i_column": np.empty((count, columns))}
+    sizes: dict[str, tuple[int, ...]] = {"v_row": (rows,), "i_row": (rows,), "i_column": (columns,)}
+    if inputs.shape[1] > rows:
+        sizes["v_column"] = (columns,)
     if cells:
-        found |= {name: np.empty((count, rows, columns)) for name in ("v_cell", "i_cell")}
+        sizes |= {"v_cell": (rows, columns), "i_cell": (rows, columns)}
+    found = {name: np.empty((count, *size)) for name, size in sizes.items()}
     residual = largest = 0.0
     with run_within(time_limit), watched(None, count, "inputs"), np.errstate(all="ignore"):
-        resting = (ExplicitCrossbar if device.explicit else CellsWithNodes)(device, testbench.crossbar)
+        simple = device.explicit and not lines.floating.any()
+        resting = (ExplicitCrossbar if simple else AnyCrossbar)(device, testbench)
         for first in range(0, count, resting.together):
             check_time(first, count, "inputs")
             some = slice(first, first + resting.together)
             at_rest = resting.solve(inputs[some], first)
-            for name in found.keys() - {"v_row"}:
-                found[name][some] = getattr(at_rest, name)
+            ends = {"v_row": at_rest.lines[:, :rows], "v_column": at_rest.lines[:, rows:]}
+            for name, values in found.items():
+                values[some] = ends[name] if name in ends else getattr(at_rest, name)
             residual = max(residual, at_rest.residual)
             largest = max(largest, float(np.abs(at_rest.i_cell).max()))
     if warning := excess_warning(largest, testbench.device):
@@ -127,34 +137,56 @@ def operating_point(
     return _labelled({name: values[0] if single else values for name, values in found.items()}, attributes)
 
 
-def _checked(v_row: ArrayLike, testbench: Testbench, cells: bool) -> FloatArray:
+def _inputs(
+    testbench: Testbench, v_row: ArrayLike | None, v_column: ArrayLike | None, cells: bool
+) -> FloatArray:  # fmt: skip
+    """Voltages (line,) or (input, line) of all drivers; of the rows' alone where all columns are at virtual ground."""
     rows, columns = testbench.shape
-    try:
-        given = np.asarray(v_row)
-    except ValueError:  # lists of different lengths
-        given = np.empty(0, dtype=object)
-    if np.ma.is_masked(v_row) or given.dtype.kind not in "iuf":
-        raise InputError("v_row: must be numbers (volt), none of them masked")
-    if given.ndim not in (1, 2) or given.shape[-1] != rows or not given.size:
-        raise InputError(
-            f"v_row: must be voltages (row,) or (input, row) of {rows} rows; it has the shape {given.shape}"
-        )
-    voltages = given.astype(float)
-    if not (np.abs(voltages) <= _LARGEST).all():
-        raise InputError(f"v_row: must be finite and of at most {_LARGEST:g} V in magnitude")
-    kept = 8 * len(np.atleast_2d(voltages)) * (2 * rows + columns + cells * 2 * rows * columns)
+    if v_row is None:
+        if v_column is not None:
+            raise InputError("v_column: needs v_row, too")
+        return _peak(testbench)
+    given = _checked("v_row", v_row, rows)
+    if v_column is not None:
+        others = _checked("v_column", v_column, columns)
+        if others.ndim != given.ndim or len(np.atleast_2d(others)) != len(np.atleast_2d(given)):
+            raise InputError(
+                f"v_column: must be of as many inputs as v_row; the shapes are {others.shape}, {given.shape}"
+            )
+        given = np.concatenate([given, others], axis=-1)
+    elif not testbench.lines().plain:
+        given = np.concatenate([given, np.zeros((*given.shape[:-1], columns))], axis=-1)
+    kept = 8 * len(np.atleast_2d(given)) * (rows + given.shape[-1] + columns + cells * 2 * rows * columns)
     if kept > limits.DATASET_BYTES:
         cure = "; without cells (cells=False) an input takes less" if cells else ""
         raise InputError(f"v_row: what is found {exceeds('DATASET_BYTES', 'bytes')}{cure}")
-    return voltages
+    return given
+
+
+def _checked(name: str, voltages: ArrayLike, lines: int) -> FloatArray:
+    noun = name.removeprefix("v_")
+    try:
+        given = np.asarray(voltages)
+    except ValueError:  # lists of different lengths
+        given = np.empty(0, dtype=object)
+    if np.ma.is_masked(voltages) or given.dtype.kind not in "iuf":
+        raise InputError(f"{name}: must be numbers (volt), none of them masked")
+    if given.ndim not in (1, 2) or given.shape[-1] != lines or not given.size:
+        raise InputError(
+            f"{name}: must be voltages ({noun},) or (input, {noun}) of {lines} {noun}s; it has the shape {given.shape}"
+        )
+    volts = given.astype(float)
+    if not (np.abs(volts) <= _LARGEST).all():
+        raise InputError(f"{name}: must be finite and of at most {_LARGEST:g} V in magnitude")
+    return volts
 
 
 def _peak(testbench: Testbench) -> FloatArray:
-    """Voltages (row,) of the drive at the instant of the time grid at which the sum of their squares is largest."""
-    instants = testbench.time_grid()
+    """Voltages (line,) of the drive at the instant of the time grid at which the sum of their squares is largest."""
+    instants, drive = testbench.time_grid(), testbench.lines().drive
     found, most = np.empty(0), -1.0
     for first in range(0, len(instants), _INSTANTS):
-        voltages = testbench.drive.voltage(instants[first : first + _INSTANTS])
+        voltages = drive.voltage(instants[first : first + _INSTANTS])
         squares = (voltages**2).sum(axis=1)
         if squares.max() > most:
             found, most = voltages[squares.argmax()], float(squares.max())

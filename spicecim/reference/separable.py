@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.fields import FloatArray
-from spicecim.reference.dense_output import Record
+from spicecim.reference.dense_output import Record, SomeColumns
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import Errors, relative_to_peaks
 from spicecim.reference.flow_map import flows
@@ -28,17 +28,17 @@ _TOGETHER = 1_000_000
 """Cells and instants that are followed at once, to bound the memory."""
 
 
-def follow_separable(records: Sequence[Record]) -> list[Errors]:
+def follow_separable(records: Sequence[Record | SomeColumns]) -> list[Errors]:
     """Follow cells whose rate separates, write them to the records, and return the estimated errors of each.
 
     What is written to a record does not depend on the others.
     """
-    crossbars = [_Crossbar(record) for record in records]
+    crossbars = [(_VariedCrossbar if record.device.varies else _Crossbar)(record) for record in records]
     done, rows = 0, sum(len(crossbar.starts) for crossbar in crossbars)
     for parts in _packed(crossbars):
         check_time(done, rows, "rows")
         totals, segment, theta, starts = zip(*(part.crossbar.given(part) for part in parts), strict=True)
-        device = parts[0].crossbar.record.device
+        device = parts[0].crossbar.record.device.mover()
         found = row_states(device, _padded(totals), *map(np.concatenate, (segment, theta, starts)))
         ends = np.cumsum([len(each) for each in starts])[:-1]
         each_states, each_error = (np.split(values, ends, axis=-2 + (values.ndim == 1)) for values in found)
@@ -61,14 +61,15 @@ class _Crossbar:
         The tables of its device, the same as those of others that move alike.
     """
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record | SomeColumns) -> None:
         device, bench = record.device, record.testbench
         rows, columns = record.initial.shape
         self.record, self.flows = record, flows(device)
         starts, self._which = _distinct(record.initial)
         self._shared = 2 * starts.shape[1] <= columns and not record.keeps_cells
         self.starts = starts if self._shared else record.initial
-        thetas = row_theta(device, cell_voltages(bench.drive, np.arange(rows), device.voltage_breaks(), bench.duration))
+        voltages = cell_voltages(record.drive, np.arange(rows), device.voltage_breaks(), bench.duration)
+        thetas = row_theta(device, voltages)
         self._total, (self._segment, self._theta) = thetas.total, thetas.at(record.instants)
         self._error = 0.0
 
@@ -107,6 +108,38 @@ class _Crossbar:
         steepest = np.abs(np.diff(device.current(peaks, device.state_from_x(_X)), axis=-1)).max(axis=(0, 2))
         current = np.full(self.record.initial.shape[1], self._error * float(steepest.sum()) * (len(_X) - 1))
         return Errors(self._error, relative_to_peaks(current, self.record.i_column))
+
+
+class _VariedCrossbar(_Crossbar):
+    """A crossbar of cells that have parameters of their own: each cell has the place of a row, with one device."""
+
+    def __init__(self, record: Record | SomeColumns) -> None:
+        device, bench = record.device, record.testbench
+        rows, self._columns = record.initial.shape
+        self.record, self.flows = record, flows(device.mover())
+        self.starts = record.initial.reshape(-1, 1)
+        self._row = np.repeat(np.arange(rows), self._columns)
+        cells = device.of_cells(np.arange(len(self._row)))
+        thetas = row_theta(cells, cell_voltages(record.drive, self._row, cells.voltage_breaks(), bench.duration))
+        self._total, (self._segment, self._theta) = thetas.total, thetas.at(record.instants)
+        self._error = 0.0
+
+    def take(self, part: _Part, states: FloatArray, error: FloatArray) -> None:
+        """Write states (1, cell, time) of a part, and their currents; errors of x are (cell,)."""
+        self._error = max(self._error, float(error.max()))
+        numbers = np.arange(len(self._row))[part.rows]
+        row = self._row[numbers]
+        device = self.record.device.of_cells(numbers[:, None])
+        current = device.current(self.record.v_row[:, row].T, states[0])
+        self.record.add_lines(row, numbers % self._columns, states[0], current)
+
+    def errors(self) -> Errors:
+        """Estimated errors (see `_Crossbar.errors`)."""
+        device, v_row = self.record.device.of_cells(np.arange(len(self._row))[:, None]), self.record.v_row
+        peaks = np.stack([v_row.min(axis=0), v_row.max(axis=0)])[:, self._row, None]
+        change = np.abs(np.diff(device.current(peaks, device.state_from_x(_X)), axis=-1)).max(axis=(0, 2))
+        steepest = change.reshape(-1, self._columns).sum(axis=0)
+        return Errors(self._error, relative_to_peaks(self._error * steepest * (len(_X) - 1), self.record.i_column))
 
 
 class _Part(NamedTuple):

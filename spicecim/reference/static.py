@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.deadline import check_deadline
+from spicecim.devices.cell import voltage_over
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
@@ -29,7 +30,7 @@ from spicecim.reference.network import AnyFactors, Network
 from spicecim.reference.newton import Unknowns, solve_damped
 from spicecim.reference.nodal import TOO_FAR_APART
 from spicecim.reference.step import System, system
-from spicecim.testbench import Crossbar
+from spicecim.testbench import Testbench
 
 _SOLVED = 1e-10
 """Current that a cell may be off by, relative to the input's largest of a cell, and voltage, relative to the largest
@@ -66,6 +67,8 @@ class AtRest(NamedTuple):
     """Currents out of the drivers (input, row), ampere."""
     i_column: FloatArray
     """Currents into the sense nodes (input, column), ampere."""
+    lines: FloatArray
+    """Voltages at the ends of the lines (input, line), volt: those of the drivers, or of lines that float."""
     residual: float
     """Current that a cell is off by what it conducts at the voltage that the wires leave it, relative to the input's
     largest current of a cell: the worst."""
@@ -77,9 +80,9 @@ class ExplicitCrossbar:
     Parameters
     ----------
     device
-        The device of every cell.
-    crossbar
-        The resistances, and the states.
+        The device of the cells.
+    testbench
+        The crossbar's resistances and states.
 
     Attributes
     ----------
@@ -91,7 +94,8 @@ class ExplicitCrossbar:
         Corrections of the input that took most, so far.
     """
 
-    def __init__(self, device: Device, crossbar: Crossbar) -> None:
+    def __init__(self, device: Device, testbench: Testbench) -> None:
+        crossbar = testbench.crossbar
         self._device, self._states = device, device.state_from_x(crossbar.state)
         self._network = Network(crossbar, crossbar.state.shape)
         self._factors: AnyFactors | None = None
@@ -101,7 +105,7 @@ class ExplicitCrossbar:
 
     @one_thread
     def solve(self, v_row: FloatArray, first: int) -> AtRest:
-        """Solve for voltages of the drivers (input, row), volt; `first` is the number of the first input, for errors.
+        """Solve for voltages of the drivers (input, line), volt; `first` is the number of the first input, for errors.
 
         Raises
         ------
@@ -113,9 +117,9 @@ class ExplicitCrossbar:
         if self._factors is None:
             self._factorize_ohmic(v_row)
         if self._factors is not None and self._conducts_as_factorized(v_row):
-            start = np.repeat(v_row[:, :, None], self._states.shape[1], axis=2)
+            start = self._network.across(v_row)
         else:
-            start = behind_own_wires(self._device, self._network, v_row, self._states)
+            start = behind_own_wires(self._device, self._network, self._network.across(v_row), self._states)
         v = start.copy()
         rounds = np.zeros(len(v), dtype=int)
         left = self._correct(v_row, v, np.arange(len(v)), rounds)
@@ -133,7 +137,7 @@ class ExplicitCrossbar:
         self.iterations = max(self.iterations, int(rounds.max()))
         i = self._currents(v)
         off = self._off(v, i, self._network.residual(v_row, v, i))
-        return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), float(off.max()))
+        return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), v_row, float(off.max()))
 
     def _correct(
         self, v_row: FloatArray, v: FloatArray, some: NDArray[np.int_], rounds: NDArray[np.int_]
@@ -145,7 +149,7 @@ class ExplicitCrossbar:
         made, fresh, before = 0, False, np.full(len(v), np.inf)
         most = _MOST if len(some) == 1 else _COMMON
         if self._factors is not None and self._conducts_as_factorized(v_row[some]):
-            v[some] = self._factors.correction(np.repeat(v_row[some][:, :, None], v.shape[2], axis=2))
+            v[some] = self._factors.correction(self._network.across(v_row[some]))
             rounds[some] += 1
         elif self._network.own_resistance().any():
             if self._factors is None and most:
@@ -271,23 +275,22 @@ def solve_ohmic(network: Network, conductance: FloatArray, v_row: FloatArray) ->
     raise ConvergenceError(TOO_FAR_APART)
 
 
-def behind_own_wires(device: Device, network: Network, v_row: FloatArray, states: FloatArray) -> FloatArray:
+def behind_own_wires(device: Device, network: Network, drive: FloatArray, states: FloatArray) -> FloatArray:
     """Voltages (input, row, column) that cells had alone on their wires, as a guess: ``v + R f(v) = u`` for each.
 
-    It keeps Newton's method for all from exponentials of the drivers' voltages (input, row).
+    It keeps Newton's method for all from exponentials of the voltages between the drivers (input, row, column).
 
     Raises
     ------
     InputError
         If the current at the drivers' voltages is beyond a float.
     """
-    drive = np.repeat(v_row[:, :, None], states.shape[1], axis=2)
     check_finite(np.asarray(device.current(drive, states)))
     v, own = drive, network.own_resistance()
     for _ in range(_GUESSES if own.any() else 0):
         step = (v - drive + own * device.current(v, states)) / (1.0 + own * device.slope("current", "v", v, states))
         v = v - step
-        if not np.abs(step).max() > _GUESSED * np.abs(v_row).max():
+        if not np.abs(step).max() > _GUESSED * np.abs(drive).max():
             break
     return np.where(np.isfinite(v), v, drive)
 
@@ -321,10 +324,12 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
         change = factors.correction(missed(unknowns).reshape(1, *network.each)).reshape(1, -1)
         return (change,), float(np.abs(change).max(initial=0.0)) / scale
 
+    start = network.start(drive)[None]
     if isinstance(cells, ExplicitCells) and not network.stores:
-        start = behind_own_wires(cells.device, network, drive[None], states.reshape(network.shape)).reshape(1, -1)
+        across = start[:, : states.size].reshape(1, *network.shape)
+        alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.shape))
+        start[:, : states.size] = alone.reshape(1, -1)
     else:
-        start = network.start(drive)[None]
         check_finite(missed((start,)))
     return solve_damped((start,), missed, correction, scale)[0][0], factorizations
 
@@ -346,22 +351,25 @@ def _remaining(size: FloatArray, ratio: FloatArray) -> FloatArray:
         return np.where(ratio < 1.0, np.log(_SOLVED / size) / np.log(ratio), np.inf)
 
 
-class CellsWithNodes:
+class AnyCrossbar:
     """A crossbar of cells that have inner nodes, or conduct to the ground, such as Verilog-A modules.
+
+    And one in which lines float.
 
     Each input is solved by itself. Parameters and attributes are those of `ExplicitCrossbar`.
     """
 
     together = 1
 
-    def __init__(self, device: Device, crossbar: Crossbar) -> None:
+    def __init__(self, device: Device, testbench: Testbench) -> None:
+        crossbar = testbench.crossbar
         self._shape = crossbar.state.shape
         self._states = device.state_from_x(crossbar.state).ravel()
-        self._system = system(device, crossbar, crossbar.state.shape)
+        self._system = system(device, testbench)
         self.factorizations, self.iterations = 0, 0
 
     def solve(self, v_row: FloatArray, first: int) -> AtRest:
-        """Solve for voltages of the drivers (1, row), as `ExplicitCrossbar.solve`."""
+        """Solve for voltages of the drivers (1, line), as `ExplicitCrossbar.solve`."""
         cells, network = self._system.cells, self._system.network
         try:
             p, rounds = at_rest(self._system, v_row[0], self._states, float(_scale(v_row)[0]))
@@ -375,5 +383,7 @@ class CellsWithNodes:
         moved = cells.held(network.terminals(v_row, p[None] - off)[0], self._states)[0]
         i_row, i_column = network.ends(currents[None])
         residual = float(np.abs(moved - currents).max()) / float(_scale(currents[None])[0])
-        v_cell, i_cell = ((v[:, 0] - v[:, 1]), currents[:, 0])
-        return AtRest(v_cell.reshape(1, *self._shape), i_cell.reshape(1, *self._shape), i_row, i_column, residual)
+        v_cell, i_cell = voltage_over(v), currents if currents.ndim == 1 else currents[:, 0]
+        each = 1, *self._shape
+        lines = network.line_voltages(v_row, p[None])
+        return AtRest(v_cell.reshape(each), i_cell.reshape(each), i_row, i_column, lines, residual)

@@ -21,9 +21,10 @@ from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CapacitiveNetwork
 from spicecim.reference.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
 from spicecim.reference.collocation import Places, Rule, lobatto, radau
+from spicecim.reference.floating import FloatingCapacitiveNetwork, FloatingNetwork
 from spicecim.reference.guards import NoConvergence
 from spicecim.reference.network import Network
-from spicecim.testbench import Crossbar
+from spicecim.testbench import Testbench
 
 DEGREE, STAGES = 4, 5
 """Degree of the polynomials where nothing stores charge, and stages of the Radau rule where something does."""
@@ -44,17 +45,31 @@ class System:
     """Places at which the equations are looked at away from the stages."""
 
 
-def system(device: Device, crossbar: Crossbar, shape: tuple[int, int]) -> System:
-    """Choose how a crossbar of a device is solved."""
-    if device.explicit and not crossbar.wire_capacitance:
-        rule, network = lobatto(DEGREE), Network(crossbar, shape)
-        return System(ExplicitCells(device, rule, rule.middles), network, rule, rule.middles)
-    rule, network = radau(STAGES), CapacitiveNetwork(crossbar, shape)
+def system(device: Device, testbench: Testbench) -> System:
+    """Choose how the crossbar of a testbench is solved."""
+    crossbar, shape = testbench.crossbar, testbench.shape
+    floating = testbench.lines().floating
+    stores = not device.explicit or bool(crossbar.wire_capacitance)
+    network: Network
+    if floating.any():
+        network = (FloatingCapacitiveNetwork if stores else FloatingNetwork)(crossbar, shape, floating)
+    else:
+        network = (CapacitiveNetwork if stores else Network)(crossbar, shape)
+    rule = radau(STAGES) if stores else lobatto(DEGREE)
+    checks = rule.checks if stores else rule.middles
+    cells: ExplicitCells | ImplicitCells
     if device.explicit:
-        return System(ExplicitCells(device, rule, rule.checks), network, rule, rule.checks)
-    further = device.further_start(shape, crossbar.states)
-    each = None if further is None else further.reshape(-1, further.shape[-1])
-    return System(ImplicitCells(device.cell(), rule, each), network, rule, rule.checks)
+        cells = ExplicitCells(device, crossbar.state.size, rule, checks)
+    else:
+        further = device.further_start(shape, crossbar.states)
+        each = None if further is None else further.reshape(-1, further.shape[-1])
+        cells = ImplicitCells(device.cell(), rule, each)
+    if isinstance(network, FloatingNetwork):
+        volt = testbench.lines().largest_voltage() or 1.0
+        v = np.full(crossbar.state.size, volt)
+        v = np.stack([v, np.zeros_like(v)], axis=1) if stores else v
+        network.weigh(volt, cells.held(v, device.state_from_x(crossbar.state).ravel())[0])
+    return System(cells, network, rule, checks)
 
 
 class State(NamedTuple):

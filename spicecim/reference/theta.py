@@ -92,11 +92,11 @@ def row_theta(device: Device, voltages: CellVoltages) -> RowTheta:
     Parameters
     ----------
     device
-        The device.
+        The device, or one per row.
     voltages
         The voltages of the rows, each of them a cell, with breaks where the voltage factor is not smooth.
     """
-    counts, breaks = voltages.segments, voltages.breaks[voltages.rows]
+    counts, breaks = voltages.segments, voltages.own_breaks
     row, segment = np.repeat(np.arange(len(counts)), counts), ramps(counts)
     lengths = np.diff(np.where(np.isfinite(breaks), breaks, 0.0), axis=1)
     length = lengths[row, segment]
@@ -145,7 +145,8 @@ def _fit(device: Device, voltages: CellVoltages, panels: _Panels) -> tuple[Float
         check_time(start, len(panels.row), "panels of the drive")
         block = slice(start, start + _BLOCK)
         since = panels.since[block, None] + 0.5 * panels.width[block, None] * (1.0 + _GAUSS_NODES)
-        factor = device.drive(voltages.voltage(panels.row[block], panels.segment[block], since))
+        own = device.of_cells(panels.row[block, None])
+        factor = own.drive(voltages.voltage(panels.row[block], panels.segment[block], since))
         series[block], peak[block] = factor @ _FIT.T, np.abs(factor).max(axis=1)
     return series, peak
 
@@ -160,7 +161,7 @@ def _joined(voltages: CellVoltages, parts: list[_Panels], series: FloatArray) ->
     begins = np.flatnonzero(panels.since == 0.0)
     before = np.cumsum(step) - step
     integral[:, 0] += before - np.repeat(before[begins], np.diff(begins, append=len(step)))
-    breaks = voltages.breaks[voltages.rows]
+    breaks = voltages.own_breaks
     total = np.zeros((len(breaks), breaks.shape[1] - 1))
     total[panels.row[begins], panels.segment[begins]] = np.add.reduceat(step, begins)
     begin = breaks[panels.row, panels.segment]

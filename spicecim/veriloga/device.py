@@ -19,10 +19,11 @@ from spicecim.veriloga.c_source import DRAWN, FURTHER_STATE, HeldNode
 from spicecim.veriloga.cache import is_intact
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
 from spicecim.veriloga.equilibrium import in_equilibrium
-from spicecim.veriloga.evaluation import Evaluation, Residuals
+from spicecim.veriloga.evaluation import TEMPERATURE, Evaluation, Residuals
 from spicecim.veriloga.frontend import Compilation
 from spicecim.veriloga.further import FurtherState, check_names, held, initial_values
 from spicecim.veriloga.ground import is_balanced
+from spicecim.veriloga.module import Module
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.selection import hidden_state_problems, pick_module, pick_state
 from spicecim.veriloga.separation import separated
@@ -61,6 +62,8 @@ class ModuleDevice(Device):
     voltage
         Largest voltage (V) of the drive, with which the bounds are looked for: a soft stop holds a state the further
         on, the larger the voltage is.
+    temperature
+        Ambient temperature (K), of a module that has one; None for ngspice's default, 300.15 K.
 
     Raises
     ------
@@ -80,6 +83,7 @@ class ModuleDevice(Device):
         parameters: Mapping[str, Any] | None = None,
         states: Mapping[str, float | None] | None = None,
         voltage: float = LARGEST_VOLTAGE,
+        temperature: float | None = None,
     ) -> None:
         self.path = Path(path)
         self.compilation = compile_verilog_a(path)
@@ -108,10 +112,14 @@ class ModuleDevice(Device):
         held_apart = {self.state_node, *states}
         self.returns = tuple((node, end) for node, end in taken if node in held_apart and end in terminals)
         self._defaults = parameter_values(found, self.declaration, self._texts(parameters or {}))
-        own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
-        self._given = own
+        self.given = own = frozenset(self.declaration.aliases.get(name, name) for name in parameters or {})
         self._native: tuple[Path, str] | None = None
-        self.evaluation = Evaluation(self.module, self.parameters, own)
+        if temperature is not None and not _has_temperature(self.module):
+            raise ModelError(
+                f"analysis.temperature: module {found.name} has none: it reads neither $temperature nor $vt"
+            )
+        self.temperature = TEMPERATURE if temperature is None else temperature
+        self.evaluation = Evaluation(self.module, self.parameters, own, self.temperature)
         self._groups, self._names = self._group_nodes()
         self.unknowns = len(self._names) - 2
         self.state_index = self._names.index(self.state_node) - 2
@@ -171,8 +179,16 @@ class ModuleDevice(Device):
         return {
             self.module.native_names[name]: value
             for name, value in self.parameters.items()
-            if not isinstance(value, str) and (name in self._given or value != self._defaults[name])
+            if not isinstance(value, str) and (name in self.given or value != self._defaults[name])
         }
+
+    def native_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of parameters by their names in ngspice."""
+        return {self.module.native_names[name]: value for name, value in values.items()}
+
+    def own_values(self) -> dict[str, NDArray[Any]]:
+        """Parameters (row, column) that cells have of their own, by name."""
+        return {}
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:
         """State of the normalized state `x`."""
@@ -197,6 +213,12 @@ class ModuleDevice(Device):
         own = self.state_index
         with np.errstate(divide="ignore", invalid="ignore"):
             return (-terms.flow[:, own] / terms.charge_jacobian[:, own, own]).reshape(np.broadcast(v, s).shape)
+
+    def of_cells(self, cells: NDArray[np.int_]) -> ModuleDevice:
+        return self
+
+    def of_points(self, points: int) -> ModuleDevice:
+        return self
 
     def cell(self) -> ModuleDevice:
         return self
@@ -262,8 +284,10 @@ class ModuleDevice(Device):
         y[:, places] = further[:, held(further)]
         free = np.array(self._free(set(places.tolist())), dtype=int)
 
+        points = self.of_points(len(v))
+
         def terms(moving: NDArray[np.int_], y: FloatArray) -> CellTerms:
-            return self.terms(np.zeros(len(moving)), v[moving], y, integrate=False)
+            return points.of_cells(moving).terms(np.zeros(len(moving)), v[moving], y, integrate=False)
 
         return in_equilibrium(terms, y, free)
 
@@ -485,6 +509,13 @@ def _flat(v: ArrayLike, s: ArrayLike) -> tuple[FloatArray, FloatArray]:
     return voltages.ravel().astype(float), states.ravel().astype(float)
 
 
+def _has_temperature(module: Module) -> bool:
+    """Whether a module reads the ambient temperature."""
+    return any(
+        argument.kind == "temperature" for part in (module.setup, module.evaluate) for argument in part.arguments
+    )
+
+
 def module_device(
     path: str | Path,
     module: str | None = None,
@@ -494,6 +525,7 @@ def module_device(
     parameters: Mapping[str, Any] | None = None,
     states: Mapping[str, float | None] | None = None,
     voltage: float = LARGEST_VOLTAGE,
+    temperature: float | None = None,
 ) -> ModuleDevice:
     """Return a `ModuleDevice`: the same one for the same arguments, while its file and what that includes are.
 
@@ -503,7 +535,9 @@ def module_device(
     further = tuple((states or {}).items())
     # with its bounds given, a device does not depend on the voltage
     voltage = voltage if initial is None else LARGEST_VOLTAGE
-    return _module_device(compile_verilog_a(path), str(path), module, state, initial, given, further, voltage)
+    return _module_device(
+        compile_verilog_a(path), str(path), module, state, initial, given, further, voltage, temperature
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -516,10 +550,12 @@ def _module_device(
     parameters: tuple[tuple[str, Any], ...],
     states: tuple[tuple[str, float | None], ...],
     voltage: float,
+    temperature: float | None,
 ) -> ModuleDevice:
     device = ModuleDevice(
-        path, module, state=state, initial=initial, parameters=dict(parameters), states=dict(states), voltage=voltage
-    )
+        path, module, state=state, initial=initial, parameters=dict(parameters), states=dict(states), voltage=voltage,
+        temperature=temperature,
+    )  # fmt: skip
     if initial is None:
         device.refuse_changing_sign(voltage)
     return device

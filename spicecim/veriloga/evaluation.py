@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spicecim.devices.expressions import FloatArray
 from spicecim.errors import ModelError, VerilogAError
@@ -41,9 +42,11 @@ class Evaluation:
     module
         The module.
     parameters
-        Value of every parameter.
+        Value of every parameter, or an array of one per cell (cell,): then the points of an evaluation are these cells.
     given
         Names of the parameters that the user gave.
+    temperature
+        `$temperature` (K).
 
     Raises
     ------
@@ -56,8 +59,15 @@ class Evaluation:
         Pairs of nodes that are one with these parameters; None stands for the ground.
     """
 
-    def __init__(self, module: Module, parameters: Mapping[str, Any], given: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        module: Module,
+        parameters: Mapping[str, Any],
+        given: frozenset[str] = frozenset(),
+        temperature: float = TEMPERATURE,
+    ) -> None:
         self.module = module
+        self._temperature = temperature
         self._parameters = parameters
         self._given = given
         where = f"module {module.name}"
@@ -85,6 +95,15 @@ class Evaluation:
             for kind in ("abstime", "enable_integration")
         )
         self._places = [*_places(module)]
+
+    def of_cells(self, cells: NDArray[np.int_]) -> Evaluation:
+        """Return the evaluation of points of which each has the parameters of a cell (point,)."""
+        chosen = copy.copy(self)
+        chosen._arguments = {
+            name: value[cells] if isinstance(value, np.ndarray) and value.ndim else value
+            for name, value in self._arguments.items()
+        }
+        return chosen
 
     def residuals(self, potentials: ArrayLike, *, time: ArrayLike = 0.0, integrate: bool = True) -> Residuals:
         """Evaluate the module.
@@ -132,7 +151,7 @@ class Evaluation:
     def _fixed(self, function: Function) -> dict[str, Value]:
         """Values of the arguments that do not depend on the potentials."""
         simple: dict[str, Value] = {
-            "temperature": np.float64(TEMPERATURE),
+            "temperature": np.float64(self._temperature),
             "sysfun": np.float64(1.0),
             "port_connected": True,
             "enable_lim": False,
@@ -156,6 +175,8 @@ class Evaluation:
             default = operands[1] if callback == "SimParamOpt" else np.nan
             return SIMULATOR_PARAMETERS.get(operands[0], default)
         if callback.startswith("CollapseHint"):
+            if not np.all(mask):
+                raise ModelError("parameters: those that differ between cells make nodes one in some of them alone")
             self._hints.append(callback)
             return None
         if callback.startswith(("BuiltinLimit", "StoreLimit")):

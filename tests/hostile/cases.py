@@ -219,7 +219,7 @@ SECTIONS: list[Row] = [
     ("Ron NaN", drift(Ron=float("nan")), TestbenchError, "device.parameters: nan is not finite"),
     ("Ron above Roff", drift(Ron="1meg"), TestbenchError, "Roff: must be above Ron"),
     ("p 1e300", drift(p=1e300), TestbenchError, "device.parameters: p: "),
-    ("a parameter as list", drift(Ron=[100]), TestbenchError, "device.parameters: Ron: must be a number or a text"),
+    ("a parameter as list", drift(Ron=[100]), TestbenchError, "device.parameters.Ron: must be a list of rows"),
     ("parameters as a list", {"device": {"model": "resistor", "parameters": [1]}}, TestbenchError, "device.parameters"),
     ("a model as list", {"device": {"model": ["resistor"]}}, TestbenchError, "device.model"),
     ("a model of a path", {"device": {"model": "../../etc/passwd"}}, TestbenchError, "device.model: unknown model"),

@@ -49,6 +49,7 @@ class JartVcm(Memristor):
         "using SPICE level compact models, IEEE Trans. Circuits Syst. I 67(12), 4618-4630 (2020), "
         "doi:10.1109/TCSI.2020.3018502"
     )
+    ambient: ClassVar[str] = "T0"
     inner: ClassVar[str] = "voltage over disc, plug and cold lines"
 
     Nmin: Number = parameter("1e26/m^3", "vacancies in the disc at x = 0", gt=0)

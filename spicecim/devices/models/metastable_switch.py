@@ -27,6 +27,7 @@ class MetastableSwitch(Memristor):
     """
 
     name: ClassVar[str] = "metastable_switch"
+    ambient: ClassVar[str] = "T"
     title: ClassVar[str] = "Mean metastable switch (Knowm)"
     source: ClassVar[str] = (
         "M. A. Nugent, T. W. Molter, AHaH computing: from metastable switches to attractors to machine learning, "

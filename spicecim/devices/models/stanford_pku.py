@@ -48,6 +48,7 @@ class StanfordPku(Memristor):
         "doi:10.1109/TED.2016.2545412"
     )
 
+    ambient: ClassVar[str] = "T0"
     field_width: ClassVar[float] = 0.05
     """Share of F_min, below it, over which the gap's motion sets in, so that the rate is continuous."""
 

@@ -30,6 +30,7 @@ class WellPosedGap(Memristor):
     """
 
     name: ClassVar[str] = "well_posed_gap"
+    ambient: ClassVar[str] = "T"
     title: ClassVar[str] = "Well-posed tunnelling gap (Wang, Roychowdhury)"
     source: ClassVar[str] = "T. Wang, J. Roychowdhury, Well-posed models of memristive devices, arXiv:1605.04897 (2016)"
 

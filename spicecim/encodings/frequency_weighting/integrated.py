@@ -7,6 +7,7 @@ cell: the integrator's own control of the error holds them, however abruptly the
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.devices.cell import Cell, CellTerms
 from spicecim.drives import SineDrive
@@ -30,6 +31,9 @@ class _MeteredCell:
         self.further = cell.further
         self.scale: FloatArray = np.concatenate([cell.scale, [current, current * voltage, 1.0]])
 
+    def of_cells(self, cells: NDArray[np.int_]) -> _MeteredCell:
+        return self
+
     def start(self, v: FloatArray, s: FloatArray, further: FloatArray | None = None) -> FloatArray:
         return np.concatenate([self._cell.start(v, s, further), np.zeros((len(s), 3))], axis=1)
 
@@ -46,7 +50,7 @@ class _MeteredCell:
         charge = np.column_stack([own.charge, y[:, self._inner :]])
         return CellTerms(flow, charge, flow_jacobian, charge_jacobian, own.current, own.current_charge)
 
-    def voltage_breaks(self) -> tuple[float, ...]:
+    def voltage_breaks(self) -> tuple[float, ...] | FloatArray:
         return self._cell.voltage_breaks()
 
 

@@ -44,7 +44,7 @@ class Subject:
     @property
     def device(self) -> Memristor:
         """The device's equations."""
-        return self.choice.build()
+        return self.choice.behavioral()
 
     @property
     def amplitude(self) -> float:

@@ -1,0 +1,303 @@
+"""How the lines of a crossbar end: what its rows and columns are driven by, which stand at ground, which float.
+
+Lines are numbered the rows first, then the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BeforeValidator, Field
+
+from spicecim import limits
+from spicecim.drives import AnyDrive, Drive, SmoothDrive
+from spicecim.fields import FloatArray, Section
+from spicecim.problems import FieldError
+
+_ROUNDING = 1e-12
+"""Of an instant relative to the duration, below which it is a corner."""
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers of lines as a tuple: of a list of numbers and texts such as ``"4-9"``, the last one included."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if not isinstance(value, list | tuple | range):
+        raise ValueError(f"must be a list of numbers of lines, or of texts such as '4-9'; it is {value!r}")
+    found: list[int] = []
+    for item in value:
+        first, dash, last = item.partition("-") if isinstance(item, str) else ("", "", "")
+        if dash and first.strip().isdecimal() and last.strip().isdecimal() and len(first + last) < 20:
+            if int(last) - int(first) >= limits.CELLS:
+                raise ValueError(f"has a range of too many lines: {item!r}")
+            found.extend(range(int(first), int(last) + 1))
+        elif isinstance(item, int) and not isinstance(item, bool) and item >= 0:
+            found.append(item)
+        else:
+            raise ValueError(f"must hold numbers of lines from 0 on, or texts such as '4-9'; one is {item!r}")
+    return tuple(sorted(set(found)))
+
+
+LineNumbers = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
+
+
+class Rows(Section):
+    """Rows that are not driven: these stand at ground, or float."""
+
+    grounded: LineNumbers = Field(default=(), description="numbers of the rows whose drivers stay at 0 V")
+    floating: LineNumbers = Field(default=(), description="numbers of the rows that nothing drives")
+
+    def checked(self, count: int, noun: str) -> Rows:
+        """Return the section; raises FieldError if a line is not there, or is named twice."""
+        for name, lines in (("grounded", self.grounded), ("floating", self.floating)):
+            if lines and lines[-1] >= count:
+                raise FieldError(name, f"names {noun} {lines[-1]}; there are {noun}s 0 to {count - 1}")
+        both = sorted({*self.grounded} & {*self.floating})
+        if both:
+            raise FieldError("floating", f"names {noun} {both[0]}, which is grounded")
+        return self
+
+
+class Columns(Rows):
+    """Columns that do not end at virtual ground: these are driven, or float."""
+
+    grounded: LineNumbers = Field(default=(), description="numbers of the columns that stay at virtual ground")
+    floating: LineNumbers = Field(default=(), description="numbers of the columns that nothing drives")
+    drive: AnyDrive | None = Field(
+        default=None, description="what the columns are driven by, as the rows are; virtual ground if left out"
+    )
+
+    def checked(self, count: int, noun: str) -> Columns:
+        super().checked(count, noun)
+        if self.drive is None:
+            return self
+        try:
+            drive = self.drive.for_rows(count)
+        except FieldError as error:
+            raise FieldError(f"drive.{error.field}", str(error).replace("rows", "columns")) from None
+        return self.model_copy(update={"drive": drive})
+
+
+class LineDrive(SmoothDrive):
+    """What rows and columns are driven by, as one drive of all lines: those that float or are grounded are at 0 V."""
+
+    kind: Literal["lines"] = "lines"
+    rows: Drive
+    columns: Drive | None
+    shape: tuple[int, int]
+    still: tuple[int, ...]
+    """Lines that nothing drives, or that are grounded."""
+    duration: float
+
+    def voltage(self, time: ArrayLike) -> FloatArray:
+        rows = self.rows.voltage(time)
+        columns = np.zeros((len(rows), self.shape[1])) if self.columns is None else self.columns.voltage(time)
+        voltage = np.concatenate([rows, columns], axis=1)
+        voltage[:, list(self.still)] = 0.0
+        return voltage
+
+    def largest_voltage(self) -> float:
+        return max(part.largest_voltage() for part in self._parts())
+
+    def periods(self) -> FloatArray:
+        rows = self.rows.periods()
+        columns = np.full(self.shape[1], rows.max()) if self.columns is None else self.columns.periods()
+        return np.concatenate([np.broadcast_to(rows, self.shape[:1]), np.broadcast_to(columns, self.shape[1:])])
+
+    def source(self, row: int) -> Any:
+        raise NotImplementedError  # the parts have sources
+
+    def cycle(self) -> float:
+        return min(part.cycle() for part in self._parts())
+
+    def corners(self, duration: float) -> FloatArray:
+        return np.unique(np.concatenate([part.corners(duration) for part in self._parts()]))
+
+    def shortest_edge(self, corners: FloatArray) -> float:
+        return min(part.shortest_edge(corners) for part in self._parts())
+
+    def curve(self) -> SmoothDrive | None:  # type: ignore[override]
+        return self if any(part.curve() for part in self._parts()) else None
+
+    def smooth(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        return self._evaluated("smooth", rows, begin, since)
+
+    def smooth_slope(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        return self._evaluated("smooth_slope", rows, begin, since)
+
+    def _parts(self) -> list[Drive]:
+        return [self.rows] if self.columns is None else [self.rows, self.columns]
+
+    def _evaluated(self, what: str, lines: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        values = np.zeros(since.shape)
+        moving = ~np.isin(lines, self.still)
+        for part, first, last in ((self.rows, 0, self.shape[0]), (self.columns, self.shape[0], sum(self.shape))):
+            chosen = np.flatnonzero(moving & (lines >= first) & (lines < last))
+            if part is None or not len(chosen):
+                continue
+            given = lines[chosen] - first, begin[chosen], since[chosen]
+            curve = part.curve()
+            values[chosen] = (
+                _straight(part, self.duration, what, *given) if curve is None else getattr(curve, what)(*given)
+            )
+        return values
+
+
+def _straight(
+    drive: Drive, duration: float, what: str, lines: NDArray[np.int_], begin: FloatArray, since: FloatArray
+) -> FloatArray:
+    """Voltages (n, instant) of a drive of straight lines, or their slopes, as `SmoothDrive` gives them."""
+    knots = np.concatenate([[0.0], drive.corners(duration), [duration]])
+    levels = drive.voltage(knots)
+    segment = np.clip(np.searchsorted(knots, begin + _ROUNDING * duration, side="right") - 1, 0, len(knots) - 2)
+    start, end = (levels[segment + step, lines] for step in (0, 1))
+    slope = ((end - start) / (knots[segment + 1] - knots[segment]))[:, None]
+    if what == "smooth_slope":
+        return np.broadcast_to(slope, since.shape)
+    return np.asarray(start[:, None] + slope * ((begin - knots[segment])[:, None] + since))
+
+
+class Difference(SmoothDrive):
+    """Voltages of all rows against one column: what its cells see behind ideal wires."""
+
+    kind: Literal["difference"] = "difference"
+    lines: LineDrive
+    column: int
+    row: int | None = None
+    """The only row, if there is one alone."""
+
+    def voltage(self, time: ArrayLike) -> FloatArray:
+        voltage = self.lines.voltage(time)
+        return np.asarray(voltage[:, self._rows()] - voltage[:, [self._column]])
+
+    def largest_voltage(self) -> float:
+        return largest_between(self.lines, floating=False)
+
+    def periods(self) -> FloatArray:
+        periods = self.lines.periods()
+        return np.asarray(np.minimum(periods[self._rows()], periods[self._column]))
+
+    def source(self, row: int) -> Any:
+        raise NotImplementedError  # no source gives it
+
+    def cycle(self) -> float:
+        return self.lines.cycle()
+
+    def corners(self, duration: float) -> FloatArray:
+        return self.lines.corners(duration)
+
+    def shortest_edge(self, corners: FloatArray) -> float:
+        return self.lines.shortest_edge(corners)
+
+    def of_row(self, row: int) -> Difference:
+        return self.model_copy(update={"row": int(self._rows()[row])})
+
+    def curve(self) -> SmoothDrive | None:  # type: ignore[override]
+        return self if self.lines.curve() else None
+
+    def smooth(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        return self._across(self.lines.smooth, rows, begin, since)
+
+    def smooth_slope(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
+        return self._across(self.lines.smooth_slope, rows, begin, since)
+
+    def _across(
+        self, of: Callable[..., FloatArray], rows: NDArray[np.int_], begin: FloatArray, since: FloatArray
+    ) -> FloatArray:
+        column = np.full(len(rows), self._column)
+        return np.asarray(of(self._rows()[rows], begin, since) - of(column, begin, since))
+
+    def _rows(self) -> NDArray[np.int_]:
+        return np.arange(self.lines.shape[0]) if self.row is None else np.array([self.row])
+
+    @property
+    def _column(self) -> int:
+        return self.lines.shape[0] + self.column
+
+
+def largest_between(lines: LineDrive, *, floating: bool) -> float:
+    """Largest voltage (V) that a cell may have: between a row and a column or, where lines float, between any two.
+
+    Between straight lines it is that at a corner; with sinusoids among them it is a bound.
+    """
+    if lines.curve():
+        return sum(part.largest_voltage() for part in (lines.rows, lines.columns) if part is not None)
+    knots = np.concatenate([[0.0], lines.corners(lines.duration), [lines.duration]])
+    voltage = lines.voltage(knots)
+    if floating:
+        return float(np.ptp(voltage, axis=1).max())
+    rows, columns = voltage[:, : lines.shape[0]], voltage[:, lines.shape[0] :]
+    up, down = rows.max(axis=1) - columns.min(axis=1), columns.max(axis=1) - rows.min(axis=1)
+    return float(np.maximum(up, down).max())
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a testbench: what drives them, and which float.
+
+    Attributes
+    ----------
+    drive
+        The drive of all lines, the columns after the rows; of the rows alone if every row is driven and every column at
+        virtual ground.
+    floating
+        Whether a line floats (row + column,).
+    shape
+        Rows and columns.
+    """
+
+    drive: Drive
+    floating: NDArray[np.bool_]
+    shape: tuple[int, int]
+
+    @property
+    def plain(self) -> bool:
+        """Whether every row is driven, and every column is at virtual ground."""
+        return not isinstance(self.drive, LineDrive)
+
+    def largest_voltage(self) -> float:
+        """Largest voltage (V) that a cell may have, in magnitude."""
+        if isinstance(self.drive, LineDrive):
+            return largest_between(self.drive, floating=bool(self.floating.any()))
+        return self.drive.largest_voltage()
+
+    def column_waveforms(self) -> list[tuple[Drive, NDArray[np.int_]]]:
+        """For columns of each waveform: the voltages of all rows against these, and the numbers of the columns."""
+        rows, columns = self.shape
+        if not isinstance(self.drive, LineDrive):
+            return [(self.drive, np.arange(columns))]
+        groups: dict[object, list[int]] = {}
+        own = self.drive.columns
+        for column in range(columns):
+            key: object = None
+            if own is not None and rows + column not in self.drive.still:
+                source = own.source(column)
+                key = source.function, tuple(float(value) for value in source.values)
+            groups.setdefault(key, []).append(column)
+        return [(Difference(lines=self.drive, column=chosen[0]), np.array(chosen)) for chosen in groups.values()]
+
+
+def lines_of(
+    drive: Drive, rows: Rows | None, columns: Columns | None, shape: tuple[int, int], duration: float
+) -> Lines:  # fmt: skip
+    """Join the rows' drive with what sections say of other lines."""
+    floating = np.zeros(sum(shape), dtype=bool)
+    still: set[int] = set()
+    for section, first in ((rows, 0), (columns, shape[0])):
+        if section is not None:
+            floating[[first + line for line in section.floating]] = True
+            still |= {first + line for line in (*section.floating, *section.grounded)}
+    own = columns.drive if columns is not None else None
+    if own is None and not any(line < shape[0] for line in still) and not floating.any():
+        return Lines(drive, floating, shape)
+    joined = LineDrive(rows=drive, columns=own, shape=shape, still=tuple(sorted(still)), duration=duration)
+    return Lines(joined, floating, shape)
+
+
+def named_line(line: int, shape: tuple[int, int]) -> str:
+    """What an error calls a line."""
+    return f"row {line}" if line < shape[0] else f"column {line - shape[0]}"

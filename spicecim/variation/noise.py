@@ -1,0 +1,139 @@
+"""Read noise as sampled voltages of the row drivers, which both engines get alike.
+
+Thermal noise is that of the cells of a row together: a conductance G gives a current of the density ``4 k T G``
+(H. Nyquist, Phys. Rev. 32, 110-113 (1928), doi:10.1103/PhysRev.32.110), which a voltage of the density ``4 k T / G`` at
+the row's driver gives too. So a row's current has the right noise, and columns that share a row noise that is
+correlated. Random telegraph noise is a voltage that switches between two values at the rates of capture and emission
+(M. J. Kirton, M. J. Uren, Adv. Phys. 38, 367-468 (1989), doi:10.1080/00018738900101122): of an ohmic row, it changes
+the current as much as a conductance that switches.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.constants import k as boltzmann
+
+from spicecim.drives import SampledDrive
+from spicecim.errors import InputError, QuantityError
+from spicecim.fields import FloatArray
+from spicecim.quantities import parse_quantity, shown
+from spicecim.testbench import Testbench
+from spicecim.variation.correlation import generator
+from spicecim.variation.distributions import share
+
+_MOST_SAMPLES = 100_000
+"""Of a row: ngspice takes minutes for more."""
+_PROBE = 1e-3
+"""Voltage (V) at which the conductance of cells is taken."""
+_ROOM_TEMPERATURE = 300.15
+
+
+def read_noise(
+    testbench: Testbench,
+    *,
+    seed: int,
+    bandwidth: float | str | None = None,
+    temperature: float = _ROOM_TEMPERATURE,
+    telegraph: float | str = 0.0,
+    high: float | str | None = None,
+    low: float | str | None = None,
+) -> Testbench:
+    """Return a testbench whose rows are driven with noise added, as samples.
+
+    Parameters
+    ----------
+    testbench
+        What is to be read. Its drive is sampled at its corners and, between, as finely as the noise.
+    seed
+        Whole number: the same gives the same noise.
+    bandwidth
+        Of the thermal noise (Hz): samples are ``1 / (2 bandwidth)`` apart, with a variance of ``4 k T B / G``. Between
+        them the voltage is a straight line, whose variance is 2/3 of that on average. None for no thermal noise.
+    temperature
+        Temperature (K) of the thermal noise.
+    telegraph
+        Relative amplitude of the telegraph noise of each row's voltage: 0.05 switches it between 1 and 1.05 times.
+    high, low
+        Mean times (s) in the upper and the lower state. Both rows and states start at random.
+
+    Returns
+    -------
+    Testbench
+        With a drive of the kind ``samples``.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, or the noise needs too many samples.
+    """
+    band = None if bandwidth is None else _positive("bandwidth", bandwidth, "Hz")
+    kelvin, part = _positive("temperature", temperature, ""), share(telegraph)
+    duration, rows = testbench.duration, testbench.shape[0]
+    least = [duration / testbench.analysis.points_per_period]
+    least += [0.5 / band] if band else []
+    times: tuple[float, float] | None = None
+    if part:
+        if high is None or low is None:
+            raise InputError("telegraph: needs high and low, the mean times in both states")
+        times = _positive("high", high, "s"), _positive("low", low, "s")
+        least.append(min(times) / 20.0)
+    count = math.ceil(duration / min(least)) if not band else math.ceil(duration / (0.5 / band))
+    count = max(count, math.ceil(duration / min(least)) if part else 2)
+    if count > _MOST_SAMPLES:
+        raise InputError(f"read_noise: needs {count} samples per row, above {_MOST_SAMPLES}; take a shorter run")
+    time = np.union1d(np.linspace(0.0, duration, count + 1), testbench.drive.corners(duration))
+    voltage = testbench.drive.voltage(time)
+    if times:
+        for row in range(rows):
+            states = telegraph_states(time, *times, generator(seed, "telegraph", str(row)))
+            voltage[:, row] *= 1.0 + part * states
+    if band:
+        spread = np.sqrt(4.0 * boltzmann * kelvin * band / _row_conductances(testbench))
+        for row in range(rows):
+            voltage[:, row] += spread[row] * generator(seed, "thermal", str(row)).standard_normal(len(time))
+    drive = SampledDrive(time=time, voltages=voltage.T)
+    changed = {name: getattr(testbench.analysis, name) for name in type(testbench.analysis).model_fields}
+    analysis = {**changed, "duration": duration, "periods": None}
+    kept = {name: value for name, value in analysis.items() if value is not None}
+    return testbench.with_sections(drive=drive, analysis=kept)
+
+
+def telegraph_states(time: FloatArray, high: float, low: float, random: np.random.Generator) -> FloatArray:
+    """Sample a telegraph signal, 0 or 1, at increasing instants (s); mean times (s) in 1 and in 0.
+
+    Between successive instants the state is drawn with the probability that the process of two states has (an
+    exponential approach to equilibrium), so that it is right at any distance of the instants.
+    """
+    share_high = high / (high + low)
+    rate = 1.0 / high + 1.0 / low
+    numbers = random.random(len(time))
+    kept = np.exp(-rate * np.diff(time, prepend=-np.inf))
+    states = np.empty(len(time))
+    state = 0.0
+    for place, (number, part) in enumerate(zip(numbers.tolist(), kept.tolist(), strict=True)):
+        state = float(number < share_high + (state - share_high) * part)
+        states[place] = state
+    return states
+
+
+def _row_conductances(testbench: Testbench) -> FloatArray:
+    """Conductance (row,) of each row's cells in their initial states (S)."""
+    device = testbench.device.build()
+    volts = np.full(testbench.shape, _PROBE)
+    conductance = np.asarray(device.current(volts, device.state_from_x(testbench.crossbar.state))) / _PROBE
+    total: FloatArray = conductance.sum(axis=1)
+    if not (total > 0.0).all():
+        raise InputError(f"bandwidth: row {int(np.argmin(total))} does not conduct at {_PROBE:g} V: it has no noise")
+    return total
+
+
+def _positive(name: str, value: float | str, unit: str) -> float:
+    try:
+        number = parse_quantity(value, unit)
+    except QuantityError as error:
+        raise InputError(f"{name}: {error}") from None
+    if isinstance(value, bool) or not number > 0.0:
+        raise InputError(f"{name}: must be above 0 {unit}; it is {shown(value)}")
+    return number

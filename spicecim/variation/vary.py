@@ -1,0 +1,202 @@
+"""`vary`: a testbench with parameters drawn for every cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spicecim.errors import InputError
+from spicecim.fields import FloatArray
+from spicecim.problems import did_you_mean
+from spicecim.quantities import shown
+from spicecim.testbench import Crossbar, Testbench
+from spicecim.variation.correlation import check_covariance, correlation_matrix, generator, standard_normal
+from spicecim.variation.distributions import distribution, share
+from spicecim.variation.stuck import stopping_parameters
+
+
+def vary(
+    testbench: Testbench,
+    parameters: Any,
+    *,
+    seed: int,
+    correlation: Any = None,
+    gradients: Mapping[str, Any] | None = None,
+    stuck: Mapping[str, Any] | None = None,
+) -> Testbench:
+    """Return a testbench with parameters of its device drawn for every cell.
+
+    Parameters
+    ----------
+    testbench
+        What is to vary; parameters that are arrays already vary about these.
+    parameters
+        A distribution per parameter, such as ``{"Vp": lognormal(0.1), "a1": normal("5 %")}``, or as plain values,
+        ``{"Vp": {"lognormal": 0.1}}``. Or a joint distribution with ``names``, ``mean``, ``covariance`` and
+        ``unknowns`` that take the numbers back to values, such as `spicecim.Population`.
+    seed
+        Whole number: the same gives the same cells to the last bit, in whatever order the parameters are. What is
+        drawn for one parameter does not depend on the others, unless they are correlated.
+    correlation
+        Correlation matrix of the normal numbers behind the distributions, in the order of `parameters`; or pairs,
+        ``{("Vp", "Vn"): 0.8}``.
+    gradients
+        Systematic change over the array per parameter: from the first row to the last, and from the first column to
+        the last, relative to the value, such as ``{"Vp": (0.02, -0.01)}``. The middle of the array stays.
+    stuck
+        ``{"off": 0.01, "on": "0.5 %"}``: shares of the cells that stay at x = 0 (high resistance) and x = 1. Their
+        state is set, and parameters stop its motion: those that `by` names, ``{"on": 0.01, "by": {"speed": 0}}``, or
+        of a library model those that are found to do so.
+
+    Returns
+    -------
+    Testbench
+        With arrays (row, column) as parameters, which are saved with a run.
+
+    Raises
+    ------
+    InputError
+        If a parameter, a distribution, the correlation or a share is none.
+    TestbenchError
+        If a cell's value is outside the parameter's bounds, with the cell: a distribution may be cut off (``within``).
+    UnsupportedError
+        If nothing is known to hold the state of stuck cells.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.5] * 4] * 3},
+    ...     drive={"kind": "sine", "amplitude": 0.4, "frequency": 100},
+    ... )
+    >>> varied = sc.vary(bench, {"Vp": sc.lognormal(0.1), "a1": sc.normal("5 %")}, seed=1)
+    >>> varied.device.arrays()["Vp"].shape
+    (3, 4)
+    """
+    if not isinstance(testbench, Testbench):
+        raise InputError(f"testbench: must be a Testbench; it is {shown(testbench)}")
+    shape, known = testbench.shape, _numbers(testbench)
+    if hasattr(parameters, "covariance"):
+        if correlation is not None:
+            raise InputError("correlation: a joint distribution has its own")
+        drawn = _joint(parameters, known, shape, seed)
+    else:
+        drawn = _each(parameters, known, shape, seed, correlation)
+    for name, (down, across) in _slopes(gradients or {}, known).items():
+        tilt = 1.0 + down * _ramp(shape[0])[:, None] + across * _ramp(shape[1])
+        drawn[name] = drawn.get(name, known[name]) * tilt
+    crossbar = testbench.crossbar
+    if stuck:
+        state, cells, held = _stuck(testbench, stuck, seed)
+        changed = {name: getattr(crossbar, name) for name in Crossbar.model_fields} | {"state": state}
+        crossbar = Crossbar(**changed)
+        for name, value in held.items():
+            _check_name(name, known)
+            drawn[name] = np.where(cells, value, drawn.get(name, known[name]))
+    device = testbench.device
+    fields = {name: getattr(device, name) for name in type(device).model_fields}
+    own = fields["parameters"]
+    if not own and fields.get("preset", "") is None:
+        own = device.values()  # the first preset's, which parameters alone would leave out
+    section = {**fields, "parameters": {**own, **drawn}}
+    chosen = {name: value for name, value in section.items() if value is not None}
+    return testbench.with_sections(device=chosen, crossbar=crossbar)
+
+
+def _numbers(testbench: Testbench) -> dict[str, FloatArray]:
+    """Parameters that are numbers, of all cells (row, column)."""
+    values = testbench.device.values()
+    return {
+        name: np.broadcast_to(np.asarray(value, dtype=float), testbench.shape)
+        for name, value in values.items()
+        if not isinstance(value, str)
+    }
+
+
+def _check_name(name: Any, known: Mapping[str, FloatArray]) -> None:
+    if name not in known:
+        hint = did_you_mean(str(name), known)
+        raise InputError(f"parameters: the device has no value of {shown(name)}; known are {', '.join(known)}{hint}")
+
+
+def _each(
+    parameters: Any, known: Mapping[str, FloatArray], shape: tuple[int, int], seed: int, correlation: Any
+) -> dict[str, FloatArray]:
+    """Draw parameters of which each has its distribution."""
+    if not isinstance(parameters, Mapping):
+        raise InputError(f"parameters: must be distributions by name; it is {shown(parameters)}")
+    chosen = {}
+    for name, value in parameters.items():
+        _check_name(name, known)
+        try:
+            chosen[name] = distribution(value)
+        except InputError as error:
+            raise InputError(f"parameters.{name}: {error}") from None
+    if not chosen:
+        generator(seed)
+        return {}
+    matrix = None if correlation is None else correlation_matrix(correlation, list(chosen))
+    numbers = standard_normal(chosen, shape, seed, matrix)
+    return {name: known[name] * each.factor(numbers[name]) for name, each in chosen.items()}
+
+
+def _joint(
+    joint: Any, known: Mapping[str, FloatArray], shape: tuple[int, int], seed: int
+) -> dict[str, FloatArray]:  # fmt: skip
+    """Draw parameters of a joint normal distribution of their transforms."""
+    names, mean = list(joint.names), np.asarray(joint.mean, dtype=float)
+    covariance = np.asarray(joint.covariance, dtype=float)
+    for name in names:
+        _check_name(name, known)
+    check_covariance(covariance, len(names), "covariance")
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    scale = np.where(spread > 0.0, spread, 1.0)
+    matrix = covariance / np.outer(scale, scale)
+    numbers = standard_normal(names, shape, seed, matrix)
+    return {
+        name: np.asarray(unknown.value(center + width * numbers[name]), dtype=float)
+        for name, unknown, center, width in zip(names, joint.unknowns, mean, scale, strict=True)
+    }
+
+
+def _slopes(gradients: Mapping[str, Any], known: Mapping[str, FloatArray]) -> dict[str, tuple[float, float]]:
+    found = {}
+    for name, value in gradients.items():
+        _check_name(name, known)
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise InputError(
+                f"gradients.{name}: must be two numbers, over the rows and over the columns; it is {shown(value)}"
+            )
+        found[name] = share(value[0]), share(value[1])
+    return found
+
+
+def _ramp(count: int) -> FloatArray:
+    """From -1/2 at the first to 1/2 at the last of some places; 0 at a single one."""
+    return np.linspace(-0.5, 0.5, count) if count > 1 else np.zeros(1)
+
+
+def _stuck(
+    testbench: Testbench, stuck: Mapping[str, Any], seed: int
+) -> tuple[FloatArray, NDArray[np.bool_], dict[str, float]]:
+    """States with those of stuck cells, which cells these are (row, column), and the parameters that hold them."""
+    if not isinstance(stuck, Mapping) or not set(stuck) <= {"off", "on", "by"} or not {"off", "on"} & set(stuck):
+        raise InputError(f"stuck: must have shares of cells as off and on; it is {shown(stuck)}")
+    shares = {end: share(stuck.get(end, 0.0)) for end in ("off", "on")}
+    if min(shares.values()) < 0.0 or sum(shares.values()) > 1.0:
+        raise InputError(f"stuck: the shares must be at least 0 and at most 1 together; they are {shown(shares)}")
+    cells = testbench.crossbar.state.size
+    counts = {end: round(part * cells) for end, part in shares.items()}
+    counts["on"] = min(counts["on"], cells - counts["off"])
+    order = generator(seed, "stuck").permutation(cells)
+    state = testbench.crossbar.state.ravel().copy()
+    off, on = order[: counts["off"]], order[counts["off"] : counts["off"] + counts["on"]]
+    state[off], state[on] = 0.0, 1.0
+    chosen = np.zeros(cells, dtype=bool)
+    chosen[off] = chosen[on] = True
+    by = dict(stuck.get("by") or {}) or stopping_parameters(testbench)
+    return state.reshape(testbench.shape), chosen.reshape(testbench.shape), by
