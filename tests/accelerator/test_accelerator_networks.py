@@ -93,7 +93,7 @@ def test_an_unknown_network_is_an_input_error():
 
 @pytest.mark.parametrize("given", ["net.pt", "net.onnx", object()])
 def test_a_module_is_sent_to_what_takes_it(given):
-    with pytest.raises(InputError, match=r"network: must be a name or a file .* torch_layers\.layers_of"):
+    with pytest.raises(InputError, match=r"network: must be a name or a file .*torch_layers\.layers_of"):
         load_network(given)
 
 

@@ -28,6 +28,7 @@ def camera():
     return data.camera()
 
 
+@pytest.mark.slow
 def test_the_amplitude_for_a_power_gives_that_power():
     """Drift depends on A / f alone, so that its power goes with the square of the amplitude."""
     amplitude = amplitude_for(DRIFT, "off", 1.1e-3)
