@@ -22,7 +22,9 @@ from spicecim.reference.cells import ExplicitCells, ImplicitCells
 from spicecim.reference.collocation import radau
 from spicecim.reference.coupled import STORING_TOLERANCE
 from spicecim.reference.step import System
+from spicecim.reference.step_control import StepControl
 from spicecim.resources import resource_folder
+from spicecim.testbench import Testbench
 
 STILL = {"model": "linear_drift", "preset": "hp", "parameters": {"mobility": 1e-30}}
 SERIES = {"verilog_a": str(Path(__file__).parents[1] / "examples" / "series_memristor.va")}
@@ -383,6 +385,23 @@ def test_blocks_do_not_change_the_answer(monkeypatch):
     parts = simulate(bench, "reference")
     for name in ("x", "i_cell", "v_row_node", "v_column_node", "i_row", "i_column"):
         np.testing.assert_allclose(parts[name], whole[name], rtol=0, atol=1e-11 * float(abs(whole[name]).max()))
+
+
+def test_a_step_closes_in_on_what_failed_a_longer_one_by_halves():
+    control = StepControl(6)
+    assert control.towards(8.0, 6.0, 1.0) == 4.0
+    assert control.towards(8.0, 3.0, 1.0) == 3.0  # the error allows no more
+    assert control.towards(1.0, 6.0, 1.0) == 1.0  # what failed may lie beyond: no step is shorter than the last
+
+
+@pytest.mark.slow
+def test_few_steps_are_rejected_where_cells_switch_abruptly():
+    crossbar = {"state": [[0.2, 0.35]], "wire_row": 1.0, "wire_column": 1.0, "wire_capacitance": 1e-12}
+    drive = {"kind": "sine", "amplitude": 1.5, "frequency": 1e5}
+    waves = simulate(
+        Testbench.from_dict({"device": {"model": "stanford_pku"}, "crossbar": crossbar, "drive": drive}), "reference"
+    )
+    assert waves.attrs["rejected_steps"] < 0.6 * waves.attrs["steps"]
 
 
 def test_how_it_was_solved_is_stated():

@@ -103,6 +103,12 @@ def test_inputs_of_ohmic_cells_superpose_on_one_factorization(crossbar):
     assert found.factorizations <= 1
 
 
+def test_ohmic_cells_need_no_guess(monkeypatch):
+    monkeypatch.setattr(static, "behind_own_wires", None)
+    found = sc.operating_point(bench([[0.2, 0.8]], wire_row=1.0, wire_column=1.0), [[0.5], [-0.3]])
+    assert (found.factorizations, found.iterations) == (1, 1)
+
+
 @settings(deadline=None, max_examples=50)
 @given(networks())
 def test_ohmic_cells_are_reciprocal(crossbar):
