@@ -520,7 +520,7 @@ FRAGMENTS = st.sampled_from([
 
 
 @given(st.lists(st.one_of(FRAGMENTS, st.text(max_size=2)), max_size=20), st.sampled_from(["ltspice", "hspice"]))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_any_text_is_adapted_or_one_error(tmp_path_factory, pieces, dialect):
     file = tmp_path_factory.getbasetemp() / "any.sub"
     file.write_bytes(("* any\n.subckt m p n a=1\n" + "".join(pieces) + "\nC9 x 0 1\n.ends\n").encode(errors="replace"))

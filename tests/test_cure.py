@@ -163,7 +163,7 @@ def agrees(file, folder, options):
     assert comparison.rule[0] > 1.7 * comparison.rule[1] > 0
 
 
-QUICK = ["two_filaments"]
+QUICK = ["fixed_step"]
 
 
 @pytest.mark.parametrize("file", QUICK)
