@@ -20,7 +20,7 @@ LAYERS = [
     {"encodings"},
     {"hysteresis_sweep", "many", "cure"},
     {"measurement"},
-    {"measure", "engines"},
+    {"measure", "engines", "retention", "variation"},
     {"fixed_points"},
     {"estimates"},
     {"ngspice", "reference"},

@@ -9,6 +9,7 @@ from scipy.stats import kstest
 import spicecim as sc
 from spicecim.devices import load_presets
 from spicecim.errors import InputError, TestbenchError, UnsupportedError
+from spicecim.fitting.transforms import Transform
 from spicecim.variation.correlation import generator, standard_normal
 from spicecim.variation.distributions import distribution
 from spicecim.variation.noise import telegraph_states
@@ -105,20 +106,12 @@ def test_what_varies_already_varies_about_its_cells():
 
 
 def test_a_joint_distribution_of_fits_is_drawn_from():
-    class Logarithm:
-        def value(self, q):
-            return np.exp(q)
-
-    class Joint:
-        names = ["Vp", "a1"]  # noqa: RUF012
-        mean = np.log([0.16, 0.17])
-        covariance = np.array([[0.01, -0.004], [-0.004, 0.0025]])
-        unknowns = [Logarithm(), Logarithm()]  # noqa: RUF012
-
-    drawn = sc.vary(bench(CELLS), Joint(), seed=4).device.arrays()
+    covariance = [[0.01, -0.004], [-0.004, 0.0025]]
+    joint = sc.JointDistribution(["Vp", "a1"], np.log([0.16, 0.17]), covariance, [Transform("log"), Transform("log")])
+    drawn = sc.vary(bench(CELLS), joint, seed=4).device.arrays()
     logarithms = np.log([drawn["Vp"].ravel(), drawn["a1"].ravel()])
-    np.testing.assert_allclose(logarithms.mean(axis=1), Joint.mean, rtol=0.01)
-    np.testing.assert_allclose(np.cov(logarithms), Joint.covariance, rtol=0.02)
+    np.testing.assert_allclose(logarithms.mean(axis=1), joint.mean, rtol=0.01)
+    np.testing.assert_allclose(np.cov(logarithms), covariance, rtol=0.02)
 
 
 def test_stuck_cells_stay_and_conduct_as_their_state_says():

@@ -100,6 +100,6 @@ def posterior(fit: Fit, *, steps: int = 400, walkers: int = 32, seed: int = 0) -
     )
     found.attrs = {
         "acceptance": float(np.mean(sampler.acceptance_fraction)),
-        "autocorrelation": float(np.max(emcee.autocorr.integrated_time(chain, quiet=True))),
+        "autocorrelation": float(np.max(emcee.autocorr.integrated_time(chain, tol=0))),
     }
     return found

@@ -36,7 +36,7 @@ def vary(
     parameters
         A distribution per parameter, such as ``{"Vp": lognormal(0.1), "a1": normal("5 %")}``, or as plain values,
         ``{"Vp": {"lognormal": 0.1}}``. Or a joint distribution with ``names``, ``mean``, ``covariance`` and
-        ``unknowns`` that take the numbers back to values, such as `spicecim.Population`.
+        ``transforms`` that take the numbers back to values: `spicecim.JointDistribution`, as of a `Population`.
     seed
         Whole number: the same gives the same cells to the last bit, in whatever order the parameters are. What is
         drawn for one parameter does not depend on the others, unless they are correlated.
@@ -158,8 +158,8 @@ def _joint(
     matrix = covariance / np.outer(scale, scale)
     numbers = standard_normal(names, shape, seed, matrix)
     return {
-        name: np.asarray(unknown.value(center + width * numbers[name]), dtype=float)
-        for name, unknown, center, width in zip(names, joint.unknowns, mean, scale, strict=True)
+        name: np.asarray(transform.value(center + width * numbers[name]), dtype=float)
+        for name, transform, center, width in zip(names, joint.transforms, mean, scale, strict=True)
     }
 
 
