@@ -15,7 +15,7 @@ from figures import Figure, at_most, measure
 
 import spicecim as sc
 
-SIZE, RUNS = 16, 7
+SIZE, RUNS = 16, 3
 OBLEA = {"Vp": sc.lognormal(0.1), "Ap": sc.lognormal(0.1), "a1": sc.normal(0.05)}
 WINDOWS = {**OBLEA, "xp": sc.normal(0.05)}
 STANFORD = {"Ea": sc.normal(0.01), "I0": sc.lognormal(0.1)}
@@ -71,4 +71,4 @@ def moments() -> list[Figure]:
 
 
 if __name__ == "__main__":
-    measure([speed, moments], "variation")
+    measure("variation", [speed, moments])
