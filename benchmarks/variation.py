@@ -57,10 +57,13 @@ def speed() -> list[Figure]:
 
 def moments() -> list[Figure]:
     """1e5 drawn cells."""
-    equal = bench({"model": "yakopcic", "preset": "oblea"}, 1, {"amplitude": 0.4, "frequency": 100})
-    large = sc.Testbench(device=equal.device, crossbar={"state": np.full((250, 400), 0.5)}, drive=equal.drive)
+    large = sc.Testbench(
+        device={"model": "yakopcic", "preset": "oblea"},
+        crossbar={"state": np.full((250, 400), 0.5)},
+        drive={"kind": "sine", "amplitude": 0.4, "frequency": 100},
+    )
     drawn = sc.vary(large, OBLEA, seed=1).device.arrays()
-    base = equal.device.build()
+    base = large.device.build()
     off = [
         abs(np.log(drawn["Vp"]).std() / 0.1 - 1.0),
         abs(np.exp(np.log(drawn["Vp"]).mean()) / base.Vp - 1.0),
