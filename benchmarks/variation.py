@@ -15,7 +15,7 @@ from figures import Figure, at_most, measure
 
 import spicecim as sc
 
-SIZE, RUNS = 16, 7
+SIZE, RUNS = 16, 3
 OBLEA = {"Vp": sc.lognormal(0.1), "Ap": sc.lognormal(0.1), "a1": sc.normal(0.05)}
 WINDOWS = {**OBLEA, "xp": sc.normal(0.05)}
 STANFORD = {"Ea": sc.normal(0.01), "I0": sc.lognormal(0.1)}
@@ -57,10 +57,13 @@ def speed() -> list[Figure]:
 
 def moments() -> list[Figure]:
     """1e5 drawn cells."""
-    equal = bench({"model": "yakopcic", "preset": "oblea"}, 1, {"amplitude": 0.4, "frequency": 100})
-    large = sc.Testbench(device=equal.device, crossbar={"state": np.full((250, 400), 0.5)}, drive=equal.drive)
+    large = sc.Testbench(
+        device={"model": "yakopcic", "preset": "oblea"},
+        crossbar={"state": np.full((250, 400), 0.5)},
+        drive={"kind": "sine", "amplitude": 0.4, "frequency": 100},
+    )
     drawn = sc.vary(large, OBLEA, seed=1).device.arrays()
-    base = equal.device.build()
+    base = large.device.build()
     off = [
         abs(np.log(drawn["Vp"]).std() / 0.1 - 1.0),
         abs(np.exp(np.log(drawn["Vp"]).mean()) / base.Vp - 1.0),
@@ -71,4 +74,4 @@ def moments() -> list[Figure]:
 
 
 if __name__ == "__main__":
-    measure([speed, moments], "variation")
+    measure("variation", [speed, moments])

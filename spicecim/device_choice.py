@@ -27,7 +27,7 @@ from spicecim import limits
 from spicecim.devices import MODELS, Memristor, get_model, make_device
 from spicecim.devices.device import Device
 from spicecim.devices.library import get_preset, is_preset_file
-from spicecim.devices.varied import VariedDevice, make_cells
+from spicecim.devices.varied import make_cells
 from spicecim.errors import InputError, ModelError, UnsupportedError, VerilogAError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section, is_array_file
 from spicecim.outside import check_file
@@ -209,15 +209,15 @@ class LibraryDevice(DeviceSection):
     def separable(self) -> bool:
         return get_model(self.model).separable
 
-    def build(self) -> Memristor | VariedDevice:
+    def build(self) -> Device:
         """Return the device with its equations and all parameters."""
         return make_cells(self.model, self.preset, self.parameters, self._temperature)
 
     def described(self) -> dict[str, Any]:
-        return {"preset": self.preset, "parameters": self.build().described()}
+        return {"preset": self.preset, "parameters": self.values()}
 
     def values(self) -> dict[str, Any]:
-        return self.build().described()
+        return make_cells(self.model, self.preset, self.parameters, self._temperature).described()
 
     def wanted_backend(self) -> tuple[str, str]:
         return self.backend, "device.backend: osdi"

@@ -8,12 +8,12 @@ from scipy.stats import kstest
 
 import spicecim as sc
 from spicecim.devices import load_presets
+from spicecim.devices.stopping import stopping_parameters
 from spicecim.errors import InputError, TestbenchError, UnsupportedError
 from spicecim.fitting.transforms import Transform
 from spicecim.variation.correlation import generator, standard_normal
 from spicecim.variation.distributions import distribution
 from spicecim.variation.noise import telegraph_states
-from spicecim.variation.stuck import stopping_parameters
 
 CELLS = (250, 400)
 """1e5 cells."""
@@ -147,7 +147,7 @@ def test_what_stops_a_model_is_found(model):
         }
     )
     device = one.device.build()
-    values = {**device.model_dump(), **stopping_parameters(one)}
+    values = {**device.model_dump(), **stopping_parameters(device, 1.0, 1e-3)}
     stopped = type(device).model_validate(values)
     s = device.state_from_x([0.1, 0.4, 0.9])
     assert np.abs(stopped.rate(1.0, s)).max() * 1e-3 <= 1e-12 * device.span() < np.abs(device.rate(1.0, s)).max()

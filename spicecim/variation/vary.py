@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spicecim.errors import InputError
+from spicecim.devices.stopping import stopping_parameters
+from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.problems import did_you_mean
 from spicecim.quantities import shown
 from spicecim.testbench import Crossbar, Testbench
 from spicecim.variation.correlation import check_covariance, correlation_matrix, generator, standard_normal
 from spicecim.variation.distributions import distribution, share
-from spicecim.variation.stuck import stopping_parameters
 
 
 def vary(
@@ -198,5 +198,16 @@ def _stuck(
     state[off], state[on] = 0.0, 1.0
     chosen = np.zeros(cells, dtype=bool)
     chosen[off] = chosen[on] = True
-    by = dict(stuck.get("by") or {}) or stopping_parameters(testbench)
-    return state.reshape(testbench.shape), chosen.reshape(testbench.shape), by
+    return state.reshape(testbench.shape), chosen.reshape(testbench.shape), _holding(testbench, stuck.get("by"))
+
+
+def _holding(testbench: Testbench, given: Mapping[str, float] | None) -> dict[str, float]:
+    """Parameters that hold the state of a stuck cell."""
+    if given:
+        return dict(given)
+    if not testbench.device.equations_known:
+        raise UnsupportedError(
+            "stuck: what stops the state of a subcircuit is not known; say so, such as by: {speed: 0}"
+        )
+    one = testbench.device.build().examples()[0]
+    return stopping_parameters(one, testbench.lines().largest_voltage(), testbench.duration)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from pydantic import ValidationError
 
-from spicecim.devices import Memristor
+from spicecim.devices.device import Device
+from spicecim.devices.expressions import FloatArray
+from spicecim.devices.memristor import Memristor
 from spicecim.devices.parameters import within_bounds
 from spicecim.errors import ModelError, UnsupportedError
-from spicecim.fields import FloatArray
-from spicecim.testbench import Testbench
 
 _VALUES = (0.0, 1e-30, -1e-30, 1e30)
 """Values that a parameter may be set to: speeds vanish, times are endless."""
@@ -19,22 +19,23 @@ _ALIKE = 1e-9
 """Relative difference of currents that are the same."""
 
 
-def stopping_parameters(testbench: Testbench) -> dict[str, float]:
+def stopping_parameters(device: Device, largest_voltage: float, duration: float) -> dict[str, float]:
     """Return values of as few parameters as stop the motion of a library model's state, whose current stays.
+
+    Up to a largest voltage (V), over a duration (s).
 
     Raises
     ------
     UnsupportedError
         If there are none, or the device is none of the library.
     """
-    device = testbench.device.build().examples()[0] if testbench.device.equations_known else None
     if not isinstance(device, Memristor):
         raise UnsupportedError(
-            "stuck: what stops the state of this device is not known; say so, such as by: {speed: 0}"
+            f"stuck: what stops the state of {device.title} is not known; say so, such as by: {{speed: 0}}"
         )
-    v = np.linspace(-1.0, 1.0, 22)[:, None] * testbench.lines().largest_voltage()
+    v = np.linspace(-1.0, 1.0, 22)[:, None] * largest_voltage
     s = device.state_from_x(np.linspace(0.0, 1.0, 13))
-    allowed = _STOPPED * device.span() / testbench.duration
+    allowed = _STOPPED * device.span() / duration
     found: dict[str, float] = {}
     left = _rates(device, v, s)
     while left.max() > allowed:
