@@ -179,6 +179,14 @@ def test_telegraph_noise_has_its_times():
     assert lengths[level == 0].mean() == pytest.approx(1.0, rel=0.15)
 
 
+def test_corners_of_a_drive_stay_where_samples_miss_them_by_rounding():
+    pulse = {"kind": "pulse", "high": 0.1, "rise": 1e-4, "fall": 1e-4, "width": 3e-3, "period": 4e-3}
+    noisy = sc.read_noise(bench((2, 2), drive=pulse), seed=2, bandwidth="50kHz")
+    time = noisy.drive.time
+    assert np.diff(time).min() > 1e-6
+    assert {1e-4, 1e-4 + 3e-3} <= set(time.tolist())
+
+
 @pytest.mark.slow
 def test_both_engines_get_the_same_noise():
     one = bench((2, 2), drive={"kind": "pulse", "high": 0.1, "rise": 1e-4, "fall": 1e-4, "width": 3e-3, "period": 4e-3})

@@ -28,6 +28,8 @@ _MOST_SAMPLES = 100_000
 _PROBE = 1e-3
 """Voltage (V) at which the conductance of cells is taken."""
 _ROOM_TEMPERATURE = 300.15
+_NEAR = 1e-6
+"""Distance of instants, relative to that of the samples, below which they are one."""
 
 
 def read_noise(
@@ -83,7 +85,7 @@ def read_noise(
     count = max(count, math.ceil(duration / min(least)) if part else 2)
     if count > _MOST_SAMPLES:
         raise InputError(f"read_noise: needs {count} samples per row, above {_MOST_SAMPLES}; take a shorter run")
-    time = np.union1d(np.linspace(0.0, duration, count + 1), testbench.drive.corners(duration))
+    time = _with_corners(np.linspace(0.0, duration, count + 1), testbench.drive.corners(duration))
     voltage = testbench.drive.voltage(time)
     if times:
         for row in range(rows):
@@ -98,6 +100,19 @@ def read_noise(
     analysis = {**changed, "duration": duration, "periods": None}
     kept = {name: value for name, value in analysis.items() if value is not None}
     return testbench.with_sections(drive=drive, analysis=kept)
+
+
+def _with_corners(grid: FloatArray, corners: FloatArray) -> FloatArray:
+    """Instants of a grid with corners among them, in place of those that miss a corner by rounding."""
+    near = _NEAR * grid[1]
+    inside = corners[(corners > near) & (corners < grid[-1] - near)]
+    if not len(inside):
+        return grid
+    after = np.searchsorted(inside, grid)
+    distance = np.minimum(
+        np.abs(grid - inside[np.maximum(after - 1, 0)]), np.abs(grid - inside[np.minimum(after, len(inside) - 1)])
+    )
+    return np.sort(np.concatenate([grid[distance > near], inside]))
 
 
 def telegraph_states(time: FloatArray, high: float, low: float, random: np.random.Generator) -> FloatArray:
