@@ -202,7 +202,7 @@ class _Run:
                 self.companion.move(self._state, course, linear, drive, off)
             self._state, self.steps, last = course.end, self.steps + 1, course
             since = room if lands else since + length
-            if begin + since < wall:
+            if self.system.network.stores and begin + since < wall:
                 self._planned = float(control.towards(wall - begin - since, self._planned, length))
         self.output.end_segment()
 
