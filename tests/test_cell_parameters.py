@@ -132,6 +132,7 @@ def test_both_engines_agree_behind_wires():
     assert np.abs(one.i_column - other.i_column).max() < 1e-3 * np.abs(other.i_column).max()
 
 
+@pytest.mark.slow
 def test_cells_behind_wires_are_those_of_their_places():
     """Equal parameters given as arrays are what one number is; exchanged, the columns' currents are too."""
     wires = {"wire_row": 40.0, "wire_column": 25.0}

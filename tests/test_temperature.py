@@ -83,6 +83,7 @@ def test_both_engines_have_the_temperature_of_a_model(backend):
     assert np.abs(cold.x - other.x).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_both_engines_have_the_temperature_of_a_module(hot):
     """The conductance follows vt, and a run at the default that comes after is one at 300.15 K again."""
     found = {}
