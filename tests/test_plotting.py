@@ -74,7 +74,7 @@ def test_many_columns_are_cut_and_said_so(make_bench):
 def test_power(run):
     figure = plot_power(run)
     assert_legible(figure)
-    assert "power of all row drivers" in figure.axes[0].get_ylabel()
+    assert "power of all drivers" in figure.axes[0].get_ylabel()
     with pytest.raises(WaveformError, match="cells"):
         plot_power(run.drop_vars(["v_cell", "i_cell"]))
 
@@ -181,3 +181,21 @@ def test_the_slope_is_explained_where_it_is_shown():
         legend = plot_hysteresis({"reference": sweep}).axes[1].get_legend()
         assert ("slope " in legend.get_texts()[0].get_text()) == expected
         assert ("log(area) over log(frequency)" in legend.get_title().get_text()) == expected
+
+
+def test_the_drives_of_columns_and_floating_lines_are_in_the_figure():
+    pulse = {"kind": "pulse", "high": 0.2, "rise": 1e-4, "fall": 1e-4, "width": 2e-3, "period": 1e-2}
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic"},
+            "crossbar": {"state": [[0.5, 0.5], [0.5, 0.5]]},
+            "drive": pulse,
+            "rows": {"floating": [1]},
+            "columns": {"drive": pulse, "grounded": [0]},
+        }
+    )
+    (axes,) = plot_row_drives(simulate(bench, "reference")).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "row 0", "row 1: floats", "column 0: grounded", "column 1",
+    ]  # fmt: skip
+    assert axes.get_title() == "rows and columns"

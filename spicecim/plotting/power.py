@@ -50,7 +50,7 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
     left.axhline(average, color=COLORS[1], linestyle="--", label=f"average {quantity_text(average, 'W')}{known}")
     left.axhline(worst, color=COLORS[3], linestyle=":", label=f"worst case {quantity_text(worst, 'W')}")
     label_axis(left.xaxis, "time", "s")
-    label_axis(left.yaxis, "power of all row drivers", "W")
+    label_axis(left.yaxis, "power of all drivers", "W")
     left.set_xlim(0, float(total["time"][-1]))
     left.set_ylim(min(0.0, 1.05 * float(total.min())), 1.05 * worst or 1.0)
     left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, columnspacing=1.0, borderaxespad=0.2)

@@ -26,26 +26,45 @@ _MOST_PANELS = 8
 
 @styled
 def plot_row_drives(waveforms: xr.Dataset) -> Figure:
-    """Plot the voltage of every row driver, one trace above the other, with a scale bar."""
-    drive = testbench_of(waveforms).drive
-    voltages = waveforms["v_row"]
-    rows = voltages.sizes["row"]
-    spacing = 2.3 * float(abs(voltages).max()) or 1.0
-    figure, grid = new_figure(size=(7.0, min(1.4 + 0.4 * rows, 9.0)))
+    """Plot the voltage of every row, and of every column where these are driven or float, with a scale bar.
+
+    One trace stands above the other.
+    """
+    traces = [(label, waveforms["v_row"].isel(row=row), COLORS[0]) for row, label in _labels(waveforms, "row")]
+    if "v_column" in waveforms:
+        columns = waveforms["v_column"]
+        traces += [(label, columns.isel(column=column), COLORS[1]) for column, label in _labels(waveforms, "column")]
+    time, count = waveforms["time"], len(traces)
+    bar = max(float(abs(voltage).max()) for _, voltage, _ in traces)
+    spacing = 2.3 * bar or 1.0
+    figure, grid = new_figure(size=(7.0, min(1.4 + 0.4 * count, 9.0)))
     axes = grid[0, 0]
-    for row in range(rows):
-        axes.plot(voltages["time"], voltages.isel(row=row) - spacing * row, color=COLORS[0], linewidth=1.0)
+    for place, (_, voltage, color) in enumerate(traces):
+        axes.plot(time, voltage - spacing * place, color=color, linewidth=1.0)
     label_axis(axes.xaxis, "time", "s")
-    axes.set_yticks([-spacing * row for row in range(rows)], [micro_sign(drive.label(row)) for row in range(rows)])
-    axes.set_xlim(0, float(voltages["time"][-1]))
-    axes.set_ylim(-spacing * (rows - 0.45), 0.62 * spacing)
-    bar = float(abs(voltages).max())
+    axes.set_yticks([-spacing * place for place in range(count)], [micro_sign(label) for label, _, _ in traces])
+    axes.set_xlim(0, float(time[-1]))
+    axes.set_ylim(-spacing * (count - 0.45), 0.62 * spacing)
     beside = axes.get_yaxis_transform()
     # butt: other caps would make it longer than what it stands for
     axes.plot([1.015] * 2, [0, bar], transform=beside, color="black", linewidth=2, clip_on=False, solid_capstyle="butt")
     axes.text(1.025, bar / 2, quantity_text(bar, "V"), transform=beside, va="center", fontsize=8)
-    axes.set_title("row drivers")
+    axes.set_title("row drivers" if count == waveforms.sizes["row"] else "rows and columns")
     return figure
+
+
+def _labels(waveforms: xr.Dataset, line: str) -> list[tuple[int, str]]:
+    """Place of every row or column, and what it is called: with its drive, or with what it has instead of one."""
+    bench = testbench_of(waveforms)
+    section = bench.rows if line == "row" else bench.columns
+    still, floating = ((), ()) if section is None else (section.grounded, section.floating)
+    labels = []
+    for place, number in enumerate(waveforms[line].values.tolist()):
+        label = bench.drive.label(number) if line == "row" else f"column {number}"
+        if number in still or number in floating:
+            label = f"{line} {number}: {'floats' if number in floating else 'grounded'}"
+        labels.append((place, label))
+    return labels
 
 
 @styled
