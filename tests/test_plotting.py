@@ -11,6 +11,7 @@ from spicecim.errors import WaveformError
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
 from spicecim.plotting.style import micro_sign, quantity_text, si_prefix
+from spicecim.testbench import Testbench
 
 
 @pytest.fixture(scope="module")
