@@ -384,7 +384,7 @@ class SampledDrive(Drive):
 
     def voltage(self, time: ArrayLike) -> FloatArray:
         """Voltage (time, row) at the instants `time` (s)."""
-        return np.stack([np.interp(np.asarray(time), self.time, row) for row in self.voltages], axis=1)
+        return joined(time, self.time, self.voltages.T)
 
     def largest_voltage(self) -> float:
         """Largest magnitude of any row's voltage (V)."""
@@ -408,6 +408,15 @@ class SampledDrive(Drive):
     def corners(self, duration: float) -> FloatArray:
         """Instants in (0, duration) at which the voltage of a row is not smooth."""
         return self.time[(self.time > 0) & (self.time < duration)]
+
+
+def joined(time: ArrayLike, knots: FloatArray, values: FloatArray) -> FloatArray:
+    """Values (time, n) at instants (s) of straight lines between values (knot, n) at knots; level outside of these."""
+    instants = np.clip(np.asarray(time, dtype=float), knots[0], knots[-1])
+    segment = np.minimum(np.searchsorted(knots, instants, side="right") - 1, len(knots) - 2)
+    slopes = np.diff(values, axis=0) / np.diff(knots)[:, None]
+    between = slopes[segment] * (instants - knots[segment])[:, None] + values[segment]
+    return np.asarray(np.where((instants == knots[-1])[:, None], values[-1], between))
 
 
 def ramps(counts: NDArray[np.int_]) -> NDArray[np.int_]:

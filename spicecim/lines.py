@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field
 
 from spicecim import limits
-from spicecim.drives import AnyDrive, Drive, SmoothDrive
+from spicecim.drives import AnyDrive, Drive, SmoothDrive, joined
 from spicecim.fields import FloatArray, Section
 from spicecim.problems import FieldError
 
@@ -120,6 +121,22 @@ class LineDrive(SmoothDrive):
     def shortest_edge(self, corners: FloatArray) -> float:
         return min(part.shortest_edge(corners) for part in self._parts())
 
+    @cached_property
+    def largest_across(self) -> float:
+        """Largest voltage (V) between a row and a column."""
+        return largest_between(self, floating=False)
+
+    @cached_property
+    def straight(self) -> tuple[FloatArray, FloatArray] | None:
+        """Instants (knot,) and voltages (knot, line) that straight lines join; None where a drive is a curve.
+
+        Behind ideal wires every cell asks for its own difference: of these it is one subtraction.
+        """
+        if self.curve():
+            return None
+        knots = np.concatenate([[0.0], self.corners(self.duration), [self.duration]])
+        return knots, self.voltage(knots)
+
     def curve(self) -> SmoothDrive | None:  # type: ignore[override]
         return self if any(part.curve() for part in self._parts()) else None
 
@@ -171,11 +188,13 @@ class Difference(SmoothDrive):
     """The only row, if there is one alone."""
 
     def voltage(self, time: ArrayLike) -> FloatArray:
-        voltage = self.lines.voltage(time)
-        return np.asarray(voltage[:, self._rows()] - voltage[:, [self._column]])
+        straight = self.lines.straight
+        if straight is not None:
+            return joined(time, straight[0], self._differences(straight[1]))
+        return self._differences(self.lines.voltage(time))
 
     def largest_voltage(self) -> float:
-        return largest_between(self.lines, floating=False)
+        return self.lines.largest_across
 
     def periods(self) -> FloatArray:
         periods = self.lines.periods()
@@ -188,10 +207,13 @@ class Difference(SmoothDrive):
         return self.lines.cycle()
 
     def corners(self, duration: float) -> FloatArray:
+        straight = self.lines.straight
+        if straight is not None and duration == self.lines.duration:
+            return straight[0][1:-1]
         return self.lines.corners(duration)
 
     def shortest_edge(self, corners: FloatArray) -> float:
-        return self.lines.shortest_edge(corners)
+        return self.lines.shortest_edge(corners) if self.lines.straight is None else super().shortest_edge(corners)
 
     def of_row(self, row: int) -> Difference:
         return self.model_copy(update={"row": int(self._rows()[row])})
@@ -211,6 +233,9 @@ class Difference(SmoothDrive):
         column = np.full(len(rows), self._column)
         return np.asarray(of(self._rows()[rows], begin, since) - of(column, begin, since))
 
+    def _differences(self, voltage: FloatArray) -> FloatArray:
+        return np.asarray(voltage[:, self._rows()] - voltage[:, [self._column]])
+
     def _rows(self) -> NDArray[np.int_]:
         return np.arange(self.lines.shape[0]) if self.row is None else np.array([self.row])
 
@@ -224,10 +249,9 @@ def largest_between(lines: LineDrive, *, floating: bool) -> float:
 
     Between straight lines it is that at a corner; with sinusoids among them it is a bound.
     """
-    if lines.curve():
+    if lines.straight is None:
         return sum(part.largest_voltage() for part in (lines.rows, lines.columns) if part is not None)
-    knots = np.concatenate([[0.0], lines.corners(lines.duration), [lines.duration]])
-    voltage = lines.voltage(knots)
+    voltage = lines.straight[1]
     if floating:
         return float(np.ptp(voltage, axis=1).max())
     rows, columns = voltage[:, : lines.shape[0]], voltage[:, lines.shape[0] :]
