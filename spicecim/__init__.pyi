@@ -1,5 +1,6 @@
 from . import accelerator as accelerator
 from . import measure as measure
+from . import operations as operations
 from . import training as training
 from .cure.model import Cure as Cure
 from .cure.model import cure_module as cure_module
@@ -20,6 +21,7 @@ from .engines import register_engine as register_engine
 from .engines import simulate as simulate
 from .errors import InputError as InputError
 from .errors import ManyRunsError as ManyRunsError
+from .errors import ProgrammingError as ProgrammingError
 from .errors import SimulationError as SimulationError
 from .errors import SpiceCimError as SpiceCimError
 from .fitting.distribution import JointDistribution as JointDistribution
@@ -46,6 +48,11 @@ from .netlist.adapting import Adaptation as Adaptation
 from .netlist.adapting import adapt_subcircuit as adapt_subcircuit
 from .ngspice.engine import render_netlist as render_netlist
 from .ngspice.engine import write_netlist as write_netlist
+from .operations.curves import endurance as endurance
+from .operations.curves import potentiation as potentiation
+from .operations.operation import Operation as Operation
+from .operations.program import program as program
+from .operations.sequence import run_sequence as run_sequence
 from .reference.operating_point import operating_point as operating_point
 from .retention import retention as retention
 from .testbench import Analysis as Analysis

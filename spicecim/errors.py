@@ -116,6 +116,10 @@ class CurrentWarning(UserWarning):
         return type(self), (str(self), self.current)
 
 
+class ProgrammingWarning(UserWarning):
+    """Cells are off their targets after write-verify; the result marks them (``converged``)."""
+
+
 class SimulationError(SpiceCimError):
     """A simulation was started and did not succeed.
 
@@ -203,6 +207,27 @@ class ManyRunsError(SimulationError):
 
     def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
         return type(self), (self.results,)
+
+
+class ProgrammingError(SimulationError):
+    """The pulses of a write-verify do not program the device.
+
+    Attributes
+    ----------
+    result
+        What `spicecim.program` would have returned, an `xarray.Dataset`.
+    """
+
+    def __init__(self, message: str, result: Any, folder: Path | None = None, log: str = "") -> None:
+        self.result = result
+        super().__init__(message, folder, log)
+
+    def kept_in(self, folder: Path | None, log: str) -> ProgrammingError:
+        """Return the same error with the folder that keeps its files, and what the simulator said."""
+        return ProgrammingError(self.message, self.result, folder, log)
+
+    def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
+        return type(self), (self.message, self.result, self.folder, self.log)
 
 
 class PhysicsError(SimulationError):

@@ -40,10 +40,11 @@ def test_the_python_of_the_readme_runs():
     assert len(run.stdout.splitlines()) >= 5
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point", "variation"],
-)
+PAGES = ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point"]
+PAGES += ["programming", "variation"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_python_of_a_page_runs(page, tmp_path):
     code = "\n".join(blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")))
     assert code

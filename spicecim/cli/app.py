@@ -233,6 +233,57 @@ def run(
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
 
 
+@app.command()
+def program(
+    bench: Bench,
+    output: Folder,
+    target: Annotated[Path, typer.Option(metavar="FILE.npy", help="What each cell is to be (row, column).")],
+    quantity: Annotated[
+        str, typer.Option(metavar="conductance|x", help="What the target is of: conductance (S), or x.")
+    ] = "conductance",
+    scheme: Annotated[
+        str, typer.Option(metavar="v/2|v/3|grounded|floating", help="What unselected lines are at.")
+    ] = "v/2",
+    tolerance: Annotated[float, typer.Option(help="Allowed error, relative to the range of a cell.")] = 0.01,
+    set_pulses: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="SET pulses: voltage, width, levels and so on."),
+    ] = None,
+    reset_pulses: Annotated[
+        list[str] | None, typer.Option("--reset", metavar="NAME=VALUE", help="RESET pulses, likewise.")
+    ] = None,
+    by: Annotated[str, typer.Option(metavar="row|cell", help="Cells that are programmed together.")] = "row",
+    read_voltage: Annotated[str | None, typer.Option(help="Of the reads; a fifth of SET's if left out.")] = None,
+    passes: Annotated[int, typer.Option(help="How often the array is gone through at most.")] = 3,
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
+    as_json: JsonFlag = False,
+) -> None:
+    """Program an array by write-verify; write a dataset, heat maps and summary.json.
+
+    Pulses that are left out have the largest voltage of the testbench's drive, and double in width from level to level.
+    The exit status is 5 if a cell is not within the tolerance at the end.
+    """
+    from spicecim.array_files import load_array
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.programming_runs import run_program
+    from spicecim.testbench import Testbench
+
+    with progress_bar(quiet=as_json) as progress:
+        summary = run_program(
+            Testbench.from_yaml(bench), load_array(target), output, quantity=quantity, scheme=scheme,
+            tolerance=tolerance, set_pulses=assignments("--set", set_pulses or []),
+            reset_pulses=assignments("--reset", reset_pulses or []), by=by, read_voltage=read_voltage, passes=passes,
+            engine=engine, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        tables.print_json(summary)
+    else:
+        tables.print_program(summary, output)
+    if not summary["passed"]:
+        raise typer.Exit(EXIT_NOT_ACCURATE)
+
+
 @app.command("operating-point")
 def find_operating_point(
     bench: Bench,

@@ -316,6 +316,18 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
     console.print(f"results in {folder}: {', '.join(summary['artifacts'])}")
 
 
+def print_program(summary: dict[str, Any], folder: Path) -> None:
+    """Print how an array was programmed, and where the results are."""
+    console = plain_console()
+    cells = summary["cells"]
+    console.print(f"cells within {summary['tolerance']:g} of their range: {summary['converged']} of {cells}")
+    console.print(f"largest error: {summary['largest_error']:.2g} of the range")
+    console.print(f"pulses per cell: {summary['mean_pulses']:.1f} on average, {summary['most_pulses']} at most")
+    console.print(f"largest change of x while not selected: {summary['largest_disturb']:.2g}")
+    console.print(f"energy by all drivers: {format_quantity(summary['energy_j'], 'J')}")
+    console.print(f"results in {folder}: {', '.join(summary['artifacts'])}")
+
+
 def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
     """Print the loops' measures, a line for each amplitude and frequency."""
     engines = measured["engines"]

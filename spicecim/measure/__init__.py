@@ -32,6 +32,7 @@ from spicecim.measure.power import (
     delivered_energy,
     energy_balance,
     row_power,
+    total_energy,
     total_power,
     worst_case_power,
 )
@@ -98,6 +99,7 @@ __all__ = [
     "register_measure",
     "row_power",
     "tone_current",
+    "total_energy",
     "total_power",
     "worst_case_power",
 ]

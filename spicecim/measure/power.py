@@ -50,6 +50,18 @@ def delivered_energy(waveforms: xr.Dataset) -> xr.DataArray:
     return _energy(row_power(waveforms)).assign_attrs(units="J", long_name="energy delivered by the row driver")
 
 
+def total_energy(waveforms: xr.Dataset) -> xr.DataArray:
+    """Energy (J) that the drivers of all lines deliver over a run."""
+    check_waveforms(waveforms, "v_row", "i_row", "i_column")
+    voltage, current = (waveforms[name].transpose("time", "row").values for name in ("v_row", "i_row"))
+    if "v_column" in waveforms:
+        columns, into = (waveforms[name].transpose("time", "column").values for name in ("v_column", "i_column"))
+        voltage, current = np.concatenate([voltage, columns], axis=1), np.concatenate([current, -into], axis=1)
+    lines = [xr.DataArray(each, {"time": waveforms["time"]}, ("time", "line")) for each in (voltage, current)]
+    energy = _energy(product(waveforms, *lines)).sum("line")
+    return energy.assign_attrs(units="J", long_name="energy delivered by all drivers")
+
+
 def cell_power(waveforms: xr.Dataset) -> xr.DataArray:
     """Power (W) that each cell dissipates, over time (time, row, column); needs ``probe: cells``."""
     check_waveforms(waveforms, "v_cell", "i_cell")
@@ -191,7 +203,7 @@ def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
         squares = (row_node**2 + column_node**2).sum(["row", "column"])
         stored = 0.5 * crossbar.wire_capacitance * float(squares.isel(time=-1) - squares.isel(time=0))
     return EnergyBalance(
-        delivered=float(delivered_energy(waveforms).sum() + _energy(column_driver_power(waveforms)).sum()),
+        delivered=float(total_energy(waveforms)),
         cells=float(_energy(cell_power(waveforms)).sum()),
         wires=wires,
         source=_squares(waveforms, waveforms["i_row"]) * crossbar.source_resistance,

@@ -3,6 +3,7 @@
 from spicecim.plotting.hysteresis import plot_hysteresis
 from spicecim.plotting.measurement import plot_cycles, plot_fit, plot_measurement
 from spicecim.plotting.power import plot_power
+from spicecim.plotting.program import plot_program
 from spicecim.plotting.style import FORMATS, new_figure, save_figure, styled
 from spicecim.plotting.waveforms import plot_column_currents, plot_row_drives
 
@@ -15,6 +16,7 @@ __all__ = [
     "plot_hysteresis",
     "plot_measurement",
     "plot_power",
+    "plot_program",
     "plot_row_drives",
     "save_figure",
     "styled",

@@ -1,0 +1,190 @@
+"""One operation on an array: a read, a SET, a RESET or a FORM pulse on selected cells, as a testbench."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field, model_validator
+
+from spicecim.drives import SampledDrive
+from spicecim.errors import InputError
+from spicecim.fields import FloatArray, Quantities, Section
+from spicecim.lines import Columns, LineNumbers, Rows
+from spicecim.operations.schemes import Scheme, line_levels, selected_cells
+from spicecim.operations.window import polarity
+from spicecim.problems import FieldError
+from spicecim.testbench import Crossbar, PositiveSeconds, Testbench
+from spicecim.waveforms import state_variable
+
+_EDGE = 0.1
+"""Rise and fall where they are left out, relative to the shortest width."""
+
+Kind = Literal["read", "set", "reset", "form"]
+
+Voltages = Annotated[FloatArray, Quantities("V", (0, 1), 0.0, 1e6, exclusive=True)]
+Widths = Annotated[FloatArray, Quantities("s", (0, 1), 1e-18, 1e18)]
+
+
+def _lines_of_cells(cells: Any) -> dict[str, Any]:
+    """Rows and columns of a selection: (row, column), a row, or a mask (row, column)."""
+    if isinstance(cells, int | np.integer) and not isinstance(cells, bool):
+        return {"rows": [int(cells)]}
+    array = np.asarray(cells)
+    if array.dtype == bool and array.ndim == 2:
+        rows, columns = np.flatnonzero(array.any(axis=1)), np.flatnonzero(array.any(axis=0))
+        if not len(rows) or not array[np.ix_(rows, columns)].all():
+            raise FieldError(
+                "cells", "must select one cell or more, and every crossing of the rows and columns that it selects"
+            )
+        return {"rows": rows.tolist(), "columns": columns.tolist()}
+    if array.shape == (2,) and array.dtype.kind in "iu":
+        return {"rows": [int(array[0])], "columns": [int(array[1])]}
+    raise FieldError("cells", f"must be a row, (row, column), or a mask (row, column) of truth values; it is {cells!r}")
+
+
+class Operation(Section):
+    """A pulse on selected cells: a read, SET, RESET or FORM.
+
+    `voltage` is a magnitude. A SET and a FORM have the polarity with which the device's x grows, a RESET the other one,
+    a read is positive from row to column.
+
+    Raises
+    ------
+    TestbenchError
+        If a field is not valid.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic"},
+    ...     crossbar={"state": [[0.5, 0.4, 0.3], [0.2, 0.3, 0.1]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> write = sc.Operation(kind="set", cells=(1, 2), voltage="300mV", width="50us", scheme="v/3")
+    >>> run = sc.simulate(write.testbench(bench), engine="reference")
+    >>> run.v_cell.sel(time=20e-6, method="nearest").round(3).values
+    array([[-0.1, -0.1,  0.1],
+           [ 0.1,  0.1,  0.3]])
+    """
+
+    kind: Kind = Field(description="what it does")
+    rows: LineNumbers = Field(description="numbers of the selected rows")
+    columns: LineNumbers | None = Field(default=None, description="numbers of the selected columns; all if left out")
+    voltage: Voltages = Field(description="magnitude across the selected cells (V), or one per selected column")
+    width: Widths = Field(description="time at the voltage (s), or one per selected column")
+    rise: PositiveSeconds | None = Field(default=None, description="time of the rise and of each fall (s)")
+    scheme: Scheme | None = Field(default=None, description="what unselected lines are at")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_cells(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "cells" not in values:
+            return values
+        if "rows" in values or "columns" in values:
+            raise FieldError("cells", "give cells, or rows and columns, not both")
+        return {name: value for name, value in values.items() if name != "cells"} | _lines_of_cells(values["cells"])
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Operation:
+        if not self.rows or self.columns == ():
+            raise FieldError("rows" if not self.rows else "columns", "must select one at least")
+        for name in ("voltage", "width"):
+            values = getattr(self, name)
+            if values.ndim and self.columns is not None and len(values) != len(self.columns):
+                raise FieldError(name, f"has {len(values)} values for {len(self.columns)} selected columns")
+        if self.rise is None:
+            object.__setattr__(self, "rise", _EDGE * float(self.width.min()))
+        if self.scheme is None:
+            object.__setattr__(self, "scheme", "grounded" if self.kind == "read" else "v/2")
+        return self
+
+    def selected(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Which cells (row, column) of a crossbar it is for."""
+        return selected_cells(shape, self.rows, self._columns(shape))
+
+    @property
+    def plateau(self) -> float:
+        """Instant (s) at which the longest pulse begins to fall: when a read is read."""
+        return float(self.rise or 0.0) + float(self.width.max())
+
+    def testbench(self, bench: Testbench, state: ArrayLike | None = None) -> Testbench:
+        """Return the testbench of the operation on an array.
+
+        Parameters
+        ----------
+        bench
+            The array: its device, crossbar and analysis are kept; its drive and duration are not.
+        state
+            States x (row, column) that the cells are in; those of `bench` if left out.
+
+        Raises
+        ------
+        InputError
+            If a line is not there.
+        """
+        shape = bench.shape
+        columns = self._columns(shape)
+        voltage, width = (np.broadcast_to(values, len(columns)) for values in (self.voltage, self.width))
+        sign = 1.0 if self.kind == "read" else polarity(bench, float(voltage.max()))
+        levels = line_levels(self.scheme or "v/2", voltage * (-sign if self.kind == "reset" else sign))
+        rise = float(self.rise or 0.0)
+        ends = rise + width
+        time = np.unique(np.concatenate([[0.0, rise], ends, ends + rise]))
+        shape_of_all = np.interp(time, [0.0, rise, ends.max(), ends.max() + rise], [0.0, 1.0, 1.0, 0.0])
+        rows = np.full(shape[0], levels.other_rows)
+        rows[list(self.rows)] = levels.selected_row
+        driven = np.outer(np.full(shape[1], levels.other_columns), shape_of_all)
+        for column, level, end in zip(columns, levels.selected_columns, ends, strict=True):
+            # when its own pulse is over, a column is as an unselected one until all are over
+            own = np.interp(time, [0.0, rise, end, end + rise], [0.0, 1.0, 1.0, 0.0])
+            driven[column] = level * own + levels.other_columns * (shape_of_all - own)
+        floats = [
+            sorted(set(range(count)) - {*chosen}) for count, chosen in zip(shape, (self.rows, columns), strict=True)
+        ]
+        changes: dict[str, Any] = {} if state is None else {"state": state}
+        kept = bench.analysis.model_dump(exclude_none=True, exclude={"duration", "periods", "probe"})
+        return Testbench(
+            device=bench.device,
+            crossbar=Crossbar(**{**dict(bench.crossbar), **changes}),
+            drive=SampledDrive(time=time, voltages=np.outer(rows, shape_of_all)),
+            rows=Rows(floating=floats[0]) if levels.floating and floats[0] else None,
+            columns=Columns(
+                drive=SampledDrive(time=time, voltages=driven), floating=floats[1] if levels.floating else ()
+            ),
+            analysis={**kept, "duration": float(time[-1]), "probe": "cells"},
+        )
+
+    def _columns(self, shape: tuple[int, int]) -> tuple[int, ...]:
+        columns = tuple(range(shape[1])) if self.columns is None else self.columns
+        for name, lines, count in (("rows", self.rows, shape[0]), ("columns", columns, shape[1])):
+            if lines[-1] >= count:
+                raise InputError(f"{name}: names {name[:-1]} {lines[-1]}; there are {name} 0 to {count - 1}")
+        for name in ("voltage", "width"):
+            if getattr(self, name).size not in (1, len(columns)):
+                raise InputError(f"{name}: has {getattr(self, name).size} values for {len(columns)} columns")
+        return columns
+
+
+def at_end(bench: Testbench, waveforms: Any) -> Testbench:
+    """Return an array whose cells are in the states that they have at the end of a run: what the next one starts from.
+
+    Parameters
+    ----------
+    bench
+        The array.
+    waveforms
+        A run of it with ``probe: cells``, an `xarray.Dataset`.
+    """
+    last = waveforms.isel(time=-1)
+    further = {
+        name: last[state_variable(name)].transpose("row", "column").values
+        for name in bench.device.further_units()
+        if state_variable(name) in last
+    }
+    crossbar = Crossbar(
+        **{**dict(bench.crossbar), "state": last["x"].transpose("row", "column").values, "states": further}
+    )
+    return bench.model_copy(update={"crossbar": crossbar})

@@ -1,0 +1,306 @@
+"""Write-verify: pulses and reads in turn until every cell conducts what it should."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
+from spicecim.fields import FloatArray
+from spicecim.operations.operation import Kind, Operation
+from spicecim.operations.pulses import Pulses, chosen_pulses
+from spicecim.operations.schemes import SCHEMES
+from spicecim.operations.sequence import DISTURB, line_numbers, operate, warn_once
+from spicecim.operations.window import check_target, conductance
+from spicecim.quantities import input_quantity
+from spicecim.testbench import Testbench
+
+_MOST_STEPS, _OVERSHOT = 3, 2
+"""Levels by which the next pulse is stronger or weaker at most, and by which it is weaker beyond a target."""
+
+_READ_SHARE = 0.2
+"""Read voltage relative to the SET pulses' where none is given."""
+
+
+@dataclass
+class _Program:
+    """The array while it is programmed, and what was done to it."""
+
+    bench: Testbench
+    target: FloatArray
+    span: FloatArray
+    """Range of each cell's conductance (row, column), S."""
+    tolerance: float
+    pulses: dict[str, Pulses]
+    scheme: str
+    read: Operation
+    """A read of the first row."""
+    engine: str
+    most: int
+    counts: NDArray[np.int_] = field(init=False)
+    found: FloatArray = field(init=False)
+    """Conductances as they were found (row, column), NaN before; S."""
+    disturb: FloatArray = field(init=False)
+    history: list[tuple[str, int, int, float, float]] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.counts = np.zeros(self.bench.shape, dtype=int)
+        self.disturb = np.zeros(self.bench.shape)
+        self.found = np.full(self.bench.shape, np.nan)
+
+    def operate(self, operation: Operation, worst: float) -> FloatArray:
+        """Run an operation on one row, note what it did, and return the currents of the columns (column,), A."""
+        done = operate(self.bench, operation, self.engine)
+        selected = operation.selected(self.bench.shape)
+        self.disturb += np.where(selected, 0.0, done.moved)
+        self.bench = done.bench
+        self.warnings += done.warnings
+        cells = int(selected.sum())
+        self.history.append((operation.kind, operation.rows[0], cells, done.energy, worst))
+        return done.current
+
+    def conductances(self, row: int) -> FloatArray:
+        """Read the conductances (column,) of a row, S."""
+        read = self.read.model_copy(update={"rows": (row,)})
+        current = self.operate(read, np.nan)
+        return current / float(self.read.voltage)
+
+    def write(self, row: int, columns: NDArray[np.int_]) -> None:
+        """Pulse cells of a row until all are at their targets, or have had their pulses."""
+        target, span = self.target[row], self.span[row]
+        level = {kind: np.zeros(len(target), dtype=int) for kind in self.pulses}
+        before = self.conductances(row)
+        self.found[row] = np.where(np.isnan(self.found[row]), before, self.found[row])
+        for _ in range(self.most):
+            error = (before - target) / span
+            missed = columns[np.abs(error[columns]) > self.tolerance]
+            if not len(missed):
+                return
+            pulsed: dict[str, NDArray[np.int_]] = {}
+            kinds: tuple[tuple[Kind, float], ...] = ("set", 1.0), ("reset", -1.0)
+            for kind, direction in kinds:
+                cells = missed[direction * error[missed] < 0]
+                if len(cells):
+                    pulsed[kind] = cells
+                    self._pulse(kind, row, cells, level[kind][cells], float(np.abs(error[cells]).max()))
+            after = self.conductances(row)
+            for kind, direction in kinds:
+                if kind in pulsed:
+                    cells = pulsed[kind]
+                    moved = direction * (after - before)[cells] / span[cells]
+                    left = direction * (target - after)[cells] / span[cells]
+                    stronger = level[kind][cells] + _steps(moved, left)
+                    level[kind][cells] = np.clip(stronger, 0, self.pulses[kind].levels - 1)
+            before = after
+
+    def _pulse(self, kind: Kind, row: int, columns: NDArray[np.int_], level: NDArray[np.int_], worst: float) -> None:
+        pulses = self.pulses[kind]
+        self.counts[row, columns] += 1
+        self.operate(
+            Operation(
+                kind=kind, rows=[row], columns=columns.tolist(), scheme=self.scheme,
+                voltage=pulses.voltages(level), width=pulses.widths(level),
+            ),
+            worst,
+        )  # fmt: skip
+
+
+def _steps(moved: FloatArray, left: FloatArray) -> NDArray[np.int_]:
+    """Levels by which the next pulse is to be stronger, by how far the last one moved a cell and how far it has to go.
+
+    A level is taken to double the movement. A cell that did not move is tried a level stronger.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        steps = np.floor(np.log2(left / moved))
+    steps = np.where(moved > 0, np.clip(steps, -_MOST_STEPS, _MOST_STEPS), 1)
+    return np.where(left > 0, steps, -_OVERSHOT).astype(int)
+
+
+def program(
+    bench: Testbench,
+    target: ArrayLike,
+    *,
+    quantity: str = "conductance",
+    tolerance: float = 0.01,
+    set_pulses: Pulses | None = None,
+    reset_pulses: Pulses | None = None,
+    scheme: str = "v/2",
+    by: str = "row",
+    most_pulses: int = 30,
+    passes: int = 3,
+    read_voltage: float | str | None = None,
+    engine: str = "reference",
+    progress: Callable[[float], None] | None = None,
+) -> xr.Dataset:
+    """Program an array by write-verify: pulse, read, decide, until every cell conducts what it should.
+
+    The rows are programmed one after the other. A row is read (its drivers at the read voltage, all other lines at
+    0 V); cells below their target get a SET pulse, cells above it a RESET pulse, those within the tolerance none. The
+    next pulse of a cell is stronger if the last one moved it by less than half of what is left, by a level for every
+    factor of two, and weaker if it moved it by more than that. Writing disturbs half-selected cells: in the end all
+    rows are read, and those with a cell off its target are programmed again, in up to `passes` passes.
+
+    Parameters
+    ----------
+    bench
+        The array in its initial states. Of its drive, only the largest voltage is used, where pulses are left out.
+    target
+        Conductance at the read voltage (S), or x, of each cell (row, column).
+    quantity
+        ``"conductance"`` or ``"x"``: what the target is of.
+    tolerance
+        Allowed error of a conductance, relative to the range of its cell (x from 0 to 1).
+    set_pulses, reset_pulses
+        The pulses; by default those that `spicecim.operations.chosen_pulses` chooses.
+    scheme
+        What unselected lines are at (see `spicecim.operations.schemes`).
+    by
+        ``"row"``: the cells of a row get their pulses at once, each with the width and voltage of its own level;
+        ``"cell"``: one cell after the other.
+    most_pulses
+        Rounds of pulse and read that a row (or cell) gets in one pass.
+    passes
+        How often the array is gone through at most.
+    read_voltage
+        Voltage of the reads (V); a fifth of the SET pulses' if left out.
+    engine
+        The name of an engine.
+    progress
+        Called with the fraction of the rows of a pass that is done.
+
+    Returns
+    -------
+    xarray.Dataset
+        Per cell (row, column): ``target`` and ``result``, the conductance (S) of the last read; ``x``; ``error``, their
+        difference relative to the cell's range; ``converged``, whether it is within the tolerance; ``pulses``;
+        ``disturb``, the change of x by operations in which the cell was not selected. ``energy`` (J) is what the
+        drivers of all lines delivered. The history is over ``step``, an operation each: ``step_kind``, ``step_row``,
+        ``step_cells`` (how many were selected), ``step_energy`` (J), ``step_error`` (the largest before a pulse).
+
+    Raises
+    ------
+    InputError
+        If a target is outside of its device's range, or an argument is not valid.
+    ProgrammingError
+        If no cell that was off its target came nearer: the pulses do not program the device. It says how far the cells
+        came, and keeps the result.
+
+    Warns
+    -----
+    ProgrammingWarning
+        If a cell is not within the tolerance at the end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic"},
+    ...     crossbar={"state": np.full((2, 3), 0.1)},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> done = sc.program(bench, [[0.2, 0.4, 0.6], [0.9, 0.7, 0.1]], quantity="x")
+    >>> bool(done.converged.all()), bool(abs(done.error).max() < 0.01)
+    (True, True)
+    """
+    _check_choices(by, scheme, tolerance, most_pulses, passes)
+    if set_pulses is None or reset_pulses is None:
+        chosen = chosen_pulses(bench)
+        set_pulses, reset_pulses = set_pulses or chosen[0], reset_pulses or chosen[1]
+    if read_voltage is None:
+        read_voltage = _READ_SHARE * set_pulses.voltage
+    volts = input_quantity("read_voltage", read_voltage, "V")
+    if volts <= 0:
+        raise InputError(f"read_voltage: must be above 0 V; it is {volts:g}")
+    read = Operation(kind="read", rows=[0], voltage=volts, width=set_pulses.width)
+    wanted = check_target(bench, np.asarray(target, dtype=float), quantity, volts)
+    span = conductance(bench, 1.0, volts) - conductance(bench, 0.0, volts)
+    work = _Program(
+        bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, scheme, read, engine, most_pulses
+    )
+    found = np.full(bench.shape, np.nan)
+    for number in range(passes):
+        missed = ~(np.abs(found - wanted) <= tolerance * span)
+        rows = np.flatnonzero(missed.any(axis=1))
+        if not len(rows):
+            break
+        for done, row in enumerate(rows):
+            columns = np.arange(bench.shape[1])
+            for group in [columns] if by == "row" else [*columns[missed[row]][:, None]]:
+                work.write(int(row), group)
+            if progress is not None:
+                progress((number + (done + 1) / len(rows)) / passes)
+        found = _read_all(work)
+    warn_once(work.warnings, stacklevel=3)
+    result = _labeled(work, found)
+    _judge(result, (work.found - wanted) / span, tolerance)
+    return result
+
+
+def _check_choices(by: str, scheme: str, tolerance: float, most_pulses: int, passes: int) -> None:
+    if scheme not in SCHEMES:
+        raise InputError(f"scheme: must be one of {', '.join(SCHEMES)}; it is {scheme!r}")
+    if by not in ("row", "cell"):
+        raise InputError(f"by: must be 'row' or 'cell'; it is {by!r}")
+    if not 1e-6 <= tolerance <= 1.0:
+        raise InputError(f"tolerance: must be between 1e-6 and 1; it is {tolerance:g}")
+    for name, value in (("most_pulses", most_pulses), ("passes", passes)):
+        if not 1 <= value <= 100_000:
+            raise InputError(f"{name}: must be between 1 and 100000; it is {value}")
+
+
+def _read_all(work: _Program) -> FloatArray:
+    return np.stack([work.conductances(row) for row in range(work.bench.shape[0])])
+
+
+def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
+    error = (found - work.target) / work.span
+    kinds, rows, cells, energies, worst = zip(*work.history, strict=True)
+    cell = ("row", "column")
+    return xr.Dataset(
+        {
+            "target": (cell, work.target, {"units": "S", "long_name": "conductance asked for"}),
+            "result": (cell, found, {"units": "S", "long_name": "conductance of the last read"}),
+            "x": (cell, work.bench.crossbar.state, {"units": "1", "long_name": "state at the end"}),
+            "error": (cell, error, {"units": "1", "long_name": "error relative to the cell's range"}),
+            "converged": (cell, np.abs(error) <= work.tolerance, {"long_name": "whether it is within the tolerance"}),
+            "pulses": (cell, work.counts, {"units": "1", "long_name": "pulses"}),
+            "disturb": (cell, work.disturb, {"units": "1", "long_name": DISTURB}),
+            "energy": ((), float(np.sum(energies)), {"units": "J", "long_name": "energy by all drivers"}),
+            "step_kind": ("step", np.array(kinds)),
+            "step_row": ("step", np.array(rows)),
+            "step_cells": ("step", np.array(cells), {"long_name": "cells that were selected"}),
+            "step_energy": ("step", np.array(energies), {"units": "J", "long_name": "energy by all drivers"}),
+            "step_error": ("step", np.array(worst), {"units": "1", "long_name": "largest error before the pulse"}),
+        },
+        coords=line_numbers(work.bench.shape),
+        attrs={"engine": work.engine, "scheme": work.scheme, "tolerance": work.tolerance},
+    )
+
+
+def _judge(result: xr.Dataset, before: FloatArray, tolerance: float) -> None:
+    """Raise or warn if cells are off their targets."""
+    missed = ~result["converged"].values
+    if not missed.any():
+        return
+    error = result["error"].values
+    row, column = (int(index) for index in np.unravel_index(np.argmax(np.abs(error)), error.shape))
+    target, reached = (float(result[name][row, column]) for name in ("target", "result"))
+    worst = (
+        f"cell ({row}, {column}) came to {reached:.4g} S instead of {target:.4g} S by "
+        f"{int(result['pulses'][row, column])} pulses, {abs(error[row, column]):.2%} of its range off"
+    )
+    off = np.abs(before) > tolerance
+    if off.any() and not np.any(np.abs(error[off]) < np.abs(before[off]) - 0.1 * tolerance):
+        raise ProgrammingError(
+            f"the pulses do not program the device: no cell came nearer to its target; {worst}", result
+        )
+    warnings.warn(
+        ProgrammingWarning(f"{int(missed.sum())} of {missed.size} cells are off their targets; {worst}"), stacklevel=3
+    )

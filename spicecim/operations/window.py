@@ -1,0 +1,80 @@
+"""What a device can be programmed to, and which polarity sets it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spicecim.errors import InputError
+from spicecim.fields import FloatArray
+from spicecim.testbench import Testbench
+
+
+def conductance(bench: Testbench, x: ArrayLike, voltage: float) -> FloatArray:
+    """Conductance (S) of cells in states x at a voltage (V): current over voltage, without wires.
+
+    Parameters
+    ----------
+    bench
+        The array; parameters of its device may differ from cell to cell.
+    x
+        Normalized states (row, column), or one for all cells.
+    voltage
+        The voltage (V) at which it is read.
+
+    Returns
+    -------
+    numpy.ndarray
+        Conductances (row, column).
+
+    Raises
+    ------
+    UnsupportedError
+        If the device's equations are not known, as those of a SPICE subcircuit.
+    """
+    device = bench.device.build()
+    states = device.state_from_x(np.broadcast_to(np.asarray(x, dtype=float), bench.shape))
+    return np.asarray(np.broadcast_to(device.current(voltage, states), bench.shape)) / voltage
+
+
+def check_target(bench: Testbench, target: FloatArray, quantity: str, voltage: float) -> FloatArray:
+    """Return the conductances (row, column) of a target; raises InputError if a cell cannot have its own."""
+    if target.shape != bench.shape:
+        given, wanted = (" x ".join(map(str, shape)) for shape in (target.shape, bench.shape))
+        raise InputError(f"target: has {given} values for {wanted} cells")
+    if quantity not in ("conductance", "x"):
+        raise InputError(f"quantity: must be 'conductance' or 'x'; it is {quantity!r}")
+    if not np.isfinite(target).all():
+        raise InputError("target: must be finite numbers")
+    lowest, highest = (conductance(bench, x, voltage) for x in (0.0, 1.0))
+    least, most = (np.zeros(bench.shape), np.ones(bench.shape)) if quantity == "x" else (lowest, highest)
+    slack = 1e-9 * (most - least)
+    outside = (target < least - slack) | (target > most + slack)
+    if outside.any():
+        row, column = (int(index) for index in np.argwhere(outside)[0])
+        unit = "" if quantity == "x" else " S"
+        raise InputError(
+            f"target: cell ({row}, {column}) is {target[row, column]:.4g}{unit}; its device takes "
+            f"{least[row, column]:.4g} to {most[row, column]:.4g}{unit}"
+            + ("" if quantity == "x" else f" at the read voltage of {voltage:g} V")
+        )
+    if np.any(highest <= lowest):
+        raise InputError(f"read_voltage: at {voltage:g} V the device conducts no better at x = 1 than at x = 0")
+    return conductance(bench, target, voltage) if quantity == "x" else target
+
+
+def polarity(bench: Testbench, voltage: float) -> float:
+    """Return 1.0 if a voltage (V) from row to column sets a cell (x grows), -1.0 if the opposite one does.
+
+    Where the equations are not known it is 1.0, the library's convention.
+    """
+    return -1.0 if speed(bench, voltage) < speed(bench, -voltage) else 1.0
+
+
+def speed(bench: Testbench, voltage: float) -> float:
+    """dx/dt (1/s) of the first cell at a voltage (V) and x = 0.5; NaN where the equations are not known."""
+    if not bench.device.equations_known:
+        return np.nan
+    device = bench.device.build().examples()[0]
+    below, state, above = device.state_from_x(np.array([0.499, 0.5, 0.501]))
+    return float(np.squeeze(device.rate(voltage, state))) * 0.002 / float(above - below)

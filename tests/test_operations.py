@@ -1,0 +1,276 @@
+"""Operations on arrays, sequences of them, and write-verify."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import scipy.integrate
+from command import spicecim
+
+import spicecim as sc
+from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning, TestbenchError
+from spicecim.netcdf import read_netcdf
+from spicecim.operations import Pulses, chosen_pulses, conductance, polarity
+from spicecim.plotting import plot_program
+
+
+def bench(state, *, amplitude=0.3, device=None, **further):
+    return sc.Testbench(
+        device=device or {"model": "yakopcic", "preset": "oblea"},
+        crossbar={"state": state, **further},
+        drive={"kind": "sine", "amplitude": amplitude, "frequency": 100},
+        analysis={"points_per_period": 16},
+    )
+
+
+HALF = np.full((3, 4), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "row", "column", "others"),
+    [("v/2", 0.15, 0.15, 0.0), ("v/3", 0.1, 0.1, -0.1), ("grounded", 0.3, 0.0, 0.0)],
+)
+def test_the_cells_have_the_voltages_of_the_scheme(scheme, row, column, others):
+    for kind, sign in (("set", 1.0), ("reset", -1.0), ("form", 1.0)):
+        write = sc.Operation(kind=kind, cells=(1, 2), voltage=0.3, width="10us", scheme=scheme)
+        lines = write.testbench(bench(HALF)).lines().drive.voltage([write.plateau])[0]
+        across = lines[:3, None] - lines[None, 3:]
+        wanted = np.full((3, 4), others)
+        wanted[1, :], wanted[:, 2], wanted[1, 2] = row, column, 0.3
+        np.testing.assert_allclose(across, sign * wanted, atol=1e-15)
+
+
+def test_unselected_lines_float():
+    write = sc.Operation(kind="set", cells=(1, 2), voltage=0.3, width="10us", scheme="floating")
+    made = write.testbench(bench(HALF))
+    assert (made.rows.floating, made.columns.floating) == ((0, 2), (0, 1, 3))
+    run = sc.simulate(made, "reference")
+    at = run.sel(time=write.plateau, method="nearest")
+    assert float(at.v_cell[1, 2]) == pytest.approx(0.3)
+    assert abs(at.i_cell.isel(row=0).sum()) < 1e-9 * abs(at.i_cell[1, 2])
+
+
+def test_columns_have_pulses_of_their_own():
+    write = sc.Operation(kind="set", rows=[0], columns=[0, 2], voltage=[0.3, 0.2], width=[1e-5, 3e-5], rise=1e-6)
+    drive = write.testbench(bench(HALF)).lines().drive
+    early, late = drive.voltage([5e-6, 25e-6])
+    assert early[0] - early[[3, 5, 4]] == pytest.approx([0.3, 0.2, 0.15])
+    assert late[0] - late[[3, 5, 4]] == pytest.approx([0.15, 0.2, 0.15])
+
+
+def test_a_sequence_hands_states_on_and_gives_what_an_integration_gives():
+    writes = [
+        sc.Operation(kind="set", cells=(0, 1), voltage=0.4, width="100us"),
+        sc.Operation(kind="reset", cells=(1, 1), voltage=0.36, width="60us", scheme="v/3"),
+        sc.Operation(kind="read", cells=1, voltage=0.1, width="10us"),
+    ]
+    array = bench([[0.5, 0.4], [0.3, 0.6]])
+    done = sc.run_sequence(array, writes)
+    device = array.device.build()
+    x, moved = array.crossbar.state.ravel(), np.zeros(4)
+    for write in writes:
+        drive = write.testbench(array).lines().drive
+        knots = np.concatenate([[0.0], drive.corners(drive.duration), [drive.duration]])
+        before = x
+        for start, stop in itertools.pairwise(knots):
+
+            def rate(t, s, drive=drive):
+                lines = drive.voltage([t])[0]
+                return device.rate((lines[:2, None] - lines[None, 2:]).ravel(), s)
+
+            found = scipy.integrate.solve_ivp(
+                rate, (start, stop), x, rtol=1e-8, atol=1e-10, max_step=(stop - start) / 20
+            )
+            x = found.y[:, -1]
+        moved += np.where(write.selected((2, 2)).ravel(), 0.0, x - before)
+    np.testing.assert_allclose(done.x[-1].values.ravel(), x, atol=1e-6)
+    np.testing.assert_allclose(done.disturb.values.ravel(), moved, atol=1e-6)
+    read = conductance(array, done.x[-1].values, 0.1)[1] * 0.1
+    np.testing.assert_allclose(done.i_column[-1], read, rtol=1e-6)
+    assert (done.energy > 0).all()
+
+
+def test_energy_is_what_the_cells_take():
+    write = sc.Operation(kind="set", rows=[0, 1], columns=[1], voltage=0.36, width="50us", scheme="v/3")
+    run = sc.simulate(write.testbench(bench(HALF)).with_analysis(accuracy=0.01), "reference")
+    taken = float(sc.measure.energy_balance(run).cells)
+    assert float(sc.measure.total_energy(run)) == pytest.approx(taken, rel=1e-9)
+    assert float(sc.run_sequence(bench(HALF), [write]).energy[0]) == pytest.approx(taken, rel=1e-9)
+
+
+def random_operations(shape, count, seed):
+    random = np.random.default_rng(seed)
+    operations = []
+    for _ in range(count):
+        kind = str(random.choice(["set", "reset", "read"]))
+        columns = np.flatnonzero(random.random(shape[1]) < 0.4).tolist() or [0]
+        operations.append(
+            sc.Operation(
+                kind=kind,
+                rows=[int(random.integers(shape[0]))],
+                columns=None if kind == "read" else columns,
+                voltage=0.1 if kind == "read" else random.uniform(0.25, 0.4),
+                width=random.uniform(2e-5, 2e-4),
+                scheme="grounded" if kind == "read" else str(random.choice(["v/2", "v/3"])),
+            )
+        )
+    return operations
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "scheme"),
+    [((2, 3), 2, "both"), pytest.param((16, 16), 20, "both", marks=pytest.mark.slow)],
+)
+def test_ngspice_agrees_on_a_sequence(shape, count, scheme):
+    state = np.random.default_rng(3).uniform(0.1, 0.9, shape)
+    operations = random_operations(shape, count, 5)
+    runs = [sc.run_sequence(bench(state), operations, engine=engine) for engine in ("reference", "ngspice")]
+    assert abs(runs[0].x - runs[1].x).max() < 1e-3
+    assert abs(runs[0].x[-1] - state).max() > 0.02
+    np.testing.assert_allclose(runs[1].energy, runs[0].energy, rtol=2e-3)
+
+
+@pytest.mark.parametrize("by", ["row", "cell"])
+def test_cells_reach_their_targets(by):
+    target = np.array([[0.45, 0.6], [0.5, 0.55]])
+    done = sc.program(bench(np.full((2, 2), 0.55)), target, quantity="x", by=by, tolerance=0.01)
+    assert done.converged.all()
+    np.testing.assert_allclose(done.x, target, atol=0.01)
+    assert int(done.pulses.sum()) == int(done.step_cells[done.step_kind != "read"].sum())
+    assert float(done.energy) == pytest.approx(float(done.step_energy.sum()))
+    assert abs(done.disturb).max() < 1e-3  # half of 0.3 V is at the threshold
+    np.testing.assert_allclose(done.target, conductance(bench(HALF[:2, :2]), target, 0.06), rtol=1e-12)
+    titles = [axes.get_title() for axes in plot_program(done).axes]
+    assert titles[:4] == ["target conductance", "conductance reached", "pulses", "change of x while not selected"]
+
+
+def test_amplitudes_grow_from_level_to_level():
+    pulses = Pulses(voltage=0.2, voltage_step=0.02, width="50us", levels=6)
+    done = sc.program(
+        bench([[0.2, 0.3]]), [[0.6, 0.35]], quantity="x", set_pulses=pulses, reset_pulses=pulses, scheme="v/3",
+        tolerance=0.03,
+    )  # fmt: skip
+    assert done.converged.all()
+
+
+def test_cells_of_a_varied_device_have_ranges_of_their_own():
+    device = {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": [[0.17, 0.1]]}}
+    done = sc.program(bench([[0.1, 0.1]], device=device), [[0.4, 0.4]], quantity="x", tolerance=0.02)
+    assert float(done.target[0, 0] / done.target[0, 1]) == pytest.approx(1.7)
+    with pytest.raises(InputError, match=r"cell \(0, 1\) is 0.008 S; its device takes 0 to 0.005"):
+        sc.program(bench([[0.1, 0.1]], device=device), [[0.008, 0.008]])
+
+
+def test_what_cannot_be_programmed_says_how_far_it_came():
+    weak = Pulses(voltage=0.1, width="1us")
+    with pytest.raises(ProgrammingError, match=r"no cell came nearer.*cell \(0, 0\) came to .* by 3 pulses") as caught:
+        sc.program(
+            bench([[0.2, 0.5]]), [[0.6, 0.5]], quantity="x", set_pulses=weak, reset_pulses=weak, passes=1, most_pulses=3
+        )
+    assert caught.value.result.converged.values.tolist() == [[False, True]]
+    short = Pulses(voltage=0.3, width="20us")
+    with pytest.warns(ProgrammingWarning, match="1 of 2 cells"):
+        done = sc.program(
+            bench([[0.2, 0.5]]), [[0.6, 0.5]], quantity="x", set_pulses=short, reset_pulses=short, passes=1,
+            most_pulses=3,
+        )  # fmt: skip
+    assert 0.2 < float(done.x[0, 0]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": np.ones((3, 3))}, "target: has 3 x 3 values for 3 x 4 cells"),
+        ({"target": HALF * 3}, r"cell \(0, 0\) is 1.5; its device takes 0 to 1"),
+        ({"target": HALF * np.nan}, "finite"),
+        ({"quantity": "ohm"}, "quantity: must be"),
+        ({"by": "column"}, "by: must be"),
+        ({"scheme": "v/4"}, "scheme: must be one of v/2"),
+        ({"tolerance": 0.0}, "tolerance: must be between"),
+        ({"passes": 0}, "passes: must be between"),
+        ({"read_voltage": -0.1}, "read_voltage: must be above 0 V"),
+    ],
+)
+def test_bad_arguments_of_a_program(change, message):
+    with pytest.raises(InputError, match=message):
+        sc.program(bench(HALF), **{"target": HALF, "quantity": "x", **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cells": np.eye(3, dtype=bool)}, "every crossing"),
+        ({"cells": "0"}, "must be a row"),
+        ({"cells": 0, "rows": [0]}, "not both"),
+        ({"cells": (0, 0), "voltage": [0.1, 0.2]}, "2 values for 1 selected"),
+        ({"cells": 0, "voltage": 0}, "above 0"),
+        ({"cells": 0, "kind": "erase"}, "kind"),
+        ({"cells": 0, "scheme": "v/4"}, "scheme"),
+        ({"rows": []}, "select one at least"),
+    ],
+)
+def test_bad_operations(change, message):
+    with pytest.raises(TestbenchError, match=message):
+        sc.Operation(**{"kind": "set", "voltage": 0.3, "width": 1e-5, **change})
+
+
+def test_lines_that_are_not_there():
+    for cells, message in (((3, 0), "rows: names row 3; there are rows 0 to 2"), ((0, 4), "columns: names column 4")):
+        with pytest.raises(InputError, match=message):
+            sc.Operation(kind="set", cells=cells, voltage=0.3, width=1e-5).testbench(bench(HALF))
+
+
+@pytest.mark.parametrize(
+    ("model", "amplitude", "sign"), [("yakopcic", 0.45, 1.0), ("team", 0.5, -1.0), ("linear_drift", 1.0, 1.0)]
+)
+def test_a_device_is_set_with_its_own_polarity(model, amplitude, sign):
+    array = bench([[0.5]], device={"model": model}, amplitude=amplitude)
+    assert polarity(array, amplitude) == sign
+    for pulses, kind, direction in zip(chosen_pulses(array), ("set", "reset"), (1.0, -1.0), strict=True):
+        write = sc.Operation(kind=kind, cells=0, voltage=pulses.voltage, width=pulses.width)
+        assert 0.004 < direction * (float(sc.run_sequence(array, [write]).x[0, 0, 0]) - 0.5) < 0.008
+
+
+def test_pulses_are_chosen_by_the_speed_of_the_device():
+    pulses = chosen_pulses(bench([[0.5]]))[0]
+    write = sc.Operation(kind="set", cells=0, voltage=pulses.voltage, width=pulses.width, rise=1e-9)
+    moved = float(sc.run_sequence(bench([[0.5]]), [write]).x[0, 0, 0]) - 0.5
+    assert moved == pytest.approx(0.005, rel=0.02)
+    assert pulses.widths([0, 7])[1] == 128 * pulses.width
+    with pytest.raises(InputError, match=r"at 0\.1 V, the largest of the drive, a SET pulse moves x at 0 per second"):
+        chosen_pulses(bench([[0.5]], amplitude=0.1))
+
+
+def test_potentiation_and_endurance_of_one_device():
+    pulse = Pulses(voltage=0.3, width="20us")
+    given = {"device": {"model": "yakopcic"}, "read_voltage": 0.1}
+    curve = sc.potentiation(set_pulses=pulse, reset_pulses=pulse, pulses=5, x0=0.2, **given)
+    one = sc.run_sequence(bench([[0.2]]), [sc.Operation(kind="set", cells=0, voltage=0.3, width="20us")] * 5)
+    np.testing.assert_allclose(curve.x[1:6], one.x[:, 0, 0], atol=1e-6)
+    assert (np.diff(curve.conductance[:6]) > 0).all()
+    assert (np.diff(curve.conductance[5:]) < 0).all()
+    cycles = sc.endurance(set_pulse=pulse, reset_pulse=pulse, cycles=3, x0=0.2, **given)
+    assert cycles.low.sizes == {"cycle": 3}
+    assert (cycles.low < cycles.high).all()
+    assert float(cycles.x_low[0]) == pytest.approx(float(curve.x[1]), abs=1e-6)
+    with pytest.raises(InputError, match="pulses: must be a whole number"):
+        sc.potentiation(set_pulses=pulse, reset_pulses=pulse, pulses=0, **given)
+    with pytest.raises(InputError, match="cycles: must be a whole number"):
+        sc.endurance(set_pulse=pulse, reset_pulse=pulse, cycles=0, **given)
+
+
+def test_the_command_programs(tmp_path):
+    bench(np.full((2, 2), 0.3)).to_yaml(tmp_path / "bench.yaml")
+    np.save(tmp_path / "targets.npy", [[0.3, 0.4], [0.25, 0.3]])
+    command = ("program", "bench.yaml", "--target", "targets.npy", "--quantity", "x", "-o", "out", "--json")
+    run = spicecim(*command, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    summary = json.loads(run.stdout)
+    assert summary["converged"] == summary["cells"] == 4
+    assert summary["artifacts"] == ["maps.pdf", "maps.png", "program.nc", "used_testbench.yaml", "summary.json"]
+    saved = read_netcdf(tmp_path / "out" / "program.nc", (), "")
+    assert float(abs(saved["error"]).max()) == summary["largest_error"]
+    run = spicecim(*command[:-1], "--set", "voltage=0.3", "--set", "volt=1", cwd=tmp_path)
+    assert run.returncode == 2
+    assert "volt" in run.stderr
