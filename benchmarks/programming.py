@@ -1,7 +1,7 @@
 """Write-verify and write-disturb of V/2 and V/3 on a passive 64 x 64 array of Oblea's device, in the reference engine.
 
-Prints a table in Markdown; with a folder as argument, also writes it there, the figures as JSON, and heat maps. A number
-after the folder is another size than 64.
+Prints a table in Markdown; with a folder as argument, also writes it there, the figures as JSON, and heat maps. A
+number after the folder is another size than 64.
 """
 
 from __future__ import annotations
