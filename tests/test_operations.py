@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 from command import spicecim
+from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 
 import spicecim as sc
 from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning, TestbenchError
@@ -274,3 +275,16 @@ def test_the_command_programs(tmp_path):
     run = spicecim(*command[:-1], "--set", "voltage=0.3", "--set", "volt=1", cwd=tmp_path)
     assert run.returncode == 2
     assert "volt" in run.stderr
+
+
+def test_a_map_is_logarithmic_where_a_corner_outshines_the_rest():
+    done = sc.program(bench([[0.3] * 3]), [[0.3] * 3], quantity="x")
+    for disturb, scale in (
+        ([[1e-5, 1e-5, 1e-2]], LogNorm),
+        ([[-1e-5, 1e-5, 1e-2]], SymLogNorm),
+        ([[0.01, 0.02, 0.03]], Normalize),
+    ):
+        norms = [axes.images[0].norm for axes in plot_program(done.assign(disturb=done.x.copy(data=disturb))).axes[:4]]
+        assert type(norms[3]) is scale
+        if np.min(disturb) < 0:
+            assert norms[3].vmin == -norms[3].vmax
