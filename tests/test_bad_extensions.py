@@ -201,10 +201,10 @@ PRESET = "{description: d, source: s, x0: 0.5, amplitude: 1, frequency: 1, param
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f"one: {PRESET}\ntwo: {PRESET}\n", "must have the keys model, default, presets, .*; it has the keys one, two"),
-        ("", "must have the keys model, default, presets, presets by name; it has None"),
+        (f"one: {PRESET}\ntwo: {PRESET}\n", "must have the keys default, model, presets, .*; it has the keys one, two"),
+        ("", "must have the keys default, model, presets, presets by name; it has None"),
         ("- 1\n", r"must have the keys .*; it has \[1\.0\]"),
-        (f"presets:\n  one: {PRESET}\n", "model: is required; default: is required"),
+        (f"presets:\n  one: {PRESET}\n", "default: is required; model: is required"),
         (f"model: other\ndefault: one\npresets: {{one: {PRESET}}}\n", r"model: must be filed \(given: 'other'\)"),
         (
             f"model: filed\ndefault: tow\npresets: {{one: {PRESET}, two: {PRESET}}}\n",

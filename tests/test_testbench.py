@@ -124,11 +124,19 @@ def test_one_value_serves_all_rows(make_bench):
         ),
         ({"drive": {"kind": "sine", "amplitude": 1, "frequency": 1e20}}, "drive.frequency", "between 1e-18 and 1e+18"),
         ({"drive": {"kind": "sine", "amplitude": "0,45", "frequency": 100}}, "drive.amplitude", "not a quantity in V"),
-        ({"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": True}}}, "device.parameters", "a1"),
-        ({"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": None}}}, "device.parameters", "a1"),
+        (
+            {"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": True}}},
+            "device.parameters.a1",
+            "must be a number",
+        ),
+        (
+            {"device": {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": None}}},
+            "device.parameters.a1",
+            "must be a number",
+        ),
         (
             {"device": {"model": "linear_drift", "preset": "joglekar", "parameters": {"p": True}}},
-            "device.parameters",
+            "device.parameters.p",
             "p",
         ),
         ({"surprise": 1}, "surprise", "unknown key"),
