@@ -539,6 +539,7 @@ def spicecim(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_entry_points_that_fail_leave_the_rest_as_it_is(spicecim, tmp_path):
     listed = json.loads(spicecim("extensions", "--json").stdout)
     failures = {name: why for found in listed.values() for name, why in found["failures"].items()}

@@ -20,6 +20,7 @@ MOST = 2
 """Rows and columns, with which they take little time."""
 MODULES = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13)
 DRAWN = [*(("bench", number) for number in BENCHES), *(("module", number) for number in MODULES)]
+QUICK = {*(("bench", number) for number in BENCHES[:18]), *(("module", number) for number in MODULES[:8])}
 STATED = 3.0
 """How many times the error that it states an engine may be off."""
 OWN = 1e-6
@@ -44,7 +45,9 @@ def course_of(tmp_path_factory):
     return draw
 
 
-@pytest.mark.parametrize(("kind", "number"), DRAWN)
+@pytest.mark.parametrize(
+    ("kind", "number"), [pytest.param(*each, marks=[] if each in QUICK else [pytest.mark.slow]) for each in DRAWN]
+)
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 def test_no_engine_is_further_off_than_it_says(course_of, kind, number, engine):
     course = course_of(kind, number)

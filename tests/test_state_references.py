@@ -126,8 +126,12 @@ def _bench(tmp_path, text, sense=0.0, drive=DRIVE, **analysis):
     )
 
 
+# one of the scales and one behind a resistance are enough to go on with; all stand among the slow tests
+QUICK = [(case, sense) for case, sense in RUNS if case.scale == 1.0 and (sense == 0.0 or case.second is None)]
+
+
 @pytest.mark.parametrize(
-    ("case", "sense"), [*((case, 0.0) for case in CASES), *((case, 500.0) for case in WIRED)], ids=str
+    ("case", "sense"), [pytest.param(*run, marks=[] if run in QUICK else [pytest.mark.slow]) for run in RUNS], ids=str
 )
 @pytest.mark.parametrize(("engine", "error"), [("ngspice", 1e-5), ("reference", 1e-8)])
 def test_a_state_is_counted_from_any_node(tmp_path, case, sense, engine, error):

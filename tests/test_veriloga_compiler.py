@@ -184,6 +184,7 @@ def _compile_once(path, barrier, answers):
     answers.put((str(library), name, conductance(library)))
 
 
+@pytest.mark.slow
 def test_processes_that_compile_the_same_file_at_once(path, tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(4), context.Queue()
