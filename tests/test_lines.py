@@ -260,3 +260,13 @@ def test_what_draws_and_adds_noise_keeps_the_lines():
     bench = bench_of(columns={"drive": {**PULSE, "high": 0.3}, "floating": [1]}, rows={"grounded": [2]})
     for other in (vary(bench, {"a1": normal(0.1)}, seed=1), read_noise(bench, bandwidth=1e3, seed=1)):
         assert (other.rows, other.columns) == (bench.rows, bench.columns)
+
+
+@pytest.mark.parametrize("engine", ["ngspice", "reference"])
+def test_no_current_flows_where_one_line_alone_is_connected(engine):
+    bench = bench_of(
+        (1, 2), "umich", rows={"floating": [0]}, columns={"drive": {**PULSE, "high": 0.3}, "floating": [1]}
+    )
+    run = simulate(bench, engine, estimate=False)
+    assert float(abs(run.i_column).max()) < 1e-15
+    np.testing.assert_allclose(run.v_row[:, 0], run.v_column[:, 0], atol=1e-9)
