@@ -164,6 +164,18 @@ class LineDrive(SmoothDrive):
         return values
 
 
+def column_waveforms(lines: LineDrive) -> list[tuple[Difference, NDArray[np.int_]]]:
+    """For columns of each waveform: the voltages of all rows against these, and the numbers of the columns."""
+    groups: dict[object, list[int]] = {}
+    for column in range(lines.shape[1]):
+        key: object = None
+        if lines.columns is not None and lines.shape[0] + column not in lines.still:
+            source = lines.columns.source(column)
+            key = source.function, tuple(float(value) for value in source.values)
+        groups.setdefault(key, []).append(column)
+    return [(Difference(lines=lines, column=chosen[0]), np.array(chosen)) for chosen in groups.values()]
+
+
 def _straight(
     drive: Drive, duration: float, what: str, lines: NDArray[np.int_], begin: FloatArray, since: FloatArray
 ) -> FloatArray:
@@ -270,13 +282,10 @@ class Lines:
         virtual ground.
     floating
         Whether a line floats (row + column,).
-    shape
-        Rows and columns.
     """
 
     drive: Drive
     floating: NDArray[np.bool_]
-    shape: tuple[int, int]
 
     @property
     def plain(self) -> bool:
@@ -288,21 +297,6 @@ class Lines:
         if isinstance(self.drive, LineDrive):
             return largest_between(self.drive, floating=bool(self.floating.any()))
         return self.drive.largest_voltage()
-
-    def column_waveforms(self) -> list[tuple[Drive, NDArray[np.int_]]]:
-        """For columns of each waveform: the voltages of all rows against these, and the numbers of the columns."""
-        rows, columns = self.shape
-        if not isinstance(self.drive, LineDrive):
-            return [(self.drive, np.arange(columns))]
-        groups: dict[object, list[int]] = {}
-        own = self.drive.columns
-        for column in range(columns):
-            key: object = None
-            if own is not None and rows + column not in self.drive.still:
-                source = own.source(column)
-                key = source.function, tuple(float(value) for value in source.values)
-            groups.setdefault(key, []).append(column)
-        return [(Difference(lines=self.drive, column=chosen[0]), np.array(chosen)) for chosen in groups.values()]
 
 
 def lines_of(
@@ -317,9 +311,9 @@ def lines_of(
             still |= {first + line for line in (*section.floating, *section.grounded)}
     own = columns.drive if columns is not None else None
     if own is None and not any(line < shape[0] for line in still) and not floating.any():
-        return Lines(drive, floating, shape)
+        return Lines(drive, floating)
     joined = LineDrive(rows=drive, columns=own, shape=shape, still=tuple(sorted(still)), duration=duration)
-    return Lines(joined, floating, shape)
+    return Lines(joined, floating)
 
 
 def named_line(line: int, shape: tuple[int, int]) -> str:

@@ -146,17 +146,15 @@ class Operation(Section):
         ]
         changes: dict[str, Any] = {} if state is None else {"state": state}
         kept = bench.analysis.model_dump(exclude_none=True, exclude={"duration", "periods", "probe"})
-        sections = {
-            **dict(bench),
-            "crossbar": Crossbar(**{**dict(bench.crossbar), **changes}),
-            "drive": SampledDrive(time=time, voltages=np.outer(rows, shape_of_all)),
-            "rows": Rows(floating=floats[0]) if levels.floating and floats[0] else None,
-            "columns": Columns(
+        return bench.with_sections(
+            crossbar=Crossbar(**{**dict(bench.crossbar), **changes}),
+            drive=SampledDrive(time=time, voltages=np.outer(rows, shape_of_all)),
+            rows=Rows(floating=floats[0]) if levels.floating and floats[0] else None,
+            columns=Columns(
                 drive=SampledDrive(time=time, voltages=driven), floating=floats[1] if levels.floating else ()
             ),
-            "analysis": {**kept, "duration": float(time[-1]), "probe": "cells"},
-        }
-        return Testbench(**sections)
+            analysis={**kept, "duration": float(time[-1]), "probe": "cells"},
+        )
 
     def _columns(self, shape: tuple[int, int]) -> tuple[int, ...]:
         columns = tuple(range(shape[1])) if self.columns is None else self.columns

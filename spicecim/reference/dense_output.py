@@ -17,6 +17,7 @@ from spicecim.devices.device import Device
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
+from spicecim.lines import LineDrive, column_waveforms
 from spicecim.physics import States
 from spicecim.reference.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.collocation import Places
@@ -339,9 +340,9 @@ class Record:
 
     def parts(self) -> list[Record | SomeColumns]:
         """Columns that see the same waveform, where wires are ideal: the record itself where all do."""
-        if self._lines.plain:
+        if not isinstance(self.drive, LineDrive):
             return [self]
-        return [SomeColumns(self, drive, columns) for drive, columns in self._lines.column_waveforms()]
+        return [SomeColumns(self, drive, columns) for drive, columns in column_waveforms(self.drive)]
 
     def add_currents(self, rows: slice, i_row: FloatArray, i_column: FloatArray, columns: Columns = _EVERY) -> None:
         """Add to the currents of some rows (time, row) and of columns (time, column), ampere."""
