@@ -23,7 +23,7 @@ def largest_cell_current(waveforms: xr.Dataset) -> float:
     """
     if "i_cell" in waveforms:
         return _largest(waveforms["i_cell"])
-    if testbench_of(waveforms).crossbar.wire_capacitance:
+    if testbench_of(waveforms).crossbar.parasitics().storing:
         return 0.0  # what charges a wire is no current of a cell
     rows, columns = waveforms.sizes["row"], waveforms.sizes["column"]
     return max(_largest(waveforms["i_column"]) / rows, _largest(waveforms["i_row"]) / columns)

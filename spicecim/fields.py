@@ -72,12 +72,13 @@ class Quantity:
     smallest: float = 0.0
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._parse)
+        return core_schema.no_info_plain_validator_function(self.parse)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": _ITEM_SCHEMAS}
 
-    def _parse(self, value: Any) -> float:
+    def parse(self, value: Any) -> float:
+        """Return the number of what a field is given, in the unit."""
         number = parse_quantity(value, self.unit)
         _check_bounds(np.asarray(number), self.minimum, self.maximum, self.exclusive)
         if 0 < abs(number) < self.smallest:
@@ -162,6 +163,45 @@ class Quantities:
             array = np.where(np.abs(array - inside) <= self.slack, inside, array)
         _check_bounds(array, self.minimum, self.maximum, self.exclusive)
         array.flags.writeable = False
+        return array
+
+
+@dataclass(frozen=True)
+class QuantityOrArray:
+    """Annotation of a field that holds one quantity, or an array of these with one of the numbers of `dimensions`.
+
+    One quantity stays a plain number.
+    """
+
+    quantity: Quantity
+    dimensions: tuple[int, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._parse,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda values: values.tolist() if isinstance(values, np.ndarray) else values
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        of_one = self.quantity.__get_pydantic_json_schema__(schema, handler)
+        return {"anyOf": [of_one, self._array.__get_pydantic_json_schema__(schema, handler)]}
+
+    @property
+    def _array(self) -> Quantities:
+        one = self.quantity
+        return Quantities(one.unit, self.dimensions, one.minimum, one.maximum, one.exclusive)
+
+    def _parse(self, value: Any, info: core_schema.ValidationInfo) -> float | FloatArray:
+        several = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+        if not several and not is_array_file(value):
+            return self.quantity.parse(value.item() if isinstance(value, np.ndarray) else value)
+        array = self._array.parse(value, info)
+        too_small = (array != 0.0) & (np.abs(array) < self.quantity.smallest)
+        if too_small.any():
+            least = f"{self.quantity.smallest:g} {self.quantity.unit}"
+            raise ValueError(f"must be 0 or at least {least}; {_place(array, too_small)}")
         return array
 
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field
 
 from spicecim import limits
+from spicecim.amplifiers import Amplifiers, TransimpedanceAmplifier, amplifiers_of
 from spicecim.drives import AnyDrive, Drive, SmoothDrive, joined
 from spicecim.fields import FloatArray, Section
 from spicecim.problems import FieldError
@@ -71,9 +72,19 @@ class Columns(Rows):
     drive: AnyDrive | None = Field(
         default=None, description="what the columns are driven by, as the rows are; virtual ground if left out"
     )
+    sense: TransimpedanceAmplifier | None = Field(
+        default=None,
+        description="amplifier that every column ends in which is not grounded and does not float; an ideal one if "
+        "left out",
+    )
 
     def checked(self, count: int, noun: str) -> Columns:
         super().checked(count, noun)
+        if self.sense is not None:
+            try:
+                self.sense.checked(count)
+            except ValueError as error:
+                raise FieldError("sense", str(error)) from None
         if self.drive is None:
             return self
         try:
@@ -279,13 +290,34 @@ class Lines:
     ----------
     drive
         The drive of all lines, the columns after the rows; of the rows alone if every row is driven and every column at
-        virtual ground.
+        virtual ground. Of a column with an amplifier it is what this holds its input near to.
     floating
         Whether a line floats (row + column,).
+    amplifiers
+        Those that columns end in; None where there are none.
     """
 
     drive: Drive
     floating: NDArray[np.bool_]
+    amplifiers: Amplifiers | None = None
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Whether the potential at the end of a line is an unknown (row + column,): it floats, or has an amplifier."""
+        free = self.floating.copy()
+        if self.amplifiers is not None:
+            free[len(free) - self._columns + self.amplifiers.columns] = True
+        return free
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether amplifiers follow with a time constant."""
+        return self.amplifiers is not None and self.amplifiers.dynamic
+
+    @property
+    def _columns(self) -> int:
+        assert isinstance(self.drive, LineDrive)
+        return self.drive.shape[1]
 
     @property
     def plain(self) -> bool:
@@ -295,7 +327,7 @@ class Lines:
     def largest_voltage(self) -> float:
         """Largest voltage (V) that a cell may have, in magnitude."""
         if isinstance(self.drive, LineDrive):
-            return largest_between(self.drive, floating=bool(self.floating.any()))
+            return largest_between(self.drive, floating=bool(self.free.any()))
         return self.drive.largest_voltage()
 
 
@@ -309,11 +341,14 @@ def lines_of(
         if section is not None:
             floating[[first + line for line in section.floating]] = True
             still |= {first + line for line in (*section.floating, *section.grounded)}
-    own = columns.drive if columns is not None else None
-    if own is None and not any(line < shape[0] for line in still) and not floating.any():
+    own, sense = (None, None) if columns is None else (columns.drive, columns.sense)
+    if own is None and sense is None and not any(line < shape[0] for line in still) and not floating.any():
         return Lines(drive, floating)
     joined = LineDrive(rows=drive, columns=own, shape=shape, still=tuple(sorted(still)), duration=duration)
-    return Lines(joined, floating)
+    if sense is None:
+        return Lines(joined, floating)
+    sensed = np.array([column for column in range(shape[1]) if shape[0] + column not in still], dtype=int)
+    return Lines(joined, floating, amplifiers_of(sense, sensed, shape[1]) if len(sensed) else None)
 
 
 def named_line(line: int, shape: tuple[int, int]) -> str:

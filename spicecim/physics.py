@@ -80,7 +80,7 @@ def check_physics(
     lines = testbench.lines()
     if highest < _SEEN * lines.drive.largest_voltage() or np.count_nonzero(~lines.floating) < 2:
         return  # what is left of the currents is rounding: there are none without voltages, or between floating lines
-    conserved = not testbench.crossbar.wire_capacitance and device.is_balanced()
+    conserved = not testbench.crossbar.parasitics().storing and device.is_balanced()
     if conserved:
         _check_charge(time, variables, allowed)
     if "i_cell" in variables:
@@ -121,19 +121,19 @@ def _check_energy(
     testbench: Testbench, time: FloatArray, variables: Mapping[str, FloatArray], allowed: float
 ) -> None:  # fmt: skip
     """Check at every instant that the drivers' power is what cells and resistances take (Tellegen's theorem)."""
-    crossbar, i_cell = testbench.crossbar, variables["i_cell"]
+    wires, i_cell = testbench.crossbar.parasitics(), variables["i_cell"]
     parts = [
         variables["v_row"] * variables["i_row"],
         -variables.get("v_column", np.zeros(1)) * variables["i_column"],
         -(variables["v_cell"] * i_cell).reshape(len(time), -1),
-        -crossbar.source_resistance * variables["i_row"] ** 2,
-        -crossbar.sense_resistance * variables["i_column"] ** 2,
+        -wires.sources * variables["i_row"] ** 2,
+        -wires.senses * variables["i_column"] ** 2,
     ]
     # a segment carries the currents of the cells beyond it
-    if crossbar.wire_row:
-        parts.append(-crossbar.wire_row * (i_cell[:, :, ::-1].cumsum(axis=2) ** 2).reshape(len(time), -1))
-    if crossbar.wire_column:
-        parts.append(-crossbar.wire_column * (i_cell.cumsum(axis=1) ** 2).reshape(len(time), -1))
+    if wires.rows.any():
+        parts.append(-(wires.rows[:, ::-1] * i_cell[:, :, ::-1].cumsum(axis=2) ** 2).reshape(len(time), -1))
+    if wires.columns.any():
+        parts.append(-(wires.columns * i_cell.cumsum(axis=1) ** 2).reshape(len(time), -1))
     missed = np.sum([part.sum(axis=1) for part in parts], axis=0)
     scale = max(map(_largest_sum, parts))
     _raise_beyond(

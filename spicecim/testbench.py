@@ -16,10 +16,11 @@ from spicecim.device_choice import AnyDevice
 from spicecim.drive_check import check_drive
 from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
-from spicecim.fields import FloatArray, Quantities, Quantity, Section, Temperature
+from spicecim.fields import FloatArray, Quantities, Quantity, QuantityOrArray, Section, Temperature
 from spicecim.files import write_text
 from spicecim.lines import Columns, Lines, Rows, lines_of
 from spicecim.outside import exceeds, read_text
+from spicecim.parasitics import Parasitics, per_line, per_segment
 from spicecim.problems import FieldError, problems_from
 from spicecim.yaml_text import parse_yaml
 
@@ -31,9 +32,14 @@ As an initial state such a value means the bound, so that the last state of a ru
 
 States = Annotated[FloatArray, Quantities("", (2,), 0.0, 1.0, slack=STATE_SLACK)]
 FurtherStates = Annotated[FloatArray, Quantities("", (0, 2))]
-Resistance = Annotated[float, Quantity("ohm", 0.0, 1e18, smallest=1e-12)]
+_OHM = Quantity("ohm", 0.0, 1e18, smallest=1e-12)
 """ngspice takes a resistance below 1e-12 ohm as 1e-12 ohm without a word."""
-Capacitance = Annotated[float, Quantity("F", 0.0, 1e3, smallest=1e-24)]
+Resistance = Annotated[float, _OHM]
+LineResistance = Annotated[float | FloatArray, QuantityOrArray(_OHM, (1,))]
+SegmentResistance = Annotated[float | FloatArray, QuantityOrArray(_OHM, (1, 2))]
+_FARAD = Quantity("F", 0.0, 1e3, smallest=1e-24)
+Capacitance = Annotated[float, _FARAD]
+LineCapacitance = Annotated[float | FloatArray, QuantityOrArray(_FARAD, (1,))]
 PositiveSeconds = Annotated[float, Quantity("s", 1e-18, 1e18)]
 Kelvin = Annotated[float, Temperature(1.0, 2000.0)]
 PositiveNumber = Annotated[float, Quantity("", 0.0, 1e18, exclusive=True)]
@@ -51,6 +57,11 @@ _MOST_STEPS = 1e8
 """More time steps than that are a mistake: their waveforms would not fit in memory."""
 
 
+_OF_ROWS = ("wire_row", "source_resistance", "row_capacitance")
+_OF_COLUMNS = ("wire_column", "sense_resistance", "column_capacitance")
+"""Fields of which each line may have its own."""
+
+
 class Crossbar(Section):
     """Rows times columns of devices, with the parasitics of the wires.
 
@@ -65,13 +76,34 @@ class Crossbar(Section):
         description="initial values of further states of the device (device.states) by name, in their own units: one "
         "number, or one per cell (row, column)",
     )
-    wire_row: Resistance = Field(default=0.0, description="resistance of a row segment (ohm)")
-    wire_column: Resistance = Field(default=0.0, description="resistance of a column segment (ohm)")
+    wire_row: SegmentResistance = Field(
+        default=0.0,
+        description="resistance of a row segment (ohm): one number, one per row, or one per segment (row, column)",
+    )
+    wire_column: SegmentResistance = Field(
+        default=0.0,
+        description="resistance of a column segment (ohm): one number, one per column, or one per segment (row, "
+        "column)",
+    )
     wire_capacitance: Capacitance = Field(
         default=0.0, description="capacitance to ground of a segment, of rows and columns alike (farad)"
     )
-    source_resistance: Resistance = Field(default=0.0, description="resistance of each row driver (ohm)")
-    sense_resistance: Resistance = Field(default=0.0, description="resistance to each column's sense node (ohm)")
+    row_capacitance: LineCapacitance | None = Field(
+        default=None,
+        description="capacitance to ground of a row segment (farad), one number or one per row; left out, "
+        "wire_capacitance",
+    )
+    column_capacitance: LineCapacitance | None = Field(
+        default=None,
+        description="capacitance to ground of a column segment (farad), one number or one per column; left out, "
+        "wire_capacitance",
+    )
+    source_resistance: LineResistance = Field(
+        default=0.0, description="resistance of each row driver (ohm): one number, or one per row"
+    )
+    sense_resistance: LineResistance = Field(
+        default=0.0, description="resistance to each column's sense node (ohm): one number, or one per column"
+    )
 
     @field_validator("state")
     @classmethod
@@ -80,16 +112,37 @@ class Crossbar(Section):
             raise ValueError(exceeds("CELLS", "cells"))
         return value
 
+    @field_validator(*_OF_ROWS, *_OF_COLUMNS)
+    @classmethod
+    def _check_lines(cls, value: Any, info: ValidationInfo) -> Any:
+        if not isinstance(value, np.ndarray) or "state" not in info.data:
+            return value
+        shape = info.data["state"].shape
+        noun, lines = ("row", shape[0]) if info.field_name in _OF_ROWS else ("column", shape[1])
+        if value.ndim == 1 and len(value) != lines:
+            raise ValueError(f"must have one number per {noun}, {lines} of them; there are {len(value)}")
+        if value.ndim == 2 and value.shape != shape:
+            raise ValueError(f"must have one number per cell (row, column), as {shape}; its shape is {value.shape}")
+        return value
+
+    def parasitics(self) -> Parasitics:
+        """Resistances and capacitances as arrays, line by line."""
+        rows, columns = shape = self.state.shape[0], self.state.shape[1]
+        row_capacitance, column_capacitance = (
+            self.wire_capacitance if given is None else given
+            for given in (self.row_capacitance, self.column_capacitance)
+        )
+        return Parasitics(
+            per_segment(self.wire_row, shape, 0), per_segment(self.wire_column, shape, 1),
+            per_line(self.source_resistance, rows), per_line(self.sense_resistance, columns),
+            per_line(row_capacitance, rows), per_line(column_capacitance, columns),
+        )  # fmt: skip
+
     @property
     def ideal(self) -> bool:
         """Whether every cell sees its row driver and virtual ground directly."""
-        return not (
-            self.wire_row
-            or self.wire_column
-            or self.wire_capacitance
-            or self.source_resistance
-            or self.sense_resistance
-        )
+        wires = self.parasitics()
+        return not (wires.resistive or wires.storing)
 
 
 class Analysis(Section):

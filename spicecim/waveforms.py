@@ -22,6 +22,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "i_row": (("time", "row"), "A", "current out of the row driver"),
     "i_column": (("time", "column"), "A", "current into the column's sense node"),
     "v_column": (("time", "column"), "V", "voltage of the column's sense node"),
+    "v_sense": (("time", "column"), "V", "output voltage of the column's amplifier"),
     "v_cell": (("time", "row", "column"), "V", "voltage across the cell, from row to column"),
     "i_cell": (("time", "row", "column"), "A", "current through the cell, from row to column"),
     "x": (("time", "row", "column"), "1", "normalized state of the cell"),
@@ -272,7 +273,7 @@ def check_run(dataset: xr.Dataset) -> None:
     for name, line, first in (("v_row", "row", 0), ("v_column", "column", testbench.shape[0])):
         if name not in dataset or (lines.plain and name == "v_column"):
             continue
-        connected = first + np.flatnonzero(~lines.floating[first : first + testbench.shape[name == "v_column"]])
+        connected = first + np.flatnonzero(~lines.free[first : first + testbench.shape[name == "v_column"]])
         voltage = dataset[name].transpose("time", line).sortby(line).values[:, connected - first]
         if np.any(voltage < least[:, connected] - slack) or np.any(voltage > most[:, connected] + slack):
             raise WaveformError(f"{name} is not what the drive of its testbench puts out")

@@ -25,6 +25,7 @@ from spicecim.measure.loops import (
 )
 from spicecim.measure.power import (
     EnergyBalance,
+    amplifier_power,
     average_power,
     cell_power,
     column_driver_power,
@@ -78,6 +79,7 @@ __all__ = [
     "MEASURES",
     "Comparison",
     "EnergyBalance",
+    "amplifier_power",
     "average_power",
     "cell_power",
     "charge",

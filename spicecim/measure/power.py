@@ -19,7 +19,7 @@ from spicecim.fields import FloatArray
 from spicecim.measure.course import Course, course_of, product
 from spicecim.measure.grid import relative_error, warn_of_grid
 from spicecim.measure.windows import Window, checked_window
-from spicecim.testbench import DEFAULT_ACCURACY
+from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.waveforms import check_waveforms, testbench_of
 
 
@@ -43,6 +43,13 @@ def total_power(waveforms: xr.Dataset) -> xr.DataArray:
     if "v_column" in waveforms:
         total = total + column_driver_power(waveforms).sum("column")
     return _watts(total, "power of all drivers")
+
+
+def amplifier_power(waveforms: xr.Dataset) -> xr.DataArray:
+    """Power (W) that the output of each column's amplifier delivers, over time (time, column)."""
+    check_waveforms(waveforms, "v_sense", "i_column")
+    current = waveforms["i_column"]
+    return _watts(product(waveforms, waveforms["v_sense"], -current), "power of the column's amplifier")
 
 
 def delivered_energy(waveforms: xr.Dataset) -> xr.DataArray:
@@ -156,7 +163,9 @@ def _most_energy(course: Course, length: float) -> float:
 
 @dataclass(frozen=True)
 class EnergyBalance:
-    """Energies (J) over a run: delivered by the drivers, and where it went.
+    """Energies (J) over a run: delivered by the drivers, those of amplifiers' outputs among them, and where it went.
+
+    `sense` holds what sense resistances take and, of columns that end in an amplifier, their feedback resistances.
 
     With ideal wires and with resistances the powers balance at every instant, so what is left is rounding. A
     capacitance's stored energy is exact, while the other parts are integrals over the time grid: then the error is that
@@ -181,35 +190,53 @@ class EnergyBalance:
 def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
     """Account for the energy of a run; needs ``probe: cells``."""
     bench = testbench_of(waveforms)
-    crossbar = bench.crossbar
+    parts = bench.crossbar.parasitics()
+    source, sense = xr.DataArray(parts.sources, dims="row"), xr.DataArray(parts.senses, dims="column")
     check_waveforms(waveforms, "v_row", "i_row", "i_column", "v_cell", "i_cell")
     if (waveforms.sizes["row"], waveforms.sizes["column"]) != bench.shape:
         raise MeasurementError("an energy balance needs all rows and columns of the crossbar")
     wires = stored = 0.0
-    if not crossbar.ideal:
+    if not bench.crossbar.ideal:
         check_waveforms(waveforms, "v_row_node", "v_column_node")
         row_node, column_node = waveforms["v_row_node"], waveforms["v_column_node"]
-        feed = waveforms["v_row"] - crossbar.source_resistance * waveforms["i_row"]
-        out = crossbar.sense_resistance * waveforms["i_column"]
+        feed = waveforms["v_row"] - source * waveforms["i_row"]
+        out = sense * waveforms["i_column"]
         if "v_column" in waveforms:
             out = out + waveforms["v_column"]
-        if crossbar.wire_row:
-            # With capacitances the current of a segment is no sum of cell currents, but its voltage drop is exact.
-            before = row_node.shift(column=1).fillna(feed)
-            wires += _squares(waveforms, before - row_node) / crossbar.wire_row
-        if crossbar.wire_column:
-            after = column_node.shift(row=-1).fillna(out)
-            wires += _squares(waveforms, column_node - after) / crossbar.wire_column
-        squares = (row_node**2 + column_node**2).sum(["row", "column"])
-        stored = 0.5 * crossbar.wire_capacitance * float(squares.isel(time=-1) - squares.isel(time=0))
+        # With capacitances the current of a segment is no sum of cell currents, but its voltage drop is exact.
+        before, after = row_node.shift(column=1).fillna(feed), column_node.shift(row=-1).fillna(out)
+        for ohm, drop in ((parts.rows, before - row_node), (parts.columns, column_node - after)):
+            if ohm.any():
+                conductance = np.divide(1.0, ohm, out=np.zeros_like(ohm), where=ohm > 0.0)
+                wires += _weighted(waveforms, drop, xr.DataArray(conductance, dims=("row", "column")))
+        for farad, line, node in (
+            (parts.row_capacitance, "row", row_node), (parts.column_capacitance, "column", column_node)
+        ):  # fmt: skip
+            squares = (node**2 * xr.DataArray(farad, dims=line)).sum(["row", "column"])
+            stored += 0.5 * float(squares.isel(time=-1) - squares.isel(time=0))
+    taken, kept, passed = _feedback(waveforms, bench)
     return EnergyBalance(
-        delivered=float(total_energy(waveforms)),
+        delivered=float(total_energy(waveforms)) + passed,
         cells=float(_energy(cell_power(waveforms)).sum()),
         wires=wires,
-        source=_squares(waveforms, waveforms["i_row"]) * crossbar.source_resistance,
-        sense=_squares(waveforms, waveforms["i_column"]) * crossbar.sense_resistance,
-        stored=stored,
+        source=_weighted(waveforms, waveforms["i_row"], source),
+        sense=_weighted(waveforms, waveforms["i_column"], sense) + taken,
+        stored=stored + kept,
     )
+
+
+def _feedback(waveforms: xr.Dataset, bench: Testbench) -> tuple[float, float, float]:
+    """Energies (J) of the amplifiers' feedback: dissipated, stored, and what the columns and the outputs give it."""
+    amplifiers = bench.lines().amplifiers
+    if amplifiers is None:
+        return 0.0, 0.0, 0.0
+    check_waveforms(waveforms, "v_column", "v_sense")
+    sensed = waveforms.isel(column=amplifiers.columns)
+    across = sensed["v_column"] - sensed["v_sense"]
+    taken = _weighted(sensed, across, xr.DataArray(1.0 / amplifiers.resistance, dims="column"))
+    squares = (across**2 * xr.DataArray(amplifiers.capacitance, dims="column")).sum("column")
+    kept = 0.5 * float(squares.isel(time=-1) - squares.isel(time=0))
+    return taken, kept, float(_energy(product(sensed, across, sensed["i_column"])).sum())
 
 
 def _energy(power: xr.DataArray) -> xr.DataArray:
@@ -218,9 +245,9 @@ def _energy(power: xr.DataArray) -> xr.DataArray:
     return power.transpose("time", ...).isel(time=0, drop=True).copy(data=course.integral(course.time[-1:])[0])
 
 
-def _squares(waveforms: xr.Dataset, values: xr.DataArray) -> float:
-    """Integral of the square of a waveform, summed over all else."""
-    return float(_energy(product(waveforms, values, values)).sum())
+def _weighted(waveforms: xr.Dataset, values: xr.DataArray, weight: xr.DataArray) -> float:
+    """Integral of the square of a waveform times a weight, summed over all else."""
+    return float((_energy(product(waveforms, values, values)) * weight).sum())
 
 
 def _watts(values: xr.DataArray, long_name: str) -> xr.DataArray:

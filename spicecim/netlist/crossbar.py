@@ -112,6 +112,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
     vectors = _vectors(testbench, wires, device, watched)
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
     single = rows == columns == 1 and testbench.crossbar.ideal
+    amplifiers = testbench.lines().amplifiers
     own: dict[str, Any] = {
         "version": __version__,
         "compatibility": device.compatibility,
@@ -127,6 +128,8 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "capacitors": _capacitors(testbench, wires),
         "drivers": _row_sources(testbench),
         "sense_nodes": _column_sources(testbench),
+        "amplifiers": _amplifiers(testbench),
+        "pole": 0.0 if amplifiers is None else amplifiers.time_constant,
         "driven_columns": testbench.columns is not None and testbench.columns.drive is not None,
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
@@ -167,6 +170,15 @@ def _column_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]
     ]
 
 
+def _amplifiers(testbench: Testbench) -> dict[int, tuple[float, float, float]]:
+    """Gain, feedback resistance (ohm) and capacitance (F) of the amplifier of each column that has one."""
+    found = testbench.lines().amplifiers
+    if found is None:
+        return {}
+    numbers = zip(found.resistance.tolist(), found.capacitance.tolist(), strict=True)
+    return {column: (found.gain, *each) for column, each in zip(found.columns.tolist(), numbers, strict=True)}
+
+
 class Wires(NamedTuple):
     """Names of the wires' nodes at every cell, row by row. A wire without resistance is one node, that of its end."""
 
@@ -175,21 +187,21 @@ class Wires(NamedTuple):
 
     @classmethod
     def of(cls, testbench: Testbench) -> Wires:
-        crossbar, (rows, columns) = testbench.crossbar, testbench.shape
-        row_end = "feed" if crossbar.source_resistance else "in"
-        column_end = "out" if crossbar.sense_resistance else "sense"
-        return cls(
-            [
-                [f"row_{row}_{column}" for column in range(columns)] if crossbar.wire_row
-                else [f"{row_end}_{row}"] * columns
-                for row in range(rows)
-            ],
-            [
-                [f"col_{row}_{column}" for column in range(columns)] if crossbar.wire_column
-                else [f"{column_end}_{column}" for column in range(columns)]
-                for row in range(rows)
-            ],
-        )  # fmt: skip
+        wires, rows = testbench.crossbar.parasitics(), testbench.shape[0]
+        row_nodes, column_nodes = [], []
+        for row, (source, segments) in enumerate(zip(wires.sources, wires.rows, strict=True)):
+            node, nodes = f"feed_{row}" if source else f"in_{row}", []
+            for column, ohm in enumerate(segments):
+                node = f"row_{row}_{column}" if ohm else node
+                nodes.append(node)
+            row_nodes.append(nodes)
+        for column, (sense, segments) in enumerate(zip(wires.senses, wires.columns.T, strict=True)):
+            node, nodes = f"out_{column}" if sense else f"sense_{column}", []
+            for row in reversed(range(rows)):
+                node = f"col_{row}_{column}" if segments[row] else node
+                nodes.append(node)
+            column_nodes.append(nodes[::-1])
+        return cls(row_nodes, [list(nodes) for nodes in zip(*column_nodes, strict=True)])
 
 
 def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[Cell]:
@@ -230,37 +242,40 @@ def _further_ports(device: CrossbarDevice) -> list[tuple[int, str]]:
 
 def _resistors(testbench: Testbench, wires: Wires) -> list[tuple[str, str, str, float]]:
     """Every resistance that is not zero: name, two nodes, ohm."""
-    crossbar, (rows, columns) = testbench.crossbar, testbench.shape
+    given, (rows, columns) = testbench.crossbar.parasitics(), testbench.shape
     resistors = []
     for row in range(rows):
         node = f"in_{row}"
-        if crossbar.source_resistance:
+        if given.sources[row]:
             node, before = f"feed_{row}", node
-            resistors.append((f"source_{row}", before, node, crossbar.source_resistance))
-        for column in range(columns if crossbar.wire_row else 0):
+            resistors.append((f"source_{row}", before, node, float(given.sources[row])))
+        for column in np.flatnonzero(given.rows[row]).tolist():
             node, before = wires.rows[row][column], node
-            resistors.append((f"row_{row}_{column}", before, node, crossbar.wire_row))
+            resistors.append((f"row_{row}_{column}", before, node, float(given.rows[row, column])))
     for column in range(columns):
         node = f"sense_{column}"
-        if crossbar.sense_resistance:
+        if given.senses[column]:
             node, after = f"out_{column}", node
-            resistors.append((f"sense_{column}", node, after, crossbar.sense_resistance))
-        for row in reversed(range(rows if crossbar.wire_column else 0)):
+            resistors.append((f"sense_{column}", node, after, float(given.senses[column])))
+        for row in np.flatnonzero(given.columns[:, column])[::-1].tolist():
             node, after = wires.columns[row][column], node
-            resistors.append((f"col_{row}_{column}", node, after, crossbar.wire_column))
+            resistors.append((f"col_{row}_{column}", node, after, float(given.columns[row, column])))
     return resistors
 
 
 def _capacitors(testbench: Testbench, wires: Wires) -> list[tuple[str, str, float]]:
     """Every capacitance to ground: name, node, farad. Segments that share a node are one capacitor."""
-    if not testbench.crossbar.wire_capacitance:
+    given = testbench.crossbar.parasitics()
+    if not given.storing:
         return []
-    segments: dict[str, int] = {}
-    for row_nodes, column_nodes in zip(*wires, strict=True):
-        for pair in zip(row_nodes, column_nodes, strict=True):
-            for node in pair:
-                segments[node] = segments.get(node, 0) + 1
-    return [(node, node, count * testbench.crossbar.wire_capacitance) for node, count in segments.items()]
+    segments: dict[str, tuple[int, float]] = {}
+    for row_nodes, column_nodes, of_row in zip(*wires, given.row_capacitance.tolist(), strict=True):
+        for row_node, column_node, of_column in zip(
+            row_nodes, column_nodes, given.column_capacitance.tolist(), strict=True
+        ):
+            for node, farad in ((row_node, of_row), (column_node, of_column)):
+                segments[node] = segments.get(node, (0, 0.0))[0] + 1, farad
+    return [(node, node, count * farad) for node, (count, farad) in segments.items() if farad]
 
 
 def _watched(testbench: Testbench, device: CrossbarDevice) -> NDArray[np.int_]:
@@ -282,6 +297,8 @@ def _vectors(
     }
     if not testbench.lines().plain:
         vectors["v_column"] = [f"v(sense_{column})" for column in range(columns)]
+    if outputs := [f"v(output_{column})" for column in _amplifiers(testbench)]:
+        vectors["v_sense"] = outputs
     if testbench.analysis.probe == "cells":
         vectors["v_row_node"] = [f"v({node})" for nodes in wires.rows for node in nodes]
         vectors["v_column_node"] = [f"v({node})" for nodes in wires.columns for node in nodes]

@@ -124,7 +124,7 @@ def _voltages(testbench: Testbench, step: float) -> FloatArray:
     lines = testbench.lines()
     voltages = lines.drive.voltage(np.array([0.0, 0.5 * step, step]))
     rows = testbench.shape[0]
-    if testbench.crossbar.ideal and not lines.floating.any():
+    if testbench.crossbar.ideal and not lines.free.any():
         return voltages[:, :, None] if lines.plain else voltages[:, :rows, None] - voltages[:, None, rows:]
     # behind wires, the potential of a node is between the lowest and the highest of the drivers and the ground
     across = max(float(voltages.max()), 0.0) - min(float(voltages.min()), 0.0)

@@ -239,6 +239,9 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
     }
     if not lines.plain:
         variables["v_column"] = groups["v_column"]
+    if lines.amplifiers is not None:
+        variables["v_sense"] = np.zeros_like(groups["v_column"])
+        variables["v_sense"][:, lines.amplifiers.columns] = groups["v_sense"]
     states = States(groups["s"], netlist.watched) if "s" in groups else None
     if states is not None and testbench.device.foreign() is not None:
         _check_start(testbench, testbench.device.normalized(states.s[:2]))

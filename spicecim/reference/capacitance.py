@@ -56,7 +56,8 @@ class CapacitiveNetwork(Network):
 
     def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
         super().__init__(crossbar, shape)
-        self.segment = crossbar.wire_capacitance
+        self.storage = self.wires.storage
+        """Capacitance of the wires at the cells' terminals (cell, 2), farad."""
         ends = self.nodal.ends.ravel()
         self.unknowns = self.nodal.nodes
         self.each = (self.unknowns,)
@@ -67,16 +68,15 @@ class CapacitiveNetwork(Network):
         self._first = places[first]
         """For each node the first of the cells' terminals (cell, 2) that it connects."""
         self.end_conductances = tuple(
-            1.0 / ohm if ohm else 0.0
-            for ohm in (
-                crossbar.source_resistance + crossbar.wire_row,
-                crossbar.sense_resistance + crossbar.wire_column,
-            )
+            np.divide(1.0, ohm, out=np.zeros_like(ohm), where=ohm > 0.0)
+            for ohm in (self.wires.row_steps[:, 0], self.wires.column_steps[-1])
         )
-        """Conductances (siemens) from a driver to its first cell and from a last cell to its sense node, or 0 if there
-        is no resistance."""
-        self._ideal = [bool((ends < 0).all()) for ends in self.nodal.ends.T]
-        """Whether the rows, and the columns, are wires without resistance."""
+        """Conductances (siemens) from drivers to their first cells (row,) and from the last cells to their sense nodes
+        (column,), or 0 where there is no resistance."""
+        self._line_storage = self.wires.row_capacitance * shape[1], self.wires.column_capacitance * shape[0]
+        """Capacitances of all of a row (row,) and of a column (column,), farad."""
+        self._at_ends = [np.flatnonzero(ends < 0) for ends in self.nodal.ends.T]
+        """Cells whose row, and whose column, is no node but the end of a wire without resistance."""
 
     def at_cells(self, values: FloatArray) -> FloatArray:
         """Values of the unknowns (m, unknown) at the cells' terminals (m, cell, 2); 0 where a potential is known."""
@@ -92,10 +92,10 @@ class CapacitiveNetwork(Network):
         """
         potentials = self._of_nodes(p)
         rows = drive[:, : self.shape[0]]
-        if self._ideal[0]:
-            potentials[:, :, 0] = np.repeat(rows, self.shape[1], axis=1)
-        if self._ideal[1] and drive.shape[1] > self.shape[0]:
-            potentials[:, :, 1] = np.tile(drive[:, self.shape[0] :], (1, self.shape[0]))
+        of_rows, of_columns = self._at_ends
+        potentials[:, of_rows, 0] = rows[:, of_rows // self.shape[1]]
+        if drive.shape[1] > self.shape[0]:
+            potentials[:, of_columns, 1] = drive[:, self.shape[0] + of_columns % self.shape[1]]
         return potentials
 
     def misses(self, drive: FloatArray, p: FloatArray, currents: FloatArray, slopes: FloatArray | None) -> FloatArray:
@@ -112,7 +112,7 @@ class CapacitiveNetwork(Network):
         slopes
             Derivatives of `p` by time (m, node), if the capacitances count.
         """
-        return self.missed_by(drive, p, currents if slopes is None else currents + self.segment * self.at_cells(slopes))
+        return self.missed_by(drive, p, currents if slopes is None else currents + self.storage * self.at_cells(slopes))
 
     def missed_by(self, drive: FloatArray, p: FloatArray, currents: FloatArray) -> FloatArray:
         """Return the same by all that is drawn at the terminals (m, cell, 2), what capacitances take included."""
@@ -168,16 +168,15 @@ class CapacitiveNetwork(Network):
         shift
             The d/dt (1/s) by which they were corrected.
         """
-        sums = self.ends(currents + self.segment * self.terminals(*slopes))
+        sums = self.ends(currents + self.storage * self.terminals(*slopes))
         drops = self._through_ends(self.terminals(drive, p), self.line_voltages(drive, p))
         # the sum has the rounding of a derivative by time, the drop that of a difference of potentials
-        clear = (
-            0.0 < conductance < shift * cells * self.segment
-            for conductance, cells in zip(self.end_conductances, self.shape[::-1], strict=True)
-        )
         rows, columns = (
-            drop if better else total for total, drop, better in zip(sums, drops, clear, strict=True)
-        )  # fmt: skip
+            np.where((conductance > 0.0) & (conductance < shift * storage), drop, total)
+            for total, drop, conductance, storage in zip(
+                sums, drops, self.end_conductances, self._line_storage, strict=True
+            )
+        )
         return rows, columns
 
     def current_error(self, p: FloatArray, carried: FloatArray, shift: float, scale: float, peaks: Ends) -> float:
@@ -188,13 +187,13 @@ class CapacitiveNetwork(Network):
         """
         worst = 0.0
         drops = self._through_ends(self.at_cells(p), self.line_voltages(np.zeros((len(p), sum(self.shape))), p))
-        for peak, total, drop, conductance, cells in zip(
-            peaks, self.ends(carried), drops, self.end_conductances, self.shape[::-1], strict=True
+        for peak, total, drop, conductance, storage in zip(
+            peaks, self.ends(carried), drops, self.end_conductances, self._line_storage, strict=True
         ):
             missed = np.abs(total)
-            if conductance:
-                noise = _NOISE * scale * min(shift * cells * self.segment, conductance)
-                missed = np.maximum(np.minimum(missed, np.abs(drop)) - noise, 0.0)
+            noise = _NOISE * scale * np.minimum(shift * storage, conductance)
+            known = np.maximum(np.minimum(missed, np.abs(drop)) - noise, 0.0)
+            missed = np.where(conductance > 0.0, known, missed)
             # without a current there is no error of it
             worst = max(worst, float(np.divide(missed, peak, out=np.zeros_like(missed), where=missed > 0).max()))
         return worst
@@ -212,8 +211,7 @@ class CapacitiveNetwork(Network):
         The largest sum of a row of ``Z C``, which bounds the delay of every node (W. C. Elmore, J. Appl. Phys. 19
         (1948), doi:10.1063/1.1697872).
         """
-        drawn = np.full((1, self.shape[0] * self.shape[1], 2), self.segment)
-        drops = self.missed_by(np.zeros((1, self.shape[0])), np.zeros((1, self.unknowns)), drawn)
+        drops = self.missed_by(np.zeros((1, self.shape[0])), np.zeros((1, self.unknowns)), self.storage[None])
         return float(np.abs(drops).max(initial=0.0))
 
     def layer(self, jump: float, own: FloatArray, peaks: Ends, instants: FloatArray, tolerance: float) -> Layer:
@@ -238,7 +236,7 @@ class CapacitiveNetwork(Network):
         """
         if not self.unknowns:
             return NO_LAYER
-        capacitance = self.segment + own
+        capacitance = self.storage + own
         counts = max(
             float(np.divide(np.abs(current[0]), peak, out=np.zeros_like(peak), where=current[0] != 0).max())
             for current, peak in zip(self.ends(jump * capacitance[None]), peaks, strict=True)

@@ -57,6 +57,8 @@ class Block(NamedTuple):
     """Currents into the sense nodes (time, column), ampere."""
     lines: FloatArray
     """Voltages at the ends of the lines (time, line), as the drive has them or, where they float, as found."""
+    outputs: FloatArray
+    """Outputs of the columns' amplifiers (time, column), volt; without columns where there are none."""
     potentials: tuple[FloatArray, FloatArray] | None
     """Voltages of the row and column wires at the cells (time, row, column); None where the currents tell them."""
     further: FloatArray
@@ -109,7 +111,7 @@ class DenseOutput:
             self.passed = 1
             ends = self.system.network.ends(currents[None])
             lines = self.system.network.line_voltages(self.rows.start()[None], state.p[None])
-            self._hand_on(state.y[None], state.v[None], currents[None], ends, lines)
+            self._hand_on(state.y[None], state.v[None], currents[None], ends, lines, state.p[None])
 
     def wanted(self, segment: int, since: float, end: float, lands: bool, length: float) -> FloatArray:
         """Places of the first instants asked for, as many as one block holds, in a step that ends at `end` (s)."""
@@ -172,9 +174,11 @@ class DenseOutput:
         else:
             ends = network.ends(found.currents)
         lines = network.line_voltages(where.drive, p)
-        self._hand_on(y, network.terminals(where.drive, p), found.currents, ends, lines)
+        self._hand_on(y, network.terminals(where.drive, p), found.currents, ends, lines, p)
 
-    def _hand_on(self, y: FloatArray, v: FloatArray, currents: FloatArray, ends: Ends, lines: FloatArray) -> None:
+    def _hand_on(
+        self, y: FloatArray, v: FloatArray, currents: FloatArray, ends: Ends, lines: FloatArray, p: FloatArray
+    ) -> None:
         each, stores = (-1, *self.system.network.shape), self.system.network.stores
         block = Block(
             states=self.system.cells.state(y).reshape(each),
@@ -182,6 +186,7 @@ class DenseOutput:
             i_row=ends[0],
             i_column=ends[1],
             lines=lines,
+            outputs=self.system.network.outputs(p),
             potentials=(v[:, :, 0].reshape(each), v[:, :, 1].reshape(each)) if stores else None,
             further=_by_cell(self.system.cells.further(y), each),
         )
@@ -332,6 +337,7 @@ class Record:
         self.v_column: FloatArray = voltages[:, rows:]
         self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
         self._nodes: tuple[FloatArray, FloatArray] | None = None
+        self._v_sense = np.zeros((len(instants), columns if self._lines.amplifiers is not None else 0))
         self.keeps_cells = testbench.analysis.probe == "cells"
         if self.keeps_cells:
             self._states, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
@@ -377,7 +383,8 @@ class Record:
     def write(self, instants: slice, block: Block) -> None:
         """Take everything at some instants."""
         self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
-        if self._lines.floating.any():
+        self._v_sense[instants] = block.outputs
+        if self._lines.free.any():
             rows = self.v_row.shape[1]
             self.v_row[instants], self.v_column[instants] = block.lines[:, :rows], block.lines[:, rows:]
         if self.keeps_cells:
@@ -401,6 +408,8 @@ class Record:
         variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self.i_column}
         if not self._lines.plain:
             variables["v_column"] = self.v_column
+        if self._lines.amplifiers is not None:
+            variables["v_sense"] = self._v_sense
         if self.keeps_cells:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
             x = self.device.x_from_state(self._states)

@@ -149,15 +149,14 @@ def _device(testbench: Testbench) -> Device:
 
 def _is_resistive(testbench: Testbench) -> bool:
     """Whether cells do not see their lines' drivers directly: through resistances, or where lines float."""
-    crossbar = testbench.crossbar
-    resistances = crossbar.wire_row, crossbar.wire_column, crossbar.source_resistance, crossbar.sense_resistance
-    return any(resistances) or bool(testbench.lines().floating.any())
+    return testbench.crossbar.parasitics().resistive or bool(testbench.lines().free.any())
 
 
 def _stores(testbench: Testbench, device: Device) -> bool:
     """Whether cells behind resistances, or the wires with them, store charge, or cells conduct to the ground."""
     if device.explicit:
-        return _is_resistive(testbench) and bool(testbench.crossbar.wire_capacitance)
+        storing = testbench.crossbar.parasitics().storing or testbench.lines().dynamic
+        return _is_resistive(testbench) and storing
     # A module may conduct to the ground: then the column does not take what the row gives.
     return _is_resistive(testbench) or not device.is_balanced()
 
@@ -169,7 +168,7 @@ def _follow(records: Sequence[Record]) -> list[tuple[Errors, Statistics]]:
     if _stores(testbench, device) or _is_resistive(testbench):
         return [_follow_coupled(record) for record in records]
     for record in records:
-        if record.testbench.crossbar.wire_capacitance:
+        if record.testbench.crossbar.parasitics().storing:
             _charge_ideal_wires(record)
     parts = [record.parts() for record in records]
     if device.tabulated():
@@ -190,10 +189,12 @@ def _joined(outcomes: list[tuple[Errors, Statistics]]) -> tuple[Errors, Statisti
 def _charge_ideal_wires(record: Record) -> None:
     """Add what the drivers feed into the capacitances of their wires, if these have no resistance."""
     bench, (rows, columns) = record.testbench, record.testbench.shape
-    slopes = bench.crossbar.wire_capacitance * drive_slopes(record.drive, bench.duration, record.instants)
+    wires, slopes = bench.crossbar.parasitics(), drive_slopes(record.drive, bench.duration, record.instants)
     # into the columns' sense nodes flows what is left
-    i_column = -rows * slopes[:, rows:] if slopes.shape[1] > rows else np.zeros_like(record.i_column)
-    record.add_currents(slice(0, rows), columns * slopes[:, :rows], i_column)
+    i_column = np.zeros_like(record.i_column)
+    if slopes.shape[1] > rows:
+        i_column -= rows * wires.column_capacitance * slopes[:, rows:]
+    record.add_currents(slice(0, rows), columns * wires.row_capacitance * slopes[:, :rows], i_column)
 
 
 def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:

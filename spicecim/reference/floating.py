@@ -1,14 +1,16 @@
-"""Lines that float: their potentials are unknowns of the network, and what balances them is their charge.
+"""Lines whose ends have no given potential: they float, or end in an amplifier. The potentials are unknowns.
 
-With f the potentials of the floating lines, the residual m(p, f) of a network whose lines are all driven (see `network`
-and `capacitance`) is that of lines driven by f, and into none of the floating lines flows a current:
+With f the potentials of these lines, the residual m(p, f) of a network whose lines are all driven (see `network` and
+`capacitance`) is that of lines driven by f, and what a line gives is what its end takes:
 
-    m(p, f) = 0,    b(p, f) = 0,
+    m(p, f) = 0,    b(p, f) + t(f, o) = 0,
 
-b the sum of what cells and capacitances draw from a line. Capacitances count in it, so that a floating line keeps its
-charge; at rest only cells do, and the line is where their currents cancel. The linear system is solved by that of the
-driven lines and a Schur complement of as many rows as lines float (R. W. Cottle, Linear Algebra Appl. 8 (1974),
-doi:10.1016/0024-3795(74)90066-4).
+b the sum of what cells and capacitances draw from a line, t what its end draws: nothing where it floats. Capacitances
+count in b, so that a floating line keeps its charge; at rest only cells do, and the line is where their currents
+cancel. A column's amplifier has its output o as a further unknown, with the two equations of `spicecim.amplifiers`.
+
+The linear system is solved by that of the driven lines and a Schur complement of as many rows as there are lines of
+unknown potential and outputs (R. W. Cottle, Linear Algebra Appl. 8 (1974), doi:10.1016/0024-3795(74)90066-4).
 """
 
 from __future__ import annotations
@@ -17,11 +19,10 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.lines import named_line
+from spicecim.lines import Lines, named_line
 from spicecim.reference.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.network import Network
 from spicecim.reference.nodal import TOO_FAR_APART, Blocks
@@ -29,7 +30,7 @@ from spicecim.testbench import Crossbar
 
 
 class FloatingNetwork(Network):
-    """A `Network` with lines that float; their potentials follow its unknowns.
+    """A `Network` with lines of unknown potential, which follow its unknowns, and after these the outputs.
 
     Parameters
     ----------
@@ -37,27 +38,34 @@ class FloatingNetwork(Network):
         Resistances and capacitances.
     shape
         Rows and columns.
-    floating
-        Whether a line floats (row + column,).
+    lines
+        Which lines float, and the amplifiers.
 
     Attributes
     ----------
-    floating
-        Numbers of the floating lines (floating,).
+    free
+        Numbers of the lines of unknown potential (free,).
+    amplifiers
+        Those of columns; None where there are none.
     known
-        Number of unknowns before those of the floating lines.
+        Number of unknowns before the potentials of these lines.
     ohm
-        What makes the currents of the floating lines voltages (floating,), of the size of what their cells miss.
+        What makes the currents of these lines voltages (free,), of the size of what their cells miss.
     """
 
-    def __init__(self, crossbar: Crossbar, shape: tuple[int, int], floating: NDArray[np.bool_]) -> None:
+    def __init__(self, crossbar: Crossbar, shape: tuple[int, int], lines: Lines) -> None:
         super().__init__(crossbar, shape)
-        self.floating = np.flatnonzero(floating)
-        self.ohm = np.ones(len(self.floating))
+        self.free, self.amplifiers = np.flatnonzero(lines.free), lines.amplifiers
+        self._floating = np.flatnonzero(lines.floating)
+        sensed = np.empty(0, dtype=int) if self.amplifiers is None else shape[0] + self.amplifiers.columns
+        self.sensed = np.searchsorted(self.free, sensed)
+        """Places among the free lines of those with an amplifier (amplifier,)."""
+        self._references = sensed
+        self.ohm = np.ones(len(self.free))
         self.each_driven = self.each
-        """Shape of the unknowns before, as the factors without floating lines take them."""
+        """Shape of the unknowns before, as the factors without free lines take them."""
         self.known = int(np.prod(self.each))
-        self.each = (self.known + len(self.floating),)
+        self.each = (self.known + len(self.free) + len(sensed),)
 
     def weigh(self, volt: float, currents: FloatArray) -> None:
         """Set `ohm` by what all cells (cell, ...) draw at a voltage (A)."""
@@ -69,8 +77,15 @@ class FloatingNetwork(Network):
     def line_voltages(self, drive: FloatArray, p: FloatArray) -> FloatArray:
         """Voltages (m, line) at the ends of all lines by those of the drivers (m, line) and the unknowns."""
         voltages = np.array(drive)
-        voltages[:, self.floating] = p[:, self.known :]
+        voltages[:, self.free] = p[:, self.known : self.known + len(self.free)]
         return voltages
+
+    def outputs(self, p: FloatArray) -> FloatArray:
+        if self.amplifiers is None:
+            return super().outputs(p)
+        outputs = np.zeros((len(p), self.shape[1]))
+        outputs[:, self.amplifiers.columns] = p[:, self.known + len(self.free) :]
+        return outputs
 
     def terminals(self, drive: FloatArray, p: FloatArray) -> FloatArray:
         return super().terminals(self.line_voltages(drive, p), p[:, : self.known])
@@ -78,25 +93,39 @@ class FloatingNetwork(Network):
     def misses(self, drive: FloatArray, p: FloatArray, currents: FloatArray, slopes: FloatArray | None) -> FloatArray:
         drawn = currents if slopes is None else currents + self.charging(slopes)
         missed = self.missed_by(self.line_voltages(drive, p), p[:, : self.known], drawn)
-        return np.concatenate([missed, self.ohm * self.drawn_from_lines(drawn)], axis=1)
+        balance = self.drawn_from_lines(drawn)
+        if self.amplifiers is None:
+            return np.concatenate([missed, self.ohm * balance], axis=1)
+        amplifiers, (f, o) = self.amplifiers, self._ends_of(p)
+        taken, output = (f - o) / amplifiers.resistance, o + amplifiers.gain * (f - drive[:, self._references])
+        if slopes is not None:
+            f_slope, o_slope = self._ends_of(slopes)
+            taken += amplifiers.capacitance * (f_slope - o_slope)
+            output += amplifiers.time_constant * o_slope
+        balance[:, self.sensed] += taken
+        return np.concatenate([missed, self.ohm * balance, output], axis=1)
+
+    def _ends_of(self, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Inputs and outputs (m, amplifier) of the amplifiers by the unknowns (m, unknown); slopes go the same way."""
+        return p[:, self.known + self.sensed], p[:, self.known + len(self.free) :]
 
     def charging(self, slopes: FloatArray) -> FloatArray | float:
         """What capacitances draw at the cells' terminals by derivatives of the unknowns (m, unknown), ampere."""
         return 0.0
 
     def start(self, drive: FloatArray) -> FloatArray:
-        connected = np.delete(drive, self.floating)
+        connected = np.delete(drive, self._floating)
         lines = drive.copy()
-        lines[self.floating] = f = 0.5 * (connected.min() + connected.max())
-        return np.concatenate([super().start(lines), np.full(len(self.floating), f)])
+        lines[self._floating] = 0.5 * (connected.min() + connected.max())
+        return np.concatenate([super().start(lines), lines[self.free], np.zeros(len(self.sensed))])
 
     def ends(self, currents: FloatArray) -> Ends:
         return self.cleared(*super().ends(currents))
 
     def drawn_from_lines(self, currents: Blocks) -> Blocks:
-        """Currents (m, floating) that are drawn from the floating lines by those of the cells; zero in a solution."""
+        """Currents (m, free) that are drawn from the free lines by those of the cells."""
         rows, columns = super().ends(currents)
-        return np.asarray(np.concatenate([rows, -columns], axis=1)[:, self.floating])
+        return np.asarray(np.concatenate([rows, -columns], axis=1)[:, self.free])
 
     def factorize(self, shift: complex, admittance: Blocks) -> FloatingFactors:  # type: ignore[override]
         """Factorize at d/dt = shift, with admittances of the cells.
@@ -111,8 +140,8 @@ class FloatingNetwork(Network):
     def cleared(self, rows: FloatArray, columns: FloatArray) -> Ends:
         """The currents of lines (m, row) and (m, column), without what rounding leaves of those that float."""
         count = rows.shape[-1]
-        rows[..., self.floating[self.floating < count]] = 0.0
-        columns[..., self.floating[self.floating >= count] - count] = 0.0
+        rows[..., self._floating[self._floating < count]] = 0.0
+        columns[..., self._floating[self._floating >= count] - count] = 0.0
         return rows, columns
 
     def linear_currents(self, shift: complex, admittance: Blocks, lines: FloatArray, p: Blocks) -> Blocks:
@@ -121,14 +150,14 @@ class FloatingNetwork(Network):
 
 
 class FloatingCapacitiveNetwork(FloatingNetwork, CapacitiveNetwork):  # type: ignore[misc]  # factors of other kinds
-    """A `CapacitiveNetwork` with lines that float."""
+    """A `CapacitiveNetwork` with lines of unknown potential."""
 
     def at_cells(self, values: FloatArray) -> FloatArray:
         return self.terminals(np.zeros((len(values), sum(self.shape))), values)
 
     def charging(self, slopes: FloatArray) -> FloatArray:
-        # what a driver that moves draws is none of a floating line's
-        return self.segment * self.at_cells(slopes)
+        # what a driver that moves draws is none of a free line's
+        return self.storage * self.at_cells(slopes)
 
     def end_currents(
         self, currents: FloatArray, drive: FloatArray, p: FloatArray, slopes: Ends, shift: float
@@ -136,47 +165,69 @@ class FloatingCapacitiveNetwork(FloatingNetwork, CapacitiveNetwork):  # type: ig
         return self.cleared(*super().end_currents(currents, drive, p, slopes, shift))
 
     def longest_time(self) -> float:
-        # a floating line discharges through its cells, which may take long
-        return np.inf if self.segment else 0.0
+        # a floating line discharges through its cells, and an amplifier settles, which may take long
+        dynamic = self.amplifiers is not None and self.amplifiers.dynamic
+        return np.inf if self.storage.any() or dynamic else 0.0
 
     def linear_currents(self, shift: complex, admittance: Blocks, lines: FloatArray, p: Blocks) -> Blocks:
         v = CapacitiveNetwork.terminals(self, lines, p)
-        return np.asarray(np.einsum("nab,mnb->mna", admittance + shift * self.segment * np.eye(2), v))
+        return np.asarray(np.einsum("nab,mnb->mna", admittance + shift * self.storage[:, :, None] * np.eye(2), v))
 
 
 class FloatingFactors:
-    """The factors of the network without floating lines, and the Schur complement of these."""
+    """The factors of the network without free lines, and the Schur complement of these and of outputs."""
 
     def __init__(self, network: FloatingNetwork, driven: Any, shift: complex, admittance: Blocks) -> None:
         self._network, self._driven = network, driven
         self._linear = shift, admittance
-        count = len(network.floating)
+        count = len(network.free)
         unit = np.zeros((count, sum(network.shape)))
-        unit[np.arange(count), network.floating] = 1.0
+        unit[np.arange(count), network.free] = 1.0
         none = np.zeros((count, network.known))
         by_line = network.missed_by(unit, none, network.linear_currents(*self._linear, unit, none))
         self._moved = -self._correction(by_line)
-        """What the unknowns (floating, known) move by with the potential of each floating line."""
-        drawn = network.drawn_from_lines(network.linear_currents(*self._linear, unit, self._moved))
-        self._scale = np.abs(np.diagonal(drawn))
-        if not np.isfinite(drawn).all():
+        """What the unknowns (free, known) move by with the potential of each free line."""
+        matrix = network.drawn_from_lines(network.linear_currents(*self._linear, unit, self._moved)).T
+        if network.amplifiers is not None:
+            matrix = _with_outputs(network, shift, matrix)
+        if not np.isfinite(matrix).all():
             raise ConvergenceError(TOO_FAR_APART)
-        alone = np.flatnonzero(self._scale == 0.0)
+        diagonal = np.abs(np.diagonal(matrix))
+        alone = np.flatnonzero(diagonal[:count] == 0.0)
         if len(alone):
-            line = named_line(int(network.floating[alone[0]]), network.shape)
+            line = named_line(int(network.free[alone[0]]), network.shape)
             raise ConvergenceError(f"{line} floats, and none of its cells conducts: its potential is undefined")
-        self._factors = scipy.linalg.lu_factor(drawn.T / self._scale[:, None])
+        self._scale = np.abs(matrix).max(axis=1)
+        self._factors = scipy.linalg.lu_factor(matrix / self._scale[:, None])
 
     def correction(self, missed: Blocks) -> Blocks:
         """What to take off the unknowns (m, unknown) for what they miss."""
         network = self._network
-        own, balance = missed[:, : network.known], missed[:, network.known :] / network.ohm
+        count = len(network.free)
+        own, ends = missed[:, : network.known], missed[:, network.known :]
         alone = self._correction(own)
         none = np.zeros((len(missed), sum(network.shape)))
-        left = balance - network.drawn_from_lines(network.linear_currents(*self._linear, none, alone))
-        f = scipy.linalg.lu_solve(self._factors, (left / self._scale).T).T
-        return np.concatenate([alone + f @ self._moved, f], axis=1)
+        drawn = network.drawn_from_lines(network.linear_currents(*self._linear, none, alone))
+        left = np.concatenate([ends[:, :count] / network.ohm - drawn, ends[:, count:]], axis=1)
+        found = scipy.linalg.lu_solve(self._factors, (left / self._scale).T).T
+        return np.concatenate([alone + found[:, :count] @ self._moved, found], axis=1)
 
     def _correction(self, missed: Blocks) -> Blocks:
         each = missed.reshape(len(missed), *self._network.each_driven)
         return np.asarray(self._driven.correction(each).reshape(missed.shape))
+
+
+def _with_outputs(network: FloatingNetwork, shift: complex, matrix: Blocks) -> Blocks:
+    """The matrix (free + amplifier,) of lines and outputs by that of the lines alone (free, free)."""
+    amplifiers, count = network.amplifiers, len(matrix)
+    assert amplifiers is not None
+    feedback, lag = amplifiers.admittance(shift), amplifiers.lag(shift)
+    total = count + len(network.sensed)
+    both = np.zeros((total, total), dtype=np.result_type(matrix, type(shift)))
+    both[:count, :count] = matrix
+    inputs, outputs = network.sensed, np.arange(count, total)
+    both[inputs, inputs] += feedback
+    both[inputs, outputs] -= feedback
+    both[outputs, inputs] = amplifiers.gain
+    both[outputs, outputs] = lag
+    return both

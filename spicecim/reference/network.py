@@ -11,8 +11,8 @@ Z the resistances that the cells share on the way from the drivers to the sense 
 along either kind of wire, all of its terms alike in sign, so that this residual is known to rounding whatever the
 resistances. A drive (..., line) holds the voltages of the rows' drivers and, where the columns are not all at virtual
 ground, those of the columns' behind them. What solves the network is a factorization: a dense one of line after line of
-cells (see `ladder`), in a large array of box after box (see `dissection`), or, where there are no positive pivots, a
-sparse one of the nodal equations
+cells (see `ladder`), in a large array of box after box (see `dissection`), or, where wires differ from each other or
+there are no positive pivots, a sparse one of the nodal equations
 ``J = Y + B' G B``, Y the conductances of the wires, B the incidence of the cells and G their (differential)
 conductances: by Z = B inverse(Y) B' (W. W. Hager, Updating the inverse of a matrix, SIAM Rev. 31 (1989),
 doi:10.1137/1031049),
@@ -67,34 +67,37 @@ class Network:
     def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
         self.shape = shape
         self.each: tuple[int, ...] = shape
-        self._crossbar = crossbar
-        self._rows = Wire(crossbar.wire_row, crossbar.source_resistance)
-        self._columns = Wire(crossbar.wire_column, crossbar.sense_resistance)
+        self.wires = wires = crossbar.parasitics()
+        self._rows = _alike(wires.rows, wires.sources)
+        self._columns = _alike(wires.columns, wires.senses)
+        self._row_steps, self._column_steps = wires.row_steps, wires.column_steps
+        self._resistive = bool(self._row_steps.any()), bool(self._column_steps.any())
 
     @cached_property
     def nodal(self) -> NodalEquations:
         """The nodal equations of the wires."""
-        return NodalEquations(self._crossbar, self.shape)
+        return NodalEquations(self.wires)
 
     @cached_property
-    def _shared_by_row(self) -> FloatArray:
-        return _shared(self._rows, self.shape[1])
+    def _shared_by_row(self) -> FloatArray | None:
+        """Resistances that cells of a row share (place, place); None where running sums serve instead."""
+        wire, places = self._rows, self.shape[1]
+        return None if wire is None or places > _SUMMED else _shared(wire, places)
 
     @cached_property
-    def _shared_by_column(self) -> FloatArray:
-        return _shared(self._columns, self.shape[0])[::-1, ::-1].copy()
+    def _shared_by_column(self) -> FloatArray | None:
+        wire, places = self._columns, self.shape[0]
+        return None if wire is None or places > _SUMMED else _shared(wire, places)[::-1, ::-1].copy()
 
     def voltage_at_rows(self, drive: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages of the row wires at the cells (..., row, column) by those of the lines' drivers (..., line)."""
         v_row = drive[..., : self.shape[0]]
-        if not any(self._rows):
+        if not self._resistive[0]:
             return np.broadcast_to(v_row[..., None], i_cell.shape)
-        if self.shape[1] > _SUMMED:
-            beyond = np.cumsum(i_cell[..., ::-1], axis=-1)[..., ::-1]
-            voltages = np.cumsum(beyond, axis=-1)
-            voltages *= -self._rows.segment
-            voltages += v_row[..., None] - self._rows.terminal * beyond[..., :1]
-            return voltages
+        if self._shared_by_row is None:
+            drops = np.cumsum(i_cell[..., ::-1], axis=-1)[..., ::-1]
+            drops *= self._row_steps
+            return np.asarray(v_row[..., None] - np.cumsum(drops, axis=-1, out=drops))
         return v_row[..., None] - i_cell @ self._shared_by_row
 
     def voltage_at_columns(self, drive: FloatArray, i_cell: FloatArray) -> FloatArray:
@@ -106,16 +109,14 @@ class Network:
 
     def _above_sense_nodes(self, i_cell: FloatArray) -> FloatArray:
         """Voltages of the column wires at the cells (..., row, column) above those of their sense nodes."""
-        if not any(self._columns):
+        if not self._resistive[1]:
             return np.zeros(i_cell.shape)
-        if self.shape[0] > _SUMMED:
+        if self._shared_by_column is None:
             # row by row, five times as fast as numpy's running sum across rows
             voltages = i_cell.copy()
             for row in range(1, self.shape[0]):
                 voltages[..., row, :] += voltages[..., row - 1, :]
-            end = self._columns.terminal * voltages[..., -1, :]
-            voltages *= self._columns.segment
-            voltages[..., -1, :] += end
+            voltages *= self._column_steps
             for row in range(self.shape[0] - 2, -1, -1):
                 voltages[..., row, :] += voltages[..., row + 1, :]
             return voltages
@@ -123,12 +124,8 @@ class Network:
 
     def own_resistance(self) -> FloatArray:
         """Resistance of each cell's own way (row, column) from its driver to its sense node, ohm."""
-        rows, columns = self.shape
-        along, down = (1.0 + np.arange(places) for places in (columns, rows))
-        return np.asarray(
-            (self._rows.terminal + self._rows.segment * along)
-            + (self._columns.terminal + self._columns.segment * down[::-1, None])
-        )
+        along, up = np.cumsum(self._row_steps, axis=1), np.cumsum(self._column_steps[::-1], axis=0)
+        return np.asarray(along + up[::-1])
 
     def residual(self, drive: FloatArray, v_cell: FloatArray, i_cell: FloatArray) -> FloatArray:
         """Voltages (..., row, column) by which those of the cells miss what their currents leave of the drivers'."""
@@ -149,11 +146,13 @@ class Network:
         """
         conductance = admittance.reshape(self.shape)
         # a device whose current falls with its voltage makes equations that pivots alone can solve
-        with suppress(NotPositive):
-            meshed = bool(self._rows.segment and self._columns.segment)
-            if meshed and conductance.size * min(self.shape) > _DENSE:
-                return DissectedFactors(self._rows, self._columns, conductance)
-            return LadderFactors(self._rows, self._columns, conductance)
+        rows, columns = self._rows, self._columns
+        if rows is not None and columns is not None:
+            with suppress(NotPositive):
+                meshed = bool(rows.segment and columns.segment)
+                if meshed and conductance.size * min(self.shape) > _DENSE:
+                    return DissectedFactors(rows, columns, conductance)
+                return LadderFactors(rows, columns, conductance)
         both = conductance.reshape(-1, 1, 1) * [[1.0, -1.0], [-1.0, 1.0]]
         return Factors(self, conductance, self.nodal.factorize(shift, both, symmetric=True))
 
@@ -173,6 +172,10 @@ class Network:
     def line_voltages(self, drive: FloatArray, p: FloatArray) -> FloatArray:
         """Voltages (m, line) at the ends of the lines, which are those of the drivers."""
         return drive
+
+    def outputs(self, p: FloatArray) -> FloatArray:
+        """Outputs (m, column) of the columns' amplifiers; without columns, as there are none."""
+        return np.empty((len(p), 0))
 
     def across(self, drive: FloatArray) -> FloatArray:
         """Voltages (..., row, column) between the ends of the lines that cells are at."""
@@ -209,6 +212,12 @@ class Factors:
 
 
 AnyFactors = Factors | LadderFactors | DissectedFactors
+
+
+def _alike(segments: FloatArray, terminals: FloatArray) -> Wire | None:
+    """The resistances of every wire in one direction; None where wires or segments differ."""
+    segment, terminal = float(segments[0, 0]), float(terminals[0])
+    return Wire(segment, terminal) if (segments == segment).all() and (terminals == terminal).all() else None
 
 
 def _shared(wire: Wire, places: int) -> FloatArray:

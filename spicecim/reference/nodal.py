@@ -20,7 +20,7 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.testbench import Crossbar
+from spicecim.parasitics import Parasitics
 
 TOO_FAR_APART = "the resistances of wires, drivers, sense nodes and cells are too far apart for the digits of a float"
 
@@ -43,11 +43,10 @@ class NodalEquations:
         Capacitance of each node (node,), farad: one to ground for each cell's end.
     """
 
-    def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
-        rows, columns = shape
-        row_wires = _wires(rows, columns, crossbar.wire_row, crossbar.source_resistance, 0)
+    def __init__(self, wires: Parasitics) -> None:
+        row_wires = _wires(wires.row_steps, 0)
         # From the sense node on, a column wire is as a row wire from its driver on.
-        column_wires = _wires(columns, rows, crossbar.wire_column, crossbar.sense_resistance, row_wires.number)
+        column_wires = _wires(wires.column_steps[::-1].T, row_wires.number)
         self.nodes = row_wires.number + column_wires.number
         row_nodes, column_nodes = row_wires.nodes.ravel(), column_wires.nodes[:, ::-1].T.ravel()
         self.ends = np.stack([row_nodes, column_nodes], axis=1)
@@ -57,23 +56,23 @@ class NodalEquations:
         self.incidence = csr_array(
             (signs[known], (places[known], np.stack([cell, cell], axis=1)[known])), shape=(self.nodes, len(self.ends))
         )
-        self.capacitance = crossbar.wire_capacitance * np.bincount(self.ends[known], minlength=self.nodes)
+        self.capacitance = np.bincount(self.ends[known], wires.storage[known], minlength=self.nodes)
         # Every element is a block of 2 x 2 entries at the nodes of its ends.
         start = np.concatenate([row_wires.start, column_wires.start])
         end = np.concatenate([row_wires.end, column_wires.end])
-        wires = np.concatenate([row_wires.conductance, column_wires.conductance])
+        conductance = np.concatenate([row_wires.conductance, column_wires.conductance])
         pairs = np.concatenate([np.stack([start, end], axis=1), self.ends])
         row, column = (np.broadcast_to(part, (len(pairs), 2, 2)) for part in (pairs[:, :, None], pairs[:, None]))
         unknown = (row >= 0) & (column >= 0)
-        self._blocks = unknown[len(wires) :]
+        self._blocks = unknown[len(conductance) :]
         # The pattern, and the place in it of every entry.
         diagonal = np.arange(self.nodes)
         entries = np.concatenate([column[unknown] * self.nodes + row[unknown], diagonal * (self.nodes + 1)])
         pattern, slots = np.unique(entries, return_inverse=True)
         self._indices = pattern % max(self.nodes, 1)
         self._starts = np.searchsorted(pattern, self.nodes * np.arange(self.nodes + 1))
-        split = np.count_nonzero(unknown[: len(wires)])
-        values = (wires[:, None, None] * [[1.0, -1.0], [-1.0, 1.0]])[unknown[: len(wires)]]
+        split = np.count_nonzero(unknown[: len(conductance)])
+        values = (conductance[:, None, None] * [[1.0, -1.0], [-1.0, 1.0]])[unknown[: len(conductance)]]
         self._fixed: FloatArray = np.bincount(slots[:split], values, minlength=len(pattern)).astype(float)
         self._slots, self._diagonal = slots[split : len(slots) - self.nodes], slots[len(slots) - self.nodes :]
 
@@ -117,18 +116,14 @@ class _Wires(NamedTuple):
     """Conductance of the resistors (resistor,), siemens."""
 
 
-def _wires(wires: int, places: int, segment: float, terminal: float, first: int) -> _Wires:
-    """Number the nodes of wires from `first` on; a segment before every place, and a resistance before the wire."""
-    if segment:
-        nodes = first + np.arange(wires * places).reshape(wires, places)
-        # The node between the terminal's resistance and the first segment has nothing else on it.
-        before = np.hstack([np.full((wires, 1), -1), nodes[:, :-1]])
-        conductance = np.full((wires, places), 1.0 / segment)
-        conductance[:, 0] = 1.0 / (terminal + segment)
-        return _Wires(nodes, wires * places, before.ravel(), nodes.ravel(), conductance.ravel())
-    if terminal:
-        ends = first + np.arange(wires)
-        nodes = np.repeat(ends[:, None], places, axis=1)
-        return _Wires(nodes, wires, np.full(wires, -1), ends, np.full(wires, 1.0 / terminal))
-    none = np.empty(0, dtype=int)
-    return _Wires(np.full((wires, places), -1), 0, none, none, np.empty(0))
+def _wires(steps: FloatArray, first: int) -> _Wires:
+    """Number the nodes of wires from `first` on; `steps` (wire, place) are the resistances before each place.
+
+    A place behind no resistance shares the node of the place before.
+    """
+    resistive = steps > 0.0
+    number = np.cumsum(resistive, axis=1)
+    before = first + np.cumsum(number[:, -1]) - number[:, -1]
+    nodes = np.where(number > 0, before[:, None] + number - 1, -1)
+    start = np.hstack([np.full((len(steps), 1), -1), nodes[:, :-1]])
+    return _Wires(nodes, int(resistive.sum()), start[resistive], nodes[resistive], 1.0 / steps[resistive])

@@ -107,12 +107,14 @@ def operating_point(
     sizes: dict[str, tuple[int, ...]] = {"v_row": (rows,), "i_row": (rows,), "i_column": (columns,)}
     if inputs.shape[1] > rows:
         sizes["v_column"] = (columns,)
+    if lines.amplifiers is not None:
+        sizes["v_sense"] = (columns,)
     if cells:
         sizes |= {"v_cell": (rows, columns), "i_cell": (rows, columns)}
     found = {name: np.empty((count, *size)) for name, size in sizes.items()}
     residual = largest = 0.0
     with run_within(time_limit), watched(None, count, "inputs"), np.errstate(all="ignore"):
-        simple = device.explicit and not lines.floating.any()
+        simple = device.explicit and not lines.free.any()
         resting = (ExplicitCrossbar if simple else AnyCrossbar)(device, testbench)
         for first in range(0, count, resting.together):
             check_time(first, count, "inputs")

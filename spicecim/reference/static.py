@@ -69,6 +69,8 @@ class AtRest(NamedTuple):
     """Currents into the sense nodes (input, column), ampere."""
     lines: FloatArray
     """Voltages at the ends of the lines (input, line), volt: those of the drivers, or of lines that float."""
+    v_sense: FloatArray
+    """Outputs of the columns' amplifiers (input, column), volt; without columns where there are none."""
     residual: float
     """Current that a cell is off by what it conducts at the voltage that the wires leave it, relative to the input's
     largest current of a cell: the worst."""
@@ -137,7 +139,7 @@ class ExplicitCrossbar:
         self.iterations = max(self.iterations, int(rounds.max()))
         i = self._currents(v)
         off = self._off(v, i, self._network.residual(v_row, v, i))
-        return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), v_row, float(off.max()))
+        return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), v_row, np.empty((len(v), 0)), float(off.max()))
 
     def _correct(
         self, v_row: FloatArray, v: FloatArray, some: NDArray[np.int_], rounds: NDArray[np.int_]
@@ -386,4 +388,5 @@ class AnyCrossbar:
         v_cell, i_cell = voltage_over(v), currents if currents.ndim == 1 else currents[:, 0]
         each = 1, *self._shape
         lines = network.line_voltages(v_row, p[None])
-        return AtRest(v_cell.reshape(each), i_cell.reshape(each), i_row, i_column, lines, residual)
+        outputs = network.outputs(p[None])
+        return AtRest(v_cell.reshape(each), i_cell.reshape(each), i_row, i_column, lines, outputs, residual)

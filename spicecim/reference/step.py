@@ -48,11 +48,11 @@ class System:
 def system(device: Device, testbench: Testbench) -> System:
     """Choose how the crossbar of a testbench is solved."""
     crossbar, shape = testbench.crossbar, testbench.shape
-    floating = testbench.lines().floating
-    stores = not device.explicit or bool(crossbar.wire_capacitance)
+    lines = testbench.lines()
+    stores = not device.explicit or crossbar.parasitics().storing or lines.dynamic
     network: Network
-    if floating.any():
-        network = (FloatingCapacitiveNetwork if stores else FloatingNetwork)(crossbar, shape, floating)
+    if lines.free.any():
+        network = (FloatingCapacitiveNetwork if stores else FloatingNetwork)(crossbar, shape, lines)
     else:
         network = (CapacitiveNetwork if stores else Network)(crossbar, shape)
     rule = radau(STAGES) if stores else lobatto(DEGREE)
@@ -307,7 +307,7 @@ def correct(
 def carried(network: CapacitiveNetwork, linear: Linearized, found: Correction) -> FloatArray:
     """What a correction takes off the currents (place, cell, 2), those into the capacitances included."""
     shift, cells = linear.shift, linear.cells
-    own = cells.direct(shift) + shift * network.segment * np.eye(2)
+    own = cells.direct(shift) + shift * network.storage[:, :, None] * np.eye(2)
     change = np.einsum("nab,mnb->mna", own, network.at_cells(found.p))
     if isinstance(cells, LinearCells):
         change += np.einsum("nak,mnk->mna", cells.response(shift), found.y)

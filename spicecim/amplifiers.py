@@ -1,0 +1,106 @@
+"""Amplifiers that columns end in: how a testbench names one, and its equations.
+
+A transimpedance amplifier (TIA) holds its input near a potential u, that of the column's drive or ground, and turns the
+column's current i into a voltage. With the open-loop gain A and one pole, f the potential of the input and o that of
+the output,
+
+    i = (f - o) / R + C d(f - o)/dt,    T do/dt + o = A (u - f),    T = A / (2 pi B),
+
+R and C the feedback, B the gain-bandwidth product (P. R. Gray, P. J. Hurst, S. H. Lewis, R. G. Meyer, Analysis and
+Design of Analog Integrated Circuits, 5th ed., Wiley (2009), ISBN 978-0-470-24599-6, sections 1.7 and 9.2). At rest the
+input is at (A u + R i) / (1 + A): a column at virtual ground sees a resistance R / (1 + A).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from spicecim.fields import FloatArray, Quantity, QuantityOrArray, Section
+from spicecim.parasitics import per_line
+
+_FEEDBACK = Quantity("ohm", 1e-3, 1e15)
+_FARAD = Quantity("F", 0.0, 1.0, smallest=1e-24)
+
+
+class TransimpedanceAmplifier(Section):
+    """What a column ends in: an amplifier of finite gain with a feedback resistance."""
+
+    kind: Literal["tia"] = Field(default="tia", description="transimpedance amplifier")
+    gain: Annotated[float, Quantity("", 1.0, 1e12)] = Field(description="open-loop gain at rest")
+    bandwidth: Annotated[float, Quantity("Hz", 1e-3, 1e15)] | None = Field(
+        default=None, description="gain-bandwidth product (Hz), at which the gain has fallen to 1; left out, no limit"
+    )
+    feedback: Annotated[float | FloatArray, QuantityOrArray(_FEEDBACK, (1,))] = Field(
+        description="feedback resistance (ohm), one number or one per column"
+    )
+    feedback_capacitance: Annotated[float | FloatArray, QuantityOrArray(_FARAD, (1,))] = Field(
+        default=0.0, description="capacitance beside it (farad), one number or one per column"
+    )
+
+    @property
+    def time_constant(self) -> float:
+        """That of the open loop's pole (s); 0 without a limit of the bandwidth."""
+        return 0.0 if self.bandwidth is None else self.gain / (2.0 * math.pi * self.bandwidth)
+
+    def checked(self, columns: int) -> TransimpedanceAmplifier:
+        """Return the section; raises ValueError if an array has another length."""
+        for name in ("feedback", "feedback_capacitance"):
+            value: Any = getattr(self, name)
+            if isinstance(value, np.ndarray) and len(value) != columns:
+                raise ValueError(
+                    f"{name} must have one number per column, {columns} of them; there are {len(value)}"
+                )  # fmt: skip
+        return self
+
+
+@dataclass(frozen=True)
+class Amplifiers:
+    """The amplifiers of a testbench.
+
+    Attributes
+    ----------
+    columns
+        Numbers of the columns that end in one (amplifier,).
+    gain
+        Open-loop gain of each at rest.
+    time_constant
+        Time constant of its pole (s).
+    resistance, capacitance
+        Feedback of each (amplifier,), ohm and farad.
+    """
+
+    columns: NDArray[np.int_]
+    gain: float
+    time_constant: float
+    resistance: FloatArray
+    capacitance: FloatArray
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether an amplifier has a state: a pole, or a feedback capacitance."""
+        return bool(self.time_constant or self.capacitance.any())
+
+    def admittance(self, shift: complex) -> NDArray[Any]:
+        """Admittance of the feedback (amplifier,) at d/dt = shift, siemens."""
+        return 1.0 / self.resistance + shift * self.capacitance
+
+    def lag(self, shift: complex) -> complex:
+        """What the output is multiplied by in the equation of the amplifier at d/dt = shift."""
+        return 1.0 + shift * self.time_constant
+
+
+def amplifiers_of(section: TransimpedanceAmplifier, chosen: NDArray[np.int_], columns: int) -> Amplifiers:
+    """Return the amplifiers of the chosen columns."""
+    return Amplifiers(
+        chosen,
+        section.gain,
+        section.time_constant,
+        per_line(section.feedback, columns)[chosen],
+        per_line(section.feedback_capacitance, columns)[chosen],
+    )
