@@ -168,6 +168,10 @@ def netlist(
     backend: Annotated[
         str, typer.Option(metavar="auto|osdi|behavioral", help="Form of the device: compiled, or as sources.")
     ] = "auto",
+    subcircuit: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Write the array alone, as a .subckt with its lines as ports."),
+    ] = None,
 ) -> None:
     """Write the netlist of a testbench: what ngspice gets, and what plain `ngspice -b` runs too.
 
@@ -181,11 +185,12 @@ def netlist(
     with progress_bar():
         read = Testbench.from_yaml(bench)
         if output is not None and (output.is_file() or not output.exists()):
-            write_netlist(read, output, backend)
+            write_netlist(read, output, backend, subcircuit=subcircuit)
             return
         if backend == "osdi":
             raise InputError("--backend osdi: needs --output FILE, beside which the compiled device is written")
-        text = render_netlist(read, "behavioral" if read.device.foreign() is None else "auto")
+        form = "behavioral" if read.device.foreign() is None else "auto"
+        text = render_netlist(read, form, subcircuit=subcircuit)
     write_or_print(text, output)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,18 +11,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim.errors import InputError
 from spicecim.fields import ABSOLUTE_ZERO
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import CheckedText, netlist_environment
 from spicecim.netlist.models import kind_name
+from spicecim.netlist.wires import LINE_ENDS, Ends, Wires, capacitors, resistors
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import state_variable
 
 FURTHER = state_variable("")
 """What the role of a port with a further state begins with: its variable's name."""
-_VECTORS_A_LINE = 8
+_PORTS = Ends("row", "column")
+"""The same in a subcircuit for circuits of one's own, where they are its ports."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_NAMES_A_LINE = 8
 _MOST_WATCHED = 16_384
 """Most cells whose states are kept of a run that does not ask for cells: they tell its error, and a state that leaves
 its range. Of 64 x 64 cells they cost a tenth of the run's time, and 8 bytes per cell and instant."""
@@ -65,6 +71,8 @@ class CrossbarNetlist:
         Mode that ngspice must read the netlist in; empty for none.
     libraries
         Shared libraries that ngspice must load before.
+    subcircuit
+        Name of the subcircuit that the text holds instead of a whole netlist; None where it does not.
     """
 
     testbench: Testbench
@@ -74,6 +82,7 @@ class CrossbarNetlist:
     backend: Backend
     compatibility: str
     libraries: tuple[Path, ...]
+    subcircuit: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -81,14 +90,19 @@ class CrossbarNetlist:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def loading(self, library: str) -> str:
-        """The text with a control block that loads the compiled model from a file beside it, if there is one."""
+        """The text with a control block that loads the compiled model from a file beside it, if there is one.
+
+        A subcircuit has a comment instead that says so.
+        """
         if not self.libraries:
             return self.text
         title, rest = self.text.split("\n", 1)
+        if self.subcircuit:
+            return "\n".join([title, f"* the device is compiled: load it first, by pre_osdi {library}", rest])
         return "\n".join([title, ".control", f"pre_osdi {library}", "set num_threads=1", ".endc", rest])
 
 
-def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
+def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | None = None) -> CrossbarNetlist:
     """Build the netlist of a testbench.
 
     Parameters
@@ -97,6 +111,9 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         The testbench.
     native
         Whether a model of the library is compiled from Verilog-A instead of written as a behavioral subcircuit.
+    subcircuit
+        Name of a subcircuit for circuits of one's own: the array with its wires alone, without drivers, amplifiers and
+        analysis; its ports are the rows and the columns.
 
     Raises
     ------
@@ -104,10 +121,16 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         If the device is a SPICE subcircuit that cannot be used as it stands.
     VerilogAError, CompilerError
         If a Verilog-A module cannot be compiled.
+    InputError
+        If the subcircuit's name is none.
     """
+    if subcircuit is not None and not _NAME.fullmatch(subcircuit):
+        raise InputError(
+            f"subcircuit: must be a name of up to 64 letters, digits and underscores; it is {subcircuit!r}"
+        )
     device = crossbar_device(testbench, native=native)
     rows, columns = testbench.shape
-    wires = Wires.of(testbench)
+    wires = Wires.of(testbench, LINE_ENDS if subcircuit is None else _PORTS)
     watched = _watched(testbench, device)
     vectors = _vectors(testbench, wires, device, watched)
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
@@ -118,14 +141,18 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "compatibility": device.compatibility,
         "initial_at_node": device.initial_at_node,
         "title": f"spicecim crossbar of {rows} x {columns} cells",
+        "name": subcircuit,
+        "ports": _in_lines(
+            [f"{noun}_{line}" for noun, count in zip(_PORTS, (rows, columns), strict=True) for line in range(count)]
+        ),
         "digest": testbench.digest(),
         "testbench": testbench,
         "rows": rows,
         "columns": columns,
         "cells": _cells(testbench, wires, device),
         "state_parameter": device.initial_parameter,
-        "resistors": _resistors(testbench, wires),
-        "capacitors": _capacitors(testbench, wires),
+        "resistors": resistors(testbench, wires),
+        "capacitors": capacitors(testbench, wires),
         "drivers": _row_sources(testbench),
         "sense_nodes": _column_sources(testbench),
         "amplifiers": _amplifiers(testbench),
@@ -140,12 +167,22 @@ def crossbar_netlist(testbench: Testbench, *, native: bool) -> CrossbarNetlist:
         "trtol": device.steps.trtol,
         "abstol": device.current_tolerance,
         "vntol": TOLERANCE_SHARE * device.steps.reltol,
-        "saved_lines": [saved[i : i + _VECTORS_A_LINE] for i in range(0, len(saved), _VECTORS_A_LINE)],
+        "saved_lines": _in_lines(saved),
     }
     context = dict(**device.context, **own)  # a name that is in both is an error
-    template = "single_device.cir.j2" if single else "crossbar.cir.j2"
+    template = "crossbar.cir.j2"
+    if subcircuit is not None:
+        template = "crossbar_subcircuit.cir.j2"
+    elif single:
+        template = "single_device.cir.j2"
     text = netlist_environment().get_template(template).render(context)
-    return CrossbarNetlist(testbench, text, vectors, watched, device.backend, device.compatibility, device.libraries)
+    return CrossbarNetlist(
+        testbench, text, vectors, watched, device.backend, device.compatibility, device.libraries, subcircuit
+    )
+
+
+def _in_lines(names: list[str]) -> list[list[str]]:
+    return [names[i : i + _NAMES_A_LINE] for i in range(0, len(names), _NAMES_A_LINE)]
 
 
 def _row_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]:
@@ -179,31 +216,6 @@ def _amplifiers(testbench: Testbench) -> dict[int, tuple[float, float, float]]:
     return {column: (found.gain, *each) for column, each in zip(found.columns.tolist(), numbers, strict=True)}
 
 
-class Wires(NamedTuple):
-    """Names of the wires' nodes at every cell, row by row. A wire without resistance is one node, that of its end."""
-
-    rows: list[list[str]]
-    columns: list[list[str]]
-
-    @classmethod
-    def of(cls, testbench: Testbench) -> Wires:
-        wires, rows = testbench.crossbar.parasitics(), testbench.shape[0]
-        row_nodes, column_nodes = [], []
-        for row, (source, segments) in enumerate(zip(wires.sources, wires.rows, strict=True)):
-            node, nodes = f"feed_{row}" if source else f"in_{row}", []
-            for column, ohm in enumerate(segments):
-                node = f"row_{row}_{column}" if ohm else node
-                nodes.append(node)
-            row_nodes.append(nodes)
-        for column, (sense, segments) in enumerate(zip(wires.senses, wires.columns.T, strict=True)):
-            node, nodes = f"out_{column}" if sense else f"sense_{column}", []
-            for row in reversed(range(rows)):
-                node = f"col_{row}_{column}" if segments[row] else node
-                nodes.append(node)
-            column_nodes.append(nodes[::-1])
-        return cls(row_nodes, [list(nodes) for nodes in zip(*column_nodes, strict=True)])
-
-
 def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[Cell]:
     meter = testbench.analysis.probe == "cells"
     written = {
@@ -218,7 +230,9 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
     further = np.empty((*testbench.shape, 0)) if device.further is None else device.further
     name_of_device, kinds = str(device.context["subcircuit"]), device.kinds
     parameters = [(each, np.broadcast_to(value, testbench.shape)) for each, value in device.parameters.items()]
-    for row, (row_nodes, column_nodes, states) in enumerate(zip(*wires, device.states.tolist(), strict=True)):
+    for row, (row_nodes, column_nodes, states) in enumerate(
+        zip(wires.rows, wires.columns, device.states.tolist(), strict=True)
+    ):
         for column, (row_node, column_node, state) in enumerate(zip(row_nodes, column_nodes, states, strict=True)):
             name = f"{row}_{column}"
             nodes = pattern % {"name": name, "row": row_node, "column": column_node}
@@ -238,44 +252,6 @@ def _counted(value: float, unit: float | None) -> float | int:
 def _further_ports(device: CrossbarDevice) -> list[tuple[int, str]]:
     """Number and name of the ports that carry further states."""
     return [(index, port) for index, port in enumerate(device.ports) if port.startswith(FURTHER)]
-
-
-def _resistors(testbench: Testbench, wires: Wires) -> list[tuple[str, str, str, float]]:
-    """Every resistance that is not zero: name, two nodes, ohm."""
-    given, (rows, columns) = testbench.crossbar.parasitics(), testbench.shape
-    resistors = []
-    for row in range(rows):
-        node = f"in_{row}"
-        if given.sources[row]:
-            node, before = f"feed_{row}", node
-            resistors.append((f"source_{row}", before, node, float(given.sources[row])))
-        for column in np.flatnonzero(given.rows[row]).tolist():
-            node, before = wires.rows[row][column], node
-            resistors.append((f"row_{row}_{column}", before, node, float(given.rows[row, column])))
-    for column in range(columns):
-        node = f"sense_{column}"
-        if given.senses[column]:
-            node, after = f"out_{column}", node
-            resistors.append((f"sense_{column}", node, after, float(given.senses[column])))
-        for row in np.flatnonzero(given.columns[:, column])[::-1].tolist():
-            node, after = wires.columns[row][column], node
-            resistors.append((f"col_{row}_{column}", node, after, float(given.columns[row, column])))
-    return resistors
-
-
-def _capacitors(testbench: Testbench, wires: Wires) -> list[tuple[str, str, float]]:
-    """Every capacitance to ground: name, node, farad. Segments that share a node are one capacitor."""
-    given = testbench.crossbar.parasitics()
-    if not given.storing:
-        return []
-    segments: dict[str, tuple[int, float]] = {}
-    for row_nodes, column_nodes, of_row in zip(*wires, given.row_capacitance.tolist(), strict=True):
-        for row_node, column_node, of_column in zip(
-            row_nodes, column_nodes, given.column_capacitance.tolist(), strict=True
-        ):
-            for node, farad in ((row_node, of_row), (column_node, of_column)):
-                segments[node] = segments.get(node, (0, 0.0))[0] + 1, farad
-    return [(node, node, count * farad) for node, (count, farad) in segments.items() if farad]
 
 
 def _watched(testbench: Testbench, device: CrossbarDevice) -> NDArray[np.int_]:

@@ -140,7 +140,7 @@ def simulate_ngspice(
     return run_ngspice(testbench, time_limit=time_limit, progress=progress, worker=worker).waveforms
 
 
-def render_netlist(testbench: Testbench, backend: str = "auto") -> str:
+def render_netlist(testbench: Testbench, backend: str = "auto", *, subcircuit: str | None = None) -> str:
     """Return the netlist that ngspice gets, as a text.
 
     A compiled device is loaded from a file ``memristor.osdi`` beside the netlist: `write_netlist` writes both.
@@ -151,16 +151,36 @@ def render_netlist(testbench: Testbench, backend: str = "auto") -> str:
         The testbench.
     backend
         ``"osdi"``, compiled; ``"behavioral"``, as sources; ``"auto"``, as the device says.
+    subcircuit
+        Name of a ``.subckt`` for circuits of one's own instead of a whole netlist. It holds the cells in their initial
+        states and the wires with the resistances of drivers and sense nodes; its ports are the ends of the rows,
+        ``row_0`` first, then those of the columns.
 
     Raises
     ------
     UnsupportedError
         If the device does not have this form.
+    InputError
+        If the name is none.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor"},
+    ...     crossbar={"state": [[0.5, 0.2]], "wire_row": 2},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ... )
+    >>> text = sc.render_netlist(bench, "behavioral", subcircuit="array")
+    >>> [line for line in text.splitlines() if "row_0" in line and line.startswith("+")]
+    ['+ row_0 column_0 column_1']
     """
-    return _chosen_netlist(testbench, backend).loading(f"{_LIBRARY}{_SUFFIX}")
+    return _chosen_netlist(testbench, backend, subcircuit).loading(f"{_LIBRARY}{_SUFFIX}")
 
 
-def write_netlist(testbench: Testbench, path: str | Path, backend: str = "auto") -> list[Path]:
+def write_netlist(
+    testbench: Testbench, path: str | Path, backend: str = "auto", *, subcircuit: str | None = None
+) -> list[Path]:
     """Write the netlist that ngspice gets to a file, to be taken elsewhere.
 
     A compiled device is written beside it, under the netlist's name with the suffix ``.osdi``. It runs on computers of
@@ -168,7 +188,7 @@ def write_netlist(testbench: Testbench, path: str | Path, backend: str = "auto")
 
     Parameters
     ----------
-    testbench, backend
+    testbench, backend, subcircuit
         As in `render_netlist`.
     path
         The netlist's file.
@@ -185,15 +205,18 @@ def write_netlist(testbench: Testbench, path: str | Path, backend: str = "auto")
     ResultsError
         If a file cannot be written.
     """
-    path, netlist = Path(path), _chosen_netlist(testbench, backend)
+    path, netlist = Path(path), _chosen_netlist(testbench, backend, subcircuit)
     # ngspice would take other characters of a name for something else
     library = f"{path.stem if _PLAIN_STEM.fullmatch(path.stem) else _LIBRARY}{_SUFFIX}"
     written = [write_text(path, netlist.loading(library))]
     return written + [write_bytes(path.with_name(library), file.read_bytes()) for file in netlist.libraries]
 
 
-def _chosen_netlist(testbench: Testbench, backend: str) -> CrossbarNetlist:
-    netlist = crossbar_netlist(testbench, native=is_native(testbench, wanted=backend))
+def _chosen_netlist(testbench: Testbench, backend: str, subcircuit: str | None) -> CrossbarNetlist:
+    if subcircuit is not None:
+        # what stands alone needs no meters
+        testbench = testbench.with_analysis(probe="columns")
+    netlist = crossbar_netlist(testbench, native=is_native(testbench, wanted=backend), subcircuit=subcircuit)
     if backend not in ("auto", netlist.backend):
         raise UnsupportedError(f"backend: {backend} is no form of this device, which is {netlist.backend}")
     return netlist
