@@ -9,12 +9,13 @@ PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 LOCK_FLAGS :=
 COUNT := 300
 
-.PHONY: help setup demo test test-slow bench judge models lint lock clean
+.PHONY: help setup demo test test-slow docs bench judge models lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
 	@echo 'make test-slow  run the tests of whole validations and the notebooks too (PYTEST_FLAGS=...)'
+	@echo 'make docs    build the site into out/site, with every script of the gallery'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
 	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (out/judge)'
 	@echo 'make models  write models/*.va and docs/models.md anew from the classes in spicecim/devices/models'
@@ -44,6 +45,11 @@ test: setup
 
 test-slow: setup
 	$(BIN)/pytest $(PARALLEL) -m slow $(PYTEST_FLAGS)
+
+# Warnings are errors; of the gallery every script is run. SPICECIM_GALLERY=0 leaves that out.
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs out/site
+	@echo "open out/site/index.html"
 
 bench: setup
 	$(BIN)/python benchmarks/native.py out/bench

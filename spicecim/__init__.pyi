@@ -2,6 +2,7 @@ from . import accelerator as accelerator
 from . import measure as measure
 from . import operations as operations
 from . import training as training
+from .citation import citation as citation
 from .cure.model import Cure as Cure
 from .cure.model import cure_module as cure_module
 from .device_choice import LibraryDevice as LibraryDevice

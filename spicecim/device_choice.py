@@ -137,6 +137,10 @@ class DeviceSection(Section, ABC):
         """Attributes of waveforms that tell what ran, as far as the section does not."""
         return {}
 
+    def sources(self) -> list[str]:
+        """Texts that cite what the device is from; none where a file alone knows."""
+        return []
+
     def further_units(self) -> dict[str, str]:
         """Units of the states beside x that waveforms show, by name."""
         return {}
@@ -221,6 +225,11 @@ class LibraryDevice(DeviceSection):
 
     def wanted_backend(self) -> tuple[str, str]:
         return self.backend, "device.backend: osdi"
+
+    def sources(self) -> list[str]:
+        published = self.preset is not None or not self.parameters
+        preset = [get_preset(self.model, self.preset).source] if published else []
+        return [get_model(self.model).source, *preset]
 
     def driven(self, voltage: float, temperature: float | None = None) -> Self:
         ambient = get_model(self.model).ambient

@@ -26,7 +26,7 @@ LAYERS = [
     {"ngspice", "reference"},
     {"netlist"},
     {"reached", "physics", "cell_currents"},
-    {"waveforms", "variation"},
+    {"waveforms", "variation", "citation"},
     {"testbench"},
     {"device_choice"},
     {"accuracy"},

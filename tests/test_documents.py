@@ -41,7 +41,8 @@ def test_the_python_of_the_readme_runs():
 
 
 PAGES = ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point"]
-PAGES += ["programming", "variation"]
+PAGES += ["programming", "variation", "get-started", "tutorial-device", "tutorial-circuit", "tutorial-architect"]
+PAGES += ["decide-accuracy", "citing"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -153,6 +153,18 @@ def models(
 
 
 @app.command()
+def citation(
+    bench: Bench,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
+) -> None:
+    """Print what to cite for a testbench, as BibTeX: its model and preset, and the methods that run it."""
+    from spicecim.citation import citation as entries
+    from spicecim.testbench import Testbench
+
+    write_or_print(entries(Testbench.from_yaml(bench)) + "\n", output)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of a testbench."""
     from spicecim.cli import tables

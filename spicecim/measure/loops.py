@@ -58,7 +58,7 @@ def pinch_offset(v: ArrayLike, i: ArrayLike) -> float:
 
 
 def effective_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:
-    """Mean |i| over mean |v| (S): what a rectifying readout sees of a device."""
+    """Mean ``|i|`` over mean ``|v|`` (S): what a rectifying readout sees of a device."""
     v, i = _loop(v, i)
     instants = np.asarray(time, dtype=float)
     steps = np.diff(instants)
