@@ -44,6 +44,7 @@ test: setup
 	$(LINT)
 
 test-slow: setup
+	@sh scripts/browser.sh
 	$(BIN)/pytest $(PARALLEL) -m slow $(PYTEST_FLAGS)
 
 # Warnings are errors; of the gallery every script is run. SPICECIM_GALLERY=0 leaves that out.

@@ -22,7 +22,7 @@ SUBJECTS: dict[str, tuple[str, list[str]]] = {
         "Runs and their results",
         [
             "simulate", "simulate_many", "operating_point", "retention", "load_waveforms", "save_waveforms",
-            "testbench_of", "citation",
+            "testbench_of", "write_report", "citation",
         ],
     ),
     "measures": ("Measures of waveforms", ["measure", "compare", "Comparison", "energy_balance"]),

@@ -55,6 +55,7 @@ from .operations.operation import Operation as Operation
 from .operations.program import program as program
 from .operations.sequence import run_sequence as run_sequence
 from .reference.operating_point import operating_point as operating_point
+from .report import write_report as write_report
 from .retention import retention as retention
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar

@@ -12,6 +12,7 @@ PACKAGE = Path(spicecim.__file__).parent
 
 LAYERS = [
     {"cli", "__main__"},
+    {"report"},
     {"demo", "validation", "doctor"},
     {"runs", "programming_runs", "extensions"},
     {"accelerator", "fitting"},

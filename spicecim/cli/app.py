@@ -24,8 +24,10 @@ from spicecim.cli.options import (
     Bench,
     Folder,
     JsonFlag,
+    ReportFlag,
     TimeLimit,
     assignments,
+    report_if,
     time_limit_of,
     write_or_print,
 )
@@ -218,6 +220,7 @@ def run(
     measure: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further measure for summary.json; may be repeated.")
     ] = None,
+    report: ReportFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Simulate a testbench and write netlist, datasets, figures and summary.json.
@@ -240,6 +243,7 @@ def run(
             measures=measure or (),
             progress=progress,
         )
+        report_if(report, output)
     if as_json:
         tables.print_json(summary)
     else:
@@ -273,6 +277,7 @@ def program(
     read_voltage: Annotated[str | None, typer.Option(help="Of the reads; a fifth of SET's if left out.")] = None,
     passes: Annotated[int, typer.Option(help="How often the array is gone through at most.")] = 3,
     engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
+    report: ReportFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Program an array by write-verify; write a dataset, heat maps and summary.json.
@@ -293,6 +298,7 @@ def program(
             reset_pulses=assignments("--reset", reset_pulses or []), by=by, read_voltage=read_voltage, passes=passes,
             engine=engine, progress=progress,
         )  # fmt: skip
+        report_if(report, output)
     if as_json:
         tables.print_json(summary)
     else:
@@ -440,6 +446,7 @@ def hysteresis(
         float, typer.Option(help="Largest relative error of lobe areas and conductances that is asked for.")
     ] = 1e-3,
     time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
+    report: ReportFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Drive one device by sinusoids, measure its pinched loops and plot them.
@@ -455,12 +462,23 @@ def hysteresis(
             output, device, preset=preset, amplitude=amplitude, x0=x0, frequency=frequency, engine=engine, cycle=cycle,
             accuracy=accuracy, time_limit=time_limit_of(time_limit), progress=progress,
         )  # fmt: skip
+        report_if(report, output)
     if as_json:
         tables.print_json(measures)
     else:
         tables.print_hysteresis(measures, output)
     if not measures["passed"]:
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
+
+
+@app.command("report")
+def make_report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What a command has written with -o.")],
+) -> None:
+    """Write a folder of results as one page, report.html, which opens from disk without a network."""
+    from spicecim.report import write_report
+
+    typer.echo(write_report(folder))
 
 
 app.command()(measurement)

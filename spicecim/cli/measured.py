@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spicecim.cli.options import Folder, JsonFlag, assignments
+from spicecim.cli.options import Folder, JsonFlag, ReportFlag, assignments, report_if
 from spicecim.errors import InputError
 
 MeasuredFile = Annotated[Path, typer.Argument(metavar="FILE", help="Measured values as text.", show_default=False)]
@@ -117,6 +117,7 @@ def fit(
     compliance: Amperes = None,
     one_sided: OneSided = False,
     magnitudes: Magnitudes = False,
+    report: ReportFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Fit device models to measured current over voltage and time; tell intervals, and what the data cannot tell."""
@@ -144,6 +145,7 @@ def fit(
             starts=starts,
             seed=seed,
         )
+        report_if(report, output)
     if as_json:
         tables.print_json(found)
     else:

@@ -23,6 +23,7 @@ TimeLimit = Annotated[
     str,
     typer.Option(metavar="SECONDS|none", help="Stop the run of an engine after this time; none for no limit."),
 ]
+ReportFlag = Annotated[bool, typer.Option("--report", help="Write report.html too, which opens without a network.")]
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 
 
@@ -42,6 +43,14 @@ def assignments(option: str, texts: list[str]) -> dict[str, str]:
 def time_limit_of(time_limit: str) -> str | None:
     """Return the time limit of the option; None where there is none."""
     return None if time_limit == "none" else time_limit
+
+
+def report_if(wanted: bool, folder: Path) -> None:
+    """Write the page of a folder of results if it is wanted."""
+    if wanted:
+        from spicecim.report import write_report
+
+        write_report(folder)
 
 
 def write_or_print(text: str, output: Path | None) -> None:

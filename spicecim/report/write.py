@@ -1,0 +1,141 @@
+"""The page of a folder of results."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from spicecim.errors import UnsupportedError
+from spicecim.files import write_text
+from spicecim.json_text import json_text
+from spicecim.outside import read_text
+from spicecim.report.contents import NAME, TEXTS, Contents, read_contents, tables_of
+from spicecim.report.waveforms import CellPicker, cell_picker, currents_figure
+from spicecim.validation.claims import JudgedClaim
+from spicecim.validation.page import measured_text, number_text, published_text
+from spicecim.version import __version__
+
+_TEXT_LENGTH = 200_000
+"""Most characters of a netlist on the page; the file beside it is whole."""
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write a folder of results as one page, ``report.html``, that opens from disk without a network.
+
+    Parameters
+    ----------
+    folder
+        What ``spicecim run``, ``validate``, ``fit``, ``program``, ``hysteresis``, ``measurement`` or ``demo`` wrote.
+
+    Returns
+    -------
+    pathlib.Path
+        The page. The folder's summary lists it from then on, so that the next results replace it.
+
+    Raises
+    ------
+    ResultsError
+        If the folder holds no results, or cannot be written.
+    UnsupportedError
+        If Bokeh, which draws waveforms, is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import spicecim as sc
+    >>> from spicecim.runs import run_testbench
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic"},
+    ...     crossbar={"state": [[1, 0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> folder = tempfile.mkdtemp()
+    >>> summary = run_testbench(bench, folder, engine="reference")
+    >>> sc.write_report(folder).name
+    'report.html'
+    """
+    folder = Path(folder)
+    contents = read_contents(folder)
+    page = write_text(folder / NAME, _rendered(contents))
+    listed = contents.summary.get("artifacts", [])
+    if NAME not in listed:
+        write_text(folder / contents.summary_name, json_text({**contents.summary, "artifacts": [NAME, *listed]}) + "\n")
+    return page
+
+
+def _rendered(contents: Contents) -> str:
+    scripts, figures, pickers = _figures(contents)
+    claims = [JudgedClaim(**_with_pairs(claim)) for claim in contents.claims]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("spicecim", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    environment.filters |= {"published": published_text, "measured": measured_text, "number": number_text}
+    return environment.get_template("report.html.j2").render(
+        title=contents.folder.resolve().name,
+        version=__version__,
+        claims=claims,
+        verdicts={word: sum(claim.verdict == word for claim in claims) for word in _VERDICTS},
+        verdict_class=dict(zip(_VERDICTS, ("holds", "part", "not"), strict=True)),
+        tables=tables_of(contents.summary),
+        passed=contents.summary.get("passed"),
+        figures=figures,
+        pickers=pickers,
+        pictures=[(path.stem.replace("_", " "), _data_address(path)) for path in contents.pictures],
+        texts=[(TEXTS[path.suffix], path.name, *_head(path)) for path in contents.texts],
+        files=[(path.name, f"{path.stat().st_size / 1e3:.4g} kB") for path in contents.files],
+        scripts=scripts,
+    )
+
+
+_VERDICTS = ("holds", "holds in part", "does not hold")
+
+
+def _with_pairs(claim: dict[str, Any]) -> dict[str, Any]:
+    """A claim read from JSON, in which a pair of numbers is a list."""
+    return {name: _pairs(value) if isinstance(value, dict) else value for name, value in claim.items()}
+
+
+def _pairs(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+
+def _figures(contents: Contents) -> tuple[Markup, dict[str, Markup], list[tuple[str, CellPicker, list[Markup]]]]:
+    """Scripts, the figure of column currents, and the cells of each engine; nothing where there are no waveforms."""
+    if not contents.waveforms:
+        return Markup(), {}, []
+    try:
+        from bokeh.embed import components
+        from bokeh.resources import Resources
+    except ImportError as error:
+        raise UnsupportedError(
+            f"the report of waveforms needs Bokeh ({error}); install the extra: pip install 'spicecim[report]'"
+        ) from None
+    pickers = [
+        (engine, picker)
+        for engine, run in contents.waveforms.items()
+        if (picker := cell_picker(run, f"cells_{engine}")) is not None
+    ][:1]
+    models: list[Any] = [currents_figure(contents.waveforms)]
+    for _, picker in pickers:
+        models += picker.panels
+    script, parts = components(tuple(models))
+    divided = iter(parts)
+    figures = {"Column currents": Markup(next(divided))}
+    drawn = [(engine, picker, [Markup(next(divided)) for _ in picker.panels]) for engine, picker in pickers]
+    resources = Resources(mode="inline", components=["bokeh"], minified=True)
+    return Markup(resources.render_js() + script), figures, drawn
+
+
+def _data_address(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def _head(path: Path) -> tuple[str, bool]:
+    """The text of a file as far as it stands on the page, and whether that is all."""
+    text = read_text(path, "DATASET_BYTES")
+    return text[:_TEXT_LENGTH], len(text) <= _TEXT_LENGTH

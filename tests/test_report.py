@@ -1,0 +1,229 @@
+"""The page of a folder of results: what is in it, and, in a real browser, what it does."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import spicecim
+
+from spicecim.demo import run_demo
+from spicecim.errors import InputError, ResultsError
+from spicecim.json_text import json_text
+from spicecim.report import write_report
+from spicecim.report.contents import tables_of
+from spicecim.report.waveforms import cell_picker
+from spicecim.runs import run_testbench
+from spicecim.testbench import Testbench
+from spicecim.waveforms import load_waveforms
+
+ROOT = Path(__file__).parent.parent
+
+
+def bench(rows=3, columns=2, **analysis):
+    state = np.linspace(0.1, 0.9, rows * columns).reshape(rows, columns)
+    return Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic", "preset": "oblea"},
+            "crossbar": {"state": state.tolist()},
+            "drive": {"kind": "sine", "amplitude": 0.45, "frequency": 100},
+            "analysis": {"probe": "cells", "points_per_period": 100, **analysis},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "a <b> & c"
+    run_testbench(bench(), folder, engine="reference")
+    write_report(folder)
+    return folder
+
+
+def test_the_page_stands_by_itself(folder):
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<title>a &lt;b&gt; &amp; c - spicecim</title>" in text
+    markup = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)  # what these load, the browser tells
+    assert not re.search(r"""src=["']http|<link|@import|url\(http""", markup)
+    assert "<script src" not in text
+    assert len(text) < 8e6
+    assert "netlist" in text
+    assert (folder / "reference.nc").name in text
+
+
+def test_the_next_results_replace_the_page(folder, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(folder, again)
+    assert "report.html" in json.loads((again / "summary.json").read_text())["artifacts"]
+    write_report(again)
+    assert json.loads((again / "summary.json").read_text())["artifacts"].count("report.html") == 1
+    run_testbench(bench(), again, engine="reference")
+    assert not (again / "report.html").exists()
+
+
+def test_texts_of_users_are_no_markup(tmp_path):
+    hostile = "</script><script>alert(1)</script>"
+    (tmp_path / "claims.json").write_text(
+        json.dumps(
+            [
+                {
+                    "id": "x", "claim": hostile, "source": hostile, "definition": hostile, "criterion": hostile,
+                    "verdict": "does not hold", "published": {hostile: 1.0}, "measured": {hostile: [1.0, 2.0]},
+                    "met": {}, "details": {}, "ranges": hostile, "reason": hostile,
+                }
+            ]
+        )
+    )  # fmt: skip
+    (tmp_path / "summary.json").write_text(
+        json_text({"spicecim_version": "0", hostile: hostile, "artifacts": ["claims.json", "summary.json"]})
+    )
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert hostile not in text
+    assert "&lt;/script&gt;" in text
+    assert "1 does not hold" in text
+
+
+def test_folders_without_results_are_refused(tmp_path):
+    with pytest.raises(ResultsError, match="holds no results"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text("{}")
+    with pytest.raises(ResultsError, match="spicecim_version"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text('{"spicecim_version": "0", "artifacts": ["gone.nc"]}')
+    with pytest.raises(ResultsError, match=r"gone\.nc is missing"):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(InputError):
+        write_report(tmp_path)
+    run = spicecim("report", "nowhere", cwd=tmp_path)
+    assert run.returncode == 2
+    assert "nowhere" in run.stderr
+
+
+def test_numbers_stand_with_their_units():
+    first, second = tables_of(
+        {"average_power_w": 0.5, "passed": True, "none": {}, "columns": {"a": {"current_a": [1]}}}
+    )
+    assert first.rows == [["average power (W)", "0.5"], ["passed", "yes"], ["none", "none"]]
+    assert (second.columns, second.rows) == (["", "current (A)"], [["a", "1"]])
+
+
+def test_of_a_large_array_the_cells_of_the_largest_currents_can_be_picked(folder):
+    run = load_waveforms(folder / "reference.nc")
+    many = run.isel(row=np.zeros(90, int), column=np.zeros(90, int)).assign_coords(row=range(90), column=range(90))
+    picker = cell_picker(many, "name")
+    assert picker.left_out + len(picker.cells) == 8100
+    assert 0 < picker.left_out < 8100
+    small = cell_picker(run, "name")
+    assert small.left_out == 0
+    assert sorted(small.cells) == [(row, column) for row in range(3) for column in range(2)]
+    assert cell_picker(run.drop_vars(["v_cell", "i_cell", "x"]), "name") is None
+
+
+def browser():
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    assert found, "the tests of pages need Chromium: sh scripts/browser.sh"
+    return found[0]
+
+
+DRAWN = "window.Bokeh && Bokeh.documents.length == 1 && Bokeh.documents[0].is_idle"
+
+
+def outside(address):
+    return not address.startswith(("file:", "data:", "blob:"))
+
+
+@pytest.fixture(scope="module")
+def page():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        opened = chromium.new_page(viewport={"width": 1440, "height": 900})
+        opened.faults = []
+        opened.on("pageerror", lambda error: opened.faults.append(str(error)))
+        opened.on("console", lambda text: opened.faults.append(text.text) if text.type == "error" else None)
+        opened.on("request", lambda request: opened.faults.append(request.url) if outside(request.url) else None)
+        yield opened
+        chromium.close()
+
+
+def opened(page, folder):
+    page.faults.clear()
+    page.goto((folder / "report.html").resolve().as_uri())
+    page.wait_for_function("document.readyState === 'complete'")
+
+
+@pytest.mark.slow
+def test_in_a_browser_a_cell_is_picked(page, folder):
+    opened(page, folder)
+    page.wait_for_function(DRAWN)
+    run = load_waveforms(folder / "reference.nc")
+    page.select_option("select[data-map]", label="row 2, column 1")
+    shown = page.evaluate(
+        "() => { const all = Bokeh.documents[0]; const lines = [...all._all_models.values()]"
+        ".filter((each) => each.type == 'ColumnDataSource' && each.data.t); return Array.from(lines[0].data.v); }"
+    )
+    assert np.allclose(shown, run["v_cell"].values[:, 2, 1], atol=1e-6)
+    # and by the mouse, in the map: the cell in the upper left corner
+    map_ = page.locator(".bk-Figure").nth(1)
+    map_.scroll_into_view_if_needed()
+    box = map_.bounding_box()
+    page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+    assert page.inner_text("select[data-map] option:checked") == "row 0, column 0"
+    assert page.faults == []
+
+
+@pytest.mark.slow
+def test_in_a_browser_tables_sort_and_the_netlist_unfolds_by_the_keyboard(page, tmp_path):
+    run_demo(tmp_path)
+    write_report(tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 8e6
+    opened(page, tmp_path)
+    files = page.locator("#files table")
+    first = files.locator("th button").first
+    first.focus()
+    page.keyboard.press("Enter")
+    names = files.locator("td:first-child").all_inner_texts()
+    assert names == sorted(names, key=str.lower)
+    page.keyboard.press("Enter")
+    assert files.locator("td:first-child").all_inner_texts() == names[::-1]
+    summary = page.locator("#texts details summary").first
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#texts pre").first.is_visible()
+    assert page.faults == []
+
+
+@pytest.mark.slow
+def test_in_a_browser_a_claim_unfolds_and_nothing_is_wider_than_a_phone(page, tmp_path, folder):
+    run = spicecim("validate", "forms-architecture", "--quick", "--report", "-o", str(tmp_path / "claims"), cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "claims" / "report.html").stat().st_size < 8e6
+    opened(page, tmp_path / "claims")
+    claim = page.locator("details.claim").first
+    assert not claim.locator("table").is_visible()
+    claim.locator("summary").click()
+    assert claim.locator("table").is_visible()
+    for place in (tmp_path / "claims", folder):
+        page.set_viewport_size({"width": 390, "height": 844})
+        opened(page, place)
+        if place == folder:
+            page.wait_for_function(DRAWN)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert page.faults == []
+
+
+@pytest.mark.slow
+def test_every_command_with_results_writes_the_page(tmp_path):
+    commands = [
+        ["run", str(ROOT / "examples/bench.yaml"), "--engine", "reference", "--report", "-o", "run"],
+        ["hysteresis", "yakopcic", "--frequency", "100", "--engine", "reference", "--report", "-o", "loops"],
+    ]
+    for command in commands:
+        run = spicecim(*command, cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+        assert (tmp_path / command[-1] / "report.html").is_file()
