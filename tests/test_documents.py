@@ -40,6 +40,10 @@ def test_the_python_of_the_readme_runs():
     assert len(run.stdout.splitlines()) >= 5
 
 
+def test_the_readme_is_one_page():
+    assert len(README.split()) < 500
+
+
 PAGES = ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point"]
 PAGES += ["programming", "variation", "get-started", "tutorial-device", "tutorial-circuit", "tutorial-architect"]
 PAGES += ["decide-accuracy", "citing"]
@@ -90,7 +94,9 @@ def test_every_door_is_in_the_page_of_extensions():
         assert f"sc.register_{registry.kind}(" in text
 
 
-LINES = [line for block in blocks("") for line in block.splitlines() if line.startswith("spicecim ")]
+COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+TEXTS = (README, COMMAND_LINE)
+LINES = [line for text in TEXTS for block in blocks("", text) for line in block.splitlines() if line[:9] == "spicecim "]
 COMMANDS = [
     pytest.param(line, marks=[pytest.mark.slow] if line.startswith(("spicecim run", "spicecim hysteresis")) else [])
     for line in LINES
@@ -98,7 +104,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_commands_of_the_readme_run(line, tmp_path):
+def test_the_commands_of_the_documents_run(line, tmp_path):
     command = shlex.split(line, comments=True)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     run = spicecim(*command[1:], cwd=tmp_path)
@@ -106,7 +112,7 @@ def test_the_commands_of_the_readme_run(line, tmp_path):
 
 
 def test_commands_were_found():
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 13
 
 
 def test_links_lead_to_files():
