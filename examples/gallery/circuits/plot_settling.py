@@ -27,11 +27,9 @@ def step(row):
     bench = sc.Testbench(
         device={"model": "resistor", "parameters": {"Ron": "10k", "Roff": "1meg"}},
         crossbar={"state": np.full((rows, 1), 0.5), "wire_column": 5, "wire_row": 5, "wire_capacitance": "5f"},
-        drive={
-            "kind": "pulse", "high": high, "delay": "10ps", "rise": "1ps", "fall": "1ps", "width": "1us", "period": "2us"
-        },
+        drive={"kind": "pulse", "high": high, "delay": "10ps", "rise": "1ps", "fall": "1ps", "width": 1, "period": 2},
         analysis={"duration": "1ns"},
-    )  # fmt: skip
+    )
     return sc.simulate(bench, engine="reference", time=np.linspace(0, 1e-9, 1001)).i_column.squeeze()
 
 

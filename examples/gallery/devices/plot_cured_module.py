@@ -3,7 +3,7 @@ A Verilog-A model cured
 =======================
 
 Many published modules integrate their state by themselves, step by step, in a variable, which no engine can follow.
-``cure_module`` puts it into a node. The original's rule, at ever smaller steps, converges to what the cured module does.
+``cure_module`` puts it into a node. The original's rule, at ever smaller steps, converges to the cured module.
 """
 
 import tempfile
