@@ -4,11 +4,14 @@ from spicecim.plotting.hysteresis import plot_hysteresis
 from spicecim.plotting.measurement import plot_cycles, plot_fit, plot_measurement
 from spicecim.plotting.power import plot_power
 from spicecim.plotting.program import plot_program
-from spicecim.plotting.style import FORMATS, new_figure, save_figure, styled
+from spicecim.plotting.style import COLORS, FORMATS, STYLE, label_axis, new_figure, quantity_text, save_figure, styled
 from spicecim.plotting.waveforms import plot_column_currents, plot_row_drives
 
 __all__ = [
+    "COLORS",
     "FORMATS",
+    "STYLE",
+    "label_axis",
     "new_figure",
     "plot_column_currents",
     "plot_cycles",
@@ -18,6 +21,7 @@ __all__ = [
     "plot_power",
     "plot_program",
     "plot_row_drives",
+    "quantity_text",
     "save_figure",
     "styled",
 ]

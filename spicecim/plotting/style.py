@@ -39,7 +39,7 @@ _PREFIXES = {
     -21: "z", -24: "y",
 }  # fmt: skip
 
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.labelsize": 9,
@@ -55,6 +55,7 @@ _STYLE: Any = {
     "lines.linewidth": 1.2,
     "pdf.fonttype": 42,
 }
+"""Matplotlib's settings of all figures: ``plt.rcParams.update(STYLE)`` draws figures of one's own alike."""
 
 
 def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
@@ -62,7 +63,7 @@ def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
     @functools.wraps(plot)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(STYLE):
             return plot(*args, **kwargs)
 
     return wrapper
@@ -130,7 +131,7 @@ def si_prefix(largest: float) -> tuple[float, str]:
 def save_figure(figure: Figure, path: Path, formats: tuple[str, ...] = FORMATS) -> list[Path]:
     """Write a figure to `path` with the suffix of each format, and return the files."""
     files = [path.with_suffix(f".{suffix}") for suffix in formats]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for file, kind in zip(files, formats, strict=True):
             drawn = io.BytesIO()
             # Without a date, the same figure is the same file.
