@@ -52,7 +52,7 @@ for value, color, line, label in (
     (compared.reference, COLORS[2], "--", "cured, reference engine"),
 ):
     axes.axhline(value, color=color, linestyle=line, label=label)
-axes.set(ylabel="difference from the limit, relative to the peak", ylim=(1e-6, 0.1))
+axes.set(ylabel="difference from the limit, of peak", ylim=(1e-6, 0.1))
 axes.set_xlabel("steps per period of the original")
 axes.set_xticks(compared.steps, [str(steps) for steps in compared.steps])
 axes.minorticks_off()
