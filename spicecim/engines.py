@@ -5,8 +5,10 @@ An engine of one's own is a class like those here, made known by `register_engin
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import ArrayLike
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Progress = Callable[[float], None]
+
+_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -215,9 +219,14 @@ def simulate(
     for reason in (chosen.obstacle(), chosen.uncovered(testbench)):
         if reason is not None:
             raise UnsupportedError(reason)
+    rows, columns = testbench.shape
+    _log.info("%s: %d x %d cells, %g s of %s", engine, rows, columns, testbench.duration, testbench.digest()[:12])
+    begun = monotonic()
     with run_within(time_limit):
         waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
     _check_waveforms(engine, chosen, waveforms)
+    stated = {name: waveforms.attrs[name] for name in ("current_error", "state_error") if name in waveforms.attrs}
+    _log.info("%s: %d instants in %.3g s; %s", engine, waveforms.sizes["time"], monotonic() - begun, stated)
     for warning in warnings_of(testbench, waveforms):
         warnings.warn(warning, stacklevel=2)
     return waveforms

@@ -1,6 +1,7 @@
 """The command line as a user meets it: a process, its output and its exit status."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -376,3 +377,18 @@ def test_voltages_for_other_rows_are_bad_input(bench_file, tmp_path):
     result = spicecim("operating-point", bench_file(), "--inputs", "inputs.npy", cwd=tmp_path)
     assert result.returncode == 2
     assert "v_row: must be voltages" in result.stderr
+
+
+def test_verbose_says_what_is_done_and_quiet_says_nothing(tmp_path):
+    example = Path(__file__).parent.parent / "examples" / "bench.yaml"
+    (tmp_path / "bench.yaml").write_text(example.read_text())
+    run = spicecim("-v", "run", "bench.yaml", "-o", "out", "--json", cwd=tmp_path)
+    assert run.returncode == 0
+    assert "spicecim.engines: ngspice: 3 x 2 cells" in run.stderr
+    assert re.search(r"spicecim\.ngspice\.client: ngspice: process \d+ started", run.stderr)
+    json.loads(run.stdout)
+    run = spicecim("-vv", "run", "bench.yaml", "-o", "out", "--json", "--engine", "ngspice", cwd=tmp_path)
+    assert re.search(r"spicecim\.veriloga\.cache: cache: .* is there", run.stderr)
+    run = spicecim("-q", "run", "bench.yaml", "-o", "out", "--json", "--engine", "reference", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "--output" in spicecim("run", "-h", cwd=tmp_path).stdout

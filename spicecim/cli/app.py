@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import warnings
@@ -21,6 +22,7 @@ from spicecim.cli.options import (
     EXIT_NOTHING_RUNS,
     EXIT_SIMULATION_FAILED,
     EXIT_UNEXPECTED,
+    QUIET,
     Bench,
     Folder,
     JsonFlag,
@@ -41,7 +43,7 @@ app = typer.Typer(
     name="spicecim",
     help="SPICE-backed co-simulation of in-memory computing on memristor crossbars.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
@@ -97,11 +99,21 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where an error occurs.")] = False,
+    verbose: Annotated[
+        int,
+        typer.Option("-v", "--verbose", count=True, help="Say what is done; twice: and what caches have."),
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print neither progress nor warnings.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     _state["debug"] = debug
+    if quiet:
+        warnings.showwarning = lambda *_: None
+        QUIET.append(True)
+    logging.basicConfig(format="%(name)s: %(message)s")
+    logging.getLogger("spicecim").setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)])
 
 
 @app.command()

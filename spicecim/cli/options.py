@@ -17,6 +17,9 @@ EXIT_SIMULATION_FAILED = 3
 EXIT_UNEXPECTED = 4
 EXIT_NOT_ACCURATE = 5
 
+QUIET: list[bool] = []
+"""Not empty where neither progress nor warnings are to be shown."""
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="A testbench.", show_default=False)]
 TimeLimit = Annotated[

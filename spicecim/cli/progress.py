@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from spicecim.cli.options import QUIET
 
 _DELAY = 1.0
 
@@ -24,8 +26,8 @@ def progress_bar(quiet: bool = False) -> Iterator[Callable[[str, float], None]]:
     console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), console=console, transient=True, disable=quiet or not console.is_terminal,
-        redirect_stdout=False, redirect_stderr=False,
+        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
+        disable=quiet or bool(QUIET) or not console.is_terminal, redirect_stdout=False, redirect_stderr=False,
     )  # fmt: skip
     tasks: dict[str, TaskID] = {}
     # one step alone may take long, such as the import of a package

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import signal
@@ -24,6 +25,8 @@ from spicecim.ngspice.channel import Channel
 from spicecim.ngspice.home import home_environment, make_home
 from spicecim.ngspice.library import HOW_TO_INSTALL, find_library
 from spicecim.ngspice.messages import LOG_FILE, Answer, Capabilities, Request
+
+_log = logging.getLogger(__name__)
 
 RUNS_A_WORKER = 200
 """A worker is replaced after this many runs, so that nothing can build up in libngspice."""
@@ -218,6 +221,7 @@ class Worker:
                 stderr=subprocess.DEVNULL,
             )
         self._channel = Channel(ours)
+        _log.info("ngspice: process %d started, with %s", self._process.pid, library)
 
     def _home_is_there(self) -> bool:
         """Whether nobody has removed the process's folder, as systems do with temporary files after some days."""
@@ -242,6 +246,7 @@ class Worker:
             code = self._process.wait()
         if self._channel is not None:
             self._channel.close()
+        _log.info("ngspice: process %d ended after %d runs, status %d", self._process.pid, self._runs, code)
         self._process = self._channel = None
         if code == -signal.SIGKILL:
             return "signal SIGKILL, perhaps because the system ran out of memory"

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -21,6 +22,8 @@ from pathlib import Path
 import platformdirs
 
 from spicecim.private_files import make_folder, temporary_folder, writable_by_others
+
+_log = logging.getLogger(__name__)
 
 VARIABLE = "SPICECIM_CACHE"
 """Environment variable that names another folder for the cache."""
@@ -92,6 +95,7 @@ def cached_file(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
     name = f"{key}{suffix}"
     kept = cache_folder()
     if kept is not None and is_intact(target := kept / name):  # whether or not the folder can be written
+        _log.debug("cache: %s is there", target)
         return target
     folder, reason = usable_cache()
     if folder is None:
@@ -108,6 +112,7 @@ def cached_file(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
             if place.is_dir():
                 shutil.rmtree(place)
             written.replace(place)
+    _log.info("cache: made %s", target)
     return target
 
 
