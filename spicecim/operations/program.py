@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
 from spicecim.fields import FloatArray
+from spicecim.operations.cycles import CycleToCycle, cycle_to_cycle_of
 from spicecim.operations.operation import Kind, Operation
 from spicecim.operations.pulses import Pulses, chosen_pulses
 from spicecim.operations.schemes import SCHEMES
@@ -23,7 +25,7 @@ from spicecim.testbench import Testbench
 _MOST_STEPS, _OVERSHOT = 3, 2
 """Levels by which the next pulse is stronger or weaker at most, and by which it is weaker beyond a target."""
 
-_READ_SHARE = 0.2
+READ_SHARE = 0.2
 """Read voltage relative to the SET pulses' where none is given."""
 
 
@@ -42,6 +44,7 @@ class _Program:
     """A read of the first row."""
     engine: str
     most: int
+    cycles: CycleToCycle | None
     counts: NDArray[np.int_] = field(init=False)
     found: FloatArray = field(init=False)
     """Conductances as they were found (row, column), NaN before; S."""
@@ -56,7 +59,9 @@ class _Program:
 
     def operate(self, operation: Operation, worst: float) -> FloatArray:
         """Run an operation on one row, note what it did, and return the currents of the columns (column,), A."""
-        done = operate(self.bench, operation, self.engine)
+        draws = self.cycles is not None and operation.kind != "read"
+        found_as = self.cycles.drawn(self.bench, len(self.history)) if self.cycles is not None and draws else None
+        done = operate(self.bench, operation, self.engine, found_as=found_as)
         selected = operation.selected(self.bench.shape)
         self.disturb += np.where(selected, 0.0, done.moved)
         self.bench = done.bench
@@ -135,6 +140,8 @@ def program(
     most_pulses: int = 30,
     passes: int = 3,
     read_voltage: float | str | None = None,
+    cycle_to_cycle: Any = None,
+    seed: int | None = None,
     engine: str = "reference",
     progress: Callable[[float], None] | None = None,
 ) -> xr.Dataset:
@@ -169,6 +176,11 @@ def program(
         How often the array is gone through at most.
     read_voltage
         Voltage of the reads (V); a fifth of the SET pulses' if left out.
+    cycle_to_cycle
+        Parameters that every cell draws anew about its own value for every pulse that writes, such as
+        ``{"Vp": lognormal(0.05)}``, as `spicecim.vary` takes them; a read draws nothing. It hands on x.
+    seed
+        Whole number that goes with it: the same gives the same pulses in both engines.
     engine
         The name of an engine.
     progress
@@ -214,7 +226,7 @@ def program(
         chosen = chosen_pulses(bench)
         set_pulses, reset_pulses = set_pulses or chosen[0], reset_pulses or chosen[1]
     if read_voltage is None:
-        read_voltage = _READ_SHARE * set_pulses.voltage
+        read_voltage = READ_SHARE * set_pulses.voltage
     volts = input_quantity("read_voltage", read_voltage, "V")
     if volts <= 0:
         raise InputError(f"read_voltage: must be above 0 V; it is {volts:g}")
@@ -222,8 +234,9 @@ def program(
     wanted = check_target(bench, np.asarray(target, dtype=float), quantity, volts)
     span = conductance(bench, 1.0, volts) - conductance(bench, 0.0, volts)
     work = _Program(
-        bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, scheme, read, engine, most_pulses
-    )
+        bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, scheme, read, engine, most_pulses,
+        cycle_to_cycle_of(cycle_to_cycle, seed, bench),
+    )  # fmt: skip
     found = np.full(bench.shape, np.nan)
     for number in range(passes):
         missed = ~(np.abs(found - wanted) <= tolerance * span)
