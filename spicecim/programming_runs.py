@@ -112,7 +112,7 @@ def run_endurance(
     sizes = {f"endurance.{suffix}": 0 for suffix in FORMATS} | {"endurance.nc": 8 * 4 * cycles, "summary.json": 0}
     with result_folder(folder, sizes) as scratch:
         done = endurance(
-            testbench.device, set_pulse=single[0], reset_pulse=single[1], cycles=cycles, read_voltage=float(volts),
+            testbench.device, set_pulse=single[0], reset_pulse=single[1], cycles=cycles, read_voltage=volts,
             x0=float(testbench.crossbar.state[0, 0]), cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
         )  # fmt: skip
         write_netcdf(done, scratch / "endurance.nc")
@@ -125,7 +125,7 @@ def run_endurance(
             "largest_low_ohm": float(low.max()),
             "smallest_high_ohm": float(high.min()),
             "window": float(high.min() / low.max()),
-            "read_voltage_v": float(volts),
+            "read_voltage_v": volts,
             "engine": engine,
             "set_pulse": single[0].model_dump(),
             "reset_pulse": single[1].model_dump(),

@@ -124,7 +124,9 @@ def test_the_command_endurance(tmp_path, monkeypatch):
     assert {"endurance.nc", "endurance.png"} <= {*summary["artifacts"]}
     kept = xr.load_dataset(tmp_path / "out" / "endurance.nc")
     assert float(kept.low.max()) == summary["largest_low_ohm"] < summary["smallest_high_ohm"]
-    assert CliRunner().invoke(app, [*command[:3], "more", "--cycle-to-cycle", "Vp=5%"]).exit_code == 2
+    refused = CliRunner().invoke(app, [*command[:3], "more", "--cycle-to-cycle", "Vp=5%"])
+    assert isinstance(refused.exception, InputError)
+    assert not (tmp_path / "more").exists()
 
 
 @pytest.mark.parametrize(

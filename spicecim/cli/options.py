@@ -31,7 +31,7 @@ CycleToCycle = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=SPREAD",
-        help="Parameter drawn anew for every pulse that writes, lognormally: its spread, such as Vp=5%; may be repeated.",
+        help="Lognormal spread of a parameter, drawn for every pulse that writes, as Vp=5%; may be repeated.",
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Of what is drawn.")]
