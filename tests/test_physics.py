@@ -120,11 +120,11 @@ def test_the_reference_engine_checks_its_result(make_bench, monkeypatch):
 
 
 def test_a_current_of_what_rounding_leaves_of_a_charge_passes_over_a_short_step_alone(make_bench):
-    """ngspice's steps behind a corner may be so short that the rounding of a line's charge is a current."""
+    """Steps of ngspice behind a corner may be so short that the rounding of a line's charge is a current."""
     given = {"state": [[0.1, 0.9]] * 3, **WIRES, "wire_capacitance": 1e-9}
     bench = make_bench(crossbar=given, analysis={"probe": "cells"})
     time, variables, states = result_of(bench)
-    time[8] = time[7] + 1e-14 * time[-1]
+    time = np.concatenate([time[:8], [time[7] + 1e-14 * time[-1]], time[9:]])
     charge = 3 * 1e-9 * np.abs(variables["v_row"]).max()
     left = 30 * np.finfo(float).eps * charge / (time[8] - time[7])
     assert left > 1e-5 * np.abs(variables["i_cell"]).max()

@@ -252,7 +252,7 @@ def program(
         found = _read_all(work)
     warn_once(work.warnings, stacklevel=3)
     result = _labeled(work, found)
-    _judge(result, (work.found - wanted) / span, tolerance)
+    _judge(result, (work.found - wanted) / span, tolerance, _undone(work) + _behind_wires(work))
     return result
 
 
@@ -297,8 +297,30 @@ def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
     )
 
 
-def _judge(result: xr.Dataset, before: FloatArray, tolerance: float) -> None:
-    """Raise or warn if cells are off their targets."""
+def _undone(work: _Program) -> str:
+    """What to say of cells that moved while they were not selected by more than the tolerance; empty if none did."""
+    largest = float(np.abs(work.disturb).max())
+    if largest <= work.tolerance:
+        return ""
+    volts = max(float(pulses.voltages([pulses.levels - 1])[0]) for pulses in work.pulses.values())
+    why = {
+        "v/2": f"half-selected cells see up to {volts / 2.0:.3g} V: lower the pulses' voltage, or take the scheme v/3",
+        "v/3": f"they see up to {volts / 3.0:.3g} V: lower the pulses' voltage",
+        "grounded": f"those of the selected row see the whole {volts:.3g} V: take the scheme v/2 or v/3",
+        "floating": "sneak paths give them a part of the voltage: take the scheme v/2 or v/3",
+    }[work.scheme]
+    return f"; writing a cell undoes others, x of unselected ones changed by up to {largest:.2g}, because {why}"
+
+
+def _behind_wires(work: _Program) -> str:
+    """What to say where resistances count in what a read finds."""
+    if not work.bench.crossbar.parasitics().resistive:
+        return ""
+    return "; a read finds the cell with the resistances of its lines, drivers and sense node in series"
+
+
+def _judge(result: xr.Dataset, before: FloatArray, tolerance: float, why: str) -> None:
+    """Raise or warn if cells are off their targets; `why` is what may be said of the reasons."""
     missed = ~result["converged"].values
     if not missed.any():
         return
@@ -307,7 +329,7 @@ def _judge(result: xr.Dataset, before: FloatArray, tolerance: float) -> None:
     target, reached = (float(result[name][row, column]) for name in ("target", "result"))
     worst = (
         f"cell ({row}, {column}) came to {reached:.4g} S instead of {target:.4g} S by "
-        f"{int(result['pulses'][row, column])} pulses, {abs(error[row, column]):.2%} of its range off"
+        f"{int(result['pulses'][row, column])} pulses, {abs(error[row, column]):.2%} of its range off{why}"
     )
     off = np.abs(before) > tolerance
     if off.any() and not np.any(np.abs(error[off]) < np.abs(before[off]) - 0.1 * tolerance):
