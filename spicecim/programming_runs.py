@@ -1,4 +1,4 @@
-"""What the command ``program`` does: write-verify of an array, into a folder of results."""
+"""What the commands ``program`` and ``endurance`` do: write-verify and cycles, into a folder of results."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from spicecim.errors import InputError
 from spicecim.files import result_folder
 from spicecim.json_text import write_summary
 from spicecim.netcdf import write_netcdf
-from spicecim.operations import Pulses, chosen_pulses, program
-from spicecim.plotting import FORMATS, plot_program, save_figure
+from spicecim.operations import Pulses, chosen_pulses, endurance, program
+from spicecim.operations.program import READ_SHARE
+from spicecim.plotting import FORMATS, plot_endurance, plot_levels, plot_program, save_figure
+from spicecim.quantities import input_quantity
 from spicecim.testbench import Testbench
 
 _PER_CELL = 8 * 7
@@ -34,6 +37,8 @@ def run_program(
     by: str = "row",
     read_voltage: float | str | None = None,
     passes: int = 3,
+    cycle_to_cycle: Mapping[str, Any] | None = None,
+    seed: int | None = None,
     engine: str = "reference",
     progress: Callable[[str, float], None] = lambda task, fraction: None,
 ) -> dict[str, Any]:
@@ -41,10 +46,11 @@ def run_program(
 
     Parameters
     ----------
-    testbench, target, quantity, scheme, tolerance, by, read_voltage, passes, engine
+    testbench, target, quantity, scheme, tolerance, by, read_voltage, passes, cycle_to_cycle, seed, engine
         As `spicecim.program` takes them.
     folder
-        Folder for ``used_testbench.yaml``, ``program.nc``, ``maps.png``, ``maps.pdf`` and ``summary.json``.
+        Folder for ``used_testbench.yaml``, ``program.nc``, ``summary.json``, and the figures ``maps`` and ``levels`` as
+        PNG and PDF.
     set_pulses, reset_pulses
         Fields of `spicecim.operations.Pulses` that differ from those of the chosen pulses; with a voltage and a width,
         all others have their own defaults.
@@ -52,20 +58,87 @@ def run_program(
         Called with what is being done and the fraction of it that is.
     """
     writes = [_pulses(testbench, index, given or {}) for index, given in enumerate((set_pulses, reset_pulses))]
-    sizes = {f"maps.{suffix}": 0 for suffix in FORMATS}
+    sizes = {f"{figure}.{suffix}": 0 for figure in ("maps", "levels") for suffix in FORMATS}
     sizes |= {"program.nc": _PER_CELL * testbench.crossbar.state.size, "used_testbench.yaml": 0, "summary.json": 0}
     with result_folder(folder, sizes) as scratch:
         progress("program", 0.0)
         done = program(
             testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0], reset_pulses=writes[1],
-            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage, engine=engine,
+            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage,
+            cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
             progress=lambda fraction: progress("program", fraction),
         )  # fmt: skip
         write_netcdf(done, scratch / "program.nc")
         testbench.to_yaml(scratch / "used_testbench.yaml")
         progress("figures", 0.0)
         save_figure(plot_program(done), scratch / "maps")
+        save_figure(plot_levels(done), scratch / "levels")
         return write_summary(scratch / "summary.json", _summary(done, writes))
+
+
+def run_endurance(
+    testbench: Testbench,
+    folder: Path,
+    *,
+    cycles: int = 100,
+    set_pulse: Mapping[str, Any] | None = None,
+    reset_pulse: Mapping[str, Any] | None = None,
+    read_voltage: float | str | None = None,
+    cycle_to_cycle: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    engine: str = "reference",
+) -> dict[str, Any]:
+    """Cycle the device of a testbench's first cell, write everything into a folder, and return the summary.
+
+    Parameters
+    ----------
+    testbench
+        Its device, the state of its first cell, and the largest voltage of its drive are used.
+    folder
+        Folder for ``endurance.nc``, ``summary.json`` and the figure ``endurance`` as PNG and PDF.
+    cycles, cycle_to_cycle, seed, engine
+        As `spicecim.endurance` takes them.
+    set_pulse, reset_pulse
+        Fields of `spicecim.operations.Pulses` that differ from those of the chosen pulses' middle level.
+    read_voltage
+        Voltage (V) at which resistances are read; a fifth of the SET pulse's if left out.
+    """
+    if testbench.device.arrays():
+        raise InputError("device: has parameters per cell; endurance is of one device")
+    single = [_one_pulse(testbench, index, given or {}) for index, given in enumerate((set_pulse, reset_pulse))]
+    volts = (
+        READ_SHARE * single[0].voltage if read_voltage is None else input_quantity("read_voltage", read_voltage, "V")
+    )
+    sizes = {f"endurance.{suffix}": 0 for suffix in FORMATS} | {"endurance.nc": 8 * 4 * cycles, "summary.json": 0}
+    with result_folder(folder, sizes) as scratch:
+        done = endurance(
+            testbench.device, set_pulse=single[0], reset_pulse=single[1], cycles=cycles, read_voltage=volts,
+            x0=float(testbench.crossbar.state[0, 0]), cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
+        )  # fmt: skip
+        write_netcdf(done, scratch / "endurance.nc")
+        save_figure(plot_endurance(done), scratch / "endurance")
+        low, high = done["low"].values, done["high"].values
+        summary = {
+            "cycles": cycles,
+            "median_low_ohm": float(np.median(low)),
+            "median_high_ohm": float(np.median(high)),
+            "largest_low_ohm": float(low.max()),
+            "smallest_high_ohm": float(high.min()),
+            "window": float(high.min() / low.max()),
+            "read_voltage_v": volts,
+            "engine": engine,
+            "set_pulse": single[0].model_dump(),
+            "reset_pulse": single[1].model_dump(),
+        }
+        return write_summary(scratch / "summary.json", summary)
+
+
+def _one_pulse(testbench: Testbench, index: int, given: Mapping[str, Any]) -> Pulses:
+    if {"voltage", "width"} <= given.keys():
+        return Pulses(**given)
+    chosen = chosen_pulses(testbench)[index]
+    middle = float(chosen.widths([chosen.levels // 2])[0])
+    return Pulses(**{"voltage": chosen.voltage, "width": middle, **given})
 
 
 def _pulses(testbench: Testbench, index: int, given: Mapping[str, Any]) -> Pulses:

@@ -117,3 +117,23 @@ def test_the_reference_engine_checks_its_result(make_bench, monkeypatch):
     monkeypatch.setattr(physics, "ROUNDING", -1.0)
     with pytest.raises(PhysicsError, match="the result is not physical"):
         sc.simulate(make_bench(), "reference")
+
+
+def test_a_current_of_what_rounding_leaves_of_a_charge_passes_over_a_short_step_alone(make_bench):
+    """Steps of ngspice behind a corner may be so short that the rounding of a line's charge is a current."""
+    given = {"state": [[0.1, 0.9]] * 3, **WIRES, "wire_capacitance": 1e-9}
+    bench = make_bench(crossbar=given, analysis={"probe": "cells"})
+    time, variables, states = result_of(bench)
+    time = np.concatenate([time[:8], [time[7] + 1e-14 * time[-1]], time[9:]])
+    charge = 3 * 1e-9 * np.abs(variables["v_row"]).max()
+    left = 30 * np.finfo(float).eps * charge / (time[8] - time[7])
+    assert left > 1e-5 * np.abs(variables["i_cell"]).max()
+    variables["i_cell"][8, 0, 1] += left
+    check_physics(bench, time, variables, states)
+    variables["i_cell"][8, 0, 1] += 9 * left
+    with pytest.raises(PhysicsError, match="cell's equation"):
+        check_physics(bench, time, variables, states)
+    variables["i_cell"][8, 0, 1] -= 10 * left
+    variables["i_cell"][20, 0, 1] += left
+    with pytest.raises(PhysicsError, match="cell's equation"):
+        check_physics(bench, time, variables, states)

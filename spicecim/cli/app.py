@@ -24,12 +24,15 @@ from spicecim.cli.options import (
     EXIT_UNEXPECTED,
     QUIET,
     Bench,
+    CycleToCycle,
     Folder,
     JsonFlag,
     ReportFlag,
+    Seed,
     TimeLimit,
     assignments,
     report_if,
+    spreads,
     time_limit_of,
     write_or_print,
 )
@@ -288,6 +291,8 @@ def program(
     by: Annotated[str, typer.Option(metavar="row|cell", help="Cells that are programmed together.")] = "row",
     read_voltage: Annotated[str | None, typer.Option(help="Of the reads; a fifth of SET's if left out.")] = None,
     passes: Annotated[int, typer.Option(help="How often the array is gone through at most.")] = 3,
+    cycle_to_cycle: CycleToCycle = None,
+    seed: Seed = None,
     engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
     report: ReportFlag = False,
     as_json: JsonFlag = False,
@@ -308,7 +313,7 @@ def program(
             Testbench.from_yaml(bench), load_array(target), output, quantity=quantity, scheme=scheme,
             tolerance=tolerance, set_pulses=assignments("--set", set_pulses or []),
             reset_pulses=assignments("--reset", reset_pulses or []), by=by, read_voltage=read_voltage, passes=passes,
-            engine=engine, progress=progress,
+            cycle_to_cycle=spreads(cycle_to_cycle), seed=seed, engine=engine, progress=progress,
         )  # fmt: skip
         report_if(report, output)
     if as_json:
@@ -317,6 +322,44 @@ def program(
         tables.print_program(summary, output)
     if not summary["passed"]:
         raise typer.Exit(EXIT_NOT_ACCURATE)
+
+
+@app.command()
+def endurance(
+    bench: Bench,
+    output: Folder,
+    cycles: Annotated[int, typer.Option(min=1, help="Cycles of one SET and one RESET pulse.")] = 100,
+    set_pulse: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="SET pulse: voltage, width.")
+    ] = None,
+    reset_pulse: Annotated[
+        list[str] | None, typer.Option("--reset", metavar="NAME=VALUE", help="RESET pulse, likewise.")
+    ] = None,
+    read_voltage: Annotated[str | None, typer.Option(help="Of the resistances; a fifth of SET's if left out.")] = None,
+    cycle_to_cycle: CycleToCycle = None,
+    seed: Seed = None,
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
+    as_json: JsonFlag = False,
+) -> None:
+    """Cycle the device of a testbench; write its low and high resistances, their distributions and summary.json.
+
+    Pulses that are left out have the largest voltage of the testbench's drive.
+    """
+    from spicecim.cli import tables
+    from spicecim.cli.progress import progress_bar
+    from spicecim.programming_runs import run_endurance
+    from spicecim.testbench import Testbench
+
+    with progress_bar(quiet=as_json):
+        summary = run_endurance(
+            Testbench.from_yaml(bench), output, cycles=cycles, set_pulse=assignments("--set", set_pulse or []),
+            reset_pulse=assignments("--reset", reset_pulse or []), read_voltage=read_voltage,
+            cycle_to_cycle=spreads(cycle_to_cycle), seed=seed, engine=engine,
+        )  # fmt: skip
+    if as_json:
+        tables.print_json(summary)
+    else:
+        tables.print_endurance(summary, output)
 
 
 @app.command("operating-point")

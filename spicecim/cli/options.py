@@ -30,6 +30,22 @@ ReportFlag = Annotated[bool, typer.Option("--report", help="Write report.html to
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 
 
+CycleToCycle = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=SPREAD",
+        help="Lognormal spread of a parameter, drawn for every pulse that writes, as Vp=5%; may be repeated.",
+    ),
+]
+Seed = Annotated[int | None, typer.Option(help="Of what is drawn.")]
+
+
+def spreads(texts: list[str] | None) -> dict[str, dict[str, str]] | None:
+    """Return the distributions of --cycle-to-cycle by parameter; None where there are none."""
+    given = assignments("--cycle-to-cycle", texts or [])
+    return {name: {"lognormal": spread} for name, spread in given.items()} or None
+
+
 def assignments(option: str, texts: list[str]) -> dict[str, str]:
     """Return the values by name of an option that is given as NAME=VALUE; raises `InputError` for another form."""
     values: dict[str, str] = {}

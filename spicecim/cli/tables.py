@@ -328,6 +328,16 @@ def print_program(summary: dict[str, Any], folder: Path) -> None:
     console.print(f"results in {folder}: {', '.join(summary['artifacts'])}")
 
 
+def print_endurance(summary: dict[str, Any], folder: Path) -> None:
+    """Print the resistances over the cycles, and where the results are."""
+    console = plain_console()
+    for name, state, worst in (("low", "LRS", "largest"), ("high", "HRS", "smallest")):
+        median, end = (summary[f"{which}_{name}_ohm"] for which in ("median", worst))
+        console.print(f"{state}: median {format_quantity(median, 'ohm')}, {worst} {format_quantity(end, 'ohm')}")
+    console.print(f"window over {summary['cycles']} cycles: {summary['window']:.3g}")
+    console.print(f"results in {folder}: {', '.join(summary['artifacts'])}")
+
+
 def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
     """Print the loops' measures, a line for each amplitude and frequency."""
     engines = measured["engines"]

@@ -13,6 +13,8 @@ from spicecim.drives import SampledDrive
 from spicecim.engines import simulate
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Section
+from spicecim.operations.cycles import cycle_to_cycle_of
+from spicecim.operations.operation import at_end
 from spicecim.operations.pulses import Pulses
 from spicecim.operations.window import conductance, polarity
 from spicecim.testbench import Testbench
@@ -36,6 +38,8 @@ def _responses(
     read: float,
     x0: float,
     engine: str,
+    cycle_to_cycle: Any,
+    seed: int | None,
 ) -> tuple[FloatArray, FloatArray]:
     """X and the conductance at a read voltage (S) before the first pulse and after each of (voltage, width)."""
     if not 0 < len(pulses) <= MOST_PULSES:
@@ -48,21 +52,28 @@ def _responses(
     sign = polarity(single, float(np.abs(voltage).max()))
     levels = np.zeros((len(width), 4))
     levels[:, :2] = sign * voltage[:, None]
-    bench = Testbench(
-        device=single.device,
-        crossbar=single.crossbar,
-        drive=SampledDrive(time=time, voltages=np.concatenate([[0.0], levels.ravel()])[None, :]),
-        analysis={"duration": float(time[-1]), "probe": "cells", "points_per_period": max(8, 4 * len(pulses))},
-    )
-    ends = time[::4]
-    if engine == "reference":
-        run = simulate(bench, engine, time=ends)
-        x = run["x"].values[:, 0, 0]
+    cycles = cycle_to_cycle_of(cycle_to_cycle, seed, single)
+    if cycles is None:
+        run = _run(single, time, np.concatenate([[0.0], levels.ravel()]), time[::4], engine)
+        x = np.interp(time[::4], run["time"].values, run["x"].values[:, 0, 0])
     else:
-        run = simulate(bench, engine)
-        x = np.interp(ends, run["time"].values, run["x"].values[:, 0, 0])
+        x, cell = np.full(len(width) + 1, x0), single
+        for number, (each, volts) in enumerate(zip(steps, levels, strict=True)):
+            own = np.concatenate([[0.0], np.cumsum(each)])
+            run = _run(cycles.drawn(cell, number), own, np.concatenate([[0.0], volts]), own[-1:], engine)
+            cell = at_end(cell, run)
+            x[number + 1] = cell.crossbar.state[0, 0]
     x = np.clip(x, 0.0, 1.0)
     return x, np.array([conductance(single, state, read)[0, 0] for state in x])
+
+
+def _run(cell: Testbench, time: FloatArray, voltages: FloatArray, instants: FloatArray, engine: str) -> xr.Dataset:
+    """Run one cell under voltages (V) at times (s); the reference engine gives the instants (s) asked for alone."""
+    bench = cell.with_sections(
+        drive=SampledDrive(time=time, voltages=voltages[None, :]),
+        analysis={"duration": float(time[-1]), "probe": "cells", "points_per_period": max(8, len(time) - 1)},
+    )
+    return simulate(bench, engine, time=instants) if engine == "reference" else simulate(bench, engine)
 
 
 def _bench(device: DeviceChoice, x0: float, voltage: float) -> Testbench:
@@ -82,6 +93,8 @@ def potentiation(
     pulses: int = 50,
     read_voltage: float,
     x0: float = 0.0,
+    cycle_to_cycle: Any = None,
+    seed: int | None = None,
     engine: str = "reference",
 ) -> xr.Dataset:
     """Potentiation and depression of one device: SET pulses, all alike or each a level stronger, then RESET pulses.
@@ -98,6 +111,11 @@ def potentiation(
         Voltage (V) at which the conductance is that of the state, without a read that may disturb it.
     x0
         State at the start.
+    cycle_to_cycle
+        Parameters that are drawn anew about their values for every pulse, such as
+        ``{"Vp": lognormal(0.05)}``, as `spicecim.vary` takes them. What one pulse hands on to the next is x.
+    seed
+        Whole number that goes with it: the same gives the same pulses in both engines.
     engine
         The name of an engine.
 
@@ -122,7 +140,7 @@ def potentiation(
     for given, direction in ((set_pulses, 1.0), (reset_pulses, -1.0)):
         level = np.minimum(np.arange(pulses), given.levels - 1)
         train += list(zip(direction * given.voltages(level), given.widths(level), strict=True))
-    x, found = _responses(device, train, read_voltage, x0, engine)
+    x, found = _responses(device, train, read_voltage, x0, engine, cycle_to_cycle, seed)
     kinds = ["start"] + ["set"] * pulses + ["reset"] * pulses
     return xr.Dataset(
         {
@@ -142,12 +160,14 @@ def endurance(
     cycles: int = 100,
     read_voltage: float,
     x0: float = 0.0,
+    cycle_to_cycle: Any = None,
+    seed: int | None = None,
     engine: str = "reference",
 ) -> xr.Dataset:
     """Low and high resistance states of one device over cycles of one SET and one RESET pulse of level 0 each.
 
     The models of the library do not wear out: what changes over the cycles is what the pulses leave behind, a drift
-    towards the cycle that repeats itself.
+    towards the cycle that repeats itself, and what `cycle_to_cycle` draws.
 
     Parameters
     ----------
@@ -161,6 +181,11 @@ def endurance(
         Voltage (V) at which the resistance is that of the state.
     x0
         State at the start.
+    cycle_to_cycle
+        Parameters that are drawn anew about their values for every pulse, such as
+        ``{"Vp": lognormal(0.05)}``, as `spicecim.vary` takes them. What one pulse hands on to the next is x.
+    seed
+        Whole number that goes with it: the same gives the same pulses in both engines.
     engine
         The name of an engine.
 
@@ -175,7 +200,7 @@ def endurance(
         (float(set_pulse.voltages([0])[0]), float(set_pulse.widths([0])[0])),
         (-float(reset_pulse.voltages([0])[0]), float(reset_pulse.widths([0])[0])),
     ]
-    x, found = _responses(device, cycle * cycles, read_voltage, x0, engine)
+    x, found = _responses(device, cycle * cycles, read_voltage, x0, engine, cycle_to_cycle, seed)
     with np.errstate(divide="ignore"):
         ohm = 1.0 / found
     return xr.Dataset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
 from spicecim.fields import FloatArray
+from spicecim.operations.cycles import CycleToCycle, cycle_to_cycle_of
 from spicecim.operations.operation import Kind, Operation
 from spicecim.operations.pulses import Pulses, chosen_pulses
 from spicecim.operations.schemes import SCHEMES
@@ -23,7 +25,7 @@ from spicecim.testbench import Testbench
 _MOST_STEPS, _OVERSHOT = 3, 2
 """Levels by which the next pulse is stronger or weaker at most, and by which it is weaker beyond a target."""
 
-_READ_SHARE = 0.2
+READ_SHARE = 0.2
 """Read voltage relative to the SET pulses' where none is given."""
 
 
@@ -42,6 +44,7 @@ class _Program:
     """A read of the first row."""
     engine: str
     most: int
+    cycles: CycleToCycle | None
     counts: NDArray[np.int_] = field(init=False)
     found: FloatArray = field(init=False)
     """Conductances as they were found (row, column), NaN before; S."""
@@ -56,7 +59,9 @@ class _Program:
 
     def operate(self, operation: Operation, worst: float) -> FloatArray:
         """Run an operation on one row, note what it did, and return the currents of the columns (column,), A."""
-        done = operate(self.bench, operation, self.engine)
+        draws = self.cycles is not None and operation.kind != "read"
+        found_as = self.cycles.drawn(self.bench, len(self.history)) if self.cycles is not None and draws else None
+        done = operate(self.bench, operation, self.engine, found_as=found_as)
         selected = operation.selected(self.bench.shape)
         self.disturb += np.where(selected, 0.0, done.moved)
         self.bench = done.bench
@@ -135,6 +140,8 @@ def program(
     most_pulses: int = 30,
     passes: int = 3,
     read_voltage: float | str | None = None,
+    cycle_to_cycle: Any = None,
+    seed: int | None = None,
     engine: str = "reference",
     progress: Callable[[float], None] | None = None,
 ) -> xr.Dataset:
@@ -169,6 +176,11 @@ def program(
         How often the array is gone through at most.
     read_voltage
         Voltage of the reads (V); a fifth of the SET pulses' if left out.
+    cycle_to_cycle
+        Parameters that every cell draws anew about its own value for every pulse that writes, such as
+        ``{"Vp": lognormal(0.05)}``, as `spicecim.vary` takes them; a read draws nothing. It hands on x.
+    seed
+        Whole number that goes with it: the same gives the same pulses in both engines.
     engine
         The name of an engine.
     progress
@@ -214,7 +226,7 @@ def program(
         chosen = chosen_pulses(bench)
         set_pulses, reset_pulses = set_pulses or chosen[0], reset_pulses or chosen[1]
     if read_voltage is None:
-        read_voltage = _READ_SHARE * set_pulses.voltage
+        read_voltage = READ_SHARE * set_pulses.voltage
     volts = input_quantity("read_voltage", read_voltage, "V")
     if volts <= 0:
         raise InputError(f"read_voltage: must be above 0 V; it is {volts:g}")
@@ -222,8 +234,9 @@ def program(
     wanted = check_target(bench, np.asarray(target, dtype=float), quantity, volts)
     span = conductance(bench, 1.0, volts) - conductance(bench, 0.0, volts)
     work = _Program(
-        bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, scheme, read, engine, most_pulses
-    )
+        bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, scheme, read, engine, most_pulses,
+        cycle_to_cycle_of(cycle_to_cycle, seed, bench),
+    )  # fmt: skip
     found = np.full(bench.shape, np.nan)
     for number in range(passes):
         missed = ~(np.abs(found - wanted) <= tolerance * span)
@@ -239,7 +252,7 @@ def program(
         found = _read_all(work)
     warn_once(work.warnings, stacklevel=3)
     result = _labeled(work, found)
-    _judge(result, (work.found - wanted) / span, tolerance)
+    _judge(result, (work.found - wanted) / span, tolerance, _undone(work) + _behind_wires(work))
     return result
 
 
@@ -284,8 +297,30 @@ def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
     )
 
 
-def _judge(result: xr.Dataset, before: FloatArray, tolerance: float) -> None:
-    """Raise or warn if cells are off their targets."""
+def _undone(work: _Program) -> str:
+    """What to say of cells that moved while they were not selected by more than the tolerance; empty if none did."""
+    largest = float(np.abs(work.disturb).max())
+    if largest <= work.tolerance:
+        return ""
+    volts = max(float(pulses.voltages([pulses.levels - 1])[0]) for pulses in work.pulses.values())
+    why = {
+        "v/2": f"half-selected cells see up to {volts / 2.0:.3g} V: lower the pulses' voltage, or take the scheme v/3",
+        "v/3": f"they see up to {volts / 3.0:.3g} V: lower the pulses' voltage",
+        "grounded": f"those of the selected row see the whole {volts:.3g} V: take the scheme v/2 or v/3",
+        "floating": "sneak paths give them a part of the voltage: take the scheme v/2 or v/3",
+    }[work.scheme]
+    return f"; writing a cell undoes others, x of unselected ones changed by up to {largest:.2g}, because {why}"
+
+
+def _behind_wires(work: _Program) -> str:
+    """What to say where resistances count in what a read finds."""
+    if not work.bench.crossbar.parasitics().resistive:
+        return ""
+    return "; a read finds the cell with the resistances of its lines, drivers and sense node in series"
+
+
+def _judge(result: xr.Dataset, before: FloatArray, tolerance: float, why: str) -> None:
+    """Raise or warn if cells are off their targets; `why` is what may be said of the reasons."""
     missed = ~result["converged"].values
     if not missed.any():
         return
@@ -294,7 +329,7 @@ def _judge(result: xr.Dataset, before: FloatArray, tolerance: float) -> None:
     target, reached = (float(result[name][row, column]) for name in ("target", "result"))
     worst = (
         f"cell ({row}, {column}) came to {reached:.4g} S instead of {target:.4g} S by "
-        f"{int(result['pulses'][row, column])} pulses, {abs(error[row, column]):.2%} of its range off"
+        f"{int(result['pulses'][row, column])} pulses, {abs(error[row, column]):.2%} of its range off{why}"
     )
     off = np.abs(before) > tolerance
     if off.any() and not np.any(np.abs(error[off]) < np.abs(before[off]) - 0.1 * tolerance):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,7 @@ from spicecim.errors import AccuracyWarning, CurrentWarning, InputError
 from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.measure import total_energy
+from spicecim.operations.cycles import cycle_to_cycle_of
 from spicecim.operations.operation import Operation, at_end
 from spicecim.testbench import Testbench
 
@@ -35,12 +36,17 @@ class Done(NamedTuple):
 
 
 def operate(
-    bench: Testbench, operation: Operation, engine: str, time_limit: float | str | None = DEFAULT_TIME_LIMIT
+    bench: Testbench,
+    operation: Operation,
+    engine: str,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
+    *,
+    found_as: Testbench | None = None,
 ) -> Done:
-    """Run one operation on an array."""
+    """Run one operation on an array; `found_as` is the array with what is drawn for this operation alone."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        run = simulate(operation.testbench(bench), engine, time_limit=time_limit)
+        run = simulate(operation.testbench(bench if found_as is None else found_as), engine, time_limit=time_limit)
     after = at_end(bench, run)
     found = [each.message for each in caught if isinstance(each.message, Warning)]
     if operation.kind != "read" and run.attrs.get("state_error", np.inf) <= bench.analysis.accuracy:
@@ -69,6 +75,8 @@ def run_sequence(
     bench: Testbench,
     operations: Sequence[Operation],
     *,
+    cycle_to_cycle: Any = None,
+    seed: int | None = None,
     engine: str = "reference",
     time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     progress: Callable[[float], None] | None = None,
@@ -81,6 +89,11 @@ def run_sequence(
         The array in its initial states. Its drive is not used.
     operations
         What is done to it, in order.
+    cycle_to_cycle
+        Parameters that every cell draws anew about its own value for every pulse that writes, such as
+        ``{"Vp": lognormal(0.05)}``, as `spicecim.vary` takes them; a read draws nothing. It hands on x.
+    seed
+        Whole number that goes with it: the same gives the same pulses in both engines.
     engine
         The name of an engine (see `spicecim.simulate`).
     time_limit
@@ -118,11 +131,14 @@ def run_sequence(
     """
     if not operations:
         raise InputError("operations: there must be one at least")
+    cycles = cycle_to_cycle_of(cycle_to_cycle, seed, bench)
     start, disturb = bench.crossbar.state, np.zeros(bench.shape)
     states, currents, energies, selections = [], [], [], []
     found: list[Warning] = []
     for number, operation in enumerate(operations):
-        done = operate(bench, operation, engine, time_limit)
+        draws = cycles is not None and operation.kind != "read"
+        found_as = cycles.drawn(bench, number) if cycles is not None and draws else None
+        done = operate(bench, operation, engine, time_limit, found_as=found_as)
         selected = operation.selected(bench.shape)
         disturb += np.where(selected, 0.0, done.moved)
         bench = done.bench

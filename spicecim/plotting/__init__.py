@@ -1,5 +1,6 @@
 """Figures of waveforms, power and hysteresis, fit for a paper. Every function returns a matplotlib Figure."""
 
+from spicecim.plotting.curves import plot_endurance, plot_levels, plot_potentiation, plot_semilog
 from spicecim.plotting.hysteresis import plot_hysteresis
 from spicecim.plotting.measurement import plot_cycles, plot_fit, plot_measurement
 from spicecim.plotting.power import plot_power
@@ -15,12 +16,16 @@ __all__ = [
     "new_figure",
     "plot_column_currents",
     "plot_cycles",
+    "plot_endurance",
     "plot_fit",
     "plot_hysteresis",
+    "plot_levels",
     "plot_measurement",
+    "plot_potentiation",
     "plot_power",
     "plot_program",
     "plot_row_drives",
+    "plot_semilog",
     "quantity_text",
     "save_figure",
     "styled",

@@ -49,7 +49,7 @@ def draw_map(figure: Figure, axes: Axes, values: xr.DataArray, title: str) -> No
     axes.set(xlabel="column", ylabel="row", title=title)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    figure.colorbar(image, ax=axes, label=f"({prefix}{unit})" if unit else "", shrink=0.85)
+    figure.colorbar(image, ax=axes, label=f"{prefix}{unit}", shrink=0.85)
 
 
 @styled

@@ -1,0 +1,70 @@
+"""Write-verify of arrays with wires, under every scheme, in both engines."""
+
+import re
+
+import numpy as np
+import pytest
+
+import spicecim as sc
+from spicecim.errors import ProgrammingWarning
+
+WIRES = {"wire_row": 2.0, "wire_column": [2.0, 5.0, 2.0], "source_resistance": 10.0, "sense_resistance": 5.0}
+
+
+def bench_of(shape, amplitude=0.3, **crossbar):
+    return sc.Testbench(
+        device={"model": "yakopcic"},
+        crossbar={"state": np.full(shape, 0.3), **crossbar},
+        drive={"kind": "sine", "amplitude": amplitude, "frequency": 100},
+        analysis={"points_per_period": 16},
+    )
+
+
+TARGET = np.array([[0.35, 0.5, 0.25], [0.45, 0.3, 0.4]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scheme", "engine", "crossbar"),
+    [
+        ("v/2", "reference", WIRES),
+        ("v/3", "ngspice", WIRES),
+        ("floating", "reference", {}),
+        ("floating", "ngspice", {"wire_row": 2.0}),
+    ],
+)
+def test_cells_behind_wires_and_among_floating_lines_reach_their_targets(scheme, engine, crossbar):
+    """A conductance is what a read finds, wires included: it is that of the operating point at the states reached."""
+    bench = bench_of((2, 3), **crossbar)
+    volts = 0.06
+    ranges = [sc.operations.conductance(bench, x, volts) for x in (0.0, 1.0)]
+    # what wires take is no error of a cell: targets are those that reads can find
+    reads = []
+    for row in range(2):
+        state = bench.with_sections(crossbar={**dict(bench.crossbar), "state": TARGET})
+        v_row = np.where(np.arange(2) == row, volts, 0.0)
+        reads.append(sc.operating_point(state, v_row).i_column.values / volts)
+    target = np.array(reads)
+    done = sc.program(bench, target, tolerance=0.02, scheme=scheme, engine=engine, read_voltage=volts)
+    assert done.converged.all()
+    reached = bench.with_sections(crossbar={**dict(bench.crossbar), "state": done.x.values})
+    again = np.array(
+        [
+            sc.operating_point(reached, np.where(np.arange(2) == row, volts, 0.0)).i_column.values / volts
+            for row in range(2)
+        ]
+    )
+    np.testing.assert_allclose(again, done.result, rtol=2e-3)
+    assert np.abs((again - target) / (ranges[1] - ranges[0])).max() < 0.021
+    assert np.abs(done.x - TARGET).max() < 0.05
+
+
+def test_half_of_a_voltage_above_twice_the_threshold_undoes_what_was_written_and_says_so():
+    target = np.tile([0.7, 0.2], (2, 1))
+    with pytest.warns(ProgrammingWarning) as caught:
+        done = sc.program(bench_of((2, 2), 0.4), target, quantity="x", tolerance=0.005, most_pulses=3, passes=1)
+    text = str(next(each.message for each in caught if each.category is ProgrammingWarning))
+    assert "writing a cell undoes others" in text
+    assert "half-selected cells see up to 0.2 V" in text
+    largest = float(re.search(r"changed by up to ([\d.e+-]+),", text).group(1))
+    assert largest == pytest.approx(float(abs(done.disturb).max()), rel=0.05)
