@@ -30,12 +30,13 @@ def run_program(
     folder: Path,
     *,
     quantity: str = "conductance",
-    scheme: str = "v/2",
+    scheme: str | None = None,
     tolerance: float = 0.01,
     set_pulses: Mapping[str, Any] | None = None,
     reset_pulses: Mapping[str, Any] | None = None,
     by: str = "row",
     read_voltage: float | str | None = None,
+    read_gate: float | str | None = None,
     passes: int = 3,
     cycle_to_cycle: Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -46,7 +47,7 @@ def run_program(
 
     Parameters
     ----------
-    testbench, target, quantity, scheme, tolerance, by, read_voltage, passes, cycle_to_cycle, seed, engine
+    testbench, target, quantity, scheme, tolerance, by, read_voltage, read_gate, passes, cycle_to_cycle, seed, engine
         As `spicecim.program` takes them.
     folder
         Folder for ``used_testbench.yaml``, ``program.nc``, ``summary.json``, and the figures ``maps`` and ``levels`` as
@@ -64,7 +65,7 @@ def run_program(
         progress("program", 0.0)
         done = program(
             testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0], reset_pulses=writes[1],
-            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage,
+            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage, read_gate=read_gate,
             cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
             progress=lambda fraction: progress("program", fraction),
         )  # fmt: skip
