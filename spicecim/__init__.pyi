@@ -1,6 +1,7 @@
 from . import accelerator as accelerator
 from . import measure as measure
 from . import operations as operations
+from . import sweeps as sweeps
 from . import training as training
 from .cure.model import Cure as Cure
 from .cure.model import cure_module as cure_module
@@ -55,6 +56,8 @@ from .operations.program import program as program
 from .operations.sequence import run_sequence as run_sequence
 from .reference.operating_point import operating_point as operating_point
 from .retention import retention as retention
+from .sweeps.dataset import open_sweep as open_sweep
+from .sweeps.run import sweep as sweep
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
 from .testbench import Testbench as Testbench

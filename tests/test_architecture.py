@@ -14,7 +14,7 @@ LAYERS = [
     {"cli", "__main__"},
     {"demo", "validation", "doctor"},
     {"runs", "programming_runs", "extensions"},
-    {"accelerator", "fitting"},
+    {"accelerator", "fitting", "sweeps"},
     {"plotting", "summary"},
     {"training"},
     {"encodings"},
