@@ -126,7 +126,7 @@ def test_the_command_endurance(tmp_path, monkeypatch):
     assert float(kept.low.max()) == summary["largest_low_ohm"] < summary["smallest_high_ohm"]
     refused = CliRunner().invoke(app, [*command[:3], "more", "--cycle-to-cycle", "Vp=5%"])
     assert isinstance(refused.exception, InputError)
-    assert not (tmp_path / "more").exists()
+    assert not (tmp_path / "more" / "summary.json").exists()
 
 
 @pytest.mark.parametrize(
