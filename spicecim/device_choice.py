@@ -204,7 +204,7 @@ class LibraryDevice(DeviceSection):
     @field_validator("parameters")
     @classmethod
     def _check_parameters(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        value = _plain_values(value, info)
+        value = read_parameters(value, info)
         if "model" in info.data and "preset" in info.data:
             _reject_as_value(make_cells, info.data["model"], info.data["preset"], value)
         return value
@@ -263,7 +263,7 @@ class LibraryDevice(DeviceSection):
         return written_module(self.of_values(first).behavioral())
 
 
-def _plain_values(value: Any, info: ValidationInfo) -> Any:
+def read_parameters(value: Any, info: ValidationInfo) -> Any:
     """Pass a dictionary of numbers, texts, and arrays (row, column) of numbers or names of their files."""
     if not isinstance(value, dict):
         return value
@@ -363,7 +363,7 @@ class SubcircuitDevice(DeviceSection):
     @field_validator("parameters", mode="before")
     @classmethod
     def _read_parameters(cls, value: Any, info: ValidationInfo) -> Any:
-        read = _plain_values(value, info)
+        read = read_parameters(value, info)
         if not isinstance(read, dict):
             return read
         for name, item in read.items():
@@ -494,7 +494,7 @@ class VerilogADevice(DeviceSection):
     @field_validator("parameters", mode="before")
     @classmethod
     def _check_parameters(cls, value: Any, info: ValidationInfo) -> Any:
-        return _plain_values(value, info)
+        return read_parameters(value, info)
 
     def build(self) -> ModuleDevice:
         """Return the compiled module with its parameters.

@@ -104,6 +104,8 @@ class LineDrive(SmoothDrive):
     still: tuple[int, ...]
     """Lines that nothing drives, or that are grounded."""
     duration: float
+    gates: Drive | None = None
+    """What word lines are driven by: they are none of these lines, but cells are not smooth where they have corners."""
 
     def voltage(self, time: ArrayLike) -> FloatArray:
         rows = self.rows.voltage(time)
@@ -118,19 +120,20 @@ class LineDrive(SmoothDrive):
     def periods(self) -> FloatArray:
         rows = self.rows.periods()
         columns = np.full(self.shape[1], rows.max()) if self.columns is None else self.columns.periods()
-        return np.concatenate([np.broadcast_to(rows, self.shape[:1]), np.broadcast_to(columns, self.shape[1:])])
+        periods = np.concatenate([np.broadcast_to(rows, self.shape[:1]), np.broadcast_to(columns, self.shape[1:])])
+        return periods if self.gates is None else np.minimum(periods, self.gates.periods().min())
 
     def source(self, row: int) -> Any:
         raise NotImplementedError  # the parts have sources
 
     def cycle(self) -> float:
-        return min(part.cycle() for part in self._parts())
+        return min(part.cycle() for part in self._moving())
 
     def corners(self, duration: float) -> FloatArray:
-        return np.unique(np.concatenate([part.corners(duration) for part in self._parts()]))
+        return np.unique(np.concatenate([part.corners(duration) for part in self._moving()]))
 
     def shortest_edge(self, corners: FloatArray) -> float:
-        return min(part.shortest_edge(corners) for part in self._parts())
+        return min(part.shortest_edge(corners) for part in self._moving())
 
     @cached_property
     def largest_across(self) -> float:
@@ -159,6 +162,9 @@ class LineDrive(SmoothDrive):
 
     def _parts(self) -> list[Drive]:
         return [self.rows] if self.columns is None else [self.rows, self.columns]
+
+    def _moving(self) -> list[Drive]:
+        return self._parts() + ([] if self.gates is None else [self.gates])
 
     def _evaluated(self, what: str, lines: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
         values = np.zeros(since.shape)
@@ -332,9 +338,10 @@ class Lines:
 
 
 def lines_of(
-    drive: Drive, rows: Rows | None, columns: Columns | None, shape: tuple[int, int], duration: float
+    drive: Drive, rows: Rows | None, columns: Columns | None, shape: tuple[int, int], duration: float,
+    gates: Drive | None = None,
 ) -> Lines:  # fmt: skip
-    """Join the rows' drive with what sections say of other lines."""
+    """Join the rows' drive with what sections say of other lines; `gates` is the drive of word lines, if there are."""
     floating = np.zeros(sum(shape), dtype=bool)
     still: set[int] = set()
     for section, first in ((rows, 0), (columns, shape[0])):
@@ -342,9 +349,12 @@ def lines_of(
             floating[[first + line for line in section.floating]] = True
             still |= {first + line for line in (*section.floating, *section.grounded)}
     own, sense = (None, None) if columns is None else (columns.drive, columns.sense)
-    if own is None and sense is None and not any(line < shape[0] for line in still) and not floating.any():
+    plain = own is None and sense is None and gates is None
+    if plain and not any(line < shape[0] for line in still) and not floating.any():
         return Lines(drive, floating)
-    joined = LineDrive(rows=drive, columns=own, shape=shape, still=tuple(sorted(still)), duration=duration)
+    joined = LineDrive(
+        rows=drive, columns=own, shape=shape, still=tuple(sorted(still)), duration=duration, gates=gates
+    )  # fmt: skip
     if sense is None:
         return Lines(joined, floating)
     sensed = np.array([column for column in range(shape[1]) if shape[0] + column not in still], dtype=int)

@@ -72,7 +72,7 @@ def check_physics(
     """
     if not testbench.device.equations_known:
         return  # nor is what it conducts to the ground
-    device = device or testbench.device.build()
+    device = device or testbench.build_cells()
     allowed = min(max(ROUNDING, _LOOSE * tolerance), 0.1)
     if states is not None:
         _check_range(testbench, device, time, states)

@@ -9,10 +9,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
+from numpy.typing import ArrayLike
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from spicecim import limits
+from spicecim.cell_choice import AnyCell, GateVoltages, WordLines, drive_of
 from spicecim.device_choice import AnyDevice
+from spicecim.devices.device import Device
 from spicecim.drive_check import check_drive
 from spicecim.drives import DRIVES, AnyDrive, Drive
 from spicecim.errors import InputError, Problem, TestbenchError
@@ -223,6 +226,8 @@ class Testbench(Section):
     columns: Columns | None = Field(
         default=None, description="columns that are driven or float instead of ending at virtual ground"
     )
+    cell: AnyCell = Field(default=None, description="what stands at a crosspoint beside the memristor")
+    word_lines: WordLines | None = Field(default=None, description="what the gates of cells with a transistor are at")
     analysis: Analysis = Field(default_factory=lambda: Analysis())
 
     @field_validator("drive")
@@ -238,12 +243,24 @@ class Testbench(Section):
         name = str(info.field_name)
         return value.checked(info.data["crossbar"].state.shape[name == "columns"], name.removesuffix("s"))
 
+    @field_validator("word_lines")
+    @classmethod
+    def _check_word_lines(cls, value: WordLines | None, info: ValidationInfo) -> WordLines | None:
+        if "crossbar" not in info.data or "cell" not in info.data:
+            return value
+        cell = info.data["cell"]
+        if cell is None and value is not None:
+            raise ValueError("the cell has no gate: give cell with kind 1t1r, or leave out word_lines")
+        if cell is not None and value is None:
+            raise ValueError("must be given: the transistors of cell have gates")
+        return None if cell is None or value is None else value.checked(cell.word_lines(info.data["crossbar"].state.shape))
+
     @field_validator("analysis")
     @classmethod
     def _check_duration(cls, value: Analysis, info: ValidationInfo) -> Analysis:
         if "drive" not in info.data:
             return value
-        drives = _drives(info.data["drive"], info.data.get("columns"))
+        drives = _drives(info.data["drive"], info.data.get("columns"), info.data.get("word_lines"))
         duration = _duration(value, _slowest(drives))
         for drive in drives:
             last = float(drive.periods().max())
@@ -263,6 +280,9 @@ class Testbench(Section):
         check_drive(self.drive, self.shape[0], self.duration)
         if self.columns is not None and self.columns.drive is not None:
             check_drive(self.columns.drive, self.shape[1], self.duration, "columns.drive")
+        if self.cell is not None and self.word_lines is not None:
+            self.cell.check_shape(self.shape)
+            check_drive(self.word_lines.drive, self.cell.word_lines(self.shape), self.duration, "word_lines.drive")
         lines = self.lines()
         if lines.floating.all():
             raise FieldError("columns.floating", "every row and column floats; one at least must be connected")
@@ -274,7 +294,28 @@ class Testbench(Section):
 
     def lines(self) -> Lines:
         """What drives the rows and the columns, and which of them float."""
-        return lines_of(self.drive, self.rows, self.columns, self.shape, self.duration)
+        gates = None if self.word_lines is None else self.word_lines.drive
+        return lines_of(self.drive, self.rows, self.columns, self.shape, self.duration, gates)
+
+    def build_cells(self, gates: ArrayLike | None = None) -> Device:
+        """Return the device of every cell: the memristor, with a transistor in series if the cell has one.
+
+        Parameters
+        ----------
+        gates
+            Constant voltages (V) of the word lines (word line,), or one; those of their drive if left out.
+
+        Raises
+        ------
+        UnsupportedError, VerilogAError, ModelError
+            If the equations of the device are not known, or it cannot be used as it stands.
+        """
+        memristor = self.device.build()
+        if self.cell is None or self.word_lines is None:
+            return memristor
+        constant = None if gates is None else np.full(self.cell.word_lines(self.shape), gates, dtype=float)
+        at_gates = GateVoltages(self.word_lines if constant is None else constant, self.cell, self.shape)
+        return self.cell.device(memristor, at_gates, self.shape, self.analysis.temperature)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -285,12 +326,13 @@ class Testbench(Section):
     @property
     def duration(self) -> float:
         """Simulated time (s)."""
-        return _duration(self.analysis, _slowest(_drives(self.drive, self.columns)))
+        return _duration(self.analysis, _slowest(_drives(self.drive, self.columns, self.word_lines)))
 
     @property
     def largest_step(self) -> float:
         """Largest time step (s): the period of the fastest line, or the run if shorter, over `points_per_period`."""
-        return _largest_step(_drives(self.drive, self.columns), self.analysis, self.duration)
+        drives = _drives(self.drive, self.columns, self.word_lines)
+        return _largest_step(drives, self.analysis, self.duration)
 
     def time_grid(self) -> FloatArray:
         """Evenly spaced instants from 0 to the duration, with the corners of the drive among them."""
@@ -358,9 +400,9 @@ class Testbench(Section):
         return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
-def _drives(drive: Drive, columns: Columns | None) -> list[Drive]:
-    """The drives of the rows and of the columns."""
-    return [drive] if columns is None or columns.drive is None else [drive, columns.drive]
+def _drives(drive: Drive, columns: Columns | None, word_lines: WordLines | None) -> list[Drive]:
+    """The drives of the rows, the columns and the word lines."""
+    return [drive, *([] if columns is None or columns.drive is None else [columns.drive]), *drive_of(word_lines)]
 
 
 def _slowest(drives: list[Drive]) -> float:

@@ -23,11 +23,10 @@ from spicecim.devices.device import Device, Slopes
 from spicecim.devices.equations import equations_of, graded_nodes
 from spicecim.devices.expressions import FloatArray, symbol
 from spicecim.devices.methods import of_arrays, on_arrays, stopped
-from spicecim.devices.parameters import problem_of
-from spicecim.errors import ModelError, QuantityError
+from spicecim.devices.parameters import problem_of, read_quantities
+from spicecim.errors import ModelError
 from spicecim.places import current_line
 from spicecim.problems import FieldError
-from spicecim.quantities import UNITS, parse_quantity
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _Metaclass
@@ -257,21 +256,7 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     @model_validator(mode="before")
     @classmethod
     def _read_quantities(cls, values: Any) -> Any:
-        """Read texts in the unit of their parameter, and let no truth value pass for a number."""
-        if not isinstance(values, dict):
-            return values
-        read = dict(values)
-        for name, value in values.items():
-            extra = cls.model_fields[name].json_schema_extra if name in cls.model_fields else None
-            unit = str(extra["unit"]) if isinstance(extra, dict) else ""
-            try:
-                if isinstance(value, bool):
-                    raise QuantityError(f"{value!r} is not a number")
-                if isinstance(value, str) and unit in UNITS and unit:
-                    read[name] = parse_quantity(value, unit)
-            except QuantityError as error:
-                raise FieldError(name, str(error)) from None
-        return read
+        return read_quantities(cls, values)
 
     @model_validator(mode="after")
     def _check_relations(self) -> Memristor:

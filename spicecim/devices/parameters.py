@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from spicecim.devices.names import obstacle
 from spicecim.errors import ModelError, QuantityError
 from spicecim.places import current_line
-from spicecim.quantities import parse_quantity, shown
+from spicecim.problems import FieldError
+from spicecim.quantities import UNITS, parse_quantity, shown
 
 
 def parameter(
@@ -74,6 +75,24 @@ def _parse_number(value: Any) -> float:
 
 Number = Annotated[float, BeforeValidator(_parse_number)]
 """Type of a parameter that is a number; a text such as ``"16k"`` is read in the parameter's unit."""
+
+
+def read_quantities(model: type[BaseModel], values: Any) -> Any:
+    """Read texts in the unit of their parameter, and let no truth value pass for a number."""
+    if not isinstance(values, dict):
+        return values
+    read = dict(values)
+    for name, value in values.items():
+        extra = model.model_fields[name].json_schema_extra if name in model.model_fields else None
+        unit = str(extra["unit"]) if isinstance(extra, dict) else ""
+        try:
+            if isinstance(value, bool):
+                raise QuantityError(f"{value!r} is not a number")
+            if isinstance(value, str) and unit in UNITS and unit:
+                read[name] = parse_quantity(value, unit)
+        except QuantityError as error:
+            raise FieldError(name, str(error)) from None
+    return read
 
 
 def limits_of(model: type[BaseModel], name: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from spicecim.devices.device import Device
 from spicecim.errors import InputError, SubcircuitError
 from spicecim.fields import FloatArray
 from spicecim.netlist.foreign import read_subcircuit
+from spicecim.netlist.kinds import kinds_of
 from spicecim.netlist.models import PER_CELL, behavioral_context, native_context
 from spicecim.netlist.steps import Steps, steps, unknown_steps
 from spicecim.testbench import Testbench
@@ -113,14 +114,14 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     needed = steps(testbench, device, bounds_itself=native)
     tolerance = _current_tolerance(testbench, device, needed.reltol)
     if not native:
-        values, kinds = _kinds(testbench.device.arrays())
+        values, kinds = kinds_of(testbench.device.arrays())
         memristors = [testbench.device.of_values(own).behavioral() for own in values]
         context = behavioral_context(memristors)
         # KLU keeps the pivots of the first matrix, which are useless when a current that is solved for switches
         ports, klu = ["row", "column", "state"], not memristors[0].inner
         return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerance, kinds, klu=klu)
     module = testbench.device.native()
-    values, kinds = _kinds(module.own_values() or testbench.device.arrays())
+    values, kinds = kinds_of(module.own_values() or testbench.device.arrays())
     library, context = native_context(module, device.title, {STATE_ERROR: needed.state_error}, values)
     return CrossbarDevice(
         "osdi",
@@ -137,17 +138,6 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         initial_parameter=INITIAL_STATE,
         libraries=(library,),
     )
-
-
-def _kinds(arrays: Mapping[str, FloatArray]) -> tuple[list[dict[str, float]], NDArray[np.int_] | None]:
-    """Values of the parameters of each kind of cell by name, and the kind of each cell (row, column)."""
-    if not arrays:
-        return [{}], None
-    shape = next(iter(arrays.values())).shape
-    cells = np.stack([array.ravel() for array in arrays.values()], axis=1)
-    distinct, which = np.unique(cells, axis=0, return_inverse=True)
-    values = [dict(zip(arrays, own, strict=True)) for own in distinct.tolist()]
-    return values, None if len(values) == 1 else which.reshape(shape)
 
 
 def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> float:

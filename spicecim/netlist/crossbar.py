@@ -17,6 +17,7 @@ from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevic
 from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import CheckedText, netlist_environment
 from spicecim.netlist.models import kind_name
+from spicecim.netlist.transistors import inner_node, transistor_context
 from spicecim.netlist.wires import LINE_ENDS, Ends, Wires, capacitors, resistors
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
@@ -150,6 +151,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
         "rows": rows,
         "columns": columns,
         "cells": _cells(testbench, wires, device),
+        **transistor_context(testbench, _metered(testbench, wires), wires.columns),
         "state_parameter": device.initial_parameter,
         "resistors": resistors(testbench, wires),
         "capacitors": capacitors(testbench, wires),
@@ -217,10 +219,11 @@ def _amplifiers(testbench: Testbench) -> dict[int, tuple[float, float, float]]:
 
 
 def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[Cell]:
-    meter = testbench.analysis.probe == "cells"
+    meter, node = testbench.analysis.probe == "cells", inner_node("%(name)s")
+    at_transistor = None if testbench.cell is None else testbench.cell.source_line
     written = {
-        "row": "p_%(name)s" if meter else "%(row)s",
-        "column": "%(column)s",
+        "row": node if at_transistor == "rows" else "p_%(name)s" if meter else "%(row)s",
+        "column": node if at_transistor == "columns" else "%(column)s",
         "state": "s_%(name)s",
         "ground": "0",
     }
@@ -242,6 +245,13 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
             own = [(parameter, float(values[row, column])) for parameter, values in parameters]
             cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, kind, own, state, given))
     return cells
+
+
+def _metered(testbench: Testbench, wires: Wires) -> list[list[str]]:
+    """Names of the nodes of the rows at every cell, row by row, behind its current meter if it has one."""
+    if testbench.analysis.probe != "cells":
+        return wires.rows
+    return [[f"p_{row}_{column}" for column in range(len(nodes))] for row, nodes in enumerate(wires.rows)]
 
 
 def _counted(value: float, unit: float | None) -> float | int:

@@ -97,7 +97,8 @@ def simulate_together(testbenches: Sequence[Testbench], *, time: ArrayLike | Non
 
 def goes_together(testbench: Testbench) -> bool:
     """Whether cells are followed in one pass with those of other testbenches: by tables, behind ideal wires."""
-    return testbench.device.separable and not testbench.device.arrays() and not _is_resistive(testbench)
+    own = testbench.device
+    return own.separable and not own.arrays() and testbench.cell is None and not _is_resistive(testbench)
 
 
 def _run(testbenches: Sequence[Testbench], time: ArrayLike | None) -> list[xr.Dataset]:
@@ -144,7 +145,7 @@ def takes_long(testbench: Testbench) -> bool:
 def _device(testbench: Testbench) -> Device:
     if not testbench.device.equations_known:
         raise UnsupportedError(f"device.subcircuit: {NO_EQUATIONS}; choose the engine ngspice alone")
-    return testbench.device.build()
+    return testbench.build_cells()
 
 
 def _is_resistive(testbench: Testbench) -> bool:
@@ -157,8 +158,9 @@ def _stores(testbench: Testbench, device: Device) -> bool:
     if device.explicit:
         storing = testbench.crossbar.parasitics().storing or testbench.lines().dynamic
         return _is_resistive(testbench) and storing
-    # A module may conduct to the ground: then the column does not take what the row gives.
-    return _is_resistive(testbench) or not device.is_balanced()
+    # A module may conduct to the ground: then the column does not take what the row gives. And a transistor goes by the
+    # potentials of both, not by their difference.
+    return _is_resistive(testbench) or not device.is_balanced() or testbench.cell is not None
 
 
 @one_thread

@@ -1,0 +1,329 @@
+"""Cells of a transistor and a memristor: closed forms, scipy, derivatives by differences, ngspice, and operations."""
+
+import itertools
+
+import numpy as np
+import pytest
+import yaml
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
+
+from spicecim.devices import make_device
+from spicecim.devices.transistor import PRESETS, VOLT_PER_KELVIN, Transistor, TransistorCells, transistor_values
+from spicecim.engines import simulate
+from spicecim.errors import InputError, ModelError, TestbenchError
+from spicecim.measure import energy_balance
+from spicecim.ngspice.engine import render_netlist
+from spicecim.operations import Operation, Pulses, program, run_sequence
+from spicecim.operations.gated import gated_levels
+from spicecim.reference.operating_point import operating_point
+from spicecim.testbench import Testbench
+from spicecim.waveforms import load_waveforms, save_waveforms
+
+LONG = {"W": 2e-6, "L": 1e-6, "KP": 3e-4, "VT0": 0.4, "n": 1.3}
+WIDE = {"preset": "generic_130nm", "parameters": {"W": "10um"}}
+SINE = {"kind": "sine", "amplitude": 0.4, "frequency": 100}
+GATE = {"kind": "pulse", "low": 0.3, "high": 1.2, "delay": 1e-3, "rise": 1e-3, "fall": 1e-3, "width": 3e-3}
+GATE |= {"period": 1e-2}
+WIRES = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 100.0, "sense_resistance": 50.0}
+
+
+def values_of(shape=(2, 3), gates="rows", source_line="rows", transistor=WIDE, device="yakopcic", gate=GATE, **more):
+    crossbar = {"state": np.random.default_rng(5).uniform(0.1, 0.7, shape).tolist()} | more.pop("crossbar", {})
+    analysis = {"probe": "cells", "periods": 0.6, "points_per_period": 40} | more.pop("analysis", {})
+    return {
+        "device": {"model": device} if isinstance(device, str) else device,
+        "crossbar": crossbar,
+        "drive": SINE,
+        "cell": {"kind": "1t1r", "gates": gates, "source_line": source_line, "transistor": transistor},
+        "word_lines": {"drive": gate},
+        "analysis": analysis,
+        **more,
+    }
+
+
+def bench_of(*args, **more):
+    return Testbench.from_dict(values_of(*args, **more))
+
+
+def test_the_transistor_has_the_closed_forms_of_its_regions():
+    transistor = Transistor(**LONG)
+    beta, thermal = LONG["KP"] * LONG["W"] / LONG["L"], VOLT_PER_KELVIN * 300.15
+    # the triode region near 0 V, saturation, and weak inversion by e per n U
+    triode = transistor.current(1e-6, 1.4, 0.0) / 1e-6
+    assert triode == pytest.approx(beta * 1.0, rel=1e-5)
+    assert transistor.current(3.0, 1.4, 0.0) == pytest.approx(beta / 2.6, rel=1e-5)
+    weak = [transistor.current(1.0, vg, 0.0) for vg in (-0.2, -0.2 + 1.3 * thermal)]
+    assert weak[1] / weak[0] == pytest.approx(np.e, rel=1e-3)
+    # symmetric: source and drain change places
+    assert transistor.current(0.3, 1.0, 0.1) == -transistor.current(0.1, 1.0, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "volts", "per_micrometer"), [("generic_130nm", 1.2, 0.6), ("generic_45nm", 1.0, 0.975)]
+)
+def test_the_presets_have_the_on_currents_that_they_state(name, volts, per_micrometer):
+    transistor = Transistor(**PRESETS[name][0])
+    current = float(transistor.current(volts, volts, 0.0))
+    assert current / transistor.W * 1e-3 == pytest.approx(per_micrometer, rel=0.01)
+
+
+def test_the_derivatives_are_those_of_the_current():
+    random = np.random.default_rng(1)
+    vd, vg, vs = random.uniform(-0.5, 2.0, (3, 200))
+    values = transistor_values("generic_45nm", {"W": random.uniform(1e-7, 1e-6, 200)})
+    cells, whole = TransistorCells(values), Transistor.model_construct(**values)
+    current, by_drain, by_source = cells.slopes(vd, vg, vs)
+    np.testing.assert_allclose(current, whole.current(vd, vg, vs), rtol=1e-12)
+    step, scale = 1e-5, np.abs(by_drain).max()
+    for found, low, high in (
+        (by_drain, (vd - step, vg, vs), (vd + step, vg, vs)),
+        (by_source, (vd, vg, vs - step), (vd, vg, vs + step)),
+    ):
+        by_difference = (whole.current(*high) - whole.current(*low)) / (2 * step)
+        np.testing.assert_allclose(found, by_difference, rtol=1e-6, atol=1e-8 * scale)
+
+
+@pytest.mark.parametrize("source_line", ["rows", "columns"])
+@pytest.mark.parametrize("device", ["yakopcic", "yakopcic_with_exponential"])
+def test_the_cell_is_differentiated_exactly(source_line, device):
+    bench = bench_of(source_line=source_line, device=device)
+    cell, random = bench.build_cells().cell(), np.random.default_rng(2)
+    count = bench.crossbar.state.size
+    time, v = random.uniform(0.0, 6e-3, count), random.uniform(0.0, 0.6, (count, 2))
+    states = bench.device.build().state_from_x(random.uniform(0.2, 0.8, count))
+    y = cell.start(v, states)
+    terms, slopes = cell.terms(time, v, y), cell.linear(time, v, y)
+    np.testing.assert_array_equal(terms.flow_jacobian, slopes.flow_y)
+
+    def moved(by_v, place, step):
+        change = np.zeros(2 if by_v else cell.unknowns)
+        change[place] = step
+        return cell.terms(time, *((v + change, y) if by_v else (v, y + change)))
+
+    for by_v, place in [(True, 0), (True, 1), *((False, place) for place in range(cell.unknowns))]:
+        step = 1e-6 if by_v else 1e-6 * cell.scale[place]
+        up, down = (moved(by_v, place, sign * step) for sign in (1.0, -1.0))
+        for name, exact in (
+            ("flow", slopes.flow_v if by_v else slopes.flow_y),
+            ("current", slopes.current_v if by_v else slopes.current_y),
+        ):
+            difference = (getattr(up, name) - getattr(down, name)) / (2 * step)
+            scale = np.abs(exact).max(axis=(0, 2)) + 1e-30
+            np.testing.assert_allclose(difference / scale, exact[:, :, place] / scale, atol=2e-5)
+
+
+@pytest.mark.parametrize("source_line", ["rows", "columns"])
+def test_the_current_at_rest_is_the_solution_of_the_scalar_equation(source_line):
+    bench = bench_of(source_line=source_line)
+    found = operating_point(bench, [0.3, 0.2], [0.0, 0.1, 0.5], v_word=[1.1, 0.7])
+    memristor, transistor = make_device("yakopcic"), Transistor(**bench.cell.transistor.values())
+    for row, column in np.ndindex(2, 3):
+        top, bottom = (0.3, 0.2)[row], (0.0, 0.1, 0.5)[column]
+        gate, state = (1.1, 0.7)[row], bench.crossbar.state[row, column]
+
+        def through(u, top=top, bottom=bottom, gate=gate, state=state):
+            if source_line == "rows":
+                return float(memristor.current(u - bottom, state)), float(transistor.current(top, gate, u))
+            return float(memristor.current(top - u, state)), float(transistor.current(u, gate, bottom))
+
+        u = brentq(lambda u, through=through: np.subtract(*through(u)), min(top, bottom), max(top, bottom), xtol=1e-15)
+        assert float(found.i_cell[row, column]) == pytest.approx(through(u)[0], rel=1e-10, abs=1e-18)
+
+
+def test_word_lines_need_cells_with_gates():
+    found = operating_point(bench_of(), [0.3, 0.2])
+    off = operating_point(bench_of(), [0.3, 0.2], v_word=0.0)
+    assert np.abs(off.i_cell).max() < 1e-3 * np.abs(found.i_cell).max()
+    values = values_of()
+    del values["cell"], values["word_lines"]
+    with pytest.raises(InputError, match="v_word: the cells have no gates"):
+        operating_point(Testbench.from_dict(values), [0.3, 0.2], v_word=0.0)
+
+
+def agree(bench):
+    """Largest difference of currents and of x between the engines, and the worst energy balance."""
+    ngspice = simulate(bench, engine="ngspice")
+    reference = simulate(bench, engine="reference", time=ngspice.time.values)
+    largest = float(np.abs(reference.i_column).max())
+    off = max(float(np.abs(reference[name] - ngspice[name]).max()) / largest for name in ("i_row", "i_column"))
+    energy = max(abs(energy_balance(run).error) for run in (ngspice, reference))
+    return off, float(np.abs(reference.x - ngspice.x).max()), energy, reference
+
+
+def test_the_engines_agree_behind_wires():
+    currents, states, energy, run = agree(bench_of(crossbar=WIRES, analysis={"points_per_period": 200, "periods": 0.3}))
+    assert currents < 1e-4
+    assert states < 1e-4
+    assert energy < 1e-6
+    assert float(np.abs(run.x.isel(time=-1) - run.x.isel(time=0)).max()) > 1e-2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"gates": "columns", "source_line": "columns", "crossbar": WIRES | {"wire_capacitance": 1e-9}},
+        {"gates": "columns", "transistor": {"parameters": {**LONG, "W": [[1e-5, 2e-5, 3e-5], [4e-5, 5e-5, 1e-5]]}}},
+        {"columns": {"drive": {**SINE, "phase": 1.0}, "floating": [1]}, "crossbar": WIRES},
+    ],
+)
+def test_the_engines_agree_for_every_way_to_lay_lines(more):
+    currents, states, energy, _ = agree(bench_of(analysis={"points_per_period": 200}, **more))
+    assert currents < 1e-4
+    assert states < 1e-4
+    if "wire_capacitance" not in more.get("crossbar", {}):
+        assert energy < 1e-6
+
+
+@pytest.mark.slow
+def test_a_cell_follows_an_independent_integration():
+    bench = bench_of(shape=(1, 1), analysis={"accuracy": 1e-6})
+    run = simulate(bench, engine="reference")
+    memristor, transistor = make_device("yakopcic"), Transistor(**bench.cell.transistor.values())
+
+    def inner(time, state):
+        top, gate = float(bench.drive.voltage([time])[0, 0]), float(bench.word_lines.voltage([time])[0, 0])
+        low, high = min(top, 0.0), max(top, 0.0)
+
+        def missed(u):
+            return float(memristor.current(u, state)) - float(transistor.current(top, gate, u))
+
+        return brentq(missed, low, high, xtol=1e-14) if low < high else 0.0
+
+    corners = [0.0, 1e-3, 2e-3, 5e-3, 6e-3]
+    state = np.array([bench.crossbar.state[0, 0]])
+    for begin, end in itertools.pairwise(corners):
+        solved = solve_ivp(
+            lambda t, s: np.ravel(memristor.rate(inner(t, s[0]), s[0])), (begin, end), state, "LSODA", rtol=1e-10,
+            atol=1e-12,
+        )  # fmt: skip
+        state = solved.y[:, -1]
+        assert float(run.x.interp(time=end)[0, 0]) == pytest.approx(state[0], abs=1e-6)
+    assert abs(state[0] - bench.crossbar.state[0, 0]) > 1e-2
+
+
+@pytest.mark.slow
+def test_a_module_takes_the_memristors_place(tmp_path):
+    from spicecim.netlist.export import export_model
+
+    (tmp_path / "y.va").write_text(export_model("yakopcic", "oblea"))
+    module = {"verilog_a": str(tmp_path / "y.va"), "initial": [0.0, 1.0]}
+    one, other = (simulate(bench_of(device=device), engine="reference") for device in ("yakopcic", module))
+    assert float(np.abs(one.x - other.x).max()) < 1e-6
+    assert float(np.abs(one.i_column - other.i_column).max()) < 1e-6 * float(np.abs(one.i_column).max())
+
+
+def test_a_memristor_alone_is_what_it_was():
+    values = values_of()
+    del values["cell"], values["word_lines"]
+    plain = Testbench.from_dict(values)
+    assert Testbench.from_dict(values | {"cell": {"kind": "1r"}}).digest() == plain.digest()
+    assert "transistor" not in render_netlist(plain)
+
+
+def test_a_testbench_and_its_waveforms_are_read_back(tmp_path):
+    bench = bench_of(shape=(1, 2), analysis={"points_per_period": 8, "periods": 0.1})
+    again = Testbench.from_dict(yaml.safe_load(bench.to_yaml()))
+    assert again == bench
+    assert again.digest() == bench.digest()
+    save_waveforms(simulate(bench, engine="reference"), tmp_path / "run.nc")
+    assert load_waveforms(tmp_path / "run.nc").sizes["column"] == 2
+
+
+def test_kinds_of_transistors_are_written_once():
+    text = render_netlist(bench_of(transistor={"parameters": {**LONG, "W": [[1e-5, 2e-5, 1e-5]] * 2}}))
+    assert text.count(".subckt ekv_transistor") == 2
+    assert text.count("Xtransistor_") == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cell": None}, "word_lines.*the cell has no gate"),
+        ({"word_lines": None}, "word_lines.*must be given"),
+        ({"word_lines": {"drive": GATE, "grounded": [2]}}, "names word line 2; there are word lines 0 to 1"),
+        ({"word_lines": {"drive": GATE, "floating": [1]}}, "floating.*unknown key"),
+        ({"cell": {"kind": "1s1r"}}, "cell.kind.*MODEL_with_SELECTOR"),
+        ({"cell": {"kind": "1r", "gates": "rows"}}, "takes no further fields"),
+        ({"cell": {"kind": "1t1r", "gates": "diagonal"}}, "cell.gates"),
+        ({"cell": {"kind": "1t1r", "transistor": {"preset": "generic_130"}}}, "did you mean 'generic_130nm'"),
+        ({"cell": {"kind": "1t1r", "transistor": {"parameters": {"W": 1e-6}}}}, "L.*is required"),
+        ({"cell": {"kind": "1t1r", "transistor": {"preset": "generic_45nm", "parameters": {"n": 0.5}}}}, "parameters"),
+        (
+            {"cell": {"kind": "1t1r", "transistor": {"preset": "generic_45nm", "parameters": {"W": [[1e-6]]}}}},
+            "has 1 x 1 values for 2 x 3 cells",
+        ),
+        ({"word_lines": {"drive": {"kind": "sine", "amplitude": [1, 2, 3], "frequency": 10}}}, "word_lines.drive"),
+    ],
+)
+def test_bad_input_is_named(changes, message):
+    with pytest.raises(TestbenchError, match=message):
+        Testbench.from_dict(values_of() | changes)
+
+
+def test_an_array_of_parameters_keeps_its_bounds():
+    with pytest.raises(ModelError, match="n"):
+        transistor_values("generic_45nm", {"n": np.array([1.5, 20.0])})
+
+
+def test_levels_leave_unselected_cells_without_voltage():
+    whole, own = np.array([0.0, 1.0, 1.0, 0.0]), np.array([[0.0, 1.0, 1.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
+    for gates in ("rows", "columns"):
+        cell = bench_of(gates=gates).cell
+        for sign in (1.0, -1.0):
+            at = gated_levels(cell, (2, 3), ((1,), (0, 2)), sign * np.array([0.4, 0.4]), 1.2, whole, own)
+            across = at.rows[:, None] - at.columns[None]
+            on = np.repeat(at.word_lines[:, None], 3, axis=1) if gates == "rows" else np.stack([at.word_lines] * 2)
+            np.testing.assert_allclose(across[1, 0], sign * 0.4 * whole, atol=1e-15)
+            assert all(part.min() > -1e-15 for part in at)
+            unselected = np.ones((2, 3), dtype=bool)
+            unselected[1, [0, 2]] = False
+            assert not (np.abs(across) * on)[unselected].max() > 1e-15
+            # the shorter pulse has ended, by its column or by its gate
+            assert not (np.abs(across) * on)[1, 2, 2]
+    with pytest.raises(InputError, match="must be the same in all selected columns"):
+        gated_levels(bench_of(gates="columns").cell, (2, 3), ((1,), (0, 2)), np.array([0.4, 0.3]), 1.2, whole, own)
+
+
+def array_of(gates="rows", shape=(2, 2)):
+    return bench_of(
+        shape, gates, crossbar={"state": np.full(shape, 0.3).tolist()}, analysis={"points_per_period": 8},
+        gate={"kind": "sine", "amplitude": 1.5, "frequency": 100},
+    )  # fmt: skip
+
+
+def test_the_gate_limits_what_a_set_does():
+    bench = array_of(shape=(1, 2))
+    done = [
+        run_sequence(bench, [Operation(kind="form", cells=(0, 1), voltage=0.5, width="100us", gate=gate)])
+        for gate in (0.4, 1.5)
+    ]
+    moved = [float((each.x[-1] - each.x_start)[0, 1]) for each in done]
+    assert moved[1] > 0.05
+    assert moved[0] < 0.1 * moved[1]
+    assert max(float(np.abs(each.disturb).max()) for each in done) < 1e-9
+    with pytest.raises(InputError, match="scheme: must be word_lines"):
+        Operation(kind="set", cells=0, voltage=0.5, width="1us", scheme="v/2").testbench(bench)
+
+
+def test_word_lines_are_for_cells_with_transistors():
+    values = values_of()
+    del values["cell"], values["word_lines"]
+    plain = Testbench.from_dict(values)
+    for field, value in (("gate", 1.0), ("scheme", "word_lines")):
+        with pytest.raises(InputError, match=f"{field}: .*the cells have no transistors"):
+            Operation(kind="set", cells=0, voltage=0.5, width="1us", **{field: value}).testbench(plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gates", ["rows", "columns"])
+def test_an_array_is_programmed_without_disturb(gates):
+    pulses = Pulses(voltage=0.5, width="20us", width_factor=2, levels=6, gate=1.5)
+    done = program(
+        array_of(gates), [[0.2, 0.5], [0.3, 0.4]], quantity="x", tolerance=0.03, set_pulses=pulses, reset_pulses=pulses,
+        passes=1,
+    )  # fmt: skip
+    assert done.converged.all()
+    assert done.attrs["scheme"] == "word_lines"
+    assert float(np.abs(done.disturb).max()) < 1e-9
