@@ -1,4 +1,4 @@
-"""What stands at a crosspoint beside the memristor: the section `cell` of a testbench, and the word lines to its gates."""
+"""What stands at a crosspoint beside the memristor: the section `cell` of a testbench, and the word lines."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class OneTransistor(Section):
     )
     gates: Along = Field(default="rows", description="word lines, each to all gates of a row or a column")
     source_line: Along = Field(
-        default="rows", description="which lines are at the transistors; the others are the bit lines, at the memristors"
+        default="rows",
+        description="which lines are at the transistors; the others are the bit lines, at the memristors",
     )
 
     def check_shape(self, shape: tuple[int, int]) -> None:

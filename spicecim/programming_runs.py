@@ -27,12 +27,13 @@ def run_program(
     folder: Path,
     *,
     quantity: str = "conductance",
-    scheme: str = "v/2",
+    scheme: str | None = None,
     tolerance: float = 0.01,
     set_pulses: Mapping[str, Any] | None = None,
     reset_pulses: Mapping[str, Any] | None = None,
     by: str = "row",
     read_voltage: float | str | None = None,
+    read_gate: float | str | None = None,
     passes: int = 3,
     engine: str = "reference",
     progress: Callable[[str, float], None] = lambda task, fraction: None,
@@ -41,7 +42,7 @@ def run_program(
 
     Parameters
     ----------
-    testbench, target, quantity, scheme, tolerance, by, read_voltage, passes, engine
+    testbench, target, quantity, scheme, tolerance, by, read_voltage, read_gate, passes, engine
         As `spicecim.program` takes them.
     folder
         Folder for ``used_testbench.yaml``, ``program.nc``, ``maps.png``, ``maps.pdf`` and ``summary.json``.
@@ -58,7 +59,7 @@ def run_program(
         progress("program", 0.0)
         done = program(
             testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0], reset_pulses=writes[1],
-            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage, engine=engine,
+            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage, read_gate=read_gate, engine=engine,
             progress=lambda fraction: progress("program", fraction),
         )  # fmt: skip
         write_netcdf(done, scratch / "program.nc")

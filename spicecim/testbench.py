@@ -253,7 +253,9 @@ class Testbench(Section):
             raise ValueError("the cell has no gate: give cell with kind 1t1r, or leave out word_lines")
         if cell is not None and value is None:
             raise ValueError("must be given: the transistors of cell have gates")
-        return None if cell is None or value is None else value.checked(cell.word_lines(info.data["crossbar"].state.shape))
+        return (
+            None if cell is None or value is None else value.checked(cell.word_lines(info.data["crossbar"].state.shape))
+        )
 
     @field_validator("analysis")
     @classmethod
@@ -296,6 +298,10 @@ class Testbench(Section):
         """What drives the rows and the columns, and which of them float."""
         gates = None if self.word_lines is None else self.word_lines.drive
         return lines_of(self.drive, self.rows, self.columns, self.shape, self.duration, gates)
+
+    def largest_gates(self) -> FloatArray | None:
+        """Largest voltage (V) of each word line over the run (word line,); None where the cells have no gates."""
+        return None if self.word_lines is None else self.word_lines.voltage(self.time_grid()).max(axis=0)
 
     def build_cells(self, gates: ArrayLike | None = None) -> Device:
         """Return the device of every cell: the memristor, with a transistor in series if the cell has one.

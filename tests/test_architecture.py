@@ -29,6 +29,7 @@ LAYERS = [
     {"reached", "physics", "cell_currents"},
     {"waveforms", "variation", "citation"},
     {"testbench"},
+    {"cell_choice"},
     {"device_choice"},
     {"accuracy"},
     {"drive_check", "lines"},

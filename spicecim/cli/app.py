@@ -275,8 +275,11 @@ def program(
         str, typer.Option(metavar="conductance|x", help="What the target is of: conductance (S), or x.")
     ] = "conductance",
     scheme: Annotated[
-        str, typer.Option(metavar="v/2|v/3|grounded|floating", help="What unselected lines are at.")
-    ] = "v/2",
+        str | None,
+        typer.Option(
+            metavar="v/2|v/3|grounded|floating", help="What unselected lines are at; v/2, or word lines that select."
+        ),
+    ] = None,
     tolerance: Annotated[float, typer.Option(help="Allowed error, relative to the range of a cell.")] = 0.01,
     set_pulses: Annotated[
         list[str] | None,
@@ -287,6 +290,9 @@ def program(
     ] = None,
     by: Annotated[str, typer.Option(metavar="row|cell", help="Cells that are programmed together.")] = "row",
     read_voltage: Annotated[str | None, typer.Option(help="Of the reads; a fifth of SET's if left out.")] = None,
+    read_gate: Annotated[
+        str | None, typer.Option(help="Of the word lines in reads; their largest if left out.")
+    ] = None,
     passes: Annotated[int, typer.Option(help="How often the array is gone through at most.")] = 3,
     engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
     report: ReportFlag = False,
@@ -307,8 +313,8 @@ def program(
         summary = run_program(
             Testbench.from_yaml(bench), load_array(target), output, quantity=quantity, scheme=scheme,
             tolerance=tolerance, set_pulses=assignments("--set", set_pulses or []),
-            reset_pulses=assignments("--reset", reset_pulses or []), by=by, read_voltage=read_voltage, passes=passes,
-            engine=engine, progress=progress,
+            reset_pulses=assignments("--reset", reset_pulses or []), by=by, read_voltage=read_voltage,
+            read_gate=read_gate, passes=passes, engine=engine, progress=progress,
         )  # fmt: skip
         report_if(report, output)
     if as_json:

@@ -86,9 +86,12 @@ PRESETS: dict[str, tuple[dict[str, float], str]] = {
         "performance card; n for 90 mV per decade; theta for 0.975 mA per um of width at 1.0 V, as FreePDK45 states",
     ),
 }
-"""Parameter sets by name, and where the numbers are from (W. Zhao, Y. Cao, New generation of Predictive Technology Model
-for sub-45 nm early design exploration, IEEE Trans. Electron Devices 53 (2006), doi:10.1109/TED.2006.884077; J. E. Stine
-and others, FreePDK: an open-source variation-aware design kit, MSE 2007, doi:10.1109/MSE.2007.44)."""
+"""Parameter sets by name, and where the numbers are from.
+
+W. Zhao, Y. Cao, New generation of Predictive Technology Model for sub-45 nm early design exploration, IEEE Trans.
+Electron Devices 53 (2006), doi:10.1109/TED.2006.884077; J. E. Stine and others, FreePDK: an open-source variation-aware
+design kit, MSE 2007, doi:10.1109/MSE.2007.44.
+"""
 
 
 class TransistorCells:
@@ -115,10 +118,7 @@ class TransistorCells:
         Points belong to the cells in turn, equally many to each.
         """
         count = len(vd)
-        each = [
-            in_turn(value, count) if isinstance(value, np.ndarray) else np.full(count, value)
-            for value in self._values.values()
-        ]
+        each = [in_turn(value, count) if isinstance(value, np.ndarray) else value for value in self._values.values()]
         current, by_drain, by_source = _program(tuple(self._values))(vd, vg, vs, *each)
         return current, by_drain, by_source
 

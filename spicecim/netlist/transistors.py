@@ -35,7 +35,9 @@ def inner_node(name: str) -> str:
     return f"t_{name}"
 
 
-def transistor_context(testbench: Testbench, row_nodes: list[list[str]], column_nodes: list[list[str]]) -> dict[str, Any]:
+def transistor_context(
+    testbench: Testbench, row_nodes: list[list[str]], column_nodes: list[list[str]]
+) -> dict[str, Any]:
     """Return the template variables for the transistors and word lines of a testbench.
 
     Parameters

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
+from spicecim.cell_choice import WordLines
 from spicecim.drives import SampledDrive
 from spicecim.errors import InputError
-from spicecim.fields import FloatArray, Quantities, Section
+from spicecim.fields import FloatArray, Quantities, Quantity, Section
 from spicecim.lines import Columns, LineNumbers, Rows
-from spicecim.operations.schemes import Scheme, line_levels, selected_cells
+from spicecim.operations.gated import gated_levels
+from spicecim.operations.schemes import LineLevels, Scheme, line_levels, selected_cells
 from spicecim.operations.window import polarity
 from spicecim.problems import FieldError
 from spicecim.testbench import Crossbar, PositiveSeconds, Testbench
@@ -24,6 +26,7 @@ _EDGE = 0.1
 Kind = Literal["read", "set", "reset", "form"]
 
 Voltages = Annotated[FloatArray, Quantities("V", (0, 1), 0.0, 1e6, exclusive=True)]
+Volts = Annotated[float, Quantity("V", -1e6, 1e6)]
 Widths = Annotated[FloatArray, Quantities("s", (0, 1), 1e-18, 1e18)]
 
 
@@ -77,6 +80,9 @@ class Operation(Section):
     width: Widths = Field(description="time at the voltage (s), or one per selected column")
     rise: PositiveSeconds | None = Field(default=None, description="time of the rise and of each fall (s)")
     scheme: Scheme | None = Field(default=None, description="what unselected lines are at")
+    gate: Volts | None = Field(
+        default=None, description="voltage of the selected word lines (V); the largest of word_lines.drive if left out"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -97,8 +103,6 @@ class Operation(Section):
                 raise FieldError(name, f"has {len(values)} values for {len(self.columns)} selected columns")
         if self.rise is None:
             object.__setattr__(self, "rise", _EDGE * float(self.width.min()))
-        if self.scheme is None:
-            object.__setattr__(self, "scheme", "grounded" if self.kind == "read" else "v/2")
         return self
 
     def selected(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -128,33 +132,74 @@ class Operation(Section):
         shape = bench.shape
         columns = self._columns(shape)
         voltage, width = (np.broadcast_to(values, len(columns)) for values in (self.voltage, self.width))
-        sign = 1.0 if self.kind == "read" else polarity(bench, float(voltage.max()))
-        levels = line_levels(self.scheme or "v/2", voltage * (-sign if self.kind == "reset" else sign))
+        gate = self._gate(bench)
+        sign = 1.0 if self.kind == "read" else polarity(bench, float(voltage.max()), gate)
+        signed = voltage * (-sign if self.kind == "reset" else sign)
+        scheme = self._scheme(bench)
         rise = float(self.rise or 0.0)
         ends = rise + width
         time = np.unique(np.concatenate([[0.0, rise], ends, ends + rise]))
         shape_of_all = np.interp(time, [0.0, rise, ends.max(), ends.max() + rise], [0.0, 1.0, 1.0, 0.0])
-        rows = np.full(shape[0], levels.other_rows)
-        rows[list(self.rows)] = levels.selected_row
-        driven = np.outer(np.full(shape[1], levels.other_columns), shape_of_all)
-        for column, level, end in zip(columns, levels.selected_columns, ends, strict=True):
-            # when its own pulse is over, a column is as an unselected one until all are over
-            own = np.interp(time, [0.0, rise, end, end + rise], [0.0, 1.0, 1.0, 0.0])
-            driven[column] = level * own + levels.other_columns * (shape_of_all - own)
-        floats = [
-            sorted(set(range(count)) - {*chosen}) for count, chosen in zip(shape, (self.rows, columns), strict=True)
-        ]
+        # when its own pulse is over, a column is as an unselected one until all are over
+        own = np.stack([np.interp(time, [0.0, rise, end, end + rise], [0.0, 1.0, 1.0, 0.0]) for end in ends])
+        sections: dict[str, Any]
+        if bench.cell is not None and gate is not None:
+            at = gated_levels(bench.cell, shape, (self.rows, columns), signed, gate, shape_of_all, own)
+            sections = {
+                "drive": SampledDrive(time=time, voltages=at.rows),
+                "rows": None,
+                "columns": Columns(drive=SampledDrive(time=time, voltages=at.columns)),
+                "word_lines": WordLines(drive=SampledDrive(time=time, voltages=at.word_lines)),
+            }
+        else:
+            sections = self._sections(line_levels(scheme, signed), shape, columns, time, shape_of_all, own)
         changes: dict[str, Any] = {} if state is None else {"state": state}
         kept = bench.analysis.model_dump(exclude_none=True, exclude={"duration", "periods", "probe"})
         return bench.with_sections(
             crossbar=Crossbar(**{**dict(bench.crossbar), **changes}),
-            drive=SampledDrive(time=time, voltages=np.outer(rows, shape_of_all)),
-            rows=Rows(floating=floats[0]) if levels.floating and floats[0] else None,
-            columns=Columns(
+            analysis={**kept, "duration": float(time[-1]), "probe": "cells"},
+            **sections,
+        )
+
+    def _scheme(self, bench: Testbench) -> Scheme:
+        """What unselected lines are at; raises InputError if that is not for the array's cells."""
+        if bench.cell is None:
+            if self.scheme == "word_lines":
+                raise InputError("scheme: is word_lines, and the cells have no transistors")
+            return self.scheme or ("grounded" if self.kind == "read" else "v/2")
+        if self.scheme not in (None, "word_lines"):
+            raise InputError(f"scheme: must be word_lines where cells have transistors; it is {self.scheme}")
+        return "word_lines"
+
+    def _gate(self, bench: Testbench) -> float | None:
+        """Voltage (V) of the selected word lines; None where there are none."""
+        if bench.word_lines is None:
+            if self.gate is not None:
+                raise InputError("gate: the cells have no transistors")
+            return None
+        largest = bench.largest_gates()
+        return self.gate if self.gate is not None or largest is None else float(largest.max())
+
+    def _sections(
+        self, levels: LineLevels, shape: tuple[int, int], columns: tuple[int, ...], time: FloatArray,
+        shape_of_all: FloatArray, own: FloatArray,
+    ) -> dict[str, Any]:  # fmt: skip
+        """The drives of cells without transistors, by the shapes of all pulses (0 to 1) and of each column's."""
+        rows = np.full(shape[0], levels.other_rows)
+        rows[list(self.rows)] = levels.selected_row
+        driven = np.outer(np.full(shape[1], levels.other_columns), shape_of_all)
+        for column, level, pulse in zip(columns, levels.selected_columns, own, strict=True):
+            driven[column] = level * pulse + levels.other_columns * (shape_of_all - pulse)
+        floats = [
+            sorted(set(range(count)) - {*chosen}) for count, chosen in zip(shape, (self.rows, columns), strict=True)
+        ]
+        return {
+            "drive": SampledDrive(time=time, voltages=np.outer(rows, shape_of_all)),
+            "rows": Rows(floating=floats[0]) if levels.floating and floats[0] else None,
+            "columns": Columns(
                 drive=SampledDrive(time=time, voltages=driven), floating=floats[1] if levels.floating else ()
             ),
-            analysis={**kept, "duration": float(time[-1]), "probe": "cells"},
-        )
+        }
 
     def _columns(self, shape: tuple[int, int]) -> tuple[int, ...]:
         columns = tuple(range(shape[1])) if self.columns is None else self.columns

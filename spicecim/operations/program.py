@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -14,7 +15,7 @@ from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
 from spicecim.fields import FloatArray
 from spicecim.operations.operation import Kind, Operation
 from spicecim.operations.pulses import Pulses, chosen_pulses
-from spicecim.operations.schemes import SCHEMES
+from spicecim.operations.schemes import SCHEMES, Scheme
 from spicecim.operations.sequence import DISTURB, line_numbers, operate, warn_once
 from spicecim.operations.window import check_target, conductance
 from spicecim.quantities import input_quantity
@@ -37,7 +38,7 @@ class _Program:
     """Range of each cell's conductance (row, column), S."""
     tolerance: float
     pulses: dict[str, Pulses]
-    scheme: str
+    scheme: Scheme
     read: Operation
     """A read of the first row."""
     engine: str
@@ -105,7 +106,7 @@ class _Program:
         self.operate(
             Operation(
                 kind=kind, rows=[row], columns=columns.tolist(), scheme=self.scheme,
-                voltage=pulses.voltages(level), width=pulses.widths(level),
+                voltage=pulses.voltages(level), width=pulses.widths(level), gate=pulses.gate,
             ),
             worst,
         )  # fmt: skip
@@ -130,11 +131,12 @@ def program(
     tolerance: float = 0.01,
     set_pulses: Pulses | None = None,
     reset_pulses: Pulses | None = None,
-    scheme: str = "v/2",
+    scheme: str | None = None,
     by: str = "row",
     most_pulses: int = 30,
     passes: int = 3,
     read_voltage: float | str | None = None,
+    read_gate: float | str | None = None,
     engine: str = "reference",
     progress: Callable[[float], None] | None = None,
 ) -> xr.Dataset:
@@ -159,16 +161,20 @@ def program(
     set_pulses, reset_pulses
         The pulses; by default those that `spicecim.operations.chosen_pulses` chooses.
     scheme
-        What unselected lines are at (see `spicecim.operations.schemes`).
+        What unselected lines are at (see `spicecim.operations.schemes`): V/2 if left out, or, where cells have
+        transistors, ``"word_lines"``, which selects rows by their word lines.
     by
         ``"row"``: the cells of a row get their pulses at once, each with the width and voltage of its own level;
-        ``"cell"``: one cell after the other.
+        ``"cell"``: one cell after the other. Where word lines run along columns, pulses whose voltage differs by level
+        are for one cell after the other.
     most_pulses
         Rounds of pulse and read that a row (or cell) gets in one pass.
     passes
         How often the array is gone through at most.
     read_voltage
         Voltage of the reads (V); a fifth of the SET pulses' if left out.
+    read_gate
+        Voltage (V) of the word lines of reads, where cells have transistors; the largest of their drive if left out.
     engine
         The name of an engine.
     progress
@@ -209,6 +215,8 @@ def program(
     >>> bool(done.converged.all()), bool(abs(done.error).max() < 0.01)
     (True, True)
     """
+    if scheme is None:
+        scheme = "v/2" if bench.cell is None else "word_lines"
     _check_choices(by, scheme, tolerance, most_pulses, passes)
     if set_pulses is None or reset_pulses is None:
         chosen = chosen_pulses(bench)
@@ -218,11 +226,20 @@ def program(
     volts = input_quantity("read_voltage", read_voltage, "V")
     if volts <= 0:
         raise InputError(f"read_voltage: must be above 0 V; it is {volts:g}")
-    read = Operation(kind="read", rows=[0], voltage=volts, width=set_pulses.width)
-    wanted = check_target(bench, np.asarray(target, dtype=float), quantity, volts)
-    span = conductance(bench, 1.0, volts) - conductance(bench, 0.0, volts)
+    gate = None if read_gate is None else input_quantity("read_gate", read_gate, "V")
+    read = Operation(kind="read", rows=[0], voltage=volts, width=set_pulses.width, gate=gate)
+    wanted = check_target(bench, np.asarray(target, dtype=float), quantity, volts, gate)
+    span = conductance(bench, 1.0, volts, gate) - conductance(bench, 0.0, volts, gate)
     work = _Program(
-        bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, scheme, read, engine, most_pulses
+        bench,
+        wanted,
+        span,
+        tolerance,
+        {"set": set_pulses, "reset": reset_pulses},
+        cast(Scheme, scheme),
+        read,
+        engine,
+        most_pulses,
     )
     found = np.full(bench.shape, np.nan)
     for number in range(passes):

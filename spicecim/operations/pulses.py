@@ -35,6 +35,9 @@ class Pulses(Section):
     width: PositiveSeconds = Field(description="time at the voltage at level 0 (s)")
     voltage_step: Annotated[float, Quantity("V", 0.0, 1e6)] = Field(default=0.0, description="more per level (V)")
     width_factor: Annotated[float, Quantity("", 1.0, 100.0)] = Field(default=1.0, description="longer per level")
+    gate: Annotated[float, Quantity("V", -1e6, 1e6)] | None = Field(
+        default=None, description="voltage of the word lines (V), of cells with transistors; it limits the current"
+    )
     levels: int = Field(default=1, ge=1, le=100, description="number of levels")
 
     def voltages(self, level: NDArray[np.int_] | list[int]) -> FloatArray:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from spicecim.fields import FloatArray
 
-Scheme = Literal["v/2", "v/3", "grounded", "floating"]
+Scheme = Literal["v/2", "v/3", "grounded", "floating", "word_lines"]
 """``v/2``: half-selected cells have half of the voltage, all others none. ``v/3``: all unselected cells have a third.
 ``grounded``: selected columns and all unselected lines at 0 V, so that the cells of a selected row all have the whole
-voltage: the scheme of a read. ``floating``: nothing drives unselected lines."""
+voltage: the scheme of a read. ``floating``: nothing drives unselected lines.
+``word_lines``: of cells with transistors, the only one (see `spicecim.operations.gated`)."""
 
-SCHEMES: tuple[Scheme, ...] = ("v/2", "v/3", "grounded", "floating")
+SCHEMES: tuple[Scheme, ...] = ("v/2", "v/3", "grounded", "floating", "word_lines")
 
 
 @dataclass(frozen=True)

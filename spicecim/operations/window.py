@@ -10,7 +10,7 @@ from spicecim.fields import FloatArray
 from spicecim.testbench import Testbench
 
 
-def conductance(bench: Testbench, x: ArrayLike, voltage: float) -> FloatArray:
+def conductance(bench: Testbench, x: ArrayLike, voltage: float, gate: float | None = None) -> FloatArray:
     """Conductance (S) of cells in states x at a voltage (V): current over voltage, without wires.
 
     Parameters
@@ -21,6 +21,8 @@ def conductance(bench: Testbench, x: ArrayLike, voltage: float) -> FloatArray:
         Normalized states (row, column), or one for all cells.
     voltage
         The voltage (V) at which it is read.
+    gate
+        The voltage of the word lines (V) where cells have transistors; the largest of their drive if left out.
 
     Returns
     -------
@@ -32,12 +34,14 @@ def conductance(bench: Testbench, x: ArrayLike, voltage: float) -> FloatArray:
     UnsupportedError
         If the device's equations are not known, as those of a SPICE subcircuit.
     """
-    device = bench.device.build()
+    device = bench.build_cells(bench.largest_gates() if gate is None else gate)
     states = device.state_from_x(np.broadcast_to(np.asarray(x, dtype=float), bench.shape))
     return np.asarray(np.broadcast_to(device.current(voltage, states), bench.shape)) / voltage
 
 
-def check_target(bench: Testbench, target: FloatArray, quantity: str, voltage: float) -> FloatArray:
+def check_target(
+    bench: Testbench, target: FloatArray, quantity: str, voltage: float, gate: float | None = None
+) -> FloatArray:  # fmt: skip
     """Return the conductances (row, column) of a target; raises InputError if a cell cannot have its own."""
     if target.shape != bench.shape:
         given, wanted = (" x ".join(map(str, shape)) for shape in (target.shape, bench.shape))
@@ -46,7 +50,7 @@ def check_target(bench: Testbench, target: FloatArray, quantity: str, voltage: f
         raise InputError(f"quantity: must be 'conductance' or 'x'; it is {quantity!r}")
     if not np.isfinite(target).all():
         raise InputError("target: must be finite numbers")
-    lowest, highest = (conductance(bench, x, voltage) for x in (0.0, 1.0))
+    lowest, highest = (conductance(bench, x, voltage, gate) for x in (0.0, 1.0))
     least, most = (np.zeros(bench.shape), np.ones(bench.shape)) if quantity == "x" else (lowest, highest)
     slack = 1e-9 * (most - least)
     outside = (target < least - slack) | (target > most + slack)
@@ -60,21 +64,26 @@ def check_target(bench: Testbench, target: FloatArray, quantity: str, voltage: f
         )
     if np.any(highest <= lowest):
         raise InputError(f"read_voltage: at {voltage:g} V the device conducts no better at x = 1 than at x = 0")
-    return conductance(bench, target, voltage) if quantity == "x" else target
+    return conductance(bench, target, voltage, gate) if quantity == "x" else target
 
 
-def polarity(bench: Testbench, voltage: float) -> float:
+def polarity(bench: Testbench, voltage: float, gate: float | None = None) -> float:
     """Return 1.0 if a voltage (V) from row to column sets a cell (x grows), -1.0 if the opposite one does.
 
     Where the equations are not known it is 1.0, the library's convention.
     """
-    return -1.0 if speed(bench, voltage) < speed(bench, -voltage) else 1.0
+    return -1.0 if speed(bench, voltage, gate) < speed(bench, -voltage, gate) else 1.0
 
 
-def speed(bench: Testbench, voltage: float) -> float:
+def speed(bench: Testbench, voltage: float, gate: float | None = None) -> float:
     """dx/dt (1/s) of the first cell at a voltage (V) and x = 0.5; NaN where the equations are not known."""
     if not bench.device.equations_known:
         return np.nan
-    device = bench.device.build().examples()[0]
-    below, state, above = device.state_from_x(np.array([0.499, 0.5, 0.501]))
-    return float(np.squeeze(device.rate(voltage, state))) * 0.002 / float(above - below)
+    memristor = bench.device.build().examples()[0]
+    below, state, above = memristor.state_from_x(np.array([0.499, 0.5, 0.501]))
+    if bench.cell is None:
+        rate = memristor.rate(voltage, state)
+    else:
+        cells = bench.build_cells(bench.largest_gates() if gate is None else gate)
+        rate = np.ravel(cells.rate(voltage, np.full(bench.shape, state)))[0]
+    return float(np.squeeze(rate)) * 0.002 / float(above - below)

@@ -31,6 +31,7 @@ def operating_point(
     v_row: ArrayLike | None = None,
     v_column: ArrayLike | None = None,
     *,
+    v_word: ArrayLike | None = None,
     cells: bool = True,
     time_limit: float | str | None = limits.DEFAULT_TIME_LIMIT,
 ) -> xr.Dataset:
@@ -52,6 +53,9 @@ def operating_point(
     v_column
         Voltages of the columns' sense nodes, (column,) or (input, column), volt, beside those of rows; virtual ground
         if left out.
+    v_word
+        Voltages of the word lines (word line,), volt, or one for all, where cells have gates; by default the largest
+        that each has over the run.
     cells
         Whether the voltages and currents of all cells are kept, which take 16 bytes per cell and input.
     time_limit
@@ -99,7 +103,7 @@ def operating_point(
     >>> found.residual < 1e-9
     True
     """
-    device, lines = testbench.device.build(), testbench.lines()
+    device, lines = testbench.build_cells(_gates(testbench, v_word)), testbench.lines()
     inputs = _inputs(testbench, v_row, v_column, cells)
     single, inputs = inputs.ndim == 1, np.atleast_2d(inputs)
     rows, columns = testbench.shape
@@ -137,6 +141,18 @@ def operating_point(
         "testbench": testbench.model_dump_json(exclude_none=True),
     }
     return _labelled({name: values[0] if single else values for name, values in found.items()}, attributes)
+
+
+def _gates(testbench: Testbench, v_word: ArrayLike | None) -> FloatArray | None:
+    """Voltages of the word lines (word line,); None where there are none."""
+    if testbench.cell is None or testbench.word_lines is None:
+        if v_word is not None:
+            raise InputError("v_word: the cells have no gates (see the section cell of a testbench)")
+        return None
+    if v_word is None:
+        return testbench.largest_gates()
+    lines = testbench.cell.word_lines(testbench.shape)
+    return _checked("v_word", np.full(lines, v_word) if np.ndim(v_word) == 0 else v_word, lines)
 
 
 def _inputs(

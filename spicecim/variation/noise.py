@@ -135,7 +135,7 @@ def telegraph_states(time: FloatArray, high: float, low: float, random: np.rando
 
 def _row_conductances(testbench: Testbench) -> FloatArray:
     """Conductance (row,) of each row's cells in their initial states (S)."""
-    device = testbench.device.build()
+    device = testbench.build_cells(testbench.largest_gates())
     volts = np.full(testbench.shape, _PROBE)
     conductance = np.asarray(device.current(volts, device.state_from_x(testbench.crossbar.state))) / _PROBE
     total: FloatArray = conductance.sum(axis=1)
