@@ -321,7 +321,7 @@ def test_word_lines_are_for_cells_with_transistors():
 def test_an_array_is_programmed_without_disturb(gates):
     pulses = Pulses(voltage=0.5, width="20us", width_factor=2, levels=6, gate=1.5)
     done = program(
-        array_of(gates), [[0.2, 0.5], [0.3, 0.4]], quantity="x", tolerance=0.03, set_pulses=pulses, reset_pulses=pulses,
+        array_of(gates, (1, 2)), [[0.2, 0.5]], quantity="x", tolerance=0.03, set_pulses=pulses, reset_pulses=pulses,
         passes=1,
     )  # fmt: skip
     assert done.converged.all()

@@ -15,6 +15,7 @@ from spicecim.accelerator import NETWORK_NAMES, design_names
 from spicecim.accelerator.converters import CONVERTER_MODELS
 from spicecim.accelerator.design import Component, Organization, Timing, Traffic, WeightEncoding, ZeroSkipping
 from spicecim.accelerator.sourced import PROVENANCES
+from spicecim.cell_choice import OneTransistor, WordLines
 from spicecim.device_choice import DEVICE_SECTIONS
 from spicecim.devices import MODELS, Memristor, Preset
 from spicecim.devices.library import _parsed_presets
@@ -49,7 +50,7 @@ PAGES += ["programming", "variation", "get-started", "tutorial-device", "tutoria
 PAGES += ["decide-accuracy", "citing"]
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, pytest.param("cells", marks=pytest.mark.slow)])
 def test_the_python_of_a_page_runs(page, tmp_path):
     code = "\n".join(blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")))
     assert code
@@ -123,7 +124,8 @@ def test_links_lead_to_files():
 
 def test_every_field_and_model_is_documented():
     text = (ROOT / "docs" / "testbench.md").read_text(encoding="utf-8")
-    sections = (Testbench, *DEVICE_SECTIONS.values(), Crossbar, Columns, Analysis, SineDrive, PulseDrive, SampledDrive)
+    sections = (Testbench, *DEVICE_SECTIONS.values(), Crossbar, Columns, OneTransistor, WordLines, Analysis, SineDrive)
+    sections = (*sections, PulseDrive, SampledDrive)
     for name in [field for section in sections for field in section.model_fields] + list(MODELS):
         assert f"`{name}" in text or f"{name}`" in text, name
 
@@ -132,6 +134,7 @@ def test_the_examples_are_valid():
     for name, shape in (
         ("bench.yaml", (3, 2)),
         ("half_select.yaml", (4, 4)),
+        ("one_transistor.yaml", (2, 3)),
         ("subcircuit.yaml", (3, 2)),
         ("verilog_a.yaml", (2, 3)),
     ):
