@@ -169,7 +169,7 @@ def test_the_engines_agree_behind_wires():
     ],
 )
 def test_the_engines_agree_for_every_way_to_lay_lines(more):
-    currents, states, energy, _ = agree(bench_of(analysis={"points_per_period": 200}, **more))
+    currents, states, energy, _ = agree(bench_of(analysis={"points_per_period": 200, "periods": 0.3}, **more))
     assert currents < 1e-4
     assert states < 1e-4
     if "wire_capacitance" not in more.get("crossbar", {}):

@@ -308,7 +308,8 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_the_schema_describes_every_section():
     schema = Testbench.model_json_schema()
-    assert set(schema["properties"]) == {"device", "crossbar", "drive", "rows", "columns", "analysis"}
+    sections = {"device", "crossbar", "drive", "rows", "columns", "cell", "word_lines", "analysis"}
+    assert set(schema["properties"]) == sections
     assert {"LibraryDevice", "SubcircuitDevice", "SineDrive", "PulseDrive", "SampledDrive", "Crossbar"} <= set(
         schema["$defs"]
     )
