@@ -152,7 +152,7 @@ def agree(bench):
 
 
 def test_the_engines_agree_behind_wires():
-    currents, states, energy, run = agree(bench_of(crossbar=WIRES, analysis={"points_per_period": 200, "periods": 0.3}))
+    currents, states, energy, run = agree(bench_of(crossbar=WIRES, analysis={"points_per_period": 60, "periods": 0.25}))
     assert currents < 1e-4
     assert states < 1e-4
     assert energy < 1e-6
