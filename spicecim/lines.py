@@ -37,8 +37,8 @@ def _numbers(value: Any) -> Any:
             if int(last) - int(first) >= limits.CELLS:
                 raise ValueError(f"has a range of too many lines: {item!r}")
             found.extend(range(int(first), int(last) + 1))
-        elif isinstance(item, int) and not isinstance(item, bool) and item >= 0:
-            found.append(item)
+        elif isinstance(item, int | float) and not isinstance(item, bool) and 0 <= item == item // 1 < np.inf:
+            found.append(int(item))  # a YAML file's numbers are floats
         else:
             raise ValueError(f"must hold numbers of lines from 0 on, or texts such as '4-9'; one is {item!r}")
     return tuple(sorted(set(found)))

@@ -223,6 +223,17 @@ def test_voltages_of_columns_are_checked():
         operating_point(bench, [[0, 0, 0]] * 2, [[0, 0]] * 3)
 
 
+def test_numbers_of_lines_are_read_from_a_file(tmp_path):
+    text = bench_of(rows={"grounded": [1]}, columns={"floating": ["0-0"]}).to_yaml()
+    (tmp_path / "bench.yaml").write_text(text)
+    bench = Testbench.from_yaml(tmp_path / "bench.yaml")
+    assert bench.rows.grounded == (1,)
+    assert bench.columns.floating == (0,)
+    for wrong in ([1.5], [-1.0], [float("inf")], [float("nan")], [True]):
+        with pytest.raises(TestbenchError, match=r"rows\.grounded: must hold numbers of lines"):
+            bench_of(rows={"grounded": wrong})
+
+
 def test_a_testbench_with_lines_comes_back_from_yaml_and_from_a_saved_run(tmp_path):
     bench = bench_of(columns={"drive": {**PULSE, "high": 0.3}, "floating": [1]}, rows={"grounded": [2]})
     assert Testbench.from_dict(bench.to_dict()) == bench
