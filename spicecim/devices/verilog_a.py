@@ -237,7 +237,12 @@ def _traced(device: Memristor) -> tuple[Any, Any, Any]:
     try:
         return trace(device)
     finally:
-        sys.setprofile(before)
+        if hasattr(before, "enable"):
+            # cProfile: what stands for it in place of a function cannot be called
+            sys.setprofile(None)
+            before.enable()
+        else:
+            sys.setprofile(before)
 
 
 def _free_name(name: str, taken: set[str]) -> str:
