@@ -8,8 +8,9 @@ PYTEST_FLAGS :=
 PARALLEL := -n auto --maxprocesses 8 --dist loadfile
 LOCK_FLAGS :=
 COUNT := 300
+RUNS :=
 
-.PHONY: help setup demo test test-slow docs bench judge models lint lock clean
+.PHONY: help setup demo test test-slow docs bench judge models verdicts lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
@@ -19,6 +20,7 @@ help:
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
 	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (out/judge)'
 	@echo 'make models  write models/*.va and docs/models.md anew from the classes in spicecim/devices/models'
+	@echo 'make verdicts  write the tables of verdicts in docs/*.md anew (RUNS="NAME=FOLDER ..." stores new runs first)'
 	@echo 'make lint    ruff check, ruff format --check and mypy'
 	@echo 'make setup   only the set-up: $(VENV) with the locked packages, and ngspice with its shared library'
 	@echo 'make lock    bring requirements/lock.txt up to date with pyproject.toml (LOCK_FLAGS=--upgrade for the newest)'
@@ -66,6 +68,9 @@ models: setup
 	for file in spicecim/devices/models/[a-z]*.py; do \
 		name=$$(basename $$file .py) && $(BIN)/spicecim model export $$name -o models/$$name.va || exit 1; done
 	$(BIN)/python scripts/models_page.py
+
+verdicts: setup
+	$(BIN)/python scripts/verdicts.py $(RUNS)
 
 lint: setup
 	$(LINT)

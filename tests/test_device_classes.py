@@ -1,5 +1,7 @@
 """Classes of devices that are written in unusual ways: all faces of one agree, or it is refused."""
 
+import cProfile
+import json
 from typing import Literal
 
 import numpy as np
@@ -207,6 +209,19 @@ def test_no_text_gets_out_of_a_comment():
 
 
 # --- declarations
+
+
+def test_a_profiler_goes_on_after_a_module_is_written():
+    model = MODELS["yakopcic"]
+    values = dict.fromkeys(model.model_fields, 1.0)
+    profiler = cProfile.Profile()
+    profiler.enable()
+    under_it = verilog_a(model, values)
+    json.dumps([1])
+    profiler.disable()
+    assert under_it == verilog_a(model, values)
+    called = {entry.code.co_name for entry in profiler.getstats() if hasattr(entry.code, "co_name")}
+    assert {"verilog_a", "dumps"} <= called
 
 
 @pytest.mark.parametrize(

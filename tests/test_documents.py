@@ -88,6 +88,24 @@ def test_the_page_of_models_is_fresh():
     assert page["PAGE"].read_text(encoding="utf-8") == page["models_page"](), "run make models"
 
 
+VERDICTS = runpy.run_path(str(ROOT / "scripts" / "verdicts.py"))
+
+
+@pytest.mark.parametrize("name", VERDICTS["PAGES"])
+def test_tables_of_measured_numbers_are_fresh(name):
+    assert (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") == VERDICTS["page"](name), "run make verdicts"
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in VERDICTS["PAGES"].values()}))
+def test_tables_of_verdicts_say_which_run_they_are_of(name):
+    claims = VERDICTS["judged"](name)
+    lines = VERDICTS["verdicts"](claims)[2:]
+    assert [line.split(" | ")[-1] for line in lines] == [f"{claim.verdict} |" for claim in claims.values()]
+    command = VERDICTS["stored_run"](name)["command"]
+    assert command.startswith(f"spicecim validate {name} -o DIR")
+    assert f"Measured by `{command}`" in (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+
+
 def test_every_door_is_in_the_page_of_extensions():
     text = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
     for registry in all_registries():

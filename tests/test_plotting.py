@@ -116,7 +116,11 @@ def test_hysteresis_loops_and_areas():
 
 
 def test_figures_are_saved_as_png_and_pdf(run, tmp_path):
-    files = save_figure(plot_row_drives(run), tmp_path / "drives")
+    figure = plot_row_drives(run)
+    layout = figure.get_layout_engine()
+    files = save_figure(figure, tmp_path / "drives")
+    # a figure that is changed after that is laid out again
+    assert type(figure.get_layout_engine()) is type(layout)
     assert [file.name for file in files] == ["drives.png", "drives.pdf"]
     assert files[0].read_bytes().startswith(b"\x89PNG")
     assert files[1].read_bytes().startswith(b"%PDF")

@@ -237,7 +237,11 @@ def _traced(device: Memristor) -> tuple[Any, Any, Any]:
     try:
         return trace(device)
     finally:
-        sys.setprofile(before)
+        # cProfile: what stands for it in place of a function cannot be called
+        resume = getattr(before, "enable", None)
+        sys.setprofile(before if resume is None else None)
+        if resume is not None:
+            resume()
 
 
 def _free_name(name: str, taken: set[str]) -> str:

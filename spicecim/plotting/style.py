@@ -131,6 +131,7 @@ def si_prefix(largest: float) -> tuple[float, str]:
 def save_figure(figure: Figure, path: Path, formats: tuple[str, ...] = FORMATS) -> list[Path]:
     """Write a figure to `path` with the suffix of each format, and return the files."""
     files = [path.with_suffix(f".{suffix}") for suffix in formats]
+    layout = figure.get_layout_engine()
     with mpl.rc_context(STYLE):
         for file, kind in zip(files, formats, strict=True):
             drawn = io.BytesIO()
@@ -138,4 +139,7 @@ def save_figure(figure: Figure, path: Path, formats: tuple[str, ...] = FORMATS) 
             metadata = {"CreationDate": None} if kind == "pdf" else None
             figure.savefig(drawn, format=kind, dpi=200, metadata=metadata)
             write_bytes(file, drawn.getbuffer())
+            # what the first format has laid out, the others take: a layout takes as long as a drawing
+            figure.set_layout_engine("none")
+    figure.set_layout_engine(layout)
     return files

@@ -13,7 +13,11 @@ _LISTED = 3
 
 def number_text(value: float | Range) -> str:
     """Write a number, or a range."""
-    parts = [f"{part:.4g}" for part in (value if isinstance(value, tuple) else (value,))]
+    # no power of ten where plain digits are as short
+    parts = [
+        f"{part:.6g}" if 1e4 <= abs(part) < 1e6 else f"{part:.4g}"
+        for part in (value if isinstance(value, tuple) else (value,))
+    ]
     return " to ".join(dict.fromkeys(parts))
 
 

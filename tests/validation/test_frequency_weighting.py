@@ -7,7 +7,7 @@ from scipy.signal import correlate2d
 from skimage import data
 
 from spicecim.encodings.base import check_range
-from spicecim.encodings.frequency_weighting.amplitude import ProductTable
+from spicecim.encodings.frequency_weighting.amplitude import ProductTable, pixel_drive, product_table
 from spicecim.encodings.frequency_weighting.images import (
     convolve,
     eight_bit,
@@ -18,9 +18,10 @@ from spicecim.encodings.frequency_weighting.images import (
 from spicecim.errors import InputError, ResultsError
 from spicecim.validation.frequency_weighting import validate_frequency_weighting
 from spicecim.validation.frequency_weighting.accuracy import Variation, VaryingProducts, multiply_cells
+from spicecim.validation.frequency_weighting.curves import product_surfaces
 from spicecim.validation.frequency_weighting.patches import draw_patches, nearby_levels
 from spicecim.validation.frequency_weighting.power import amplitude_for, worst_case
-from spicecim.validation.frequency_weighting.subjects import DRIFT, JO, OBLEA, VTEAM
+from spicecim.validation.frequency_weighting.subjects import DRIFT, JO, OBLEA, VTEAM, calibrated
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,17 @@ def test_convolution_of_exact_products_is_exact(ideal, camera):
         wanted = correlate2d(camera.astype(np.int64), kernel, mode="valid")
         np.testing.assert_array_equal(exact_convolution(camera, kernel), wanted)
         np.testing.assert_array_equal(convolve(ideal, camera, kernel), wanted)
+
+
+def test_some_pixels_and_levels_are_multiplied_as_all_are():
+    surface = product_surfaces([OBLEA], ["fixed"], step=51).error.sel(device=OBLEA.title, scheme="fixed")
+    assert list(surface.pixel.values) == list(surface.level.values) == [0, 51, 102, 153, 204, 255]
+    table = product_table(pixel_drive(calibrated(OBLEA), "fixed"), levels=[51, 255, 255])
+    np.testing.assert_allclose(table.error[::51, [51, 255]], surface.sel(level=[51, 255]), atol=1e-12)
+    assert np.isnan(np.delete(table.product, [51, 255], axis=1)).all()
+    assert not np.isnan(table.product[:, [51, 255]]).any()
+    with pytest.raises(InputError, match="levels"):
+        product_table(pixel_drive(calibrated(OBLEA)), levels=[256])
 
 
 def test_kernels_are_scaled_to_eight_bits():
@@ -113,6 +125,10 @@ def test_products_of_devices_that_vary():
         exact = np.sign(weight) * drive.product(run.rectified, [55, 200])
         np.testing.assert_allclose(cells[row, [55, 200], column], exact, atol=1e-3 * 255 * 7)
     assert (cells[:, 0] == 0).all()
+    # without variation, a cell multiplies as the drive's own device does
+    alike = products.cells(weights, None)
+    run = drive.responses([55, 200], 7)
+    np.testing.assert_allclose(alike[0, [55, 200], 0], drive.product(run.rectified, [55, 200]), atol=1e-9 * 255 * 7)
     inputs = np.array([[55, 200], [0, 255]])
     found = multiply_cells(cells, inputs)
     assert found[0, 1] == pytest.approx(cells[0, 55, 1] + cells[1, 200, 1])

@@ -26,10 +26,7 @@ def test_the_folder_has_claims_figures_and_data(run):
 
 
 def test_verdicts(run):
-    verdicts = dict(run.summary["verdicts"])
-    # with two seeds an interval of the mean says little
-    del verdicts["accuracy"]
-    assert verdicts == {
+    assert run.summary["verdicts"] == {
         "engines-agree": "holds",
         "product-of-drift": "holds",
         "product-of-8-bits": "holds in part",
@@ -40,7 +37,14 @@ def test_verdicts(run):
         "area-of-the-array": "holds",
         "area-of-the-chip": "does not hold",
         "energy-per-convolution": "does not hold",
+        "accuracy": "holds in part",
     }
+
+
+def test_the_tables_of_the_documents_are_those_of_this_code(run):
+    # a quick run has other patches, corners and seeds, and fewer levels, of which the slowest takes most of the energy
+    left_out = ("engines-agree", "product-of-drift", "product-of-8-bits", "accuracy")
+    run.check_documented(0.05, left_out=(*left_out, "energy-saved", "energy-per-convolution"))
 
 
 def test_more_instants_bring_ngspice_nearer(run):

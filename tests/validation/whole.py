@@ -1,12 +1,15 @@
 """Whole validations through the command line, and what every one of them leaves."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
+VERDICTS = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "verdicts.py"))
 SPICECIM = Path(sys.executable).with_name("spicecim")
 
 
@@ -26,7 +29,7 @@ class Run:
         run = subprocess.run(command, capture_output=True, text=True, timeout=950)
         assert run.returncode == 0, run.stderr
         assert run.stderr == ""
-        self.folder, self.printed = folder, run.stdout
+        self.name, self.folder, self.printed = name, folder, run.stdout
         self.claims = {claim["id"]: claim for claim in json.loads((folder / "claims.json").read_text())}
         self.summary = json.loads((folder / "summary.json").read_text())
 
@@ -54,3 +57,14 @@ class Run:
             assert (self.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
             assert f"({name}.png)" in page
             assert self.data(name).data_vars
+
+    def check_documented(self, relative, left_out=()):
+        """Check that the full run in the documents has the same verdicts and, within `relative`, what both measured."""
+        documented = VERDICTS["judged"](self.name)
+        for name, claim in documented.items():
+            assert self.claims[name]["verdict"] == claim.verdict, name
+            measured = {} if name in left_out else self.claims[name]["measured"]
+            for what in set(measured) & set(claim.measured):
+                np.testing.assert_allclose(
+                    measured[what], claim.measured[what], rtol=relative, err_msg=f"{name}: {what}"
+                )

@@ -117,7 +117,7 @@ def pixel_drive(calibration: Calibration, scheme: AmplitudeScheme = "coscaled") 
 
 @dataclass(frozen=True)
 class ProductTable:
-    """Every pixel with every level, simulated once (pixel, level).
+    """Every pixel with every level, simulated once (pixel, level); NaN at levels that were left out.
 
     Attributes
     ----------
@@ -153,13 +153,20 @@ class ProductTable:
         return np.asarray(self.product[pixel, level])
 
 
-def product_table(drive: PixelDrive) -> ProductTable:
-    """Simulate every pixel with every level in the reference engine."""
+def product_table(drive: PixelDrive, levels: ArrayLike | None = None) -> ProductTable:
+    """Simulate every pixel with every level in the reference engine, or with some levels; the others have NaN."""
+    count = len(drive.calibration.x0)
+    chosen = np.arange(count) if levels is None else np.unique(check_range(levels, "levels", 0, count - 1))
     pixel = np.arange(PIXEL_MAX + 1)[:, None]
-    run = drive.responses(pixel, np.arange(len(drive.calibration.x0)))
-    return ProductTable(
+    run = drive.responses(pixel, chosen)
+    found = (
         drive.product(run.current(drive.calibration.readout), pixel),
         run.power,
         np.where(pixel > 0, 1.0 / run.frequency, 0.0),
         run.x_end,
     )
+    if levels is None:
+        return ProductTable(*found)
+    whole = np.full((len(found), PIXEL_MAX + 1, count), np.nan)
+    whole[:, :, chosen] = found
+    return ProductTable(*whole)

@@ -79,7 +79,7 @@ def flowing_responses(device: Device, amplitude: FloatArray, frequency: FloatArr
 def half_cycle_motions(device: Device, amplitude: FloatArray, frequency: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return how far either half of a cycle moves states on the flow (n,): what `move` takes."""
     speed = 2.0 * np.pi * frequency
-    first, second = (_panels(device, sign * amplitude, speed).motion.sum(axis=1) for sign in (1.0, -1.0))
+    first, second = (_panels(device, sign * amplitude).motion.sum(axis=1) / speed for sign in (1.0, -1.0))
     return first, second
 
 
@@ -101,14 +101,22 @@ def _block(device: Device, amplitude: FloatArray, speed: FloatArray, state: Floa
 
 
 class _Panels(NamedTuple):
-    """Panels of the phase over half a cycle (n, panel), and what each moves the state by."""
+    """Panels of the phase over half a cycle (n, panel), with what the voltage alone decides.
+
+    Motions are those at 1 rad/s.
+    """
 
     begin: FloatArray
     width: FloatArray
+    v: FloatArray
+    """Voltage at the nodes (n, panel, node), V."""
+    up_to_nodes: FloatArray
+    """Motion from the panel's begin up to the nodes (n, panel, node)."""
+    up_to_middle: FloatArray
     motion: FloatArray
 
 
-def _panels(device: Device, peak: FloatArray, speed: FloatArray) -> _Panels:
+def _panels(device: Device, peak: FloatArray) -> _Panels:
     """Cut ``v = peak sin(u)``, u from 0 to pi, at the levels where the device is not smooth in v, and further."""
     cuts = [np.zeros_like(peak), np.full_like(peak, np.pi)]
     for level in device.voltage_breaks():
@@ -118,10 +126,14 @@ def _panels(device: Device, peak: FloatArray, speed: FloatArray) -> _Panels:
     corners = np.sort(np.stack(cuts, axis=1), axis=1)
     pieces = np.diff(corners, axis=1)
     begin = (corners[:, :-1, None] + pieces[:, :, None] * (np.arange(_PARTS) / _PARTS)).reshape(len(peak), -1)
-    width = np.repeat(pieces / _PARTS, _PARTS, axis=1)
-    v = peak[:, None, None] * np.sin(begin[:, :, None] + width[:, :, None] * _NODES)
-    motion = width * (device.drive(v) @ _WEIGHTS) / speed[:, None]
-    return _Panels(begin, width, motion)
+    return _on(device, peak[:, None], begin, np.repeat(pieces / _PARTS, _PARTS, axis=1))
+
+
+def _on(device: Device, peak: FloatArray, begin: FloatArray, width: FloatArray) -> _Panels:
+    """Return panels of arrays of one shape."""
+    v = peak[..., None] * np.sin(begin[..., None] + width[..., None] * _NODES)
+    rate = width[..., None] * device.drive(v)
+    return _Panels(begin, width, v, rate @ _UP_TO_NODES, rate @ _UP_TO_MIDDLE, rate @ _WEIGHTS)
 
 
 def _half_cycle(
@@ -129,19 +141,22 @@ def _half_cycle(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shares of half a cycle in the mean current and power (n,), and the state at its end."""
     motions = flows(device)
-    panels = _panels(device, peak, speed)
-    motion = panels.motion.sum(axis=1)
+    # many cells have few amplitudes
+    peaks, of_peak = np.unique(peak, return_inverse=True)
+    whole = _panels(device, peaks)
+    motion = whole.motion.sum(axis=1)[of_peak] / speed
     rising = motion > 0
     position = np.where(rising, motions.rising.position(state), motions.falling.position(state))
     still = motion == 0
     current, power, scale = np.zeros_like(peak), np.zeros_like(peak), np.zeros_like(peak)
-    before = np.cumsum(panels.motion, axis=1) - panels.motion
-    which, column = np.nonzero(panels.width > 0)
-    begin, width, before = (values[which, column] for values in (panels.begin, panels.width, before))
+    which, column = np.nonzero(whole.width[of_peak] > 0)
+    cut = of_peak[which], column
+    before = (np.cumsum(whole.motion, axis=1) - whole.motion)[cut]
+    panels = _Panels(*(values[cut] for values in whole))
     for halving in range(_MOST_HALVINGS + 1):
-        v = peak[which, None] * np.sin(begin[:, None] + width[:, None] * _NODES)
-        rate = width[:, None] * device.drive(v) / speed[which, None]
-        states = _states(motions, position[which], rising[which], before[:, None] + rate @ _UP_TO_NODES)
+        v, width = panels.v, panels.width
+        moved = (before[:, None] + panels.up_to_nodes) / speed[which, None]
+        states = _states(motions, position[which], rising[which], moved)
         states[still[which]] = state[which[still[which]], None]
         i = device.current(v, states)
         np.maximum.at(scale, which, np.abs(i).max(axis=1))
@@ -154,11 +169,10 @@ def _half_cycle(
         _add(power, which[done], width[done] * ((v[done] * i[done]) @ _WEIGHTS))
         if done.all():
             break
-        half = 0.5 * width[~done]
+        begin, half, before = panels.begin[~done], 0.5 * width[~done], before[~done]
         which = np.repeat(which[~done], 2)
-        begin = np.stack([begin[~done], begin[~done] + half], axis=1).ravel()
-        before = np.stack([before[~done], before[~done] + rate[~done] @ _UP_TO_MIDDLE], axis=1).ravel()
-        width = np.repeat(half, 2)
+        before = np.stack([before, before + panels.up_to_middle[~done]], axis=1).ravel()
+        panels = _on(device, peak[which], np.stack([begin, begin + half], axis=1).ravel(), np.repeat(half, 2))
     # a rate beyond the range of a float is no motion to a stop
     end = np.where(np.isfinite(motion), move(device, state, motion), np.nan)
     return current / (2.0 * np.pi), power / (2.0 * np.pi), end

@@ -93,15 +93,14 @@ class VaryingProducts:
         products = drive.product(run.current(drive.calibration.readout), 0.0)
         return np.asarray(make_interp_spline(chosen, products, k=1, axis=1)(np.arange(PIXEL_MAX + 1)))
 
-    def cells(self, weights: IntArray, random: np.random.Generator) -> FloatArray:
+    def cells(self, weights: IntArray, random: np.random.Generator | None) -> FloatArray:
         """Signed products of every cell of a crossbar with every pixel (row, pixel, column), for weights (row, column).
 
-        Cells are drawn anew with each call. A weight of 0 is not read.
+        Cells are drawn anew with each call; without a generator, none differs. A weight of 0 is not read.
         """
         level = np.abs(weights)
-        if self.variation.speed == 0.0:
-            raw = self._tables[0][:, level]
-        else:
+        raw, gain = self._tables[len(self._logarithms) // 2][:, level], np.ones(weights.shape)
+        if random is not None and self.variation.speed > 0.0:
             speed = random.normal(scale=self.variation.speed, size=weights.shape)
             raw = np.empty((PIXEL_MAX + 1, *weights.shape))
             bound = _FARTHEST * self.variation.speed
@@ -109,7 +108,8 @@ class VaryingProducts:
                 cells = level == one
                 spline = CubicSpline(self._logarithms, self._tables[:, :, one])
                 raw[:, cells] = spline(np.clip(speed[cells], -bound, bound)).T
-        gain = np.exp(random.normal(scale=self.variation.conductance, size=weights.shape))
+        if random is not None:
+            gain = np.exp(random.normal(scale=self.variation.conductance, size=weights.shape))
         product = raw * gain - self._offset[:, None, None]
         # a dark pixel drives nothing
         product[0] = 0.0
@@ -158,15 +158,9 @@ def digits_accuracy(
         bits, varied, seed) without and with device variation.
     """
     wanted = variation or Variation()
-    kinds = [Variation(0.0, 0.0), wanted]
-    products = {
-        (case, bit, kind): VaryingProducts(case[0], case[1], 2 ** (bit - 1), kind)
-        for case in cases
-        for bit in bits
-        for kind in kinds
-    }
+    products = [[VaryingProducts(*case, 2 ** (bit - 1), wanted) for bit in bits] for case in cases]
     accuracy = np.empty((3, len(seeds)))
-    frequency = np.empty((len(cases), len(bits), len(kinds), len(seeds)))
+    frequency = np.empty((len(cases), len(bits), 2, len(seeds)))
     for number, seed in enumerate(seeds):
         digits = split_digits(seed)
         test = digits.test_images, digits.test_labels
@@ -176,8 +170,8 @@ def digits_accuracy(
         accuracy[:, number] = network.accuracy(*test), quantized[8].accuracy(*test), binarized.accuracy(*test)
         for at in np.ndindex(frequency.shape[:3]):
             own = quantized[bits[at[1]]]
-            source = products[cases[at[0]], bits[at[1]], kinds[at[2]]]
-            random = np.random.default_rng([seed, *at])
+            source = products[at[0]][at[1]]
+            random = np.random.default_rng([seed, *at]) if at[2] else None
             cells = [source.cells(weights, random) for weights in own.weights]
             frequency[(*at, number)] = own.accuracy(*test, _multiplier(cells))
         progress((number + 1) / len(seeds))

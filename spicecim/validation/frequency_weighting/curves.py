@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme
+from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, pixel_drive
 from spicecim.encodings.frequency_weighting.linearity import (
     differential_nonlinearity,
     effective_bits,
@@ -16,7 +16,7 @@ from spicecim.encodings.frequency_weighting.linearity import (
 )
 from spicecim.engines import simulate
 from spicecim.hysteresis_sweep import cell_loop
-from spicecim.validation.frequency_weighting.subjects import LEVELS, Subject, calibrated, tabulated
+from spicecim.validation.frequency_weighting.subjects import LEVELS, Subject, calibrated
 
 _POINTS = 240
 _PIXELS = (255, 192, 128, 64)
@@ -58,8 +58,10 @@ def linearity_curves(subjects: Sequence[Subject], scheme: AmplitudeScheme = "cos
     """
     parts = []
     for subject in subjects:
-        products = tabulated(subject, scheme).product[list(_PIXELS)]
         levels = calibrated(subject)
+        drive, pixel = pixel_drive(levels, scheme), np.array(_PIXELS)[:, None]
+        current = drive.responses(pixel, np.arange(LEVELS)).current(levels.readout)
+        products = drive.product(current, pixel)
         bits = [effective_bits(levels.conductance, level_noise(levels, rate=float(share))) for share in _UNCERTAINTIES]
         inl, dnl = integral_nonlinearity(products), differential_nonlinearity(products)
         part = xr.Dataset(
@@ -74,12 +76,26 @@ def linearity_curves(subjects: Sequence[Subject], scheme: AmplitudeScheme = "cos
     return xr.concat(parts, dim="device")
 
 
-def product_surfaces(subjects: Sequence[Subject], schemes: Sequence[AmplitudeScheme]) -> xr.Dataset:
-    """Error of every pixel times every weight, relative to the largest product (device, scheme, pixel, level)."""
-    error = [[tabulated(subject, scheme).error for scheme in schemes] for subject in subjects]
+def product_surfaces(subjects: Sequence[Subject], schemes: Sequence[AmplitudeScheme], step: int = 1) -> xr.Dataset:
+    """Error of every pixel times every weight, relative to the largest product (device, scheme, pixel, level).
+
+    With a step, of every so many pixels and weights, from 0 to the largest; it must divide 255.
+    """
+    pixel, level = np.arange(0, PIXEL_MAX + 1, step), np.arange(0, LEVELS, step)
+    exact = np.outer(pixel, level)
+    error = np.empty((len(subjects), len(schemes), *exact.shape))
+    for at in np.ndindex(error.shape[:2]):
+        drive = pixel_drive(calibrated(subjects[at[0]]), schemes[at[1]])
+        current = drive.responses(pixel[:, None], level).current(drive.calibration.readout)
+        error[at] = (drive.product(current, pixel[:, None]) - exact) / exact[-1, -1]
     return xr.Dataset(
-        {"error": (("device", "scheme", "pixel", "level"), np.array(error))},
-        coords={"device": [subject.title for subject in subjects], "scheme": list(schemes)},
+        {"error": (("device", "scheme", "pixel", "level"), error)},
+        coords={
+            "device": [subject.title for subject in subjects],
+            "scheme": list(schemes),
+            "pixel": pixel,
+            "level": level,
+        },
     )
 
 

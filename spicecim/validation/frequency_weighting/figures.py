@@ -83,12 +83,15 @@ def plot_linearity(data: xr.Dataset) -> Figure:
 def plot_surfaces(data: xr.Dataset) -> Figure:
     """Plot the error of every product, before and after the frequency follows the amplitude."""
     titles, schemes = data["device"].values, data["scheme"].values
+    extent = (0, int(data["level"][-1]), 0, int(data["pixel"][-1]))
     figure, grid = new_figure(len(titles), len(schemes), size=(6.2, 2.7 * len(titles)), sharex=True, sharey=True)
     for row, title in enumerate(titles):
         limit = 100 * float(np.abs(data["error"].sel(device=title)).max())
         for column, scheme in enumerate(schemes):
             axes, one = grid[row, column], data["error"].sel(device=title, scheme=scheme)
-            image = axes.imshow(100 * one.values, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+            image = axes.imshow(
+                100 * one.values, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=extent
+            )
             axes.grid(False)
             rms = 100 * float(np.sqrt((one**2).mean()))
             axes.set_title(f"{title}: {_SCHEME_TITLES[str(scheme)]}\nrms {_short(rms)} %")
@@ -163,14 +166,23 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
     for index, scheme in enumerate(schemes):
         place = np.arange(len(devices)) + (index - 0.5 * (len(schemes) - 1)) * width
         values = power.sel(scheme=scheme).values
-        axes.bar(place, values, 0.9 * width, color=COLORS[index], label=_POWER_TITLES[str(scheme)])
+        # a bar would have no foot to stand on: the axis is logarithmic
+        axes.plot(
+            place, values, linestyle="none", marker=_MARKERS[index], markersize=6, color=COLORS[index],
+            label=_POWER_TITLES[str(scheme)],
+        )  # fmt: skip
         axes.plot(place, worst.sel(scheme=scheme), "_", color="black", markersize=8, label="_")
         for at, value, ratio in zip(place, values, power.sel(scheme=schemes[0]).values / values, strict=True):
             if index:
-                axes.text(
-                    at, 0.9 * value, f"1/{ratio:.3g}", ha="center", va="top", fontsize=6.5, rotation=90,
-                    color="black" if index == len(schemes) - 1 else "white",
-                )  # fmt: skip
+                axes.annotate(
+                    f"1/{ratio:.3g}",
+                    (at, value),
+                    (0, -6),
+                    textcoords="offset points",
+                    ha="center",
+                    va="top",
+                    fontsize=7,
+                )
     axes.plot([], [], "_", color="black", markersize=8, label="worst case of each (dash)")
     axes.axhline(
         1e3 * PAPER_WORST,
@@ -178,13 +190,13 @@ def plot_power_by_scheme(data: xr.Dataset) -> Figure:
         linewidth=0.8,
         linestyle=":",
         zorder=0.5,
-        label="1.1 mW at worst (abstract):\nfor the dashes, not the bars",
+        label="1.1 mW at worst (abstract):\nfor the dashes, not the markers",
     )
     axes.set_yscale("log")
     axes.set_axisbelow(True)
     axes.set_xticks(range(len(devices)), devices)
     axes.set_ylabel("average power of a 3 × 3\nconvolution (mW)")
-    axes.set_ylim(bottom=0.2 * 10 ** np.floor(np.log10(float(power.min()))))
+    axes.set_ylim(bottom=0.3 * float(power.min()))
     axes.grid(axis="x", visible=False)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, columnspacing=1.0)
     return figure

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from spicecim.encodings.base import IntArray
-from spicecim.encodings.frequency_weighting.amplitude import AmplitudeScheme
+from spicecim.encodings.frequency_weighting.amplitude import AmplitudeScheme, pixel_drive, product_table
 from spicecim.encodings.frequency_weighting.images import (
     convolve,
     exact_convolution,
@@ -18,7 +18,7 @@ from spicecim.encodings.frequency_weighting.images import (
 )
 from spicecim.encodings.frequency_weighting.responses import Readout
 from spicecim.errors import InputError
-from spicecim.validation.frequency_weighting.subjects import Subject, rms, tabulated
+from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
 
 SHOWN_KERNEL = "Sobel x"
 
@@ -44,22 +44,21 @@ def convolve_image(
     Returns
     -------
     xarray.Dataset
-        Along ``case``: ``psnr`` (case, kernel), dB; ``product_error`` (case,), root mean square over all pixels and
-        levels relative to the largest product; ``output`` (case, row, column) of `SHOWN_KERNEL` beside ``exact`` (row,
-        column), in pixels times levels, and the ``image``. A case whose amplitudes cannot be chosen has NaN.
+        Along ``case``: ``psnr`` (case, kernel), dB; ``output`` (case, row, column) of `SHOWN_KERNEL` beside ``exact``
+        (row, column), in pixels times levels, and the ``image``. A case whose amplitudes cannot be chosen has NaN.
     """
     shapes = kernels()
+    used = np.unique(np.concatenate([np.abs(kernel).ravel() for kernel in shapes.values()]))
     exact = {name: exact_convolution(image, kernel) for name, kernel in shapes.items()}
     psnr = np.full((len(cases), len(shapes)), np.nan)
-    error = np.full(len(cases), np.nan)
     output = np.full((len(cases), *exact[SHOWN_KERNEL].shape), np.nan)
     for number, case in enumerate(cases):
         try:
-            table = tabulated(case.subject, case.scheme, readout=case.readout)
+            levels = calibrated(case.subject, readout=case.readout)
+            table = product_table(pixel_drive(levels, case.scheme), used)
         except InputError:
             # a readout that does not rise with the amplitude, or does not depend on the frequency
             continue
-        error[number] = rms(table.error)
         for column, (name, kernel) in enumerate(shapes.items()):
             found = convolve(table, image, kernel)
             psnr[number, column] = peak_signal_to_noise(found, exact[name])
@@ -69,7 +68,6 @@ def convolve_image(
     return xr.Dataset(
         {
             "psnr": (("case", "kernel"), psnr, {"units": "dB"}),
-            "product_error": ("case", error),
             "output": (("case", "row", "column"), output),
             "exact": (("row", "column"), exact[SHOWN_KERNEL]),
             "image": (("image_row", "image_column"), image),

@@ -60,6 +60,8 @@ class Extent:
     subjects: tuple[Subject, ...] = (DRIFT, OBLEA, VTEAM, MIAO)
     power_subjects: tuple[Subject, ...] = (DRIFT, OBLEA, VTEAM, MIAO, JO)
     power_levels: int = LEVELS
+    product_step: int = 1
+    """Of how many pixels and weights one is multiplied."""
     schemes: tuple[AmplitudeScheme, ...] = ("fixed", "predistorted", "coscaled")
     other_readouts: tuple[Readout, ...] = ("in_phase", "dc")
     patches: int = 64
@@ -71,21 +73,25 @@ class Extent:
     amplitudes: bool = True
     """Whether the amplitude at which the worst case is the published one is looked for."""
     corners: tuple[tuple[int, ...], tuple[int, ...]] = CORNERS
+    reads: tuple[int, ...] = (1, 10, 100, 1000)
+    """Which of many reads without a rewrite are looked at."""
 
 
 QUICK = Extent(
     subjects=(DRIFT, OBLEA),
     power_subjects=(DRIFT, OBLEA, VTEAM),
     power_levels=32,
+    product_step=5,
     schemes=("fixed", "coscaled"),
     other_readouts=(),
     patches=4,
-    seeds=2,
+    seeds=4,
     bits=(4, 8),
-    epochs=30,
+    epochs=15,
     accuracy_fixed=False,
     amplitudes=False,
     corners=((1, 255), (0, 127, 128, 255)),
+    reads=(1, 10, 100),
 )
 
 
@@ -126,6 +132,7 @@ def validate_frequency_weighting(
             "quick": quick,
             "seed": SEED,
             "patches": extent.patches,
+            "product_step": extent.product_step,
             "power_levels": extent.power_levels,
             "network_seeds": extent.seeds,
         }
@@ -146,7 +153,7 @@ def _measure(
     report.add_figure("loops", figures.plot_loops(loops), loops)
 
     progress("products", 0.0)
-    surfaces = curves.product_surfaces(extent.subjects, ("fixed", "coscaled"))
+    surfaces = curves.product_surfaces(extent.subjects, ("fixed", "coscaled"), extent.product_step)
     report.add_figure("products", figures.plot_surfaces(surfaces.sel(device=_titles(drift_and_threshold))), surfaces)
     linearity = curves.linearity_curves(extent.subjects, "fixed")
     report.add_figure("linearity", figures.plot_linearity(linearity), linearity)
@@ -159,7 +166,7 @@ def _measure(
     report.add_figure("agreement", figures.plot_agreement(shown), _side_by_side(shown))
     report.judge("engines-agree", *measures.engines_agree(agreement))
     report.judge("product-of-drift", *measures.product_of_drift(surfaces, agreement.corners, DRIFT.title))
-    reads = _repeated_reads(extent.subjects)
+    reads = _repeated_reads(extent.subjects, extent.reads)
     report.judge("product-of-8-bits", *measures.product_of_8_bits(surfaces, pictures, reads))
 
     power = convolution_power(extent.power_subjects, image, extent.power_levels, _task(progress, "power"))
@@ -218,9 +225,9 @@ def _pictures(extent: Extent, image: IntArray, report: ValidationReport, progres
     return found
 
 
-def _repeated_reads(subjects: Sequence[Subject]) -> xr.Dataset:
+def _repeated_reads(subjects: Sequence[Subject], numbers: Sequence[int]) -> xr.Dataset:
     """Change of the state by one read, and of later reads, over all levels at the largest pixel."""
-    state, error, numbers = [], [], (1, 10, 100, 1000)
+    state, error = [], []
     for subject in subjects:
         levels = calibrated(subject)
         volts = levels.polarity * levels.amplitude

@@ -54,7 +54,11 @@ class Subject:
     def encoding(self, **fields: object) -> FrequencyWeighting:
         """The scheme with this device; weights in both states unless told otherwise."""
         values = {"device": self.choice, "amplitude": self.amplitude, "branches": "both", **fields}
-        return FrequencyWeighting.model_validate(values)
+        scheme = FrequencyWeighting.model_validate(values)
+        if "states" not in fields:
+            # levels do not depend on what else differs between the schemes of a device: found once, they serve all
+            vars(scheme)["calibration"] = calibrated(self, scheme.branches, scheme.readout, scheme.levels)
+        return scheme
 
     def bit_sliced(self, **fields: object) -> BitSliced:
         """Eight one-bit devices per weight."""
