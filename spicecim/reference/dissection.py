@@ -130,6 +130,8 @@ class DissectedFactors:
     def _padded(self, cells: FloatArray) -> FloatArray:
         """Cells (..., row, column) from the columns' terminals on, with cells that do not conduct beyond the last."""
         down, along = self._pattern.padded
+        if self._shape == (down, along):
+            return cells[..., ::-1, :]
         padded = np.zeros((*cells.shape[:-2], down, along))
         padded[..., : cells.shape[-2], : cells.shape[-1]] = cells[..., ::-1, :]
         return padded

@@ -180,7 +180,9 @@ class Network:
     def across(self, drive: FloatArray) -> FloatArray:
         """Voltages (..., row, column) between the ends of the lines that cells are at."""
         rows, columns = drive[..., : self.shape[0], None], drive[..., None, self.shape[0] :]
-        return np.repeat(rows, self.shape[1], axis=-1) - (columns if columns.size else 0.0)
+        if columns.size:
+            return rows - columns
+        return np.broadcast_to(rows, (*drive.shape[:-1], *self.shape))
 
     def start(self, drive: FloatArray) -> FloatArray:
         """Unknowns (cell,) with the drivers at voltages (line,) and without currents."""

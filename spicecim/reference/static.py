@@ -76,6 +76,19 @@ class AtRest(NamedTuple):
     largest current of a cell: the worst."""
 
 
+class _Found(NamedTuple):
+    """What is found of inputs so far, changed in place."""
+
+    v: FloatArray
+    """Voltages over the cells (input, row, column), volt."""
+    i: FloatArray
+    """Currents of the cells (input, row, column), ampere, of those that are solved."""
+    off: FloatArray
+    """Current (input,) that a cell of these is off by, as in `AtRest`."""
+    rounds: NDArray[np.int_]
+    """Corrections so far (input,)."""
+
+
 class ExplicitCrossbar:
     """A crossbar of devices whose current follows from voltage and state.
 
@@ -122,32 +135,28 @@ class ExplicitCrossbar:
             start = self._network.across(v_row)
         else:
             start = behind_own_wires(self._device, self._network, self._network.across(v_row), self._states)
-        v = start.copy()
-        rounds = np.zeros(len(v), dtype=int)
-        left = self._correct(v_row, v, np.arange(len(v)), rounds)
+        found = _Found(start.copy(), np.empty(start.shape), np.empty(len(start)), np.zeros(len(start), dtype=int))
+        v, i, off, rounds = found
+        left = self._correct(v_row, found, np.arange(len(v)))
         common = self._factors, self._conductance
         for one in left[:, None]:
             self._factors = None
             v[one] = np.where(np.isfinite(v[one]).all(), v[one], start[one])
-            if len(v) == 1 or len(self._correct(v_row, v, one, rounds)):
+            if len(v) == 1 or len(self._correct(v_row, found, one)):
                 try:
                     v[one], made = self._damped(v_row[one], start[one])
-                    rounds[one] += made
                 except ConvergenceError as error:
                     raise ConvergenceError(f"input {first + one[0]} has no operating point: {error}") from None
+                rounds[one] += made
+                i[one] = self._currents(v[one])
+                off[one] = self._off(v[one], i[one], self._network.residual(v_row[one], v[one], i[one]))
         self._factors, self._conductance = common
         self.iterations = max(self.iterations, int(rounds.max()))
-        i = self._currents(v)
-        off = self._off(v, i, self._network.residual(v_row, v, i))
         return AtRest(v, i, i.sum(axis=2), i.sum(axis=1), v_row, np.empty((len(v), 0)), float(off.max()))
 
-    def _correct(
-        self, v_row: FloatArray, v: FloatArray, some: NDArray[np.int_], rounds: NDArray[np.int_]
-    ) -> NDArray[np.int_]:
-        """Correct voltages v (input, row, column) of some inputs in place; return the inputs that are left unsolved.
-
-        `rounds` (input,) counts the corrections.
-        """
+    def _correct(self, v_row: FloatArray, found: _Found, some: NDArray[np.int_]) -> NDArray[np.int_]:
+        """Correct what is found of some inputs in place; return the inputs that are left unsolved."""
+        v, rounds = found.v, found.rounds
         made, fresh, before = 0, False, np.full(len(v), np.inf)
         most = _MOST if len(some) == 1 else _COMMON
         if self._factors is not None and self._conducts_as_factorized(v_row[some]):
@@ -173,9 +182,11 @@ class ExplicitCrossbar:
             missed = self._network.residual(v_row[some], v[some], i)
             size, ratio = _largest(missed), _largest(missed) / before[some]
             solved = size <= _SOLVED * _scale(v[some])
-            if solved.any():
-                solved &= self._off(v[some], i, missed) <= _SOLVED
-            solved |= (size <= _ROUNDED * _scale(v_row[some])) & (ratio > _STUCK)
+            rounded = (size <= _ROUNDED * _scale(v_row[some])) & (ratio > _STUCK)
+            if (solved | rounded).any():
+                off = self._off(v[some], i, missed)
+                solved = (solved & (off <= _SOLVED)) | rounded
+                found.i[some[solved]], found.off[some[solved]] = i[solved], off[solved]
             some, missed, size, ratio = some[~solved], missed[~solved], size[~solved], ratio[~solved]
             if not len(some):
                 return some
