@@ -203,7 +203,15 @@ class SmoothDrive(Drive):
 
 
 class SineDrive(SmoothDrive):
-    """``v(t) = offset + amplitude sin(2 pi frequency t + phase)``."""
+    """``v(t) = offset + amplitude sin(2 pi frequency t + phase)``.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> drive = sc.SineDrive(amplitude="450mV", frequency=["1k", "2k"])
+    >>> drive.voltage([0.25e-3]).round(3)
+    array([[0.45, 0.  ]])
+    """
 
     kind: Literal["sine"] = "sine"
     amplitude: Volts
@@ -282,7 +290,15 @@ class SineDrive(SmoothDrive):
 
 
 class PulseDrive(Drive):
-    """A periodic trapezoid from `low` to `high`, as SPICE's PULSE: delay, then rise, width (at high), fall, and low."""
+    """A periodic trapezoid from `low` to `high`, as SPICE's PULSE: delay, then rise, width (at high), fall, and low.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> drive = sc.PulseDrive(high=0.2, rise="10us", fall="10us", width="80us", period="200us")
+    >>> drive.voltage([0, 5e-6, 50e-6, 150e-6]).ravel()
+    array([0. , 0.1, 0.2, 0. ])
+    """
 
     kind: Literal["pulse"] = "pulse"
     low: Volts = _ZERO
@@ -353,7 +369,15 @@ class PulseDrive(Drive):
 
 
 class SampledDrive(Drive):
-    """Voltages (row, time) at given instants, joined by straight lines."""
+    """Voltages (row, time) at given instants, joined by straight lines.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> drive = sc.SampledDrive(time=[0, 1e-3, 2e-3], voltages=[[0, 0.1, 0], [0, 0.2, 0.2]])
+    >>> drive.voltage([0.5e-3])
+    array([[0.05, 0.1 ]])
+    """
 
     kind: Literal["samples"] = "samples"
     ends: ClassVar[bool] = True

@@ -57,6 +57,13 @@ class HysteresisSweep:
         how much the lobe area of the next cycle differs, and ``grid_error``, by how much lobe area and conductances
         differ if every second instant is left out, both relative. Over the amplitudes: ``peak_frequency`` (Hz) and
         ``slope``, the log-log slope of the lobe area above it.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> sweep = sc.hysteresis("yakopcic", amplitude=[0.3, 0.45], frequency=[100, 1e3], engine="reference")
+    >>> sweep.measures.lobe_area.dims, len(sweep.loops)
+    (('amplitude', 'frequency'), 4)
     """
 
     loops: list[xr.Dataset]
@@ -292,6 +299,18 @@ def save_sweep(sweep: HysteresisSweep, path: str | Path) -> Path:
     ------
     ResultsError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import spicecim as sc
+    >>> sweep = sc.hysteresis("yakopcic", frequency=100, engine="reference", points_per_period=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = sc.save_sweep(sweep, Path(folder) / "sweep.nc")
+    ...     again = sc.load_sweep(Path(folder) / "sweep.nc")
+    >>> again.measures.equals(sweep.measures)
+    True
     """
     area = sweep.measures["lobe_area"]
     length = max(loop.sizes["time"] for loop in sweep.loops)
@@ -316,6 +335,19 @@ def load_sweep(path: str | Path) -> HysteresisSweep:
     ------
     WaveformError
         If the file is none, is damaged, or holds loops that are none of its testbenches.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import spicecim as sc
+    >>> sweep = sc.hysteresis("linear_drift", frequency=1, engine="reference", points_per_period=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "sweep.nc"
+    ...     _ = sc.save_sweep(sweep, path)
+    ...     loop = sc.load_sweep(path).loops[0]
+    >>> float(loop.v_cell.max())
+    1.0
     """
     try:
         stored = read_netcdf(path, _CURVES)

@@ -74,7 +74,8 @@ def retention(
     Examples
     --------
     >>> import numpy as np
-    >>> held = retention({"model": "metastable_switch"}, np.geomspace(1e-6, 1e-2, 5), x0=0.9)
+    >>> import spicecim as sc
+    >>> held = sc.retention({"model": "metastable_switch"}, np.geomspace(1e-6, 1e-2, 5), x0=0.9)
     >>> bool(held.x.values[-1] < held.x.values[0])
     True
     """

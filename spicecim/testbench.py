@@ -71,6 +71,13 @@ class Crossbar(Section):
     A row wire runs from its driver (source resistance first) past columns 0, 1, ..., a column wire from row 0 down to
     its sense node (sense resistance last); every crosspoint has one segment of row wire before it and one segment of
     column wire after it.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> crossbar = sc.Crossbar(state=[[1, 0], [0, 1], [0.5, 0.5]], wire_row=2, wire_column=2)
+    >>> crossbar.state.shape, crossbar.ideal
+    ((3, 2), False)
     """
 
     state: States = Field(description="initial state of each cell (row, column), 0: high, 1: low resistance")
@@ -149,7 +156,15 @@ class Crossbar(Section):
 
 
 class Analysis(Section):
-    """How long to simulate, how finely, and what to keep."""
+    """How long to simulate, how finely, and what to keep.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> analysis = sc.Analysis(periods=2, accuracy=1e-4, probe="cells")
+    >>> analysis.points_per_period
+    200
+    """
 
     duration: PositiveSeconds | None = Field(default=None, description="simulated time (s)")
     periods: PositiveNumber | None = Field(default=None, description="simulated time in periods of the slowest row")
@@ -215,6 +230,19 @@ class Testbench(Section):
     ------
     TestbenchError
         If anything in it is not valid, with the name of each field.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.2, 0.5]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> bench.shape, bench.duration
+    ((1, 2), 0.01)
+    >>> sc.simulate(bench, engine="reference").i_column.dims
+    ('time', 'column')
     """
 
     __test__ = False  # the name starts with "Test", but this is no test class for pytest to collect

@@ -173,7 +173,21 @@ def _check_places(dataset: xr.Dataset, testbench: Testbench) -> None:
 
 
 def testbench_of(dataset: xr.Dataset) -> Testbench:
-    """Return the testbench that a dataset was made with."""
+    """Return the testbench that a dataset was made with.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> sc.testbench_of(run) == bench
+    True
+    """
     text = dataset.attrs.get("testbench")
     if not isinstance(text, str):
         raise WaveformError("the dataset's attributes hold no testbench")
@@ -220,6 +234,24 @@ def save_waveforms(dataset: xr.Dataset, path: str | Path) -> Path:
         If the dataset is none that an engine makes: see `load_waveforms`.
     ResultsError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = sc.save_waveforms(run, Path(folder) / "run.nc")
+    ...     again = sc.load_waveforms(Path(folder) / "run.nc")
+    >>> again.identical(run)
+    True
     """
     check_run(dataset)
     return write_netcdf(with_testbench_stored(dataset), path)
@@ -244,6 +276,25 @@ def load_waveforms(path: str | Path) -> xr.Dataset:
         If the file is none, or is damaged; if a variable is no array of real, finite numbers in its own unit, which
         stand in the file as they are (not scaled, not in another file); if the rows, columns, instants or row voltages
         are not those of the testbench in the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "run.nc"
+    ...     _ = sc.save_waveforms(run, path)
+    ...     bench_again = sc.testbench_of(sc.load_waveforms(path))
+    >>> bench_again == bench
+    True
     """
     try:
         dataset = read_netcdf(path, (*VARIABLES, "time"), _FURTHER)

@@ -145,8 +145,9 @@ def cure_module(
 
     Examples
     --------
+    >>> import spicecim as sc
     >>> from spicecim.resources import resource_folder
-    >>> cure = cure_module(resource_folder("examples") / "hidden_state.va", compare=False)
+    >>> cure = sc.cure_module(resource_folder("examples") / "hidden_state.va", compare=False)
     >>> [(state.variable, state.node, state.parameter) for state in cure.states]
     [('w', 'w_node', 'w0')]
     """

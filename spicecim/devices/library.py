@@ -162,7 +162,14 @@ def get_model(name: str) -> type[Memristor]:
 
 
 def load_presets(model: str) -> dict[str, Preset]:
-    """Return the published parameter sets of a model, the default one first; none if it has no preset file."""
+    """Return the published parameter sets of a model, the default one first; none if it has no preset file.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> list(sc.load_presets("yakopcic"))
+    ['oblea', 'miao', 'jo']
+    """
     cls = get_model(model)
     own, joint, _ = model.partition(JOINT)
     if joint and model not in MODELS:
@@ -314,6 +321,13 @@ def make_device(
     ModelError
         If the model, the preset or a parameter is unknown, missing or outside its bounds, or the methods of the device
         are no longer those that were traced.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> device = sc.make_device("linear_drift", "hp", {"Roff": "38k"})
+    >>> device.Roff
+    38000.0
     """
     values = dict(parameters or {})
     if preset is not None or not values:

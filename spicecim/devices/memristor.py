@@ -99,7 +99,9 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     Examples
     --------
     >>> import numpy as np
-    >>> class Threshold(Memristor):
+    >>> import spicecim as sc
+    >>> from spicecim.devices.parameters import Number, parameter
+    >>> class Threshold(sc.Memristor):
     ...     name, title, source = "threshold", "Ohmic cell that moves above a threshold", "an example"
     ...     Ron: Number = parameter("ohm", "resistance at x = 1", gt=0)
     ...     Roff: Number = parameter("ohm", "resistance at x = 0", above="Ron")

@@ -36,7 +36,9 @@ class JointDistribution:
 
     Examples
     --------
-    >>> spread = JointDistribution(["Ron"], [4.0], [[0.01]], [Transform("log")])
+    >>> import spicecim as sc
+    >>> from spicecim.fitting.transforms import Transform
+    >>> spread = sc.JointDistribution(["Ron"], [4.0], [[0.01]], [Transform("log")])
     >>> spread.draw(3, seed=1)["Ron"].round(1)
     array([56.5, 59.3, 56.4])
     """

@@ -64,7 +64,8 @@ def synthetic_measurement(
 
     Examples
     --------
-    >>> measured = synthetic_measurement("vteam", points=100)
+    >>> import spicecim as sc
+    >>> measured = sc.synthetic_measurement("vteam", points=100)
     >>> measured.sizes["point"]
     101
     """

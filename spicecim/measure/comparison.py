@@ -62,6 +62,19 @@ def compare(first: xr.Dataset, second: xr.Dataset, tolerance: float = 1e-4) -> C
     ------
     WaveformError
         If the columns or the instants differ.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.2, 0.5]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> one = sc.simulate(bench, engine="reference")
+    >>> other = sc.simulate(bench, engine="reference", time=one.time.values, tolerance=1e-11)
+    >>> sc.compare(one, other).worst < 1e-6
+    True
     """
     check_waveforms(first, "i_column")
     check_waveforms(second, "i_column")

@@ -31,17 +31,60 @@ from spicecim.waveforms import check_waveforms, testbench_of
 
 
 def mean_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
-    """Mean of each column's current (A) over a window: what the hysteresis rectifies by itself."""
+    """Mean of each column's current (A) over a window: what the hysteresis rectifies by itself.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> abs(float(sc.measure.mean_current(run)[0])) < 1e-12  # an ohmic cell rectifies nothing
+    True
+    """
     return _measured(waveforms, window, average, "A", "mean column current")
 
 
 def rectified_mean_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
-    """Mean of the magnitude of each column's current (A) over a window."""
+    """Mean of the magnitude of each column's current (A) over a window.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.rectified_mean_current(run)[0]) * 1e6, 1)  # 2 / pi of 100 uA
+    63.7
+    """
     return _measured(waveforms, window, rectified_average, "A", "rectified mean column current")
 
 
 def charge(waveforms: xr.Dataset, window: Window | None = None) -> xr.DataArray:
-    """Charge (C) that each column's sense node takes in a window."""
+    """Charge (C) that each column's sense node takes in a window.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> half = sc.measure.charge(run, window=(0, 0.5e-3))
+    >>> round(float(half[0]) * 1e9, 1)  # 100 uA / (pi f)
+    31.8
+    """
     return _measured(waveforms, window, integrate, "C", "charge of the column")
 
 
@@ -68,6 +111,19 @@ def in_phase_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.
     ------
     MeasurementError
         If the drive is no sine, the window does not hold whole cycles, or the instants are too far apart.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0], [0.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": [1e3, 2e3]},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> (sc.measure.in_phase_current(run).values.ravel() * 1e6).round(1)  # 1 kohm and 10 kohm
+    array([100.,  10.])
     """
     drive = _sine_of(waveforms)
     rows = waveforms["row"]  # a dataset may hold some of the rows only
@@ -91,6 +147,19 @@ def tone_current(waveforms: xr.Dataset, window: Window | None = None) -> xr.Data
     ------
     MeasurementError
         As `in_phase_current`, and if rows have the same frequency and other phases: which one is in phase is not told.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0], [0.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.tone_current(run).sum()) * 1e6, 1)  # both rows share the tone
+    110.0
     """
     drive = _sine_of(waveforms)
     rows = [row for row in waveforms["row"].values if drive.amplitude[row] != 0.0] or list(waveforms["row"].values)
@@ -122,6 +191,20 @@ def harmonics(waveforms: xr.Dataset, frequency: float, count: int = 5, window: W
     xarray.DataArray
         Complex amplitudes (harmonic, column) in ampere, harmonic 0 being the mean: the current is
         ``Re(sum of amplitude exp(2 pi j harmonic frequency t))``.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> found = sc.measure.harmonics(run, frequency=1e3, count=3)
+    >>> (abs(found).values.ravel() * 1e6).round(2)  # the mean, the tone, and no harmonics of an ohmic cell
+    array([  0., 100.,   0.,   0.])
     """
     _check_tones(waveforms, window, np.array([frequency]), highest=count * frequency)
 

@@ -30,6 +30,17 @@ def lobe_areas(v: ArrayLike, i: ArrayLike) -> LobeAreas:
     ----------
     v, i
         Voltage (V) and current (A) along one cycle, in order of time (point,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spicecim as sc
+    >>> time = np.linspace(0.0, 1.0, 1001)
+    >>> v = np.sin(2 * np.pi * time)
+    >>> i = v * (2 + np.cos(2 * np.pi * time)) * 1e-3  # conducts more before the peak of v than after it
+    >>> areas = sc.measure.lobe_areas(v, i)
+    >>> round(areas.positive * 1e3, 3), round(areas.negative * 1e3, 3)  # a third of 2 mVA each
+    (-0.667, 0.667)
     """
     v, i = _split_at_zero(*_loop(v, i))
     middle, area = 0.5 * (v[1:] + v[:-1]), -0.5 * (i[1:] + i[:-1]) * np.diff(v)
@@ -42,6 +53,17 @@ def pinch_offset(v: ArrayLike, i: ArrayLike) -> float:
     Where no point lies on the crossing, the current there is the median of three estimates: on the straight line across
     it, and continued by a straight line from the two points on either side. A device that conducts differently in
     either direction spoils the first, one that switches right at the crossing one of the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spicecim as sc
+    >>> time = np.linspace(0.0, 1.0, 1001)
+    >>> v = np.sin(2 * np.pi * time)
+    >>> sc.measure.pinch_offset(v, 1e-3 * v) < 1e-12
+    True
+    >>> round(sc.measure.pinch_offset(v, 1e-3 * (v + 0.1)), 3)  # a current that flows at 0 V
+    0.091
     """
     v, i = _loop(v, i)
     peak = np.abs(i).max()
@@ -58,7 +80,17 @@ def pinch_offset(v: ArrayLike, i: ArrayLike) -> float:
 
 
 def effective_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:
-    """Mean ``|i|`` over mean ``|v|`` (S): what a rectifying readout sees of a device."""
+    """Mean ``|i|`` over mean ``|v|`` (S): what a rectifying readout sees of a device.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spicecim as sc
+    >>> time = np.linspace(0.0, 1.0, 1001)
+    >>> v = np.sin(2 * np.pi * time)
+    >>> round(sc.measure.effective_conductance(time, v, 2e-3 * v), 6)
+    0.002
+    """
     v, i = _loop(v, i)
     instants = np.asarray(time, dtype=float)
     steps = np.diff(instants)
@@ -66,14 +98,32 @@ def effective_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:
 
 
 def in_phase_conductance(time: ArrayLike, v: ArrayLike, i: ArrayLike) -> float:
-    """Mean v i over mean v^2 (S): what a synchronous demodulator sees of a device under a sinusoid."""
+    """Mean v i over mean v^2 (S): what a synchronous demodulator sees of a device under a sinusoid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spicecim as sc
+    >>> time = np.linspace(0.0, 1.0, 1001)
+    >>> v = np.sin(2 * np.pi * time)
+    >>> i = 2e-3 * v + 5e-3 * np.cos(2 * np.pi * time)  # what is out of phase does not count
+    >>> round(sc.measure.in_phase_conductance(time, v, i), 6)
+    0.002
+    """
     v, i = _loop(v, i)
     instants = np.asarray(time, dtype=float)
     return float(np.trapezoid(v * i, instants) / np.trapezoid(v * v, instants))
 
 
 def peak_frequency(frequency: ArrayLike, area: ArrayLike) -> float:
-    """Return the frequency (Hz) at which the magnitude of the lobe area is largest, of those given."""
+    """Return the frequency (Hz) at which the magnitude of the lobe area is largest, of those given.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> sc.measure.peak_frequency([1.0, 2.0, 4.0], [1e-6, -3e-6, 2e-6])
+    2.0
+    """
     frequencies = np.asarray(frequency, dtype=float)
     return float(frequencies[int(np.abs(np.asarray(area, dtype=float)).argmax())])
 
@@ -82,6 +132,12 @@ def log_log_slope(frequency: ArrayLike, area: ArrayLike) -> float:
     """Slope of log(area) against log(frequency) above the peak, by least squares; NaN with less than two points there.
 
     A memristor's lobe area tends to 1/f (slope -1) at high frequency, where the state hardly moves.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> round(sc.measure.log_log_slope([1.0, 2.0, 4.0, 8.0], [4e-6, 2e-6, 1e-6, 0.5e-6]), 6)
+    -1.0
     """
     frequencies, areas = np.asarray(frequency, dtype=float), np.abs(np.asarray(area, dtype=float))
     above = (frequencies > peak_frequency(frequencies, areas)) & (areas > 0)

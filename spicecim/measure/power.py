@@ -24,13 +24,41 @@ from spicecim.waveforms import check_waveforms, testbench_of
 
 
 def row_power(waveforms: xr.Dataset) -> xr.DataArray:
-    """Power (W) that each row driver delivers, over time (time, row)."""
+    """Power (W) that each row driver delivers, over time (time, row).
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.row_power(run).max()) * 1e6, 2)  # 100 mV times 100 uA
+    10.0
+    """
     check_waveforms(waveforms, "v_row", "i_row")
     return _watts(product(waveforms, waveforms["v_row"], waveforms["i_row"]), "power of the row driver")
 
 
 def column_driver_power(waveforms: xr.Dataset) -> xr.DataArray:
-    """Power (W) that each column's driver delivers, over time (time, column); none at virtual ground."""
+    """Power (W) that each column's driver delivers, over time (time, column); none at virtual ground.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> float(sc.measure.column_driver_power(run).max())  # a column at virtual ground takes none
+    0.0
+    """
     check_waveforms(waveforms, "i_column")
     current = waveforms["i_column"]
     voltage = waveforms["v_column"] if "v_column" in waveforms else xr.zeros_like(current)
@@ -38,7 +66,21 @@ def column_driver_power(waveforms: xr.Dataset) -> xr.DataArray:
 
 
 def total_power(waveforms: xr.Dataset) -> xr.DataArray:
-    """Power (W) that all drivers deliver, over time (time,)."""
+    """Power (W) that all drivers deliver, over time (time,).
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0], [0.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.total_power(run).max()) * 1e6, 2)
+    11.0
+    """
     total = row_power(waveforms).sum("row")
     if "v_column" in waveforms:
         total = total + column_driver_power(waveforms).sum("column")
@@ -53,12 +95,40 @@ def amplifier_power(waveforms: xr.Dataset) -> xr.DataArray:
 
 
 def delivered_energy(waveforms: xr.Dataset) -> xr.DataArray:
-    """Energy (J) that each row driver delivers over a run (row,)."""
+    """Energy (J) that each row driver delivers over a run (row,).
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.delivered_energy(run).sum()) * 1e9, 3)  # 5 uW for 1 ms
+    5.0
+    """
     return _energy(row_power(waveforms)).assign_attrs(units="J", long_name="energy delivered by the row driver")
 
 
 def total_energy(waveforms: xr.Dataset) -> xr.DataArray:
-    """Energy (J) that the drivers of all lines deliver over a run."""
+    """Energy (J) that the drivers of all lines deliver over a run.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0], [0.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.total_energy(run)) * 1e9, 3)
+    5.5
+    """
     check_waveforms(waveforms, "v_row", "i_row", "i_column")
     voltage, current = (waveforms[name].transpose("time", "row").values for name in ("v_row", "i_row"))
     if "v_column" in waveforms:
@@ -70,13 +140,41 @@ def total_energy(waveforms: xr.Dataset) -> xr.DataArray:
 
 
 def cell_power(waveforms: xr.Dataset) -> xr.DataArray:
-    """Power (W) that each cell dissipates, over time (time, row, column); needs ``probe: cells``."""
+    """Power (W) that each cell dissipates, over time (time, row, column); needs ``probe: cells``.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0], [0.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> (sc.measure.average_power(sc.measure.cell_power(run)).values.ravel() * 1e6).round(3)
+    array([5. , 0.5])
+    """
     check_waveforms(waveforms, "v_cell", "i_cell")
     return _watts(product(waveforms, waveforms["v_cell"], waveforms["i_cell"]), "power of the cell")
 
 
 def column_power(waveforms: xr.Dataset) -> xr.DataArray:
-    """Power (W) that the cells of each column dissipate, over time (time, column); needs ``probe: cells``."""
+    """Power (W) that the cells of each column dissipate, over time (time, column); needs ``probe: cells``.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0], [0.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.average_power(sc.measure.column_power(run))[0]) * 1e6, 3)
+    5.5
+    """
     return _watts(cell_power(waveforms).sum("row"), "power of the column's cells")
 
 
@@ -103,6 +201,19 @@ def average_power(
     -----
     AccuracyWarning
         If the instants are too few for the accuracy.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.average_power(sc.measure.total_power(run))) * 1e6, 3)  # half of the peak of 10 uW
+    5.0
     """
     course, corners = course_of(power)
     ends = np.array(checked_window(course.time, window))
@@ -129,6 +240,20 @@ def worst_case_power(power: xr.DataArray, length: float = 0.0) -> xr.DataArray:
         Power over time, of any other dimensions.
     length
         Length of the window (s); 0 gives the largest instantaneous power.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> power = sc.measure.total_power(run)
+    >>> [round(float(sc.measure.worst_case_power(power, length)) * 1e6, 3) for length in (0.0, 1e-3)]
+    [10.0, 5.0]
     """
     course, _ = course_of(power)
     time = course.time
@@ -170,6 +295,13 @@ class EnergyBalance:
     With ideal wires and with resistances the powers balance at every instant, so what is left is rounding. A
     capacitance's stored energy is exact, while the other parts are integrals over the time grid: then the error is that
     of the grid.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> balance = sc.measure.EnergyBalance(delivered=1e-9, cells=0.7e-9, wires=0.3e-9, source=0, sense=0, stored=0)
+    >>> balance.error < 1e-12
+    True
     """
 
     delivered: float
@@ -188,7 +320,22 @@ class EnergyBalance:
 
 
 def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
-    """Account for the energy of a run; needs ``probe: cells``."""
+    """Account for the energy of a run; needs ``probe: cells``.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]], "wire_row": 250},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> balance = sc.energy_balance(run)
+    >>> round(balance.wires / balance.delivered, 6), balance.error < 1e-9  # 250 ohm of 1250
+    (0.2, True)
+    """
     bench = testbench_of(waveforms)
     parts = bench.crossbar.parasitics()
     source, sense = xr.DataArray(parts.sources, dims="row"), xr.DataArray(parts.senses, dims="column")

@@ -46,6 +46,14 @@ def measure_cycles(measurement: xr.Dataset, read_voltage: float | str | None = N
     ------
     InputError
         If the read voltage is not below the largest one.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=150, seed=1)
+    >>> found = sc.measure_cycles(measured, read_voltage="50mV")
+    >>> found.sizes["loop"], bool((found.on_off_ratio > 2).all())
+    (2, True)
     """
     voltage, current = measurement["voltage"].values, measurement["current"].values
     largest = float(np.abs(voltage).max())
@@ -66,7 +74,15 @@ def measure_cycles(measurement: xr.Dataset, read_voltage: float | str | None = N
 
 
 def split_cycles(measurement: xr.Dataset) -> list[xr.Dataset]:
-    """Return a measurement of each cycle of one with several."""
+    """Return a measurement of each cycle of one with several.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=150, seed=1)
+    >>> [float(each.time[-1]) for each in sc.split_cycles(measured)]
+    [0.01, 0.0025]
+    """
     attrs = {name: measurement.attrs[name] for name in ("source", "sha256") if name in measurement.attrs}
     limits = [measurement.attrs.get(f"compliance_{side}") for side in ("positive", "negative")]
     time, voltage, current = (measurement[name].values for name in ("time", "voltage", "current"))

@@ -72,8 +72,9 @@ def make_measurement(
     Examples
     --------
     >>> import numpy as np
+    >>> import spicecim as sc
     >>> t = np.linspace(0, 1, 101)
-    >>> measured = make_measurement([(t, np.sin(2 * np.pi * t), 1e-3 * np.sin(2 * np.pi * t))])
+    >>> measured = sc.make_measurement([(t, np.sin(2 * np.pi * t), 1e-3 * np.sin(2 * np.pi * t))])
     >>> measured.sizes["point"], float(measured.attrs["current_offset"])
     (101, 0.0)
     """

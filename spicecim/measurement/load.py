@@ -81,6 +81,23 @@ def load_measurement(
     ------
     InputError
         If the file has no table, columns are missing or ambiguous, or the data can show no loop.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import spicecim as sc
+    >>> time = np.linspace(0, 1, 101)
+    >>> volts = np.sin(2 * np.pi * time)
+    >>> lines = [f"{t:.6f},{v:.6f},{v * (2 + np.cos(2 * np.pi * t)):.6f}" for t, v in zip(time, volts, strict=True)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "loop.csv"
+    ...     with path.open("w") as file:
+    ...         print("Time (s),Voltage (V),Current (mA)", *lines, sep=chr(10), file=file)
+    ...     measured = sc.load_measurement(path)
+    >>> round(float(measured.current.max()) * 1e3, 2)
+    2.2
     """
     path = Path(path)
     content = read_bytes(path, "MEASUREMENT_BYTES")

@@ -204,6 +204,22 @@ def write_netlist(
         If the device does not have this form.
     ResultsError
         If a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path, *_ = sc.write_netlist(bench, Path(folder) / "bench.cir")
+    ...     print(path.name, ".tran" in path.read_text())
+    bench.cir True
     """
     path, netlist = Path(path), _chosen_netlist(testbench, backend, subcircuit)
     # ngspice would take other characters of a name for something else

@@ -193,6 +193,14 @@ def endurance(
     -------
     xarray.Dataset
         Over ``cycle``: resistances ``low`` after SET and ``high`` after RESET (ohm), and ``x_low``, ``x_high``.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> pulse = sc.operations.Pulses(voltage=0.3, width="100us")
+    >>> run = sc.endurance({"model": "yakopcic"}, set_pulse=pulse, reset_pulse=pulse, cycles=20, read_voltage=0.1)
+    >>> bool((run.high > run.low).all())
+    True
     """
     if not isinstance(cycles, int) or cycles < 1:
         raise InputError(f"cycles: must be a whole number from 1 on; it is {cycles!r}")

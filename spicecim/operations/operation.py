@@ -221,6 +221,20 @@ def at_end(bench: Testbench, waveforms: Any) -> Testbench:
         The array.
     waveforms
         A run of it with ``probe: cells``, an `xarray.Dataset`.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.2, 0.5]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> after = sc.operations.at_end(bench, run)
+    >>> bool((after.crossbar.state == run.x.values[-1]).all())
+    True
     """
     last = waveforms.isel(time=-1)
     further = {

@@ -63,6 +63,18 @@ def chosen_pulses(bench: Testbench) -> tuple[Pulses, Pulses]:
     ------
     InputError
         If the device does not move at that voltage, or its equations are not known.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.2, 0.5]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> set_pulses, reset_pulses = sc.operations.chosen_pulses(bench)
+    >>> set_pulses.voltage, set_pulses.levels
+    (0.3, 8)
     """
     voltage = bench.drive.largest_voltage()
     if not voltage > 0:

@@ -33,6 +33,18 @@ def conductance(bench: Testbench, x: ArrayLike, voltage: float, gate: float | No
     ------
     UnsupportedError
         If the device's equations are not known, as those of a SPICE subcircuit.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> sc.operations.conductance(bench, x=1.0, voltage=0.1)
+    array([[0.001]])
     """
     device = bench.build_cells(bench.largest_gates() if gate is None else gate)
     states = device.state_from_x(np.broadcast_to(np.asarray(x, dtype=float), bench.shape))
@@ -71,6 +83,19 @@ def polarity(bench: Testbench, voltage: float, gate: float | None = None) -> flo
     """Return 1.0 if a voltage (V) from row to column sets a cell (x grows), -1.0 if the opposite one does.
 
     Where the equations are not known it is 1.0, the library's convention.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.2, 0.5]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> sc.operations.polarity(bench, 0.3)
+    1.0
+    >>> sc.operations.polarity(bench.model_copy(update={"device": sc.LibraryDevice(model="vteam")}), 0.3)
+    -1.0
     """
     return -1.0 if speed(bench, voltage, gate) < speed(bench, -voltage, gate) else 1.0
 

@@ -62,7 +62,8 @@ def lognormal(spread: float | str, *, within: float | None = None) -> Distributi
 
     Examples
     --------
-    >>> lognormal("5 %").spread
+    >>> import spicecim as sc
+    >>> sc.lognormal("5 %").spread
     0.05
     """
     return _made("lognormal", spread, within)
@@ -72,12 +73,25 @@ def normal(spread: float | str, *, within: float | None = None) -> Distribution:
     """Return a normal distribution about a parameter's value, its mean, with a standard deviation relative to it.
 
     Parameters are those of `lognormal`.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> sc.normal("5 %", within=3).kind
+    'normal'
     """
     return _made("normal", spread, within)
 
 
 def uniform(spread: float | str) -> Distribution:
-    """Return a uniform distribution from ``1 - spread`` to ``1 + spread`` times a parameter's value."""
+    """Return a uniform distribution from ``1 - spread`` to ``1 + spread`` times a parameter's value.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> sc.uniform(0.2).kind
+    'uniform'
+    """
     return _made("uniform", spread, None)
 
 

@@ -69,6 +69,21 @@ def read_noise(
     ------
     InputError
         If a number is out of range, or the noise needs too many samples.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     analysis={"probe": "cells"},
+    ... )
+    >>> noisy = sc.read_noise(bench, seed=1, telegraph="5 %", high="0.1ms", low="0.1ms")
+    >>> noisy.drive.kind
+    'samples'
+    >>> round(float(abs(noisy.drive.voltages).max()), 3)
+    0.105
     """
     band = None if bandwidth is None else _positive("bandwidth", bandwidth, "Hz")
     kelvin, part = _positive("temperature", temperature, ""), share(telegraph)

@@ -81,6 +81,14 @@ def check_model(
         If the file cannot be read or compiled.
     ModelError
         If an argument is wrong: the module, a state or a parameter is unknown, or a value out of its bounds.
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> from spicecim.resources import resource_folder
+    >>> report = sc.check_model(resource_folder("examples") / "series_memristor.va")
+    >>> report.ok
+    True
     """
     limit, ends = _voltage(voltage), _initial(initial)
     try:

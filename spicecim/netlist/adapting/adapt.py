@@ -109,12 +109,13 @@ def adapt_subcircuit(
     Examples
     --------
     >>> from pathlib import Path
+    >>> import spicecim as sc
     >>> _ = Path("mem.sub").write_text('''.SUBCKT mem p n PARAMS: Ron=1k Roff=10k
     ... Cx x 0 1 IC=0.5
     ... Gx 0 x VALUE={10*V(p,n)*STP(1-V(x))}
     ... Gm p n VALUE={V(p,n)/(Roff-(Roff-Ron)*V(x))}
     ... .ENDS''')
-    >>> adapted = adapt_subcircuit("mem.sub")
+    >>> adapted = sc.adapt_subcircuit("mem.sub")
     >>> adapted.dialects
     ('ltspice', 'pspice')
     >>> adapted.device
