@@ -137,7 +137,8 @@ def test_commands_were_found():
 def test_links_lead_to_files():
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / target).exists(), f"{document.name}: {target}"
+            built = target.startswith("gallery/")  # by make docs
+            assert built or (document.parent / target).exists(), f"{document.name}: {target}"
 
 
 def test_every_field_and_model_is_documented():
