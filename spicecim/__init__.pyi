@@ -1,4 +1,5 @@
 from . import accelerator as accelerator
+from . import encodings as encodings
 from . import measure as measure
 from . import operations as operations
 from . import training as training
@@ -17,7 +18,7 @@ from .drives import Drive as Drive
 from .drives import PulseDrive as PulseDrive
 from .drives import SampledDrive as SampledDrive
 from .drives import SineDrive as SineDrive
-from .encodings import register_encoding as register_encoding
+from .encodings.registered import register_encoding as register_encoding
 from .engines import register_engine as register_engine
 from .engines import simulate as simulate
 from .errors import InputError as InputError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.encodings.base import check_integer
+from spicecim.encodings.integers import check_integer
 from spicecim.encodings.layout import Policy
 from spicecim.fields import FloatArray
 from spicecim.training.digits import Digits
