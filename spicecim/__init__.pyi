@@ -1,6 +1,7 @@
 from . import accelerator as accelerator
 from . import encodings as encodings
 from . import measure as measure
+from . import networks as networks
 from . import operations as operations
 from . import training as training
 from .citation import citation as citation

@@ -115,7 +115,9 @@ class Programmed(ABC):
 
     def exact(self, inputs: ArrayLike) -> IntArray:
         """The products (vector, output) of inputs (vector, input line) in integers."""
-        return np.asarray(self.check_inputs(inputs) @ self.weights)
+        # by way of floats, which numpy multiplies faster than integers and as exactly below 2^53
+        products = self.check_inputs(inputs).astype(float) @ self.weights.astype(float)
+        return np.asarray(products.astype(int))
 
     @abstractmethod
     def testbenches(self, inputs: ArrayLike) -> tuple[Testbench, ...]:
@@ -223,6 +225,10 @@ class Encoding(Section, ABC):
         InputError
             If the weights are no integers in the range of the scheme, or it cannot hold them.
         """
+
+    def for_layer(self, number: int) -> Encoding:
+        """Return the scheme of one of several layers, whose cells are drawn otherwise where any are."""
+        return self
 
     def constraint(self) -> Constraint:
         """Return the set of weights, but for a scale, that the scheme holds: what training projects on."""

@@ -54,6 +54,7 @@ class IdealArithmetic(Encoding):
     name: ClassVar[str] = "ideal"
 
     bits: int = Field(default=8, ge=1, le=16, description="bits of a weight's magnitude")
+    input_bits: int = Field(default=8, ge=1, le=16, description="bits of an input")
 
     def program(self, weights: ArrayLike) -> ExactProducts:
         return ExactProducts(self, _checked(weights, 2**self.bits - 1), Resources(0, 0, 0))
@@ -64,6 +65,12 @@ class IdealArithmetic(Encoding):
 
 class ExactProducts(Programmed):
     """Integers that are multiplied by no device."""
+
+    scheme: IdealArithmetic
+
+    @property
+    def input_range(self) -> tuple[int, int]:
+        return (0, 2**self.scheme.input_bits - 1)
 
     def testbenches(self, inputs: ArrayLike) -> tuple[Testbench, ...]:
         self.check_inputs(inputs)

@@ -21,9 +21,9 @@ import xarray as xr
 from spicecim.encodings.layout import roll
 from spicecim.encodings.weight_sets import WeightSet
 from spicecim.errors import InputError
+from spicecim.networks.pytorch import torch
 from spicecim.training.digits import Digits
 from spicecim.training.networks import Network
-from spicecim.training.pytorch import torch
 from spicecim.training.trainer import Trainer
 
 

@@ -158,7 +158,7 @@ except spicecim.SpiceCimError as error:
 
 
 def test_public_names_are_there():
-    assert {"run_stages", "project", "integer_network"} <= set(spicecim.training.__all__)
+    assert {"run_stages", "integer_network"} <= set(spicecim.training.__all__)
     for name in spicecim.training.__all__:
         assert getattr(spicecim.training, name) is not None
 
@@ -166,5 +166,5 @@ def test_public_names_are_there():
 def test_without_pytorch_the_extra_is_named():
     result = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("MissingPackageError training needs PyTorch")
-    assert "pip install 'spicecim[training]'" in result.stdout
+    assert result.stdout.startswith("MissingPackageError networks need PyTorch")
+    assert "pip install 'spicecim[networks]'" in result.stdout

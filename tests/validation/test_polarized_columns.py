@@ -58,7 +58,7 @@ def test_without_pytorch_the_extra_is_named(tmp_path):
     (tmp_path / "claims.json").write_text('{"artifacts": ["claims.json"]}')
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
-    assert "spicecim[training]" in run.stderr
+    assert "spicecim[networks]" in run.stderr
     assert (tmp_path / "claims.json").exists()
 
 

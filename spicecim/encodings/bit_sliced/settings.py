@@ -197,6 +197,9 @@ class SliceSettings(Encoding):
         cycles = effective_cycles(vectors, self.fragment_rows)
         return reads_of(cycles if self.skip_zeros else np.full_like(cycles, self.input_bits), self.input_bits)
 
+    def for_layer(self, number: int) -> Self:
+        return self.varied(self.scatter.sigma, 1000 * self.scatter.seed + number)
+
     def varied(self, sigma: float, seed: int) -> Self:
         """Return the scheme with another log-normal scatter of the cells; the shares of stuck cells stay."""
         scatter = self.scatter.model_copy(update={"sigma": sigma, "seed": seed})

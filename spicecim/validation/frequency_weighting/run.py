@@ -114,7 +114,7 @@ def validate_frequency_weighting(
     ResultsError
         If the folder cannot take the results; before anything is measured, as is the next.
     MissingPackageError
-        If PyTorch, the extra ``training``, is not installed.
+        If PyTorch, the extra ``networks``, is not installed.
     """
     from spicecim.validation.frequency_weighting.accuracy import digits_accuracy
 

@@ -44,7 +44,7 @@ class Evaluation(NamedTuple):
 def evaluate(network: IntegerNetwork, scheme: BitSliced, digits: Digits, images: int) -> Evaluation:
     """Classify the first test images on crossbars in the reference engine."""
     pixels, labels = digits.test_images[:images], digits.test_labels[:images]
-    layers = [_for_layer(scheme, number).program(weights) for number, weights in enumerate(network.weights)]
+    layers = [scheme.for_layer(number).program(weights) for number, weights in enumerate(network.weights)]
     errors = []
     for layer, inputs in zip(layers, network.inputs(pixels), strict=True):
         few = evenly_drawn(inputs, _VECTORS)
@@ -86,8 +86,3 @@ def run_in_ngspice(scheme: BitSliced, weights: ArrayLike, inputs: ArrayLike) -> 
     programmed = scheme.program(weights)
     benches = programmed.testbenches(inputs)
     return SpiceRun(programmed, np.asarray(inputs), [simulate(bench, estimate=False) for bench in benches])
-
-
-def _for_layer(scheme: BitSliced, number: int) -> BitSliced:
-    """Scheme whose cells scatter otherwise in each layer."""
-    return scheme.varied(scheme.scatter.sigma, 1000 * scheme.scatter.seed + number)
