@@ -35,6 +35,7 @@ def matrices(model):
     return [unroll(model[at].weight.detach().double().numpy()) for at in (0, 4)]
 
 
+@pytest.mark.slow
 def test_constrained_weights_are_in_the_set_and_learn():
     """The projection is that of the set, the gradient is that of the held weights, passed on unchanged."""
     model = constrain(small(), {"0": SET, "4": SET})
@@ -107,6 +108,7 @@ def test_the_signs_of_forms_are_renewed_every_so_often():
 
 
 @pytest.mark.parametrize("signs", ["nearest", "sum"])
+@pytest.mark.slow
 def test_weights_are_drawn_to_their_set(signs):
     data = digits(test=500)
     model = train(small(), Batches(data.train_images, data.train_labels, seed=1), 8)

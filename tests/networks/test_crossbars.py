@@ -142,10 +142,15 @@ def polarized():
 
 SCHEMES = [
     Polarized(fragment=8),
-    Polarized(fragment=8, input_bits=16, cell_bits=4),
-    DualCrossbar(),
-    Offset(),
-    IdealArithmetic(input_bits=16),
+    *(
+        pytest.param(scheme, marks=pytest.mark.slow)
+        for scheme in (
+            Polarized(fragment=8, input_bits=16, cell_bits=4),
+            DualCrossbar(),
+            Offset(),
+            IdealArithmetic(input_bits=16),
+        )
+    ),
 ]
 
 
@@ -165,6 +170,7 @@ def test_lenet_on_ideal_crossbars_is_the_integer_network_bit_for_bit(scheme, pol
     ConductanceWeighted(device=OBLEA, amplitude=0.45),
     Binarized(device=OBLEA, amplitude=0.45),
 ], ids=lambda scheme: scheme.name)  # fmt: skip
+@pytest.mark.slow
 def test_sine_schemes_run_a_network(scheme):
     """Static ones within their error of the integers; what others make of products is theirs, and finite."""
     torch.manual_seed(0)
@@ -178,6 +184,7 @@ def test_sine_schemes_run_a_network(scheme):
         assert error < 3e-3
 
 
+@pytest.mark.slow
 def test_zero_rows_and_columns_take_no_crossbar():
     module, inputs = seeded(lambda: nn.Linear(300, 40), 4, 300)
     with torch.no_grad():
@@ -189,6 +196,7 @@ def test_zero_rows_and_columns_take_no_crossbar():
     assert report(found).crossbars.item() == 2
 
 
+@pytest.mark.slow
 def test_faults_are_those_of_a_layer_or_of_all(polarized):
     model, images, _ = polarized
     room = {"low": 0.1, "high": 0.5}
@@ -207,6 +215,7 @@ def test_faults_are_those_of_a_layer_or_of_all(polarized):
     assert report(clipped).adc_bits.values.tolist() == [2] * 5
 
 
+@pytest.mark.slow
 def test_the_report_counts_what_tiles_there_are(polarized):
     model, images, scheme = polarized
     found = crossbars(model, scheme, [images])
