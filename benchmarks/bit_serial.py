@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spicecim.encodings.bit_sliced import Layer, Polarized
+from spicecim.encodings.bit_sliced import Polarized
 from spicecim.validation.polarized_columns.throughput import (
     LOOPED_VECTORS,
     VECTORS,
@@ -22,7 +22,7 @@ def main() -> None:
     """Print the table."""
     weights, inputs = full_crossbar()
     ideal = Polarized(input_bits=16)
-    layer = Layer(ideal, weights)
+    layer = ideal.program(weights)
     (tile,) = layer.tiles
     ours, readout = shortest(lambda: layer.multiply(inputs))
     loop, products = shortest(lambda: by_bit_and_fragment(ideal, tile, inputs))
@@ -43,7 +43,7 @@ def main() -> None:
         ("1 ohm per segment", {"wires": wires}),
     ):
         scheme = Polarized(input_bits=16, **settings)
-        program, layer = shortest(lambda scheme=scheme: Layer(scheme, weights), 2)  # type: ignore[misc]
+        program, layer = shortest(lambda scheme=scheme: scheme.program(weights), 2)  # type: ignore[misc]
         multiply, _ = shortest(lambda layer=layer: layer.multiply(inputs), 2)  # type: ignore[misc]
         print(f"| {name}, programming {program:.3f} s besides | {multiply:.3f} | {multiply / ours:.1f} |")
 

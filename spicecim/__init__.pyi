@@ -1,5 +1,7 @@
 from . import accelerator as accelerator
+from . import encodings as encodings
 from . import measure as measure
+from . import networks as networks
 from . import operations as operations
 from . import sweeps as sweeps
 from . import training as training
@@ -18,7 +20,7 @@ from .drives import Drive as Drive
 from .drives import PulseDrive as PulseDrive
 from .drives import SampledDrive as SampledDrive
 from .drives import SineDrive as SineDrive
-from .encodings import register_encoding as register_encoding
+from .encodings.registered import register_encoding as register_encoding
 from .engines import register_engine as register_engine
 from .engines import simulate as simulate
 from .errors import InputError as InputError

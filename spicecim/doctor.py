@@ -52,7 +52,7 @@ def _pytorch() -> Finding:
     try:
         return Finding("PyTorch", "ok", version("torch"))
     except PackageNotFoundError:
-        advice = "spicecim.training trains networks with it: pip install 'spicecim[training]'"
+        advice = "spicecim.networks needs it: pip install 'spicecim[networks]'"
         return Finding("PyTorch", "optional", "not installed", advice)
 
 

@@ -11,7 +11,7 @@ def all_registries() -> list[Registry[Any]]:
     """Return the registry of each kind."""
     from spicecim.devices import MODELS
     from spicecim.drives import DRIVES
-    from spicecim.encodings import ENCODINGS
+    from spicecim.encodings.registered import ENCODINGS
     from spicecim.engines import ENGINES
     from spicecim.measure import MEASURES
 

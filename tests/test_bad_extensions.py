@@ -18,7 +18,7 @@ import spicecim as sc
 from spicecim.devices import MODELS, Memristor, Number, parameter
 from spicecim.drives import DRIVES, Drive, SmoothDrive, Source, Volts
 from spicecim.encodings import ENCODINGS
-from spicecim.encodings.base import Encoded, Encoding
+from spicecim.encodings.base import Encoding, Programmed, Resources
 from spicecim.encodings.comparison import compare_encodings
 from spicecim.engines import ENGINES
 from spicecim.errors import InputError, ModelError, TestbenchError, WaveformError
@@ -386,11 +386,11 @@ class NoRun:  # no run
 
 
 class NoName(Encoding):  # no name
-    def encode(self, weights, inputs):
+    def program(self, weights):
         return None
 
 
-class NoEncode(Encoding):  # no encode
+class NoProgram(Encoding):  # no program
     name = "bad"
 
     def other(self):
@@ -407,9 +407,9 @@ class NoEncode(Encoding):  # no encode
         (sc.register_encoding, (NoName,), "no name", "class NoName"),
         (
             sc.register_encoding,
-            (NoEncode,),
-            "no encode",
-            "class NoEncode .*: needs the name 'bad' and the method encode",
+            (NoProgram,),
+            "no program",
+            "class NoProgram .*: needs the name 'bad' and the method program",
         ),
     ],
 )
@@ -454,29 +454,32 @@ def test_an_engine_that_gives_no_waveforms_is_told(make_bench, monkeypatch, resu
     assert sc.simulate(bench, "reference").i_column.size
 
 
-class WrongEncode(Encoding):
+class WrongProgram(Encoding):
     name = "wrong_encode"
 
-    def encode(self, weights, inputs):  # encodes
+    def program(self, weights):  # programs
         return weights
 
 
 class WrongDecode(Encoding):
     name = "wrong_decode"
 
-    def encode(self, weights, inputs):
-        return Decodes(np.array(weights), np.array(inputs), (), 0, 0, 0)
+    def program(self, weights):
+        return Decodes(self, np.array(weights), Resources(0, 0, 0))
 
 
-class Decodes(Encoded):
-    def decode(self, waveforms):  # decodes
+class Decodes(Programmed):
+    def testbenches(self, inputs):
+        return ()
+
+    def decode(self, waveforms, inputs):  # decodes
         return [[1.0, np.nan]]
 
 
 def test_an_encoding_that_returns_the_wrong_thing_is_told():
-    with pytest.raises(InputError, match=r"WrongEncode\.encode .* must return an Encoded; it returns list") as caught:
-        compare_encodings([WrongEncode()], [[1], [2]], [[1, 1]])
-    assert line_with("encodes") in str(caught.value)
+    with pytest.raises(InputError, match=r"WrongProgram\.program .* must return a Programmed; .* list") as caught:
+        compare_encodings([WrongProgram()], [[1], [2]], [[1, 1]])
+    assert line_with("programs") in str(caught.value)
     for weights in ([[1], [2]], [[1, 1], [2, 2]]):
         with pytest.raises(InputError, match=r"Decodes\.decode .* must return finite numbers of the shape") as caught:
             compare_encodings([WrongDecode()], weights, [[1, 1]])

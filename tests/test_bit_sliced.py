@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from spicecim.encodings.bit_sliced import (
     Converter,
     DualCrossbar,
-    Layer,
     Offset,
     Polarized,
     effective_cycles,
     input_cycles,
     lossless_bits,
 )
+from spicecim.encodings.bit_sliced.bit_slices import shift_and_add
 from spicecim.encodings.comparison import compare_encodings
 from spicecim.engines import simulate
 from spicecim.errors import InputError
@@ -60,7 +60,7 @@ def layers(draw):
 @settings(max_examples=150, deadline=None)
 def test_ideal_parts_give_the_integer_product(layer):
     encoding, weights, inputs = layer
-    readout = Layer(encoding, weights).multiply(inputs)
+    readout = encoding.program(weights).multiply(inputs)
     assert np.array_equal(readout.products, inputs @ weights)
     assert (readout.clipped, readout.error) == (0, 0.0)
 
@@ -70,13 +70,50 @@ def test_ideal_parts_give_the_integer_product(layer):
 def test_sums_of_the_core_are_those_of_the_crossbars(layer):
     """Cells and reads of the testbenches, level by level, make the same product as the reference engine's fast path."""
     encoding, weights, inputs = layer
-    encoded = encoding.encode(weights, inputs)
-    exact = encoded.exact_sums()
-    for sums, integers in zip(Layer(encoding, weights).sums(inputs), exact, strict=True):
+    programmed = encoding.program(weights)
+    exact = programmed.exact_sums(inputs)
+    for sums, integers in zip(programmed.sums(inputs), exact, strict=True):
         assert np.array_equal(sums, integers)
     assert max(sums.max() for sums in exact) <= encoding.largest_sum
-    assert encoded.devices == sum(tile.levels.size for tile in encoded.tiles)
-    assert encoded.crossbars == len(encoded.testbenches)
+    assert programmed.resources.cells == sum(tile.levels.size for tile in programmed.tiles)
+    assert programmed.resources.crossbars == len(programmed.testbenches(inputs))
+
+
+@given(layers())
+@settings(max_examples=20, deadline=None)
+def test_tiles_alone_add_up_to_the_layer(layer):
+    encoding, weights, inputs = layer
+    programmed = encoding.program(weights)
+    products = np.zeros((len(inputs), weights.shape[1]))
+    for number, tile in enumerate(programmed.tiles):
+        alone = programmed.tile(number)
+        own = inputs[:, programmed.tile_lines(number)]
+        assert np.array_equal(alone.multiply(own).products, alone.exact(own))
+        products[:, tile.outputs] += alone.exact(own)
+    assert np.array_equal(products, inputs @ weights)
+    assert sum(programmed.tile(k).resources.cells for k in range(programmed.tile_count)) == programmed.resources.cells
+    with pytest.raises(InputError, match=f"tile: must be a number from 0 to {programmed.tile_count - 1}"):
+        programmed.tile(programmed.tile_count)
+
+
+@given(layers())
+@settings(max_examples=20, deadline=None)
+def test_whole_products_are_those_of_codes_bit_by_bit(layer):
+    """What ideal parts take a shorter way to, by the way that others take."""
+    encoding, weights, inputs = layer
+    long = encoding.model_copy(update={"converter": Converter(bits=20, range=2**20 - 1)})
+    programmed = encoding.program(weights)
+    assert programmed.exact_parts
+    found = []
+    for tile, sums in zip(programmed.tiles, programmed.sums(inputs), strict=True):
+        reads = encoding.reads(inputs[:, tile.lines])
+        values = np.zeros((len(tile.signs), len(inputs), encoding.input_bits, tile.levels.shape[1]))
+        values[reads.fragment, reads.vector, reads.bit] = long.fitted_converter().codes(sums)
+        found.append((tile.outputs, shift_and_add(values, tile.signs, encoding.cell_bits)))
+    products = np.zeros((len(inputs), weights.shape[1])) - encoding.bias * inputs.sum(axis=1, keepdims=True)
+    for outputs, part in found:
+        products[:, outputs] += part
+    assert np.array_equal(programmed.multiply(inputs).products, products)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -84,9 +121,10 @@ def test_waveforms_decode_to_the_integer_product(encoding, rng):
     """Over several tiles in both directions, and with leading zeros skipped."""
     scheme = encoding(fragment=4, rows=8, columns=12, input_bits=5, skip_zeros=True)
     weights, inputs = random_weights(scheme, 19, 5, rng), rng.integers(0, 9, (3, 19))
-    encoded = scheme.encode(weights, inputs)
-    assert len(encoded.testbenches) == 6 * scheme.sets
-    readout = encoded.read([simulate(bench, "reference") for bench in encoded.testbenches])
+    programmed = scheme.program(weights)
+    testbenches = programmed.testbenches(inputs)
+    assert len(testbenches) == 6 * scheme.sets
+    readout = programmed.read([simulate(bench, "reference") for bench in testbenches], inputs)
     assert np.array_equal(readout.products, inputs @ weights)
     assert readout.error < 1e-9
 
@@ -134,15 +172,15 @@ def test_a_converter_over_the_whole_range_rounds():
 def test_a_small_converter_costs_the_same_in_core_and_waveforms(encoding, skip_zeros, rng):
     scheme = encoding(rows=16, converter={"bits": 3, "range": 9.5}, skip_zeros=skip_zeros)
     weights, inputs = random_weights(scheme, 16, 6, rng), rng.integers(0, 60, (4, 16))
-    encoded = scheme.encode(weights, inputs)
-    read = encoded.read([simulate(bench, "reference") for bench in encoded.testbenches])
-    core = Layer(scheme, weights).multiply(inputs)
+    programmed = scheme.program(weights)
+    read = programmed.read([simulate(bench, "reference") for bench in programmed.testbenches(inputs)], inputs)
+    core = programmed.multiply(inputs)
     assert core.clipped == read.clipped > 0
     assert core.conversions == read.conversions
     assert core.conversions < 4 * scheme.resources(16, 6).conversions or not skip_zeros
     assert core.error == pytest.approx(read.error, rel=1e-9)
     np.testing.assert_allclose(core.products, read.products, rtol=1e-12)
-    assert not np.array_equal(core.products, encoded.exact)
+    assert not np.array_equal(core.products, inputs @ weights)
 
 
 def test_what_the_lowest_level_conducts_is_taken_off(rng):
@@ -150,9 +188,9 @@ def test_what_the_lowest_level_conducts_is_taken_off(rng):
     scheme = DualCrossbar(device={"model": "resistor", "parameters": {"Ron": "10k", "Roff": "20k"}}, rows=8)
     weights, inputs = random_weights(scheme, 8, 3, rng), rng.integers(0, 256, (2, 8))
     assert scheme.levels().lowest == pytest.approx(3 * scheme.levels().step)
-    encoded = scheme.encode(weights, inputs)
-    runs = [simulate(bench, "reference") for bench in encoded.testbenches]
-    assert np.array_equal(encoded.decode(runs), encoded.exact)
+    programmed = scheme.program(weights)
+    runs = [simulate(bench, "reference") for bench in programmed.testbenches(inputs)]
+    assert np.array_equal(programmed.decode(runs, inputs), inputs @ weights)
 
 
 @given(
@@ -178,11 +216,11 @@ def test_input_cycles_fall_with_smaller_fragments(rng):
 
 def test_skipping_takes_the_cycles_that_are_effective(rng):
     inputs, weights = rng.integers(0, 30, (3, 16)), np.ones((16, 2), dtype=int)
-    encoded = Polarized(skip_zeros=True).encode(weights, inputs)
+    scheme = Polarized(skip_zeros=True)
     cycles = effective_cycles(inputs, 8)
-    assert len(encoded.reads[0].bit) == cycles.sum()
-    assert encoded.cycles == cycles.sum(axis=1).max()
-    assert Polarized().encode(weights, inputs).cycles == 16
+    assert len(scheme.reads(inputs).bit) == cycles.sum()
+    assert scheme.program(weights).cycles(inputs) == cycles.sum(axis=1).max()
+    assert Polarized().program(weights).cycles(inputs) == 16
 
 
 @pytest.mark.parametrize(("lines", "outputs"), [(128, 32), (300, 70), (9, 1)])
@@ -209,7 +247,7 @@ def test_energy_of_a_layer_is_that_of_its_waveforms(rng):
     for scheme in (DualCrossbar(rows=8), DualCrossbar(rows=8, wires=wires, skip_zeros=True)):
         weights, inputs = random_weights(scheme, 12, 3, rng), rng.integers(0, 40, (2, 12))
         found = compare_encodings([scheme], weights, inputs)
-        expected = Layer(scheme, weights).read_energy(inputs)
+        expected = scheme.program(weights).read_energy(inputs)
         assert float(found.energy[0]) == pytest.approx(expected.energy, rel=1e-7)
 
 
@@ -242,7 +280,7 @@ def test_scatter_disturbs_the_product_as_linear_theory_has_it(rng):
     errors = []
     for seed in range(60):
         scheme = Polarized(converter={"bits": 20, "range": 24}, scatter={"sigma": 0.02, "seed": seed})
-        errors.append(Layer(scheme, weights).multiply(inputs).products - inputs @ weights)
+        errors.append(scheme.program(weights).multiply(inputs).products - inputs @ weights)
     levels = scheme.levels()
     held = scheme.tiles(weights)[0].levels.reshape(32, 8, 4)
     cells = 0.02 * levels.conductance(held) / levels.step * 4.0 ** np.arange(4)
@@ -253,7 +291,7 @@ def test_scatter_disturbs_the_product_as_linear_theory_has_it(rng):
 
 def test_wires_with_hardly_any_resistance_change_nothing(rng):
     weights, inputs = random_weights(Offset(), 20, 3, rng), rng.integers(0, 256, (2, 20))
-    thin = Layer(Offset(wires={"wire_row": 1e-6, "wire_column": 1e-6}), weights)
+    thin = Offset(wires={"wire_row": 1e-6, "wire_column": 1e-6}).program(weights)
     assert np.array_equal(thin.multiply(inputs).products, inputs @ weights)
 
 
@@ -261,9 +299,9 @@ def test_a_mixed_fragment_is_named():
     weights = np.ones((20, 3), dtype=int)
     weights[[9, 14], 1] = [-7, 5]
     with pytest.raises(InputError, match=r"fragment 1 of output 1 \(input lines 8 to 15\) holds 5 at line 14 and -7"):
-        Polarized().encode(weights, np.ones((1, 20)))
+        Polarized().program(weights)
     weights[:, 1] = -1
-    Polarized().encode(weights, np.ones((1, 20)))
+    Polarized().program(weights)
 
 
 @pytest.mark.parametrize(
@@ -304,9 +342,9 @@ def test_bad_settings_are_named(settings, reason):
 )
 def test_bad_weights_and_inputs_are_named(weights, inputs, reason):
     with pytest.raises(InputError, match=reason):
-        Polarized().encode(weights, inputs)
+        Polarized().program(weights).testbenches(inputs)
     with pytest.raises(InputError, match=reason):
-        Layer(Polarized(), weights).multiply(inputs)
+        Polarized().program(weights).multiply(inputs)
 
 
 @pytest.mark.parametrize(
@@ -319,23 +357,24 @@ def test_bad_weights_and_inputs_are_named(weights, inputs, reason):
 )
 def test_what_cannot_be_read_is_refused(settings, reason):
     with pytest.raises(InputError, match=reason):
-        Polarized(**settings).encode([[255], [1]], [[255, 255]])
+        Polarized(**settings).program([[255], [1]]).testbenches([[255, 255]])
 
 
 def test_the_core_does_not_read_what_moves_either():
     with pytest.raises(InputError, match="moves the cells"):
-        Layer(Polarized(device={"model": "linear_drift", "preset": "hp"}), [[255]]).multiply([[255]])
+        Polarized(device={"model": "linear_drift", "preset": "hp"}).program([[255]]).multiply([[255]])
 
 
 def test_a_subcircuit_has_no_known_levels(tmp_path):
     device = {"subcircuit": str(tmp_path / "any.sub"), "ports": ["row", "column"]}
     with pytest.raises(InputError, match="levels of a SPICE subcircuit are not known"):
-        Polarized(device=device).encode([[1]], [[1]])
+        Polarized(device=device).program([[1]])
 
 
 def test_waveforms_must_be_those_of_the_testbenches(rng):
-    encoded = DualCrossbar().encode([[1]], [[1]])
+    programmed = DualCrossbar().program([[1]])
+    run = simulate(programmed.testbenches([[1]])[0], "reference")
     with pytest.raises(InputError, match="waveforms: must be one per testbench, 2; they are 1"):
-        encoded.decode([simulate(encoded.testbenches[0], "reference")])
+        programmed.decode([run], [[1]])
     with pytest.raises(InputError, match="fragments: must be sizes of at least 1 row"):
         input_cycles([[1]], [], 8)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spicecim.encodings.bit_sliced import DualCrossbar, Layer, Offset, Polarized
+from spicecim.encodings.bit_sliced import DualCrossbar, Offset, Polarized
 from spicecim.encodings.comparison import compare_encodings
 from spicecim.engines import simulate
 from spicecim.measure import delivered_energy
@@ -22,32 +22,32 @@ def trained_like(lines, outputs, fragment, rng):
     return np.where(weights * sign > 0, weights, 0)
 
 
-def run(encoded):
-    return [simulate(bench) for bench in encoded.testbenches]
+def run(programmed, inputs):
+    return [simulate(bench) for bench in programmed.testbenches(inputs)]
 
 
 def check_codes(scheme, weights, inputs):
     """Every code is the reference engine's and the integer sum of levels, and the products are those of integers."""
-    encoded = scheme.encode(weights, inputs)
-    runs = run(encoded)
-    codes = zip(encoded.codes(runs), Layer(scheme, weights).codes(inputs), encoded.exact_sums(), strict=True)
+    programmed = scheme.program(weights)
+    runs = run(programmed, inputs)
+    codes = zip(programmed.codes(inputs, runs), programmed.codes(inputs), programmed.exact_sums(inputs), strict=True)
     for spice, core, exact in codes:
         assert np.array_equal(spice, exact)
         assert np.array_equal(core, exact)
-    readout = encoded.read(runs)
-    assert np.array_equal(readout.products, encoded.exact)
+    readout = programmed.read(runs, inputs)
+    assert np.array_equal(readout.products, inputs @ weights)
     assert readout.clipped == 0
     # the codes were no close call: a level is 1
     assert readout.error < 1e-5
-    return encoded
+    return programmed
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_codes_of_200_fragments_are_the_integers(encoding, rng):
     """All on one crossbar, 8 rows by 800 columns."""
     weights = trained_like(8, 200, 8, rng)
-    encoded = check_codes(encoding(rows=8, columns=1024), weights, rng.integers(0, 256, (1, 8)))
-    assert encoded.crossbars == len(encoded.testbenches) == encoded.encoding.sets
+    programmed = check_codes(encoding(rows=8, columns=1024), weights, rng.integers(0, 256, (1, 8)))
+    assert programmed.resources.crossbars == programmed.tile_count == programmed.scheme.sets
 
 
 ADVERSARIAL = np.array(
@@ -79,10 +79,9 @@ def test_currents_behind_wires_are_those_of_the_core(encoding, device, rng):
     """Within 1e-5 of full scale, where wires change them by some hundred times that."""
     scheme = encoding(device=device, rows=16, wires=OHMS, input_bits=3)
     weights, inputs = trained_like(12, 4, 8, rng), rng.integers(0, 8, (1, 12))
-    encoded = scheme.encode(weights, inputs)
-    for spice, core, exact in zip(
-        encoded.sums(run(encoded)), Layer(scheme, weights).sums(inputs), encoded.exact_sums(), strict=True
-    ):
+    programmed = scheme.program(weights)
+    spice_sums = programmed.sums(inputs, run(programmed, inputs))
+    for spice, core, exact in zip(spice_sums, programmed.sums(inputs), programmed.exact_sums(inputs), strict=True):
         assert np.abs(spice - core).max() < 1e-5 * scheme.largest_sum
         assert np.abs(spice - exact).max() > 1e-3 * scheme.largest_sum
 
@@ -92,11 +91,12 @@ def test_the_core_says_how_far_cells_are_from_ohmic(rng):
     device = {"model": "stanford_pku", "preset": "hfox"}
     scheme = Polarized(device=device, rows=16, wires=OHMS, input_bits=3, pulse={"voltage": 0.05})
     weights, inputs = trained_like(12, 4, 8, rng), rng.integers(0, 8, (1, 12))
-    layer, encoded = Layer(scheme, weights), scheme.encode(weights, inputs)
-    error = np.abs(encoded.sums(run(encoded))[0] - layer.sums(inputs)[0]).max() / scheme.largest_sum
+    layer = scheme.program(weights)
+    spice = layer.sums(inputs, run(layer, inputs))
+    error = np.abs(spice[0] - layer.sums(inputs)[0]).max() / scheme.largest_sum
     assert 0.01 * layer.ohmic_error < error < layer.ohmic_error < 1e-2
-    assert Layer(Polarized(device=device, pulse={"voltage": 0.05}), weights).ohmic_error == 0.0
-    assert Layer(Polarized(wires=OHMS), weights).ohmic_error < 1e-12
+    assert Polarized(device=device, pulse={"voltage": 0.05}).program(weights).ohmic_error == 0.0
+    assert Polarized(wires=OHMS).program(weights).ohmic_error < 1e-12
 
 
 def test_a_verilog_a_module_is_read_as_the_model_of_the_library(rng):
@@ -120,11 +120,11 @@ def test_scattered_and_stuck_cells_are_those_of_the_core(rng):
         wires={"wire_row": 1.0},
     )
     weights, inputs = trained_like(8, 6, 8, rng), rng.integers(0, 16, (2, 8))
-    encoded = scheme.encode(weights, inputs)
-    runs, layer = run(encoded), Layer(scheme, weights)
-    for spice, core in zip(encoded.sums(runs), layer.sums(inputs), strict=True):
+    layer = scheme.program(weights)
+    runs = run(layer, inputs)
+    for spice, core in zip(layer.sums(inputs, runs), layer.sums(inputs), strict=True):
         assert np.abs(spice - core).max() < 1e-5 * scheme.largest_sum
-    assert np.array_equal(encoded.decode(runs), layer.multiply(inputs).products)
+    assert np.array_equal(layer.decode(runs, inputs), layer.multiply(inputs).products)
 
 
 def test_power_of_the_three_encodings_is_that_of_the_core(rng):
@@ -135,7 +135,7 @@ def test_power_of_the_three_encodings_is_that_of_the_core(rng):
     assert not found.error.any()
     for scheme in schemes:
         of_scheme = found.sel(encoding=scheme.name)
-        expected = Layer(scheme, weights).read_energy(inputs)
+        expected = scheme.program(weights).read_energy(inputs)
         assert float(of_scheme.energy) == pytest.approx(expected.energy, rel=1e-6)
     # two crossbars spend what polarized columns do and what the cells at zero conduct; an offset raises most levels
     polarized, dual, offset = found.energy.values
@@ -145,8 +145,8 @@ def test_power_of_the_three_encodings_is_that_of_the_core(rng):
 def test_energy_of_one_cell_is_the_closed_form():
     """V^2 g (width + 2/3 edge) for every one, of a cell at its highest level."""
     scheme = Polarized(cell_bits=4, weight_bits=4, input_bits=2, pulse={"voltage": 0.2, "width": 50e-9, "edge": 20e-9})
-    encoded = scheme.encode([[15]], [[3], [1], [0]])
-    (waveforms,) = run(encoded)
+    programmed, inputs = scheme.program([[15]]), [[3], [1], [0]]
+    (waveforms,) = run(programmed, inputs)
     expected = 3 * 0.2**2 / 1e4 * (50e-9 + 40e-9 / 3)
     assert float(delivered_energy(waveforms).sum()) == pytest.approx(expected, rel=1e-9)
-    assert Layer(scheme, [[15]]).read_energy([[3], [1], [0]]).energy == pytest.approx(expected, rel=1e-12)
+    assert programmed.read_energy(inputs).energy == pytest.approx(expected, rel=1e-12)

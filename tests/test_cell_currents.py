@@ -13,7 +13,7 @@ from spicecim import limits
 from spicecim.cell_currents import largest_cell_current, warned_once
 from spicecim.cli.app import app
 from spicecim.devices import MODELS
-from spicecim.encodings.base import Encoded
+from spicecim.encodings.base import Programmed, Resources
 from spicecim.encodings.comparison import compare_encodings
 from spicecim.errors import CurrentWarning, ModelError, StateWarning
 from spicecim.runs import run_hysteresis
@@ -130,8 +130,11 @@ def test_a_sweep_warns_once():
     assert caught[0].filename == __file__
 
 
-class Decoded(Encoded):
-    def decode(self, waveforms):
+class Decoded(Programmed):
+    def testbenches(self, inputs):
+        return (bench(10.0), bench(5.0))
+
+    def decode(self, waveforms, inputs):
         return np.zeros((1, 1))
 
 
@@ -141,8 +144,8 @@ class Two:
 
     name: str
 
-    def encode(self, weights, inputs):
-        return Decoded(np.array(weights), np.array(inputs), (bench(10.0), bench(5.0)), 1, 1, 1)
+    def program(self, weights):
+        return Decoded(self, np.array(weights), Resources(1, 1, 1))
 
 
 def test_a_comparison_of_schemes_warns_once():

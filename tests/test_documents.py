@@ -48,6 +48,7 @@ def test_the_readme_is_one_page():
 PAGES = ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point"]
 PAGES += ["programming", "variation", "get-started", "tutorial-device", "tutorial-circuit", "tutorial-architect"]
 PAGES += ["decide-accuracy", "citing"]
+PAGES += [pytest.param("networks", marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize("page", [*PAGES, pytest.param("cells", marks=pytest.mark.slow)])

@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from spicecim.accelerator.design import Design
-from spicecim.encodings.bit_sliced import Converter, Layer, lossless_bits
+from spicecim.encodings.bit_sliced import Converter, lossless_bits
 from spicecim.encodings.bit_sliced.encoding import BitSliced
 from spicecim.errors import InputError
 from spicecim.quantities import shown
@@ -135,5 +135,5 @@ def clipped_share(encoding: BitSliced, weights: ArrayLike, inputs: ArrayLike, bi
         Bits of the converters.
     """
     converter = Converter(bits=bits, range=2**bits - 1)
-    readout = Layer(encoding.model_copy(update={"converter": converter}), weights).multiply(inputs)
+    readout = encoding.model_copy(update={"converter": converter}).program(weights).multiply(inputs)
     return float(readout.clipped / readout.conversions)

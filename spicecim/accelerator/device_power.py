@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from numpy.typing import ArrayLike
 
 from spicecim.accelerator.design import Design
-from spicecim.encodings.bit_sliced import Layer, ReadPulse
+from spicecim.encodings.bit_sliced import ReadPulse
 from spicecim.encodings.bit_sliced.encoding import BitSliced
 from spicecim.errors import InputError
 
@@ -69,7 +69,7 @@ def crossbar_power(
         If weights and inputs do not fit the encoding, or reading moves the states of the device.
     """
     scheme = reading_scheme(design, device, voltage)
-    layer = Layer(scheme, weights)
+    layer = scheme.program(weights)
     found = layer.read_energy(inputs)
     crossbars = len(layer.tiles)
     reads = found.time / scheme.pulse.period

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spicecim.encodings.bit_sliced import Resources
+from spicecim.encodings.base import Resources
 
 SIGN_PASSES = 2
 """Passes of an output, one for either sign; each drives the rows of its own."""

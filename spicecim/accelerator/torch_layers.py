@@ -6,7 +6,7 @@ from typing import Any
 
 from spicecim.accelerator.layers import LayerShape, NetworkShape
 from spicecim.errors import UnsupportedError
-from spicecim.training.pytorch import torch
+from spicecim.networks.pytorch import torch
 
 
 def layers_of(module: Any, inputs: Any, name: str = "network") -> NetworkShape:
@@ -29,7 +29,7 @@ def layers_of(module: Any, inputs: Any, name: str = "network") -> NetworkShape:
     UnsupportedError
         If there is no such layer, or a parameter of two or more dimensions belongs to none.
     MissingPackageError
-        Without PyTorch, the extra ``training``.
+        Without PyTorch, the extra ``networks``.
 
     Examples
     --------

@@ -422,8 +422,8 @@ def multiply(
     from spicecim.array_files import load_array
     from spicecim.cli import tables
     from spicecim.cli.progress import progress_bar
-    from spicecim.encodings import ENCODINGS
     from spicecim.encodings.comparison import compare_encodings
+    from spicecim.encodings.registered import ENCODINGS
     from spicecim.yaml_text import parse_yaml
 
     values = {}

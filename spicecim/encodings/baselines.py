@@ -7,7 +7,7 @@ by the rectified mean: in phase with each other, their currents have one sign at
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar
@@ -21,16 +21,22 @@ from scipy.interpolate import PchipInterpolator
 from spicecim.device_choice import KnownDevice
 from spicecim.devices.device import Device
 from spicecim.drives import SineDrive
-from spicecim.encodings.base import Encoded, Encoding, IntArray, check_integers
+from spicecim.encodings.base import Encoding, Programmed, ReadEnergy, Readout, Resources
+from spicecim.encodings.bit_sliced.converter import lossless_bits
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX
 from spicecim.encodings.frequency_weighting.calibration import sweep_frequency
 from spicecim.encodings.frequency_weighting.responses import (
+    CycleResponses,
     build_device,
     cycle_responses,
     polarity_towards_on,
     unit_current,
 )
-from spicecim.errors import InputError
+from spicecim.encodings.integers import IntArray, check_integers
+from spicecim.encodings.pixel_sums import cell_factors, sum_over_rows
+from spicecim.encodings.weight_scales import MOST_LEVELS
+from spicecim.encodings.weight_sets import OneMagnitude, WeightSet
+from spicecim.errors import UnsupportedError
 from spicecim.fields import FloatArray, Quantity
 from spicecim.measure import rectified_mean_current
 from spicecim.testbench import Analysis, Crossbar, Testbench
@@ -48,16 +54,33 @@ class IdealArithmetic(Encoding):
     name: ClassVar[str] = "ideal"
 
     bits: int = Field(default=8, ge=1, le=16, description="bits of a weight's magnitude")
+    input_bits: int = Field(default=8, ge=1, le=16, description="bits of an input")
 
-    def encode(self, weights: ArrayLike, inputs: ArrayLike) -> Encoded:
-        matrix, pixels = _checked(weights, inputs, 2**self.bits - 1)
-        return _Exact(matrix, pixels, (), 0, 0, 0)
+    def program(self, weights: ArrayLike) -> ExactProducts:
+        return ExactProducts(self, _checked(weights, 2**self.bits - 1), Resources(0, 0, 0))
+
+    def constraint(self) -> WeightSet:
+        return WeightSet(levels=min(2**self.bits - 1, MOST_LEVELS))
 
 
-@dataclass(frozen=True)
-class _Exact(Encoded):
-    def decode(self, waveforms: Sequence[xr.Dataset]) -> FloatArray:
-        return self.exact.astype(float)
+class ExactProducts(Programmed):
+    """Integers that are multiplied by no device."""
+
+    scheme: IdealArithmetic
+
+    @property
+    def input_range(self) -> tuple[int, int]:
+        return (0, 2**self.scheme.input_bits - 1)
+
+    def testbenches(self, inputs: ArrayLike) -> tuple[Testbench, ...]:
+        self.check_inputs(inputs)
+        return ()
+
+    def decode(self, waveforms: Sequence[xr.Dataset], inputs: ArrayLike) -> FloatArray:
+        return self.exact(inputs).astype(float)
+
+    def varied(self, sigma: float, seed: int) -> ExactProducts:
+        return self
 
 
 class Static(Encoding):
@@ -71,7 +94,8 @@ class Static(Encoding):
     points_per_period: int = Field(default=200, ge=8, description="least number of instants in a cycle")
 
     @cached_property
-    def _equations(self) -> Device:
+    def equations(self) -> Device:
+        """The device."""
         return build_device(self.device)
 
     @cached_property
@@ -79,7 +103,7 @@ class Static(Encoding):
         """Frequency of every row (Hz)."""
         if self.frequency is not None:
             return self.frequency
-        device = self._equations
+        device = self.equations
         sign = polarity_towards_on(device, self.amplitude)
         sweeps = (
             sweep_frequency(device, sign * self.amplitude, 0.0),
@@ -89,7 +113,7 @@ class Static(Encoding):
 
     def conductance(self, x: ArrayLike) -> FloatArray:
         """Conductance (S) of states at the largest amplitude."""
-        return cycle_responses(self._equations, self.amplitude, self.read_frequency, x).conductance("rectified")
+        return cycle_responses(self.equations, self.amplitude, self.read_frequency, x).conductance("rectified")
 
     @cached_property
     def range(self) -> tuple[float, float]:
@@ -106,22 +130,9 @@ class Static(Encoding):
     def hold(self, weights: IntArray) -> Held:
         """Choose states of devices for weights (input line, output)."""
 
-    def encode(self, weights: ArrayLike, inputs: ArrayLike) -> StaticEncoded:
-        matrix, pixels = _checked(weights, inputs, self.highest)
-        held = self.hold(matrix)
-        sign = polarity_towards_on(self._equations, self.amplitude)
-        testbenches = tuple(
-            Testbench(
-                device=self.device,
-                crossbar=Crossbar(state=held.state),
-                drive=SineDrive(amplitude=sign * self.amplitude * vector / PIXEL_MAX, frequency=self.read_frequency),
-                analysis=Analysis(periods=1, points_per_period=self.points_per_period),
-            )
-            for vector in pixels
-        )
-        return StaticEncoded(
-            matrix, pixels, testbenches, held.state.size, 1, 1, held=held, range=self.range, amplitude=self.amplitude
-        )
+    def program(self, weights: ArrayLike) -> ProgrammedStates:
+        matrix = _checked(weights, self.highest)
+        return ProgrammedStates(self, matrix, self.hold(matrix))
 
 
 @dataclass(frozen=True)
@@ -137,38 +148,91 @@ class Held:
         the conductances of high and low resistance at which each device stands.
     offset
         Products from the sum of all pixels (output,).
+    levels
+        Levels from high to low resistance.
     """
 
     state: FloatArray
     mixing: FloatArray
     offset: FloatArray
+    levels: int = 1
 
 
-@dataclass(frozen=True)
-class StaticEncoded(Encoded):
-    """Weights and inputs of a scheme whose conductances stay as they are: a testbench a vector.
+class ProgrammedStates(Programmed):
+    """Weights of a scheme whose conductances stay as they are: a testbench per vector, one crossbar.
 
-    Attributes
+    Parameters
     ----------
+    scheme
+        The scheme.
+    weights
+        Integers (input line, output).
     held
         The weights as states.
-    range
-        Conductances of high and low resistance (S).
-    amplitude
-        Amplitude of the largest pixel (V).
+    factors
+        By which each cell conducts more or less than it was meant to (input line, column).
     """
 
-    held: Held
-    range: tuple[float, float]
-    amplitude: float
+    scheme: Static
 
-    def decode(self, waveforms: Sequence[xr.Dataset]) -> FloatArray:
-        if len(waveforms) != len(self.testbenches):
-            raise InputError(f"waveforms: are {len(waveforms)} for {len(self.testbenches)} testbenches")
-        currents = np.stack([rectified_mean_current(run).values for run in waveforms])
-        low, high = self.range
-        pixel_sums = self.inputs.sum(axis=1)[:, None]
-        siemens = PIXEL_MAX * currents / unit_current(self.amplitude, "rectified")
+    def __init__(self, scheme: Static, weights: IntArray, held: Held, factors: FloatArray | float = 1.0) -> None:
+        columns, largest = held.state.shape[1], len(weights) * PIXEL_MAX * held.levels
+        resources = Resources(held.state.size, 1, 1, conversions=columns, converter_bits=lossless_bits(largest))
+        super().__init__(scheme, weights, resources)
+        self.held = held
+        self.factors = factors
+
+    def testbenches(self, inputs: ArrayLike) -> tuple[Testbench, ...]:
+        scheme = self.scheme
+        if not np.isscalar(self.factors):
+            raise UnsupportedError(f"{scheme.name}: varied cells are multiplied in the reference engine alone")
+        sign = polarity_towards_on(scheme.equations, scheme.amplitude)
+        return tuple(
+            Testbench(
+                device=scheme.device,
+                crossbar=Crossbar(state=self.held.state),
+                drive=SineDrive(
+                    amplitude=sign * scheme.amplitude * vector / PIXEL_MAX, frequency=scheme.read_frequency
+                ),
+                analysis=Analysis(periods=1, points_per_period=scheme.points_per_period),
+            )
+            for vector in self.check_inputs(inputs)
+        )
+
+    def decode(self, waveforms: Sequence[xr.Dataset], inputs: ArrayLike) -> FloatArray:
+        values = self.check_inputs(inputs)
+        self.check_waveforms(waveforms, len(values))
+        return self._products(np.stack([rectified_mean_current(run).values for run in waveforms]), values)
+
+    def multiply(self, inputs: ArrayLike) -> Readout:
+        """Return the products of the exact responses of all cells: in phase, their magnitudes add."""
+        values = self.check_inputs(inputs)
+        return Readout(self._products(self._summed(values, lambda cycles: cycles.rectified), values))
+
+    def read_energy(self, inputs: ArrayLike) -> ReadEnergy:
+        values = self.check_inputs(inputs)
+        energy = float(self._summed(values, lambda cycles: cycles.energy).sum())
+        return ReadEnergy(energy, len(values) / self.scheme.read_frequency)
+
+    def varied(self, sigma: float, seed: int) -> ProgrammedStates:
+        return ProgrammedStates(self.scheme, self.weights, self.held, cell_factors(self.held.state.shape, sigma, seed))
+
+    def _summed(self, inputs: IntArray, quantity: Callable[[CycleResponses], FloatArray]) -> FloatArray:
+        """Sum a quantity of the cells' responses over each column (vector, column)."""
+        scheme = self.scheme
+        states, which = np.unique(self.held.state, return_inverse=True)
+        sign = polarity_towards_on(scheme.equations, scheme.amplitude)
+
+        def grid(pixels: IntArray) -> FloatArray:
+            amplitude = sign * scheme.amplitude * pixels[:, None] / PIXEL_MAX
+            return quantity(cycle_responses(scheme.equations, amplitude, scheme.read_frequency, states))
+
+        return sum_over_rows(inputs, which.reshape(self.held.state.shape), grid, self.factors)
+
+    def _products(self, currents: FloatArray, inputs: IntArray) -> FloatArray:
+        low, high = self.scheme.range
+        pixel_sums = inputs.sum(axis=1)[:, None]
+        siemens = PIXEL_MAX * currents / unit_current(self.scheme.amplitude, "rectified")
         shares = (siemens - low * pixel_sums) / (high - low)
         return np.asarray(shares @ self.held.mixing + pixel_sums * self.held.offset)
 
@@ -208,26 +272,24 @@ class ConductanceWeighted(Static):
         state = self._state_of_share(np.concatenate(sides, axis=1) / self.highest)
         one = self.highest * np.eye(weights.shape[1])
         mixing = np.concatenate([sign * one for sign in (1.0, -1.0)[: len(sides)]])
-        return Held(np.clip(state, 0.0, 1.0), mixing, np.zeros(weights.shape[1]))
+        return Held(np.clip(state, 0.0, 1.0), mixing, np.zeros(weights.shape[1]), self.highest)
 
 
 class Binarized(Static):
     """One device per weight that holds its sign; all weights of an output share one magnitude, their mean.
 
-    The magnitude that leaves the least squared error: M. Rastegari et al., XNOR-Net, ECCV 2016,
-    doi:10.1007/978-3-319-46493-0_32. A weight of 0 counts as positive.
+    See `OneMagnitude`, the set of such weights. A weight of 0 counts as positive.
     """
 
     name: ClassVar[str] = "binarized"
+
+    def constraint(self) -> OneMagnitude:
+        return OneMagnitude()
 
     def hold(self, weights: IntArray) -> Held:
         magnitude = np.abs(weights).mean(axis=0)
         return Held((weights >= 0).astype(float), 2.0 * np.diag(magnitude), -magnitude)
 
 
-def _checked(weights: ArrayLike, inputs: ArrayLike, highest: int) -> tuple[IntArray, IntArray]:
-    matrix = check_integers(weights, "weights", -highest, highest)
-    pixels = check_integers(inputs, "inputs", 0, PIXEL_MAX)
-    if pixels.shape[1] != len(matrix):
-        raise InputError(f"inputs: have {pixels.shape[1]} input lines for {len(matrix)} of the weights")
-    return matrix, pixels
+def _checked(weights: ArrayLike, highest: int) -> IntArray:
+    return check_integers(weights, "weights", -highest, highest)

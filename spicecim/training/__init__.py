@@ -1,6 +1,6 @@
 """Networks whose weights fit a crossbar: projections, and training that finds such weights.
 
-What trains needs PyTorch, the extra ``training``, and raises `MissingPackageError` without; the rest does not.
+What trains needs PyTorch, the extra ``networks``, and raises `MissingPackageError` without; the rest does not.
 """
 
 import lazy_loader as lazy

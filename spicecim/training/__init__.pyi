@@ -6,14 +6,8 @@ from .digits import split_digits as split_digits
 from .networks import Layer as Layer
 from .networks import Network as Network
 from .networks import initial_network as initial_network
-from .projections import Violations as Violations
-from .projections import WeightSet as WeightSet
-from .projections import bounds as bounds
-from .projections import project as project
-from .projections import violations as violations
 from .quantize import IntegerNetwork as IntegerNetwork
 from .quantize import integer_network as integer_network
-from .scales import best_scale as best_scale
 from .stages import STAGES as STAGES
 from .stages import Restrictions as Restrictions
 from .stages import Stage as Stage

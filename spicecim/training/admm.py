@@ -19,11 +19,11 @@ import numpy as np
 import xarray as xr
 
 from spicecim.encodings.layout import roll
+from spicecim.encodings.weight_sets import WeightSet
 from spicecim.errors import InputError
+from spicecim.networks.pytorch import torch
 from spicecim.training.digits import Digits
 from spicecim.training.networks import Network
-from spicecim.training.projections import WeightSet, bounds, project
-from spicecim.training.pytorch import torch
 from spicecim.training.trainer import Trainer
 
 
@@ -86,7 +86,7 @@ def run_admm(
         trainer.run_towards([layer.weights for layer in pull.layers], float(weight), epochs)
         network = trainer.network
         before = held
-        held = [project(matrix + u, target) for matrix, u, target in zip(network.matrices, dual, targets, strict=True)]
+        held = [target.project(matrix + u) for matrix, u, target in zip(network.matrices, dual, targets, strict=True)]
         dual = [u + matrix - near for u, matrix, near in zip(dual, network.matrices, held, strict=True)]
         primal_residual[iteration] = [
             np.linalg.norm(matrix - near) for matrix, near in zip(network.matrices, held, strict=True)
@@ -115,7 +115,7 @@ def retrain(network: Network, digits: Digits, targets: Sequence[WeightSet], seed
     limits = []
     for layer, matrix, target in zip(network.layers, network.matrices, targets, strict=True):
         limits.append(
-            [torch.from_numpy(roll(side, layer.weights.shape, network.policy)) for side in bounds(matrix, target)]
+            [torch.from_numpy(roll(side, layer.weights.shape, network.policy)) for side in target.bounds(matrix)]
         )
 
     def hold(number: int, weights: torch.Tensor) -> torch.Tensor:
@@ -135,4 +135,4 @@ def check_targets(network: Network, targets: Sequence[WeightSet]) -> None:
 
 
 def _project(network: Network, targets: Sequence[WeightSet]) -> list[np.ndarray]:
-    return [project(matrix, target) for matrix, target in zip(network.matrices, targets, strict=True)]
+    return [target.project(matrix) for matrix, target in zip(network.matrices, targets, strict=True)]

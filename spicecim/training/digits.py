@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from spicecim.encodings.base import check_integer
+from spicecim.encodings.integers import check_integer
 
 IntArray = NDArray[np.int_]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 
-from spicecim.encodings.base import check_integer
+from spicecim.encodings.integers import check_integer
 from spicecim.encodings.layout import Policy, roll, row_order, unroll
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.encodings.base import check_integer
+from spicecim.encodings.integers import check_integer
+from spicecim.encodings.weight_scales import best_scale
+from spicecim.encodings.weight_sets import WeightSet
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.training.networks import Network
-from spicecim.training.projections import WeightSet, project
-from spicecim.training.scales import best_scale
 
 IntArray = NDArray[np.int_]
 
@@ -116,7 +116,7 @@ def integer_network(
     if len(scales) != len(matrices):
         raise InputError(f"weight_scales: must be one for each of the {len(matrices)} layers, not {len(scales)}")
     rounded = [
-        project(matrix, WeightSet(levels=levels, scale=scale)) for matrix, scale in zip(matrices, scales, strict=True)
+        WeightSet(levels=levels, scale=scale).project(matrix) for matrix, scale in zip(matrices, scales, strict=True)
     ]
     quantized = network.with_matrices(rounded)
     ranges = _input_ranges(quantized, calibration_images)

@@ -11,12 +11,12 @@ import numpy as np
 import xarray as xr
 
 from spicecim.encodings.layout import Policy, check_policy, fragments
+from spicecim.encodings.weight_scales import best_scale, check_levels
+from spicecim.encodings.weight_sets import WeightSet
 from spicecim.errors import InputError
 from spicecim.training.admm import retrain, run_admm
 from spicecim.training.digits import Digits, split_digits
 from spicecim.training.networks import Kind, Network
-from spicecim.training.projections import WeightSet, check_levels
-from spicecim.training.scales import best_scale
 from spicecim.training.trainer import train_float
 
 STAGES = ("float", "polarized", "quantized", "pruned")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.encodings.base import check_integer
+from spicecim.encodings.integers import check_integer
 from spicecim.encodings.layout import Policy
 from spicecim.fields import FloatArray
+from spicecim.networks.pytorch import one_thread, torch
 from spicecim.training.digits import Digits
 from spicecim.training.networks import Kind, Layer, Network, initial_network, scaled_images
-from spicecim.training.pytorch import one_thread, torch
 
 Hold = Callable[[int, Any], Any]
 """What the network has of a layer's weights: number of the layer and tensor to tensor of the same shape."""

@@ -80,13 +80,14 @@ def test_signed_kernels_of_coscaled_drift(signed, engine, pixels):
 
 def test_equal_reads_are_simulated_once_and_counted_each():
     encoding = scheme()
-    encoded = encoding.encode([[5], [5], [0], [-5]], [[9, 9, 9, 9], [9, 0, 0, 8]])
-    assert sorted(encoded.repeats) == [1, 4]
-    runs = [simulate(bench, "reference") for bench in encoded.testbenches]
-    products = encoded.decode(runs)
+    programmed, inputs = encoding.program([[5], [5], [0], [-5]]), [[9, 9, 9, 9], [9, 0, 0, 8]]
+    repeats = programmed.repeats(inputs)
+    assert sorted(repeats) == [1, 4]
+    runs = [simulate(bench, "reference") for bench in programmed.testbenches(inputs)]
+    products = programmed.decode(runs, inputs)
     assert products[0, 0] == pytest.approx(45, abs=20)  # 5 of 255 levels, sampled at 200 instants
-    energy = sum(count * float(delivered_energy(run).sum()) for run, count in zip(runs, encoded.repeats, strict=True))
-    compared = compare_encodings([encoding], [[5], [5], [0], [-5]], [[9, 9, 9, 9], [9, 0, 0, 8]])
+    energy = sum(count * float(delivered_energy(run).sum()) for run, count in zip(runs, repeats, strict=True))
+    compared = compare_encodings([encoding], [[5], [5], [0], [-5]], inputs)
     assert float(compared["energy"].item()) == pytest.approx(energy)
 
 
@@ -104,9 +105,11 @@ def test_rows_at_once_by_their_tones(engine):
 
 
 def test_dark_pixels_and_zero_weights_spend_nothing():
-    encoded = scheme().encode([[0], [7]], [[255, 0]])
-    assert encoded.testbenches == ()
-    np.testing.assert_array_equal(encoded.decode([]), [[0.0]])
+    programmed = scheme().program([[0], [7]])
+    assert programmed.testbenches([[255, 0]]) == ()
+    np.testing.assert_array_equal(programmed.decode([], [[255, 0]]), [[0.0]])
+    np.testing.assert_array_equal(programmed.multiply([[255, 0]]).products, [[0.0]])
+    assert programmed.read_energy([[255, 0]]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
@@ -146,7 +149,7 @@ def test_binarized_products_are_those_of_signs(pixels):
 def test_weights_and_pixels_out_of_range_are_refused(weights, inputs, field):
     for encoding in (scheme(), BitSliced(device=OBLEA, amplitude=0.45), IdealArithmetic()):
         with pytest.raises(InputError, match=f"^{field}: "):
-            encoding.encode(weights, inputs)
+            encoding.program(weights).testbenches(inputs)
 
 
 @pytest.mark.parametrize(
@@ -163,8 +166,6 @@ def test_settings_that_make_no_scheme_are_refused(change, field):
 
 
 def test_the_wrong_number_of_waveforms_is_refused():
-    encoded = scheme().encode([[7]], [[255]])
-    with pytest.raises(InputError, match="waveforms"):
-        encoded.decode([])
-    with pytest.raises(InputError, match="waveforms"):
-        BitSliced(device=OBLEA, amplitude=0.45).encode([[7]], [[255]]).decode([])
+    for encoding in (scheme(), BitSliced(device=OBLEA, amplitude=0.45)):
+        with pytest.raises(InputError, match="waveforms: must be one per testbench, 1; they are 0"):
+            encoding.program([[7]]).decode([], [[255]])

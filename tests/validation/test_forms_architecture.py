@@ -8,7 +8,6 @@ from test_plotting import assert_legible
 
 from spicecim.accelerator import evaluate, load_design, load_network
 from spicecim.accelerator.device_power import crossbar_power, reading_scheme, with_crossbar_power
-from spicecim.encodings.bit_sliced import Layer
 from spicecim.errors import InputError
 from spicecim.validation.claims import judge, stated_claims
 from spicecim.validation.forms_architecture import figure_data, figures
@@ -99,7 +98,7 @@ def test_crossbar_power_is_that_of_ohm_s_law():
     highest = scheme.tiles(weights)[0].conductance[0, 0]
     assert found.power == pytest.approx(0.1**2 * highest * 8 * 128 * (0.8 + 0.2 / 3))
     assert found.energy == pytest.approx(found.power * 15.24e-9)
-    assert found.energy == pytest.approx(Layer(scheme, weights).read_energy(inputs).energy / 16)
+    assert found.energy == pytest.approx(scheme.program(weights).read_energy(inputs).energy / 16)
 
 
 def test_measured_power_takes_the_place_of_the_published():

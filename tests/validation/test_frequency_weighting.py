@@ -6,7 +6,6 @@ from command import spicecim
 from scipy.signal import correlate2d
 from skimage import data
 
-from spicecim.encodings.base import check_range
 from spicecim.encodings.frequency_weighting.amplitude import ProductTable, pixel_drive, product_table
 from spicecim.encodings.frequency_weighting.images import (
     convolve,
@@ -15,6 +14,7 @@ from spicecim.encodings.frequency_weighting.images import (
     kernels,
     peak_signal_to_noise,
 )
+from spicecim.encodings.integers import check_range
 from spicecim.errors import InputError, ResultsError
 from spicecim.validation.frequency_weighting import validate_frequency_weighting
 from spicecim.validation.frequency_weighting.accuracy import Variation, VaryingProducts, multiply_cells

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from command import spicecim
 
-from spicecim.encodings.bit_sliced import DualCrossbar, Layer, Offset, Polarized
+from spicecim.encodings.bit_sliced import DualCrossbar, Offset, Polarized
 from spicecim.validation.polarized_columns.agreement import adversarial_fragments, compare_codes, random_vectors
 from spicecim.validation.polarized_columns.crossbars import evenly_drawn, run_in_ngspice
 
@@ -17,9 +17,9 @@ def test_a_wrong_code_is_counted(rng):
     weights, inputs = rng.integers(1, 256, (8, 2)), rng.integers(128, 256, (1, 8))
     scheme = Polarized(rows=8)
     run, other = run_in_ngspice(scheme, weights, inputs), run_in_ngspice(scheme, weights // 2, inputs)
-    right = compare_codes(run, Layer(scheme, weights))
+    right = compare_codes(run)
     assert right[2:5] == (0, 0, 0)
-    wrong = compare_codes(run._replace(waveforms=other.waveforms), Layer(scheme, weights))
+    wrong = compare_codes(run._replace(waveforms=other.waveforms))
     assert min(wrong[2:5]) > 0
     assert wrong.margin > 0.5
 
@@ -32,7 +32,7 @@ def test_adversarial_fragments_reach_the_ends(encoding):
     assert (inputs.min(), inputs.max()) == (0, 255)
     assert not weights[:, 0].any()
     assert not inputs[0].any()
-    assert Layer(scheme, weights).multiply(inputs).products == pytest.approx(inputs @ weights)
+    assert scheme.program(weights).multiply(inputs).products == pytest.approx(inputs @ weights)
 
 
 def test_vectors_are_drawn_as_they_are(rng):
@@ -58,7 +58,7 @@ def test_without_pytorch_the_extra_is_named(tmp_path):
     (tmp_path / "claims.json").write_text('{"artifacts": ["claims.json"]}')
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert run.returncode == 2
-    assert "spicecim[training]" in run.stderr
+    assert "spicecim[networks]" in run.stderr
     assert (tmp_path / "claims.json").exists()
 
 

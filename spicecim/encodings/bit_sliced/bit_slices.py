@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from spicecim.encodings.base import IntArray
+from spicecim.encodings.integers import IntArray
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 

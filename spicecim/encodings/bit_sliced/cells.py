@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from spicecim.device_choice import DeviceSection
 from spicecim.devices.device import Device
-from spicecim.encodings.base import IntArray
+from spicecim.encodings.integers import IntArray
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.problems import FieldError

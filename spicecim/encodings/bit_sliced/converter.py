@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from spicecim.encodings.base import IntArray
+from spicecim.encodings.integers import IntArray
 from spicecim.fields import FloatArray, Quantity, Section
 
 _SHIFT = 1e-3

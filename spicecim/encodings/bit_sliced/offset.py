@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.bit_sliced.encoding import BitSliced
 from spicecim.encodings.bit_sliced.tiles import SignedMagnitudes
+from spicecim.encodings.integers import IntArray
 
 
 class Offset(BitSliced):

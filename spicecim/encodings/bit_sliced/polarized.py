@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.bit_sliced.bit_slices import fragment_signs
 from spicecim.encodings.bit_sliced.encoding import BitSliced
 from spicecim.encodings.bit_sliced.tiles import SignedMagnitudes
+from spicecim.encodings.integers import IntArray
+from spicecim.encodings.weight_sets import WeightSet
 
 
 class Polarized(BitSliced):
@@ -26,6 +27,9 @@ class Polarized(BitSliced):
     @property
     def stored_signs(self) -> bool:
         return True
+
+    def constraint(self) -> WeightSet:
+        return WeightSet(fragment_size=self.fragment_rows, polarized=True, levels=self.weight_range[1])
 
     def split(self, weights: IntArray) -> tuple[SignedMagnitudes, ...]:
         return (SignedMagnitudes(abs(weights), fragment_signs(weights, self.fragment_rows)),)

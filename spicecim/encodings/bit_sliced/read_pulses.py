@@ -9,7 +9,7 @@ import xarray as xr
 from pydantic import Field
 
 from spicecim.drives import SampledDrive
-from spicecim.encodings.base import IntArray
+from spicecim.encodings.integers import IntArray
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.waveforms import check_waveforms
 

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.encodings.base import IntArray, check_integers
+from spicecim.encodings.integers import IntArray, check_integers
 from spicecim.errors import InputError
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
-from spicecim.encodings.base import IntArray, check_range
 from spicecim.encodings.frequency_weighting.calibration import Calibration
 from spicecim.encodings.frequency_weighting.responses import CycleResponses, unit_current
+from spicecim.encodings.integers import IntArray, check_range
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, field_validator
 
 from spicecim.device_choice import KnownDevice
 from spicecim.drives import SineDrive
-from spicecim.encodings.base import Encoded, Encoding, IntArray, check_integers
+from spicecim.encodings.base import Encoding, Programmed, ReadEnergy, Readout, Resources
+from spicecim.encodings.bit_sliced.converter import lossless_bits
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
 from spicecim.encodings.frequency_weighting.calibration import Branches, Calibration, calibrate
 from spicecim.encodings.frequency_weighting.readout import (
@@ -23,8 +24,12 @@ from spicecim.encodings.frequency_weighting.readout import (
     sequential_mean,
     sequential_rectified,
 )
-from spicecim.encodings.frequency_weighting.responses import Readout
-from spicecim.errors import InputError
+from spicecim.encodings.frequency_weighting.responses import CycleResponses
+from spicecim.encodings.frequency_weighting.responses import Readout as ReadoutKind
+from spicecim.encodings.integers import IntArray, check_integers
+from spicecim.encodings.pixel_sums import cell_factors, sum_over_rows
+from spicecim.encodings.weight_sets import WeightSet
+from spicecim.errors import UnsupportedError
 from spicecim.fields import FloatArray, Quantity
 from spicecim.testbench import Analysis, Crossbar, Testbench
 
@@ -51,7 +56,7 @@ class FrequencyWeighting(Encoding):
     levels: int = Field(default=256, ge=2, le=4096, description="magnitudes of a weight, from 0")
     branches: Branches = Field(default="off", description="states that hold weights: high resistance, or both")
     states: tuple[float, float] = Field(default=(0.0, 1.0), description="normalized states of high and low resistance")
-    readout: Readout = Field(default="rectified", description="what is read of a column")
+    readout: ReadoutKind = Field(default="rectified", description="what is read of a column")
     scheme: AmplitudeScheme = Field(default="coscaled", description="how a pixel becomes an amplitude")
     signed: Literal["passes", "pair"] = Field(default="passes", description="how weights below 0 are held")
     plan_tolerance: Share = Field(
@@ -83,32 +88,11 @@ class FrequencyWeighting(Encoding):
         """Amplitudes and frequencies by pixel and level."""
         return pixel_drive(self.calibration, self.scheme)
 
-    def encode(self, weights: ArrayLike, inputs: ArrayLike) -> FrequencyEncoded:
-        highest = self.levels - 1
-        matrix = check_integers(weights, "weights", -highest, highest)
-        pixels = check_integers(inputs, "inputs", 0, PIXEL_MAX)
-        if pixels.shape[1] != len(matrix):
-            raise InputError(f"inputs: have {pixels.shape[1]} input lines for {len(matrix)} of the weights")
-        reads = _reads(matrix, pixels, self.signed)
-        devices = matrix.size * (2 if self.signed == "pair" else 1)
-        in_turn = self.readout != "in_phase"
-        # one read drives one row, or a pass drives all rows of one sign
-        keys = np.stack([reads.pixel, reads.level]) if in_turn else np.stack([reads.vector, reads.output, reads.sign])
-        groups, which, repeats = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
-        which = which.ravel()
-        if in_turn:
-            testbenches = [self.testbench([pixel], [level]) for pixel, level in groups.T]
-            runs = tuple(repeats.tolist())
-            cycles = int((matrix != 0).sum()) if self.signed == "passes" else devices
-        else:
-            members = [which == group for group in range(groups.shape[1])]
-            testbenches = [self.testbench(reads.pixel[own], reads.level[own]) for own in members]
-            runs = (1,) * len(testbenches)
-            cycles = len(np.unique(keys[1:], axis=1).T)
-        return FrequencyEncoded(
-            matrix, pixels, tuple(testbenches), devices, 1, cycles, repeats=runs, encoding=self, reads=reads,
-            which=which,
-        )  # fmt: skip
+    def program(self, weights: ArrayLike) -> ProgrammedTones:
+        return ProgrammedTones(self, check_integers(weights, "weights", 1 - self.levels, self.levels - 1))
+
+    def constraint(self) -> WeightSet:
+        return WeightSet(levels=self.levels - 1)
 
     def testbench(
         self, pixels: ArrayLike, levels: ArrayLike, probe: Literal["columns", "cells"] = "cells"
@@ -171,37 +155,138 @@ def _reads(weights: IntArray, pixels: IntArray, signed: Literal["passes", "pair"
 
 
 @dataclass(frozen=True)
-class FrequencyEncoded(Encoded):
-    """Weights and pixels as single reads or passes of `FrequencyWeighting`.
+class Runs:
+    """Reads as testbenches.
 
     Attributes
     ----------
-    encoding
-        The scheme.
     reads
         Every cell that is driven.
+    groups
+        What tells the testbenches apart (key, testbench): pixel and level, or vector, output and sign.
     which
         Testbench of each read (read,).
+    repeats
+        Reads that each testbench stands for (testbench,).
     """
 
-    encoding: FrequencyWeighting
     reads: Reads
+    groups: IntArray
     which: IntArray
+    repeats: IntArray
 
-    def decode(self, waveforms: Sequence[xr.Dataset]) -> FloatArray:
-        if len(waveforms) != len(self.testbenches):
-            raise InputError(f"waveforms: are {len(waveforms)} for {len(self.testbenches)} testbenches")
-        products = np.zeros((len(self.inputs), self.weights.shape[1]))
+
+class ProgrammedTones(Programmed):
+    """Weights of `FrequencyWeighting`: a testbench for each pixel and level that is read, or for each pass.
+
+    Parameters
+    ----------
+    scheme
+        The scheme.
+    weights
+        Integers (input line, output).
+    factors
+        By which each cell of the positive and of the negative weights conducts more or less than it was meant to
+        (sign, input line, output); of one device per weight, that of its sign counts.
+    """
+
+    scheme: FrequencyWeighting
+
+    def __init__(self, scheme: FrequencyWeighting, weights: IntArray, factors: FloatArray | None = None) -> None:
+        cells = weights.size * (2 if scheme.signed == "pair" else 1)
+        passes = _reads(weights, np.ones((1, len(weights)), dtype=int), scheme.signed)
+        of_passes = len(np.unique(np.stack([passes.output, passes.sign]), axis=1).T)
+        in_turn = scheme.readout != "in_phase"
+        largest = len(weights) * PIXEL_MAX * (scheme.levels - 1)
+        resources = Resources(
+            cells, 1, len(passes.vector) if in_turn else of_passes, of_passes, lossless_bits(largest)
+        )  # fmt: skip
+        super().__init__(scheme, weights, resources)
+        self.factors = factors
+
+    def testbenches(self, inputs: ArrayLike) -> tuple[Testbench, ...]:
+        if self.factors is not None:
+            raise UnsupportedError("frequency_weighting: varied cells are multiplied in the reference engine alone")
+        runs = self.runs(inputs)
+        if self._in_turn:
+            return tuple(self.scheme.testbench([pixel], [level]) for pixel, level in runs.groups.T)
+        members = [runs.which == group for group in range(runs.groups.shape[1])]
+        return tuple(self.scheme.testbench(runs.reads.pixel[own], runs.reads.level[own]) for own in members)
+
+    def runs(self, inputs: ArrayLike) -> Runs:
+        """Return the reads of inputs (vector, input line), and which testbench each is in."""
+        reads = _reads(self.weights, self.check_inputs(inputs), self.scheme.signed)
+        # one read drives one row, or a pass drives all rows of one sign
+        keys = np.stack([reads.pixel, reads.level] if self._in_turn else [reads.vector, reads.output, reads.sign])
+        groups, which, repeats = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
+        return Runs(reads, groups, which.ravel(), repeats if self._in_turn else np.ones_like(repeats))
+
+    def repeats(self, inputs: ArrayLike) -> tuple[int, ...]:
+        return tuple(self.runs(inputs).repeats.tolist())
+
+    def decode(self, waveforms: Sequence[xr.Dataset], inputs: ArrayLike) -> FloatArray:
+        runs, products = self.runs(inputs), np.zeros((len(np.asarray(inputs)), self.weights.shape[1]))
+        self.check_waveforms(waveforms, runs.groups.shape[1])
         if not len(waveforms):
             return products
-        currents = np.array([self.encoding.read(run) for run in waveforms])
-        reads = self.reads
-        if self.encoding.readout == "in_phase":
-            first = np.unique(self.which, return_index=True)[1]
-            sums = np.bincount(self.which, weights=reads.pixel)
-            values, vector, output, sign = currents, reads.vector[first], reads.output[first], reads.sign[first]
-        else:
-            values, sums = currents[self.which], reads.pixel
+        currents, reads = np.array([self.scheme.read(run) for run in waveforms]), runs.reads
+        if self._in_turn:
+            values, sums = currents[runs.which], reads.pixel
             vector, output, sign = reads.vector, reads.output, reads.sign
-        np.add.at(products, (vector, output), sign * self.encoding.drive.product(values, sums))
+        else:
+            values, sums = currents, np.bincount(runs.which, weights=reads.pixel)
+            vector, output, sign = runs.groups
+        np.add.at(products, (vector, output), sign * self.scheme.drive.product(values, sums))
         return products
+
+    def multiply(self, inputs: ArrayLike) -> Readout:
+        """Return the products of the exact responses of all cells; rows that are read at once are simulated."""
+        if not self._in_turn:
+            return super().multiply(inputs)
+        values, drive, readout = self.check_inputs(inputs), self.scheme.drive, self.scheme.readout
+        offset = drive.product(0.0, 1.0)
+        products = np.zeros((len(values), self.weights.shape[1]))
+        for sign, (_, driven) in zip((1, -1), self._sides(), strict=True):
+            current = self._summed(values, sign, lambda cycles: cycles.current(readout))
+            products += sign * (drive.product(current, 0.0) + offset * (values @ driven.astype(float)))
+        return Readout(products)
+
+    def read_energy(self, inputs: ArrayLike) -> ReadEnergy:
+        if not self._in_turn:
+            return super().read_energy(inputs)
+        values = self.check_inputs(inputs)
+        energy, time = (
+            sum(float(self._summed(values, sign, quantity, varied).sum()) for sign in (1, -1))
+            for quantity, varied in ((lambda cycles: cycles.energy, True), (lambda cycles: 1 / cycles.frequency, False))
+        )
+        return ReadEnergy(energy, time)
+
+    def varied(self, sigma: float, seed: int) -> ProgrammedTones:
+        if not self._in_turn:
+            raise UnsupportedError("frequency_weighting: tones that are read at once are not known for varied cells")
+        factors = cell_factors((2, *self.weights.shape), sigma, seed)
+        return ProgrammedTones(self.scheme, self.weights, factors)
+
+    @property
+    def _in_turn(self) -> bool:
+        return self.scheme.readout != "in_phase"
+
+    def _sides(self) -> list[tuple[IntArray, NDArray[np.bool_]]]:
+        """Levels of the positive and of the negative weights, and which cells are driven (input line, output)."""
+        levels = [np.maximum(sign * self.weights, 0) for sign in (1, -1)]
+        return [(level, (level > 0) | (self.scheme.signed == "pair")) for level in levels]
+
+    def _summed(
+        self, inputs: IntArray, sign: int, quantity: Callable[[CycleResponses], FloatArray], varied: bool = True
+    ) -> FloatArray:
+        """Sum a quantity of the responses of all driven cells of one sign over the rows (vector, output)."""
+        side = 0 if sign > 0 else 1
+        level, driven = self._sides()[side]
+        levels, which = np.unique(level, return_inverse=True)
+        factors = driven * (1.0 if self.factors is None or not varied else self.factors[side])
+        return sum_over_rows(
+            inputs,
+            which.reshape(level.shape),
+            lambda pixels: quantity(self.scheme.drive.responses(pixels[:, None], levels)),
+            factors,
+        )

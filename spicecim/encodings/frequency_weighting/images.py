@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.encodings.base import IntArray, check_integers
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, ProductTable
+from spicecim.encodings.integers import IntArray, check_integers
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 

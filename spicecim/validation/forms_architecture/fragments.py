@@ -12,12 +12,11 @@ from sklearn.neural_network import MLPClassifier
 from spicecim.accelerator import load_design
 from spicecim.accelerator.device_power import crossbar_power, reading_scheme
 from spicecim.devices import MODELS, load_presets
-from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import Layer
+from spicecim.encodings.integers import IntArray
+from spicecim.encodings.weight_sets import WeightSet
 from spicecim.errors import InputError, StateWarning
 from spicecim.fields import FloatArray
 from spicecim.training.digits import LARGEST_PIXEL, split_digits
-from spicecim.training.projections import WeightSet, project
 from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.crossbars import run_in_ngspice
 
@@ -53,7 +52,7 @@ class TrainedFragments:
 
     def polarized(self, rows: int) -> IntArray:
         """Return the layer's weights (input line, output) as integers, of one sign in each fragment of so many rows."""
-        near = project(self._weights, WeightSet(fragment_size=rows, polarized=True))
+        near = WeightSet(fragment_size=rows, polarized=True).project(self._weights)
         return np.asarray(np.rint(near * (_LARGEST / np.abs(near).max())), dtype=int)
 
     @functools.cached_property
@@ -85,5 +84,5 @@ class TrainedFragments:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", StateWarning)  # they are read, and are not to move
                 spice = run_in_ngspice(scheme, weights, inputs).energy
-            found[f"{model}, {preset}"] = spice / Layer(scheme, weights).read_energy(inputs).energy
+            found[f"{model}, {preset}"] = spice / scheme.program(weights).read_energy(inputs).energy
         return found

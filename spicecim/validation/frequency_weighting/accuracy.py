@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import CubicSpline, make_interp_spline
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
+from spicecim.encodings.integers import IntArray
 from spicecim.fields import FloatArray
 from spicecim.training import integer_network, split_digits, train_binarized, train_float
 from spicecim.training.quantize import IntegerProduct

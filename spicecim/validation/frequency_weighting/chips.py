@@ -11,8 +11,8 @@ import xarray as xr
 from spicecim.accelerator import Design, evaluate, load_design
 from spicecim.accelerator.budget import ComponentBudget
 from spicecim.accelerator.sinusoids import SOURCE_POWER, ReadCost, read_cost, with_read_cost
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import pixel_drive
+from spicecim.encodings.integers import IntArray
 from spicecim.validation.claims import Measured
 from spicecim.validation.frequency_weighting.power import CELLS, pixel_statistics
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated, tabulated

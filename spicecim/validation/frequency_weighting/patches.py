@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme
 from spicecim.encodings.frequency_weighting.encoding import FrequencyWeighting
 from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import unit_current
+from spicecim.encodings.integers import IntArray
 from spicecim.engines import simulate
 from spicecim.measure import average_power, row_power
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
@@ -85,7 +85,7 @@ def compare_patches(
     sums, powers = current.sum(axis=2), power.sum(axis=2)
     bench = subject.bit_sliced()
     baseline = [
-        [_power(bench.encode(weights[:, None], pixels[None]).testbenches[0], engine) for weights, pixels in zip(
+        [_power(bench.program(weights[:, None]).testbenches(pixels[None])[0], engine) for weights, pixels in zip(
             level, patches.pixel, strict=True
         )]
         for engine in ("ngspice", "reference")

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import AmplitudeScheme, pixel_drive, product_table
 from spicecim.encodings.frequency_weighting.images import (
     convolve,
@@ -17,6 +16,7 @@ from spicecim.encodings.frequency_weighting.images import (
     peak_signal_to_noise,
 )
 from spicecim.encodings.frequency_weighting.responses import Readout
+from spicecim.encodings.integers import IntArray
 from spicecim.errors import InputError
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
 

@@ -9,11 +9,11 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX
 from spicecim.encodings.frequency_weighting.calibration import Branches, calibrate
 from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import cycle_responses
+from spicecim.encodings.integers import IntArray
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.validation.frequency_weighting.subjects import LEVELS, Subject, calibrated, tabulated

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.base import IntArray
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme
 from spicecim.encodings.frequency_weighting.disturb import repeated_reads
 from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import Readout
+from spicecim.encodings.integers import IntArray
 from spicecim.validation.claims import JudgedClaim, stated_claims
 from spicecim.validation.frequency_weighting import curves, figures, measures
 from spicecim.validation.frequency_weighting.chips import area_of_the_chip, chip_energies, energy_per_convolution
@@ -120,7 +120,7 @@ def validate_frequency_weighting(
     ResultsError
         If the folder cannot take the results; before anything is measured, as is the next.
     MissingPackageError
-        If PyTorch, the extra ``training``, is not installed.
+        If PyTorch, the extra ``networks``, is not installed.
     """
     from spicecim.validation.frequency_weighting.accuracy import digits_accuracy
 
@@ -261,8 +261,9 @@ def _area_of_the_array(patches: Patches) -> measures.Found:
         "eight one-bit devices": DRIFT.bit_sliced(),
         "conductance-weighted": DRIFT.conductance_weighted(),
     }
-    encoded = {name: scheme.encode(weights, pixels) for name, scheme in schemes.items()}
-    return measures.area_of_the_array({name: (one.devices, one.cycles) for name, one in encoded.items()}, weights.size)
+    programmed = {name: scheme.program(weights) for name, scheme in schemes.items()}
+    counts = {name: (one.resources.cells, one.cycles(pixels)) for name, one in programmed.items()}
+    return measures.area_of_the_array(counts, weights.size)
 
 
 def _side_by_side(shown: Sequence[tuple[str, xr.Dataset]]) -> xr.Dataset:

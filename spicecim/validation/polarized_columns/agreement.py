@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import BitSliced, Layer
+from spicecim.encodings.bit_sliced import BitSliced
+from spicecim.encodings.integers import IntArray
 from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, SpiceRun, run_in_ngspice
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
@@ -52,10 +52,11 @@ class Codes(NamedTuple):
     """Largest distance of a column's current from the whole number of levels that it stands for (levels)."""
 
 
-def compare_codes(run: SpiceRun, layer: Layer) -> Codes:
+def compare_codes(run: SpiceRun) -> Codes:
     """Compare the codes of a run in ngspice with the reference engine's and with integers."""
-    encoded = run.encoded
-    pairs = zip(encoded.codes(run.waveforms), layer.codes(encoded.inputs), encoded.exact_sums(), strict=True)
+    programmed, inputs, waveforms = run
+    exact_sums = programmed.exact_sums(inputs)
+    pairs = zip(programmed.codes(inputs, waveforms), programmed.codes(inputs), exact_sums, strict=True)
     codes = off_reference = off_integers = 0
     for spice, core, exact in pairs:
         codes += spice.size
@@ -63,10 +64,10 @@ def compare_codes(run: SpiceRun, layer: Layer) -> Codes:
         off_integers += int(np.count_nonzero(spice != exact))
     margin = max(
         float(np.abs(sums - exact).max())
-        for sums, exact in zip(encoded.sums(run.waveforms), encoded.exact_sums(), strict=True)
+        for sums, exact in zip(programmed.sums(inputs, waveforms), exact_sums, strict=True)
     )
-    fragments = sum(tile.signs.size for tile in encoded.tiles) * len(encoded.inputs)
-    off_products = int(np.count_nonzero(encoded.decode(run.waveforms) != encoded.exact))
+    fragments = sum(tile.signs.size for tile in programmed.tiles) * len(inputs)
+    off_products = int(np.count_nonzero(programmed.decode(waveforms, inputs) != programmed.exact(inputs)))
     return Codes(fragments, codes, off_reference, off_integers, off_products, margin)
 
 
@@ -110,14 +111,14 @@ def read_layers(
         found = []
         for layer, (weights, inputs) in enumerate(zip(network.weights, activations, strict=True)):
             run = runs[name, layer] = run_in_ngspice(scheme, weights, random_vectors(inputs, extent.vectors))
-            found.append(compare_codes(run, Layer(scheme, weights)))
+            found.append(compare_codes(run))
             progress((number + (layer + 1) / (len(activations) + 1)) / len(ENCODINGS))
         trained_layers = _total(found)
         found = []
         for device in DEVICES:
             extreme = ENCODINGS[name](device=device, rows=FRAGMENT)
             weights, inputs = adversarial_fragments(extreme)
-            found.append(compare_codes(run_in_ngspice(extreme, weights, inputs), Layer(extreme, weights)))
+            found.append(compare_codes(run_in_ngspice(extreme, weights, inputs)))
         for kind, codes in (("trained layers", trained_layers), ("adversarial fragments", _total(found))):
             title = f"{TITLES[name]}, {kind}"
             measured[title] = codes.off_reference + codes.off_integers + codes.off_products
@@ -142,12 +143,13 @@ def wired_currents(trained: Trained, extent: Extent, progress: Callable[[float],
             settings: dict[str, Any] = {"scatter": _FAULTS, "states": STATES} if faults else {}
             scheme = ENCODINGS[name](device=device, wires=_OHMS, **settings)
             weights, inputs = _part_of_layer(trained, extent, name)
-            run, layer = run_in_ngspice(scheme, weights, inputs), Layer(scheme, weights)
+            run = run_in_ngspice(scheme, weights, inputs)
+            core = run.programmed.sums(inputs)
             case = f"{TITLES[name]}, {device['model']}"
-            error = _difference(run.encoded.sums(run.waveforms), layer.sums(inputs)) / scheme.largest_sum
+            error = _difference(run.programmed.sums(inputs, run.waveforms), core) / scheme.largest_sum
             measured[f"{case}, {title}"] = error
             if not faults:
-                effect = _difference(layer.sums(inputs), run.encoded.exact_sums()) / scheme.largest_sum
+                effect = _difference(core, run.programmed.exact_sums(inputs)) / scheme.largest_sum
                 details[f"{case}: what wires alone change, of full scale"] = effect
         progress((number + 1) / len(cases))
     return measured, details

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.bit_sliced import Layer, Polarized, lossless_bits
+from spicecim.encodings.bit_sliced import Polarized, lossless_bits
 from spicecim.validation.claims import Measured
 from spicecim.validation.intervals import mean_interval
 from spicecim.validation.polarized_columns.crossbars import evaluate, evenly_drawn
@@ -30,7 +30,7 @@ def sum_shares(trained: Trained, images: int) -> xr.Dataset:
     shares = []
     for weights, inputs in zip(network.weights, network.inputs(trained.digits.test_images[:images]), strict=True):
         few = evenly_drawn(inputs, _VECTORS)
-        sums = np.concatenate([part.ravel() for part in Layer(scheme, weights).sums(few)])
+        sums = np.concatenate([part.ravel() for part in scheme.program(weights).sums(few)])
         shares.append(np.bincount(np.rint(sums).astype(int), minlength=scheme.largest_sum + 1) / sums.size)
     return xr.Dataset(
         {"share": (("layer", "level"), np.array(shares), {"long_name": "share of reads"})},

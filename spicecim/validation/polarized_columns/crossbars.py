@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import BitSliced, BitSlicedEncoded, DualCrossbar, Layer, Offset, Polarized
+from spicecim.encodings.bit_sliced import BitSliced, DualCrossbar, Offset, Polarized, ProgrammedSlices
+from spicecim.encodings.integers import IntArray
 from spicecim.engines import simulate
 from spicecim.fields import FloatArray
 from spicecim.measure import delivered_energy
@@ -44,7 +44,7 @@ class Evaluation(NamedTuple):
 def evaluate(network: IntegerNetwork, scheme: BitSliced, digits: Digits, images: int) -> Evaluation:
     """Classify the first test images on crossbars in the reference engine."""
     pixels, labels = digits.test_images[:images], digits.test_labels[:images]
-    layers = [Layer(_for_layer(scheme, number), weights) for number, weights in enumerate(network.weights)]
+    layers = [scheme.for_layer(number).program(weights) for number, weights in enumerate(network.weights)]
     errors = []
     for layer, inputs in zip(layers, network.inputs(pixels), strict=True):
         few = evenly_drawn(inputs, _VECTORS)
@@ -71,7 +71,8 @@ def evenly_drawn(inputs: IntArray, count: int) -> IntArray:
 class SpiceRun(NamedTuple):
     """A layer read in ngspice."""
 
-    encoded: BitSlicedEncoded
+    programmed: ProgrammedSlices
+    inputs: IntArray
     waveforms: list[xr.Dataset]
 
     @property
@@ -82,16 +83,6 @@ class SpiceRun(NamedTuple):
 
 def run_in_ngspice(scheme: BitSliced, weights: ArrayLike, inputs: ArrayLike) -> SpiceRun:
     """Read a layer's weights (input line, output) with inputs (vector, input line) in ngspice."""
-    encoded = scheme.encode(weights, inputs)
-    return SpiceRun(encoded, [simulate(bench, estimate=False) for bench in encoded.testbenches])
-
-
-def with_settings(scheme: BitSliced, **settings: Any) -> BitSliced:
-    """Return a scheme with other settings."""
-    return type(scheme).model_validate({**scheme.model_dump(), **settings})
-
-
-def _for_layer(scheme: BitSliced, number: int) -> BitSliced:
-    """Scheme whose cells scatter otherwise in each layer."""
-    seed = 1000 * scheme.scatter.seed + number
-    return with_settings(scheme, scatter=scheme.scatter.model_copy(update={"seed": seed}))
+    programmed = scheme.program(weights)
+    benches = programmed.testbenches(inputs)
+    return SpiceRun(programmed, np.asarray(inputs), [simulate(bench, estimate=False) for bench in benches])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.bit_sliced import Layer, Polarized
+from spicecim.encodings.bit_sliced import Polarized
 from spicecim.encodings.bit_sliced.bit_slices import bit_planes
 from spicecim.encodings.layout import sum_fragments
 from spicecim.engines import simulate
@@ -55,16 +55,18 @@ def bit_currents(trained: Trained) -> xr.Dataset:
     weights, inputs = network.weights[layer], network.inputs(trained.digits.test_images[:20])[layer]
     few = evenly_drawn(inputs, _VECTORS)
     whole = Polarized(columns=weights.shape[1] * Polarized().slices)
-    (sums,) = Layer(whole, weights).sums(few)
+    (sums,) = whole.program(weights).sums(few)
     spread = sums.reshape(len(few), -1, whole.input_bits, weights.shape[1], whole.slices).std(axis=2).min(axis=-1)
     vector, fragment, output = np.unravel_index(spread.argmax(), spread.shape)
     lines = slice(int(fragment) * FRAGMENT, (int(fragment) + 1) * FRAGMENT)
     scheme = Polarized(rows=FRAGMENT)
-    encoded = scheme.encode(weights[lines, [int(output)]].reshape(-1, 1), few[[int(vector)], lines])
-    spice = simulate(encoded.testbenches[0], "ngspice", estimate=False)
-    core = simulate(encoded.testbenches[0], "reference", time=spice["time"].values)
+    one = few[[int(vector)], lines]
+    programmed = scheme.program(weights[lines, [int(output)]].reshape(-1, 1))
+    (bench,) = programmed.testbenches(one)
+    spice = simulate(bench, "ngspice", estimate=False)
+    core = simulate(bench, "reference", time=spice["time"].values)
     levels = scheme.levels()
-    ones = bit_planes(encoded.inputs, scheme.input_bits)[0].sum(axis=0)
+    ones = bit_planes(one, scheme.input_bits)[0].sum(axis=0)
     thresholds = levels.lowest * ones[:, None] + levels.step * scheme.fitted_converter().thresholds
     return xr.Dataset(
         {
@@ -73,7 +75,7 @@ def bit_currents(trained: Trained) -> xr.Dataset:
                 np.stack([run["i_column"].transpose("time", "column").values for run in (spice, core)]),
                 {"units": "A"},
             ),
-            "code": (("read", "column"), encoded.codes([spice])[0]),
+            "code": (("read", "column"), programmed.codes(one, [spice])[0]),
             "threshold": (("read", "limit"), scheme.pulse.voltage * thresholds, {"units": "A"}),
         },
         coords={"engine": ["ngspice", "reference"], "time": spice["time"].values},

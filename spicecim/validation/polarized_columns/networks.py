@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from spicecim.encodings.weight_sets import WeightSet
 from spicecim.training.digits import Digits, split_digits
-from spicecim.training.projections import WeightSet, violations
 from spicecim.training.quantize import IntegerNetwork, integer_network
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
 
@@ -100,7 +100,7 @@ def sign_violations(stages: tuple[Stage, ...], fragment: int) -> dict[str, int]:
     target = WeightSet(fragment_size=fragment, polarized=True)
     return {
         stage.name: max(
-            sum(violations(matrix, target).signs for matrix in network.matrices)
+            sum(target.violations(matrix).signs for matrix in network.matrices)
             for network in (stage.projected, stage.network)
         )
         for stage in stages

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings.bit_sliced import Layer
 from spicecim.training.quantize import integer_network
 from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.agreement import random_vectors
@@ -56,7 +55,7 @@ def measure_power(
         scheme = ENCODINGS[name](rows=extent.crossbar_rows)
         inputs = random_vectors(activations, extent.vectors)
         run = runs[name, layer] if place[0] else run_in_ngspice(scheme, weights, inputs)
-        core = Layer(scheme, weights)
+        core = scheme.program(weights)
         found = core.read_energy(inputs)
         energy[place] = run.energy / len(inputs), found.energy / len(inputs)
         time[place] = found.time / len(inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spicecim.encodings.bit_sliced import Resources
+from spicecim.encodings.base import Resources
 from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES
 from spicecim.validation.polarized_columns.extent import FRAGMENT

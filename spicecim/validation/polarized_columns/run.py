@@ -57,7 +57,7 @@ def validate_polarized_columns(
     ResultsError
         If the folder cannot take the results; before anything is measured.
     MissingPackageError
-        Without PyTorch, the extra ``training``.
+        Without PyTorch, the extra ``networks``.
     """
     extent = QUICK if quick else FULL
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spicecim.encodings.base import IntArray
-from spicecim.encodings.bit_sliced import Layer, Polarized
+from spicecim.encodings.bit_sliced import Polarized
 from spicecim.encodings.bit_sliced.tiles import Tile
+from spicecim.encodings.integers import IntArray
 from spicecim.validation.claims import Measured
 
 VECTORS = 1000
@@ -69,7 +69,7 @@ def measure_throughput() -> Throughput:
     """Time the reference engine and the loops, one after the other."""
     weights, inputs = full_crossbar()
     ideal = Polarized(input_bits=16)
-    layer = Layer(ideal, weights)
+    layer = ideal.program(weights)
     (tile,) = layer.tiles
     core, readout = shortest(lambda: layer.multiply(inputs))
     loop, products = shortest(lambda: by_bit_and_fragment(ideal, tile, inputs))

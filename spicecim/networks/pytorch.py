@@ -1,4 +1,4 @@
-"""PyTorch, where the extra ``training`` has been installed."""
+"""PyTorch, where the extra ``networks`` has been installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ try:
     import torch
 except ImportError as error:
     raise MissingPackageError(
-        f"training needs PyTorch ({error}); install the extra: pip install 'spicecim[training]'"
+        f"networks need PyTorch ({error}); install the extra: pip install 'spicecim[networks]'"
     ) from error
 
 __all__ = ["one_thread", "torch"]

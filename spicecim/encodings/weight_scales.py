@@ -5,9 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spicecim.encodings.integers import check_integer
+from spicecim.encodings.layout import fragments, sum_fragments
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
-from spicecim.training.projections import check_levels, checked_matrix
+
+MOST_LEVELS = 4095
+"""Largest magnitude of a weight on its scale."""
+_MOST_STEPS = 2_000_000
+"""Changes of integers with the scale (weights times levels) that are looked at one by one."""
+_TRIED = 200
+_LEAST = 0.05
+"""Least scale that is tried, relative to that at which nothing is clipped."""
 
 
 def best_scale(weights: ArrayLike, levels: int, fragment_size: int | None = 1) -> float:
@@ -26,11 +35,18 @@ def best_scale(weights: ArrayLike, levels: int, fragment_size: int | None = 1) -
         Largest magnitude of the integers.
     fragment_size
         Rows of a fragment of one sign, None for the whole column; 1 for weights that need not be polarized.
+
+    Notes
+    -----
+    Exact up to two million weights times levels. Larger matrices, whose best scale hardly depends on a single weight,
+    get the best of 200 scales, and signs that do not change with the scale.
     """
     matrix = checked_matrix(weights)
     check_levels(levels)
     if not matrix.any():
         raise InputError("weights: are all zero, so that no scale is the best")
+    if matrix.size * levels > _MOST_STEPS:
+        return _best_tried(matrix, levels, fragment_size)
     steps, products, squares = (
         np.concatenate([part.ravel() for part in parts])
         for parts in zip(*(_steps(fragment, levels) for fragment in _split(matrix, fragment_size)), strict=True)
@@ -40,6 +56,35 @@ def best_scale(weights: ArrayLike, levels: int, fragment_size: int | None = 1) -
     removed = np.divide(product**2, square, out=np.zeros_like(product), where=square > 0.5)
     best = int(removed.argmax())
     return float(product[best] / square[best])
+
+
+def checked_matrix(weights: ArrayLike) -> FloatArray:
+    """Return weights as a matrix of finite numbers, or raise `InputError`."""
+    matrix = np.asarray(weights, dtype=float)
+    if matrix.ndim != 2 or not matrix.size or not np.isfinite(matrix).all():
+        raise InputError(f"weights: must be finite numbers (row, column); their shape is {matrix.shape}")
+    return matrix
+
+
+def check_levels(levels: int) -> None:
+    """Raise `InputError` unless the largest magnitude can be one of integers."""
+    check_integer(levels, "levels", 1, MOST_LEVELS)
+
+
+def _best_tried(matrix: FloatArray, levels: int, fragment_size: int | None) -> float:
+    """Return the best of some scales for the weights of each fragment's stronger sign."""
+    if fragment_size != 1:
+        parts = np.maximum(matrix, 0.0), np.minimum(matrix, 0.0)
+        stronger = np.subtract(*(sum_fragments(np.square(part), fragment_size) for part in parts)) >= 0.0
+        matrix = np.where(stronger[fragments(len(matrix), fragment_size)], *parts)
+    # magnitudes in a histogram much finer than the levels: to try a scale then costs the same whatever the layer
+    count, edges = np.histogram(np.abs(matrix[matrix != 0.0]), bins=64 * (levels + 1))
+    values = 0.5 * (edges[1:] + edges[:-1])
+
+    def error(scale: float) -> float:
+        return float(count @ np.square(values - scale * np.minimum(np.round(values / scale), levels)))
+
+    return float(min(np.abs(matrix).max() / levels * np.geomspace(1.0, _LEAST, _TRIED), key=error))
 
 
 def _split(matrix: FloatArray, size: int | None) -> list[FloatArray]:
