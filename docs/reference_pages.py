@@ -46,6 +46,9 @@ SUBJECTS: dict[str, tuple[str, list[str]]] = {
             "Fit", "fit_each", "Population", "JointDistribution", "posterior",
         ],
     ),
+    "sweeps": ("Sweeps", ["sweep", "open_sweep", "sweeps"]),
+    "encodings": ("Encodings", ["encodings"]),
+    "networks": ("Networks", ["networks"]),
     "training": ("Training", ["training"]),
     "accelerators": ("Accelerators", ["accelerator"]),
     "validations": (

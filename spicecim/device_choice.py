@@ -141,6 +141,10 @@ class DeviceSection(Section, ABC):
         """Texts that cite what the device is from; none where a file alone knows."""
         return []
 
+    def unit_of(self, parameter: str) -> str:
+        """Unit of a parameter; empty where it has none, or a file alone knows."""
+        return ""
+
     def further_units(self) -> dict[str, str]:
         """Units of the states beside x that waveforms show, by name."""
         return {}
@@ -225,6 +229,9 @@ class LibraryDevice(DeviceSection):
 
     def wanted_backend(self) -> tuple[str, str]:
         return self.backend, "device.backend: osdi"
+
+    def unit_of(self, parameter: str) -> str:
+        return get_model(self.model).units().get(parameter, "")
 
     def sources(self) -> list[str]:
         published = self.preset is not None or not self.parameters

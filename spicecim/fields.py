@@ -176,6 +176,11 @@ class QuantityOrArray:
     quantity: Quantity
     dimensions: tuple[int, ...]
 
+    @property
+    def unit(self) -> str:
+        """Unit of the quantity."""
+        return self.quantity.unit
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
             self._parse,

@@ -121,9 +121,7 @@ def unit_of(bench: Testbench, place: str) -> str:
     """Unit of a field; empty if it has none."""
     section, *parts = check_place(place)
     if section == "device" and parts[:1] == ["parameters"] and len(parts) > 1:
-        fields = getattr(type(bench.device.build()), "model_fields", {}) if bench.device.equations_known else {}
-        extra = getattr(fields.get(parts[1]), "json_schema_extra", None)
-        return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+        return bench.device.unit_of(parts[1])
     if place == "analysis.temperature":
         return "K"
     own = getattr(bench, section)
