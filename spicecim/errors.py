@@ -87,6 +87,10 @@ class ResultsError(InputError, OSError):
     """A file or a folder of results cannot be written; what was there before is unchanged."""
 
 
+class StoreError(ResultsError):
+    """The store of a sweep cannot be read or written, or an entry of it is damaged; what it holds stays as it is."""
+
+
 class MissingPackageError(InputError, ImportError):
     """A package of an extra is not installed; the message names the extra."""
 
@@ -114,6 +118,10 @@ class CurrentWarning(UserWarning):
 
     def __reduce__(self) -> tuple[type[CurrentWarning], tuple[str, float]]:
         return type(self), (str(self), self.current)
+
+
+class FailedRunsWarning(UserWarning):
+    """Runs of a sweep failed; their values are missing in the result, which holds their errors."""
 
 
 class ProgrammingWarning(UserWarning):

@@ -76,7 +76,7 @@ def _replace(path: Path, data: bytes | memoryview) -> None:
     _remove_abandoned(path.parent, prefix)
     scratch = path.parent / f"{prefix}{secrets.token_hex(4)}"
     try:
-        with open(_locked_file(scratch), "wb") as file:
+        with open(locked_file(scratch), "wb") as file:
             if mode is not None:
                 os.fchmod(file.fileno(), mode)
             file.write(data)
@@ -101,7 +101,7 @@ def _remove_abandoned(folder: Path, prefix: str) -> None:
                 os.close(descriptor)
 
 
-def _locked_file(path: Path) -> int:
+def locked_file(path: Path) -> int:
     """Descriptor of a file, made if need be, that is locked for as long as the descriptor is open.
 
     Raises BlockingIOError if another process, or another thread, has it.
@@ -188,7 +188,7 @@ def _only_run_in(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     with _told(folder):
         try:
-            descriptor = _locked_file(path)
+            descriptor = locked_file(path)
         except BlockingIOError:
             raise ResultsError(
                 f"the folder {folder} is in use by {_holder(path)}; wait for it, or give another folder"

@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple
 
@@ -15,11 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from spicecim.deadline import current_deadline
 
-Job = Callable[[int], Any]
+Job = Callable[[Any], Any]
 
 CAN_FORK = sys.platform == "linux"
 """Elsewhere a fork is not safe with the libraries that numpy uses, or there is none."""
 
+
+_NONE = object()
 
 _GRACE = 1.0
 """Seconds that jobs get after the deadline of the run to end by themselves."""
@@ -44,11 +46,11 @@ class _Worker:
             warnings.simplefilter("ignore", DeprecationWarning)
             self.process.start()
         other.close()
-        self.index = -1
+        self.argument: Any = None
 
-    def begin(self, index: int) -> None:
-        self.index = index
-        self.connection.send(index)
+    def begin(self, argument: Any) -> None:
+        self.argument = argument
+        self.connection.send(argument)
 
     def result(self) -> Any:
         try:
@@ -70,21 +72,21 @@ def _serve(connection: Connection, parents: Connection, job: Job) -> None:
     with threadpool_limits(limits=1, user_api="blas"):
         while True:
             try:
-                index = connection.recv()
-                connection.send(job(index))
+                argument = connection.recv()
+                connection.send(job(argument))
             except (EOFError, OSError):
                 return
 
 
-def run_forked(job: Job, count: int, workers: int) -> Iterator[tuple[int, Any]]:
-    """Do ``job(index)`` for all indices below a count, and yield each with its result as it is there.
+def run_forked(job: Job, arguments: Iterable[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+    """Do ``job(argument)`` for all arguments, and yield each with its result as it is there.
 
     Parameters
     ----------
     job
         What to do. It may raise nothing; what it returns is pickled.
-    count
-        Number of jobs.
+    arguments
+        What is pickled and sent to a process when it is free: an iterator is asked for the next one only then.
     workers
         Number of processes.
 
@@ -93,13 +95,13 @@ def run_forked(job: Job, count: int, workers: int) -> Iterator[tuple[int, Any]]:
     TimeLimitError
         If the deadline of the run has passed by `_GRACE`, in which jobs that look at the time end by themselves.
     """
-    waiting = iter(range(count))
+    waiting = iter(arguments)
     busy: dict[Any, _Worker] = {}
     try:
-        for index in itertools.islice(waiting, workers):
+        for argument in itertools.islice(waiting, workers):
             worker = _Worker(job)
             busy[worker.connection] = worker
-            worker.begin(index)
+            worker.begin(argument)
         while busy:
             deadline = current_deadline()
             ready = wait([*busy], None if deadline is None else deadline.left() + _GRACE)
@@ -107,15 +109,15 @@ def run_forked(job: Job, count: int, workers: int) -> Iterator[tuple[int, Any]]:
                 raise deadline.error()
             for connection in ready:
                 worker = busy.pop(connection)
-                index, result = worker.index, worker.result()
-                following = next(waiting, None)
-                if isinstance(result, Died) or following is None:
+                argument, result = worker.argument, worker.result()
+                following = next(waiting, _NONE)
+                if isinstance(result, Died) or following is _NONE:
                     worker.end()
-                    worker = _Worker(job) if following is not None else worker
-                if following is not None:
+                    worker = _Worker(job) if following is not _NONE else worker
+                if following is not _NONE:
                     busy[worker.connection] = worker
                     worker.begin(following)
-                yield index, result
+                yield argument, result
     finally:
         for worker in busy.values():
             worker.end()

@@ -87,6 +87,12 @@ MEASUREMENT_BYTES = 200_000_000
 DATASET_BYTES = 16_000_000_000
 """Bytes of a dataset of waveforms: more does not fit into the memory of a common machine."""
 
+SWEEP_RUNS = 10_000_000
+"""Runs of a sweep: at a millisecond each, three hours."""
+
+SWEEP_VALUES_BYTES = 4_000_000
+"""Bytes that a measure of one run of a sweep may take in the table of runs: waveforms, which take more, have files."""
+
 # Seconds: how long spicecim waits.
 
 DEFAULT_TIME_LIMIT = 3600.0

@@ -155,7 +155,7 @@ def _outcomes(
 def _forked(
     run: Callable[[range], list[_Outcome]], groups: Sequence[range], workers: int
 ) -> Iterator[tuple[range, Any]]:  # fmt: skip
-    for number, outcomes in run_forked(lambda number: run(groups[number]), len(groups), workers):
+    for number, outcomes in run_forked(lambda number: run(groups[number]), range(len(groups)), workers):
         yield groups[number], outcomes
 
 

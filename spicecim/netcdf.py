@@ -32,6 +32,11 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
     ResultsError
         If it cannot be written; an earlier file of that name is unchanged.
     """
+    return write_bytes(path, netcdf_bytes(dataset))
+
+
+def netcdf_bytes(dataset: xr.Dataset) -> memoryview:
+    """Return what `write_netcdf` writes to a file."""
     built = io.BytesIO()
     encoding = {
         name: {"fletcher32": True}
@@ -40,7 +45,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
     }
     with h5netcdf.File(built, "w") as file:
         dataset.dump_to_store(H5NetCDFStore(file), encoding=encoding)
-    return write_bytes(path, built.getbuffer())
+    return built.getbuffer()
 
 
 def read_netcdf(path: str | Path, plain: Collection[str] = (), start: str | None = None) -> xr.Dataset:

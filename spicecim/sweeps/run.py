@@ -1,0 +1,366 @@
+"""`sweep`: many runs of testbenches into a store, from which an interrupted or enlarged sweep goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import xarray as xr
+
+from spicecim.errors import FailedRunsWarning
+from spicecim.limits import DEFAULT_TIME_LIMIT
+from spicecim.sweeps.dataset import dataset_of
+from spicecim.sweeps.executors import Batch, Executor, Lost, Work, chosen_executor
+from spicecim.sweeps.plan import Maker, Plan, described_plan, make_plan
+from spicecim.sweeps.recipes import Recipe
+from spicecim.sweeps.sessions import Session
+from spicecim.sweeps.store import CLAIMED, DONE, FAILED, WAITING, Store
+from spicecim.sweeps.work import Job, Outcome
+from spicecim.testbench import Testbench
+
+_BATCH_SECONDS = 0.5
+"""Of work in a batch: what a killed process loses, and how often the store is written to."""
+_LARGEST_BATCH = 500
+_GROWTH = 4
+"""Of a batch over the one before."""
+_POLL = 0.2
+"""Seconds between looks at runs that another process is at."""
+
+
+class Progress(NamedTuple):
+    """How far a sweep has come: runs of its plan, of these those that failed, runs per second, and seconds left."""
+
+    total: int
+    done: int
+    failed: int
+    rate: float
+    left: float
+
+    def __str__(self) -> str:
+        failed = f", {self.failed} failed" if self.failed else ""
+        speed = f", {self.rate:.3g} runs/s, {_span(self.left)} left" if self.rate else ""
+        return f"{self.done} of {self.total} runs{failed}{speed}"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+Report = Callable[[Progress], None]
+
+
+def sweep(
+    testbench: Testbench | Maker,
+    axes: Mapping[str, Any] | None = None,
+    *,
+    store: str | Path,
+    samples: int | None = None,
+    measures: Any = ("mean_current",),
+    executor: Any = None,
+    workers: int | None = None,
+    engine: str = "reference",
+    zip: Iterable[Iterable[str]] = (),
+    corners: Mapping[str, Mapping[str, Any]] | None = None,
+    vary: Mapping[str, Any] | None = None,
+    correlation: Any = None,
+    gradients: Mapping[str, Any] | None = None,
+    stuck: Mapping[str, Any] | None = None,
+    draw: Mapping[str, Any] | None = None,
+    design: str = "random",
+    level: float = 1.0,
+    seed: int = 0,
+    waveforms: bool = False,
+    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
+    retry: bool = False,
+    batch: int | None = None,
+    progress: Report | None = None,
+) -> xr.Dataset:
+    """Run a testbench along axes and samples, and return what is measured as one labeled dataset.
+
+    Every run that is complete is in the store, a folder. The same call again does what is left; with further values or
+    samples it does what is new. Several processes may work on one store: none does a run that another has or does.
+
+    Parameters
+    ----------
+    testbench
+        What to simulate; or a function that makes a testbench of the values of the axes, which are its arguments. If it
+        has an argument ``seed``, it gets that of the sample.
+    axes
+        Values by the names of fields, such as ``{"crossbar.wire_row": [0, 1, 5]}``: of a field, a parameter
+        (``device.parameters.Ap``), a whole section, or of `vary` and `stuck` (``vary.Ron.normal``). A dictionary in
+        place of a list gives labels to the values. All axes are crossed, except those of `zip`.
+    store
+        Folder of the store; made if it is not there.
+    samples
+        Samples at every point of the axes.
+    measures
+        Names (`spicecim.measure.MEASURES`), functions of waveforms, or a dictionary of them by name. A function returns
+        a number or an array; a change of its source has its runs done again.
+    executor
+        ``"processes"`` (the default), ``"serial"``, the address of a Dask scheduler, a ``distributed.Client``, or any
+        `concurrent.futures.Executor`.
+    workers
+        Number of processes; by default one per processor.
+    engine
+        ``"reference"``, ``"ngspice"``, or the name of one that was registered.
+    zip
+        Groups of axes that go in step instead of being crossed: ``[("crossbar.wire_row", "crossbar.wire_column")]``.
+    corners
+        Values of fields by the names of corners, which become an axis ``corner``.
+    vary, correlation, gradients, stuck
+        Drawn for every cell, as `spicecim.vary` takes them, with a seed per sample. The same sample has the same cells
+        at every point of the axes.
+    draw
+        Distributions of fields as a whole: of parameters of all cells, of conditions (``drive.amplitude``).
+    design
+        How what is in `draw` is laid out: ``"random"``, ``"sobol"``, ``"latin-hypercube"``, ``"saltelli"`` (for Sobol
+        indices: ``samples * (fields + 2)`` runs), or ``"one-at-a-time"`` (for a tornado plot).
+    level
+        Standard deviations that ``"one-at-a-time"`` goes to.
+    seed
+        Of everything that is random.
+    waveforms
+        Whether to keep the waveforms of each run (`spicecim.sweeps.load_run`).
+    time_limit
+        Seconds that a run may take, or None.
+    retry
+        Whether to run those again that failed.
+    batch
+        Most runs that a worker gets at a time; by default as many as take half a second.
+    progress
+        Called with a `Progress` now and then.
+
+    Returns
+    -------
+    xarray.Dataset
+        That of `open_sweep`: a variable per measure over the axes, ``sample`` and the measure's own dimensions, NaN
+        where a run failed.
+
+    Raises
+    ------
+    InputError
+        If something is not valid; nothing is simulated then.
+    StoreError
+        If the store cannot be written or is damaged; what it holds stays.
+    WorkerCrashError
+        If the executor is gone.
+    KeyboardInterrupt
+        After an interruption, when the runs that were under way are stored; a second one does not wait for these.
+
+    Warns
+    -----
+    FailedRunsWarning
+        If runs failed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.9, 0.1], [0.1, 0.9]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> folder = tempfile.mkdtemp()
+    >>> found = sc.sweep(bench, {"drive.amplitude": [0.2, 0.3]}, store=folder, executor="serial")
+    >>> dict(found.mean_current.sizes)
+    {'drive.amplitude': 2, 'column': 2}
+    """
+    plan = make_plan(
+        testbench, axes, samples=samples, measures=measures, engine=engine, zipped=zip, corners=corners, vary=vary,
+        correlation=correlation, gradients=gradients, stuck=stuck, draw=draw, design=design, level=level, seed=seed,
+        waveforms=waveforms, time_limit=time_limit,
+    )  # fmt: skip
+    return run_plan(plan, store, executor=executor, workers=workers, retry=retry, batch=batch, progress=progress)
+
+
+def retry_sweep(
+    store: str | Path, *, executor: Any = None, workers: int | None = None, progress: Report | None = None
+) -> xr.Dataset:
+    """Run those runs of a store again that failed or are damaged, and all that are left; parameters as in `sweep`."""
+    plan = described_plan(Store(store).plan())
+    return run_plan(plan, store, executor=executor, workers=workers, retry=True, progress=progress)
+
+
+def run_plan(
+    plan: Plan,
+    folder: str | Path,
+    *,
+    executor: Any = None,
+    workers: int | None = None,
+    retry: bool = False,
+    batch: int | None = None,
+    progress: Report | None = None,
+) -> xr.Dataset:
+    """Do the runs of a plan that a store does not have, and return its dataset; parameters are those of `sweep`."""
+    keys: list[str] = []
+    recipes: list[Recipe] = []
+    for key, recipe in plan.recipes():
+        keys.append(key)
+        recipes.append(recipe)
+    store = Store(folder, create=True)
+    store.check()
+    store.set_plan(plan.described(), keys)
+    job = Job(plan.base, plan.scatter, plan.engine, plan.measures, plan.waveforms, plan.time_limit)
+    first = {key: number for number, key in reversed(list(enumerate(keys)))}
+    store.wait_again(store.damaged(list(first)))
+    if retry:
+        states = store.states(list(first))
+        store.wait_again(key for key, state in states.items() if state == FAILED)
+    chosen = chosen_executor(executor, workers)
+    try:
+        _Sweep(store, Work(job, recipes), first, chosen, batch, progress).run()
+    finally:
+        chosen.close()
+    found = dataset_of(store, plan.described())
+    _warn(store)
+    return found
+
+
+def _warn(store: Store) -> None:
+    counts = store.counts()
+    if counts.failed:
+        ((place, _, kind, text),) = store.failures(1)
+        warnings.warn(
+            FailedRunsWarning(f"{counts.failed} of {counts.total} runs failed; the first is number {place}: {kind}: {text}"),
+            stacklevel=4,
+        )
+
+
+class _Sweep:
+    """The runs of a plan while they are being done."""
+
+    def __init__(
+        self, store: Store, work: Work, first: Mapping[str, int], executor: Executor, batch: int | None,
+        progress: Report | None,
+    ) -> None:  # fmt: skip
+        self._store, self._work, self._executor = store, work, executor
+        self._first, self._keys = first, {number: key for key, number in first.items()}
+        self._most, self._progress = batch, progress
+        self._waiting: deque[str] = deque()
+        self._elsewhere: set[str] = set()
+        """Runs that another process has claimed."""
+        self._size, self._own = 1, 0
+        self._done = self._failed = 0
+        self._began = time.monotonic()
+        self._lost: list[int] = []
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        """Do all runs that nobody has done, and wait for those that others do."""
+        self._note(self._store.states(list(self._first)))
+        self._session = Session(self._store.folder)
+        try:
+            with _interruptible(self._stop):
+                while True:
+                    self._store.release_dead()
+                    self._note(self._store.states([*self._waiting, *self._elsewhere]))
+                    if (self._waiting or self._lost) and not self._stop.is_set():
+                        self._work_off()
+                    elif not self._elsewhere or self._stop.is_set():
+                        break
+                    else:
+                        time.sleep(_POLL)
+            if self._stop.is_set():
+                raise KeyboardInterrupt(
+                    f"{self._done + self._failed} of {len(self._first)} runs are stored in {self._store.folder}; the same "
+                    "call goes on with the others"
+                )
+        finally:
+            with contextlib.suppress(Exception):  # the error that ends the sweep says more; a lock ends the claims
+                self._store.release(self._session.name)
+            self._session.close()
+
+    def _note(self, states: Mapping[str, str]) -> None:
+        """Sort runs by their states."""
+        kinds: dict[str, list[str]] = {WAITING: [], CLAIMED: [], DONE: [], FAILED: []}
+        for key, state in states.items():
+            kinds[state].append(key)
+        known = set(self._waiting)
+        self._waiting.extend(key for key in kinds[WAITING] if key not in known)
+        gone = set(kinds[DONE]) | set(kinds[FAILED]) | set(kinds[CLAIMED])
+        if gone & known:
+            self._waiting = deque(key for key in self._waiting if key not in gone)
+        self._elsewhere = (self._elsewhere | set(kinds[CLAIMED])) - set(kinds[WAITING] + kinds[DONE] + kinds[FAILED])
+        self._done += len(kinds[DONE])
+        self._failed += len(kinds[FAILED])
+        self._report()
+
+    def _work_off(self) -> None:
+        for batch, found in self._executor.run(self._work, self._batches()):
+            if isinstance(found, Lost):
+                self._handle_lost(batch, found)
+            else:
+                self._keep(batch, found)
+
+    def _batches(self) -> Iterator[Batch]:
+        """Claim runs as workers ask for them."""
+        while not self._stop.is_set():
+            if self._lost:
+                yield [self._lost.pop()]
+                continue
+            if not self._waiting:
+                return
+            share = -(-len(self._waiting) // (2 * self._executor.workers))
+            count = min(self._size, share, self._most or _LARGEST_BATCH)
+            keys = [self._waiting.popleft() for _ in range(count)]
+            mine, others = self._store.claim(self._session.name, keys)
+            if others:
+                self._note(others)
+            if mine:
+                yield [self._first[key] for key in mine]
+
+    def _keep(self, batch: Batch, outcomes: list[Outcome]) -> None:
+        self._store.save(
+            self._session.name, {self._keys[number]: each for number, each in zip(batch, outcomes, strict=True)}
+        )
+        failed = sum(outcome.error is not None for outcome in outcomes)
+        self._done += len(outcomes) - failed
+        self._failed += failed
+        self._own += len(outcomes)
+        each = max(sum(outcome.seconds for outcome in outcomes) / len(outcomes), 1e-6)
+        self._size = max(1, min(round(_BATCH_SECONDS / each), _GROWTH * len(batch), _LARGEST_BATCH))
+        self._report()
+
+    def _handle_lost(self, batch: Batch, lost: Lost) -> None:
+        """Do each run of a batch again alone, which tells what killed the worker."""
+        if len(batch) > 1:
+            self._lost += batch
+            return
+        self._keep(batch, [Outcome({}, ("WorkerCrashError", lost.reason), [], 0.0, None)])
+
+    def _report(self) -> None:
+        if self._progress is None:
+            return
+        over = self._done + self._failed
+        rate = self._own / max(time.monotonic() - self._began, 1e-9)
+        left = (len(self._first) - over) / rate if rate else 0.0
+        self._progress(Progress(len(self._first), over, self._failed, rate, left))
+
+
+@contextlib.contextmanager
+def _interruptible(stop: threading.Event) -> Iterator[None]:
+    """Turn a first Ctrl-C into a wish to stop; a second one interrupts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.getsignal(signal.SIGINT)
+
+    def note(number: int, frame: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

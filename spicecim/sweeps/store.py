@@ -1,0 +1,394 @@
+"""The store of a sweep: a folder with a table of runs in SQLite, and netCDF files of waveforms where they are kept.
+
+A run counts when the transaction that holds all of it is committed; its waveforms are renamed into place before. The
+journal is SQLite's rollback journal, because its write-ahead log does not work on network folders. Every
+transaction opens the file anew: a connection must not pass a fork, and a folder that vanished is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from spicecim.errors import StoreError
+from spicecim.fields import FloatArray
+from spicecim.files import write_bytes
+from spicecim.sweeps.sessions import is_alive, remove_mark
+from spicecim.sweeps.work import Outcome, Value
+
+TABLE = "runs.sqlite"
+_FORMAT = "1"
+_PATIENCE = 60.0
+"""Seconds to wait for another process's transaction, each of which takes milliseconds."""
+_CHUNK = 500
+"""Values of a query; SQLite takes 999 at least."""
+
+WAITING, CLAIMED, DONE, FAILED = "waiting", "claimed", "done", "failed"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, status TEXT NOT NULL, session TEXT,
+    started INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0, seconds REAL,
+    error_type TEXT, error_text TEXT, warnings TEXT, waveforms INTEGER, waveforms_crc INTEGER);
+CREATE INDEX IF NOT EXISTS claims ON runs (session) WHERE session IS NOT NULL;
+CREATE TABLE IF NOT EXISTS measures (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, dims TEXT NOT NULL, units TEXT NOT NULL, long_name TEXT NOT NULL,
+    UNIQUE (name, dims, units, long_name));
+CREATE TABLE IF NOT EXISTS results (
+    run INTEGER NOT NULL, measure INTEGER NOT NULL, shape TEXT NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (run, measure)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS grid (place INTEGER PRIMARY KEY, run INTEGER NOT NULL);
+"""
+
+
+class Counts(NamedTuple):
+    """How many runs of a plan there are of each kind, and how often runs of the store were begun and finished."""
+
+    total: int
+    waiting: int
+    claimed: int
+    done: int
+    failed: int
+    started: int
+    finished: int
+
+
+class Layout(NamedTuple):
+    """How the values of a measure are laid out: names of dimensions, unit, name for people, largest shape."""
+
+    dims: tuple[str, ...]
+    units: str
+    long_name: str
+    shape: tuple[int, ...]
+
+
+class Store:
+    """The runs of a sweep in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    create
+        Whether to make it if it is not there.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be opened, is damaged, or was made by another version of its format.
+    """
+
+    def __init__(self, folder: str | Path, *, create: bool = False) -> None:
+        self.folder = Path(folder)
+        self._table = self.folder / TABLE
+        if create:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+            with self._told(), contextlib.closing(sqlite3.connect(self._table, timeout=_PATIENCE)) as connection:
+                connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+        elif not self._table.is_file():
+            raise StoreError(f"{folder} holds no sweep: it has no file {TABLE}")
+        with self.writing() if create else self.reading() as connection:
+            if create:
+                connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (_FORMAT,))
+            found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        if found != (_FORMAT,):
+            raise StoreError(f"{folder} has the format {found and found[0]}, this version of spicecim reads {_FORMAT}")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection for queries that see one state of the table."""
+        with self._connected("BEGIN") as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection for a transaction that is done as a whole, or not at all."""
+        with self._connected("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _connected(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self._told():
+            address = f"{self._table.absolute().as_uri()}?mode=rw"
+            opened = sqlite3.connect(address, uri=True, timeout=_PATIENCE, isolation_level=None)
+            with contextlib.closing(opened) as connection:
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute(begin)
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                    raise
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"{self._table}: {error}; the runs that it holds are unchanged, and the same call goes on when the "
+                "cause is gone"
+            ) from None
+
+    def check(self) -> None:
+        """Raise `StoreError` if the table of runs is damaged in its structure."""
+        with self.reading() as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreError(
+                f"{self._table} is damaged ({' '.join(str(found).split())[:200]}); nothing was changed. `spicecim sweep "
+                "repair` saves the runs that can be read"
+            )
+
+    def set_plan(self, described: Mapping[str, Any], keys: Sequence[str]) -> None:
+        """Make a plan that of the store: its runs are in the table, and its dataset is what `open_sweep` opens."""
+        with self.writing() as connection:
+            connection.executemany(
+                f"INSERT OR IGNORE INTO runs (key, status) VALUES (?, '{WAITING}')", ((key,) for key in keys)
+            )
+            ids = dict(connection.execute("SELECT key, id FROM runs"))
+            connection.execute("DELETE FROM grid")
+            connection.executemany("INSERT INTO grid VALUES (?, ?)", enumerate(ids[key] for key in keys))
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (json.dumps(described),))
+
+    def plan(self) -> dict[str, Any]:
+        """Return the plan of the store, as `Plan.described` gave it."""
+        with self.reading() as connection:
+            found = connection.execute("SELECT value FROM meta WHERE name = 'plan'").fetchone()
+        if found is None:
+            raise StoreError(f"{self.folder} holds no sweep yet")
+        values: dict[str, Any] = json.loads(found[0])
+        return values
+
+    def claim(self, session: str, keys: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """Claim those of some runs that wait, and return their keys, and the states of the others by their keys."""
+        others: dict[str, str] = {}
+        with self.writing() as connection:
+            states = _states(connection, keys)
+            mine = [key for key in keys if states.get(key) == WAITING]
+            connection.executemany(
+                f"UPDATE runs SET status = '{CLAIMED}', session = ?, started = started + 1 WHERE key = ?",
+                ((session, key) for key in mine),
+            )
+            others = {key: states[key] for key in keys if states.get(key, WAITING) != WAITING}
+        return mine, others
+
+    def states(self, keys: Sequence[str]) -> dict[str, str]:
+        """States of runs by their keys."""
+        with self.reading() as connection:
+            return _states(connection, keys)
+
+    def save(self, session: str, outcomes: Mapping[str, Outcome]) -> None:
+        """Store what became of runs that a session has claimed, all of them or none."""
+        for key, outcome in outcomes.items():
+            if outcome.waveforms is not None:
+                path = self.waveforms_path(key)
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise StoreError(f"cannot make the folder {path.parent}: {error.strerror or error}") from None
+                write_bytes(path, outcome.waveforms)
+        with self.writing() as connection:
+            for key, outcome in outcomes.items():
+                _save(connection, session, key, outcome)
+
+    def release(self, session: str) -> None:
+        """Let go of what a session has claimed and not finished."""
+        with self.writing() as connection:
+            connection.execute(
+                f"UPDATE runs SET status = '{WAITING}', session = NULL WHERE session = ? AND status = '{CLAIMED}'",
+                (session,),
+            )
+
+    def release_dead(self) -> None:
+        """Let go of what processes have claimed that are no more."""
+        with self.reading() as connection:
+            names = [name for (name,) in connection.execute("SELECT DISTINCT session FROM runs WHERE session NOT NULL")]
+        for name in names:
+            if not is_alive(self.folder, name):
+                self.release(name)
+                remove_mark(self.folder, name)
+
+    def wait_again(self, keys: Iterable[str]) -> None:
+        """Have runs done again, whatever became of them."""
+        with self.writing() as connection:
+            for key in keys:
+                connection.execute(
+                    "DELETE FROM results WHERE run = (SELECT id FROM runs WHERE key = ?)",
+                    (key,),
+                )
+                connection.execute(
+                    f"UPDATE runs SET status = '{WAITING}', session = NULL, error_type = NULL, error_text = NULL, "
+                    f"finished = 0 WHERE key = ? AND status IN ('{DONE}', '{FAILED}')",
+                    (key,),
+                )
+
+    def damaged(self, keys: Sequence[str]) -> list[str]:
+        """Keys of runs that are done of which an entry, or the file of waveforms, is not as it was written."""
+        wanted = set(keys)
+        found: dict[str, None] = {}
+        with self.reading() as connection:
+            count = "(SELECT count(*) FROM results WHERE run = runs.id)"
+            rows = connection.execute(f"SELECT key, waveforms, {count} FROM runs WHERE status = '{DONE}'").fetchall()
+            for key, size, entries in rows:
+                path = self.waveforms_path(key)
+                if not entries or (size is not None and (not path.is_file() or path.stat().st_size != size)):
+                    found[key] = None
+            for key, crc, data in connection.execute(
+                "SELECT key, crc, data FROM results JOIN runs ON runs.id = results.run"
+            ):
+                if zlib.crc32(data) != crc:
+                    found[key] = None
+        return [key for key in found if key in wanted]
+
+    def counts(self) -> Counts:
+        """Count the runs of the store's plan."""
+        with self.reading() as connection:
+            found = dict(
+                connection.execute("SELECT status, count(*) FROM grid JOIN runs ON id = run GROUP BY status").fetchall()
+            )
+            sums = connection.execute("SELECT coalesce(sum(started), 0), coalesce(sum(finished), 0) FROM runs")
+            started, finished = sums.fetchone()
+        kinds = (found.get(status, 0) for status in (WAITING, CLAIMED, DONE, FAILED))
+        return Counts(sum(found.values()), *kinds, started, finished)
+
+    def failures(self, most: int = -1) -> list[tuple[int, str, str, str]]:
+        """Place, key, type and text of the error of each run of the plan that failed."""
+        with self.reading() as connection:
+            return connection.execute(
+                "SELECT place, key, error_type, error_text FROM grid JOIN runs ON id = run "
+                f"WHERE status = '{FAILED}' ORDER BY place LIMIT ?",
+                (most,),
+            ).fetchall()
+
+    def rows(self) -> list[tuple[str, str, str, str, float, str]]:
+        """State, type and text of the error, key, seconds and warnings of every run of the plan."""
+        with self.reading() as connection:
+            return connection.execute(
+                "SELECT status, coalesce(error_type, ''), coalesce(error_text, ''), key, coalesce(seconds, 'nan'), "
+                "coalesce(warnings, '') FROM grid JOIN runs ON id = run ORDER BY place"
+            ).fetchall()
+
+    def layouts(self) -> dict[str, Layout]:
+        """Layouts of the measures that runs of the plan have given, by their names.
+
+        Raises
+        ------
+        StoreError
+            If runs gave one with different dimensions.
+        """
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT name, dims, units, long_name, shape FROM grid JOIN results USING (run) "
+                "JOIN measures ON measures.id = results.measure"
+            ).fetchall()
+        found: dict[str, Layout] = {}
+        for name, dims, units, long_name, shape in rows:
+            own = Layout(tuple(json.loads(dims)), units, long_name, tuple(json.loads(shape)))
+            before = found.setdefault(name, own)
+            if len(before.shape) != len(own.shape):
+                raise StoreError(f"{name} has the dimensions {before.dims} in some runs and {own.dims} in others")
+            found[name] = before._replace(shape=tuple(map(max, before.shape, own.shape)))
+        return found
+
+    def values(self, name: str, places: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+        """Values (place, ...) of a measure at some places of the plan, NaN where there are none.
+
+        Raises
+        ------
+        StoreError
+            If an entry is damaged.
+        """
+        found = np.full((len(places), *shape), np.nan)
+        if not len(places):
+            return found
+        where = {int(place): number for number, place in enumerate(places)}
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT place, shape, crc, data, key FROM grid JOIN results USING (run) JOIN runs ON runs.id = run "
+                "WHERE measure IN (SELECT id FROM measures WHERE name = ?) AND place BETWEEN ? AND ?",
+                (name, int(min(places)), int(max(places))),
+            )
+            for place, own, crc, data, key in rows:
+                if place in where:
+                    if zlib.crc32(data) != crc:
+                        raise StoreError(
+                            f"{self._table}: the entry of run {key} is damaged; the same call, or `spicecim sweep "
+                            "retry`, does this run again and keeps all others"
+                        )
+                    array = np.frombuffer(data, dtype="<f8").reshape(json.loads(own))
+                    found[(where[place], *map(slice, array.shape))] = array
+        return found
+
+    def waveforms_path(self, key: str) -> Path:
+        """File of the waveforms of a run; the folders keep each from having too many."""
+        return self.folder / "waveforms" / key[:2] / f"{key}.nc"
+
+    def waveforms_crc(self, place: int) -> tuple[str, int | None]:
+        """Key of the run at a place of the plan, and the checksum of its file of waveforms; None without one."""
+        with self.reading() as connection:
+            key, crc = connection.execute(
+                "SELECT key, waveforms_crc FROM grid JOIN runs ON id = run WHERE place = ?", (int(place),)
+            ).fetchone()
+        return key, crc
+
+
+def _states(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(keys), _CHUNK):
+        part = keys[start : start + _CHUNK]
+        marks = ",".join("?" * len(part))
+        found |= dict(connection.execute(f"SELECT key, status FROM runs WHERE key IN ({marks})", part).fetchall())
+    return found
+
+
+def _save(connection: sqlite3.Connection, session: str, key: str, outcome: Outcome) -> None:
+    kind, text = outcome.error or (None, None)
+    waveforms = outcome.waveforms
+    changed = connection.execute(
+        "UPDATE runs SET status = ?, session = NULL, finished = finished + 1, seconds = ?, error_type = ?, "
+        "error_text = ?, warnings = ?, waveforms = ?, waveforms_crc = ? "
+        f"WHERE key = ? AND session = ? AND status = '{CLAIMED}'",
+        (
+            DONE if outcome.error is None else FAILED, outcome.seconds, kind, text, "\n".join(outcome.warnings),
+            None if waveforms is None else len(waveforms), None if waveforms is None else zlib.crc32(waveforms), key,
+            session,
+        ),
+    )  # fmt: skip
+    if not changed.rowcount:
+        return  # it is no longer this session's
+    for name, value in outcome.values.items():
+        run = connection.execute("SELECT id FROM runs WHERE key = ?", (key,)).fetchone()[0]
+        measure = _measure_id(connection, name, value)
+        data = value.data.tobytes()
+        connection.execute(
+            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
+            (run, measure, json.dumps(value.data.shape), zlib.crc32(data), data),
+        )
+
+
+def _measure_id(connection: sqlite3.Connection, name: str, value: Value) -> int:
+    described = (name, json.dumps(value.dims), value.units, value.long_name)
+    found = connection.execute(
+        "SELECT id FROM measures WHERE name = ? AND dims = ? AND units = ? AND long_name = ?", described
+    ).fetchone()
+    if found is not None:
+        return int(found[0])
+    added = connection.execute(
+        "INSERT INTO measures (name, dims, units, long_name) VALUES (?, ?, ?, ?)", described
+    )  # fmt: skip
+    return int(added.lastrowid or 0)
