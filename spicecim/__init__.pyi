@@ -1,6 +1,7 @@
 from . import accelerator as accelerator
 from . import measure as measure
 from . import operations as operations
+from . import sweeps as sweeps
 from . import training as training
 from .citation import citation as citation
 from .cure.model import Cure as Cure
@@ -57,6 +58,8 @@ from .operations.sequence import run_sequence as run_sequence
 from .reference.operating_point import operating_point as operating_point
 from .report import write_report as write_report
 from .retention import retention as retention
+from .sweeps.dataset import open_sweep as open_sweep
+from .sweeps.run import sweep as sweep
 from .testbench import Analysis as Analysis
 from .testbench import Crossbar as Crossbar
 from .testbench import Testbench as Testbench

@@ -15,7 +15,7 @@ LAYERS = [
     {"report"},
     {"demo", "validation", "doctor"},
     {"runs", "programming_runs", "extensions"},
-    {"accelerator", "fitting"},
+    {"accelerator", "fitting", "sweeps"},
     {"plotting", "summary"},
     {"training"},
     {"encodings"},

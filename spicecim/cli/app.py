@@ -33,6 +33,7 @@ from spicecim.cli.options import (
     time_limit_of,
     write_or_print,
 )
+from spicecim.cli.sweep import sweep_app
 from spicecim.cli.validate import validate_app
 from spicecim.errors import InputError, SimulationError, SpiceCimError
 from spicecim.limits import DEFAULT_TIME_LIMIT
@@ -49,6 +50,7 @@ app = typer.Typer(
 
 app.add_typer(model_app, name="model")
 app.add_typer(validate_app, name="validate")
+app.add_typer(sweep_app, name="sweep")
 
 _state = {"debug": False}
 

@@ -45,6 +45,10 @@ def _check_measure(name: str, measure: Any) -> None:
         raise InputError(f"{name}: must be a function of waveforms; it is {measure!r}")
 
 
+def _average_of_all(waveforms: xr.Dataset) -> xr.DataArray:
+    return average_power(total_power(waveforms)).assign_attrs(long_name="average power")
+
+
 MEASURES: Registry[Callable[[xr.Dataset], Any]] = Registry(
     "measure",
     lambda: {
@@ -52,6 +56,7 @@ MEASURES: Registry[Callable[[xr.Dataset], Any]] = Registry(
         "rectified_mean_current": rectified_mean_current,
         "charge": charge,
         "row_energy": delivered_energy,
+        "average_power": _average_of_all,
     },
     _check_measure,
 )

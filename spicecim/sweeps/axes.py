@@ -186,7 +186,9 @@ def _read_back(bench: Testbench, field: str, given: Any) -> Any:
         return given
     found = plain_value(bench, field)
     if found is None and given is not None:
-        raise InputError(f"axes.{field}: {shown(given)} is read from a file; give the whole section {field.split('.')[0]}")
+        raise InputError(
+            f"axes.{field}: {shown(given)} is read from a file; give the whole section {field.split('.')[0]}"
+        )
     if isinstance(given, str) and isinstance(found, list) and len({repr(each) for each in found}) == 1:
         return found[0]  # one number for all rows, however many another axis makes of them
     return found

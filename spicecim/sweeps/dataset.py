@@ -74,7 +74,11 @@ def dataset_of(store: Store, plan: Mapping[str, Any]) -> xr.Dataset:
     variables: dict[str, Any] = {
         **texts,
         "error": (dims, np.array(errors).reshape(shape)),
-        "seconds": (dims, np.array(columns[4], dtype=float).reshape(shape), {"units": "s", "long_name": "time it took"}),
+        "seconds": (
+            dims,
+            np.array(columns[4], dtype=float).reshape(shape),
+            {"units": "s", "long_name": "time it took"},
+        ),
     }
     for name, layout in store.layouts().items():
         if taken := {*dims, *variables} & {name, *layout.dims}:
@@ -152,7 +156,9 @@ def load_run(store: str | Path, **selection: Any) -> xr.Dataset:
     for name, size in sizes.items():
         index = selection.get(name, 0 if size == 1 else None)
         if not isinstance(index, int | np.integer) or not 0 <= index < size or wrong:
-            raise InputError(f"selection: must have a whole number below its size for each of {sizes}; it is {selection}")
+            raise InputError(
+                f"selection: must have a whole number below its size for each of {sizes}; it is {selection}"
+            )
         place = place * size + int(index)
     key, crc = opened.waveforms_crc(place)
     if crc is None:

@@ -129,4 +129,3 @@ def unit_of(bench: Testbench, place: str) -> str:
     own = getattr(bench, section)
     field = type(own).model_fields.get(parts[0]) if own is not None and parts else None
     return next((str(each.unit) for each in (field.metadata if field else ()) if hasattr(each, "unit")), "")
-

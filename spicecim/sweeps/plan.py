@@ -25,8 +25,8 @@ from spicecim.sweeps.keys import device_digest, engine_identity, measure_digests
 from spicecim.sweeps.places import numeric_value
 from spicecim.sweeps.recipes import Recipe, Scatter
 from spicecim.testbench import Testbench
-from spicecim.variation.distributions import Distribution, distribution
 from spicecim.variation.correlation import generator
+from spicecim.variation.distributions import Distribution, distribution
 from spicecim.version import __version__
 
 Measure = Callable[..., Any]
@@ -272,7 +272,9 @@ def _named_measures(measures: Any) -> dict[str, Measure]:
         for each in [measures] if isinstance(measures, str) or callable(measures) else measures:
             name = each if isinstance(each, str) else getattr(each, "__name__", "")
             if not name.isidentifier() or name in found:
-                raise InputError(f"measures: give names to functions, such as {{'ripple': ripple}}; {shown(each)} has none")
+                raise InputError(
+                    f"measures: give names to functions, such as {{'ripple': ripple}}; {shown(each)} has none"
+                )
             found[name] = MEASURES[each] if isinstance(each, str) else each
     measure_digests(found)
     return found

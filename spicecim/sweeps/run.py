@@ -51,7 +51,13 @@ class Progress(NamedTuple):
 
 def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )
 
 
 Report = Callable[[Progress], None]
@@ -230,7 +236,9 @@ def _warn(store: Store) -> None:
     if counts.failed:
         ((place, _, kind, text),) = store.failures(1)
         warnings.warn(
-            FailedRunsWarning(f"{counts.failed} of {counts.total} runs failed; the first is number {place}: {kind}: {text}"),
+            FailedRunsWarning(
+                f"{counts.failed} of {counts.total} runs failed; the first is number {place}: {kind}: {text}"
+            ),
             stacklevel=4,
         )
 
@@ -271,8 +279,8 @@ class _Sweep:
                         time.sleep(_POLL)
             if self._stop.is_set():
                 raise KeyboardInterrupt(
-                    f"{self._done + self._failed} of {len(self._first)} runs are stored in {self._store.folder}; the same "
-                    "call goes on with the others"
+                    f"{self._done + self._failed} of {len(self._first)} runs are stored in {self._store.folder}; the "
+                    "same call goes on with the others"
                 )
         finally:
             with contextlib.suppress(Exception):  # the error that ends the sweep says more; a lock ends the claims

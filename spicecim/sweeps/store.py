@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, status TEXT NOT NULL, session TEXT,
     started INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0, seconds REAL,
-    error_type TEXT, error_text TEXT, warnings TEXT, waveforms INTEGER, waveforms_crc INTEGER);
+    error_type TEXT, error_text TEXT, warnings TEXT, entries INTEGER, waveforms INTEGER, waveforms_crc INTEGER);
 CREATE INDEX IF NOT EXISTS claims ON runs (session) WHERE session IS NOT NULL;
 CREATE TABLE IF NOT EXISTS measures (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, dims TEXT NOT NULL, units TEXT NOT NULL, long_name TEXT NOT NULL,
@@ -150,8 +150,8 @@ class Store:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise StoreError(
-                f"{self._table} is damaged ({' '.join(str(found).split())[:200]}); nothing was changed. `spicecim sweep "
-                "repair` saves the runs that can be read"
+                f"{self._table} is damaged ({' '.join(str(found).split())[:200]}); nothing was changed. "
+                "`spicecim sweep repair` saves the runs that can be read"
             )
 
     def set_plan(self, described: Mapping[str, Any], keys: Sequence[str]) -> None:
@@ -243,10 +243,12 @@ class Store:
         found: dict[str, None] = {}
         with self.reading() as connection:
             count = "(SELECT count(*) FROM results WHERE run = runs.id)"
-            rows = connection.execute(f"SELECT key, waveforms, {count} FROM runs WHERE status = '{DONE}'").fetchall()
-            for key, size, entries in rows:
+            rows = connection.execute(
+                f"SELECT key, waveforms, entries = {count} FROM runs WHERE status = '{DONE}'"
+            ).fetchall()
+            for key, size, complete in rows:
                 path = self.waveforms_path(key)
-                if not entries or (size is not None and (not path.is_file() or path.stat().st_size != size)):
+                if not complete or (size is not None and (not path.is_file() or path.stat().st_size != size)):
                     found[key] = None
             for key, crc, data in connection.execute(
                 "SELECT key, crc, data FROM results JOIN runs ON runs.id = results.run"
@@ -263,8 +265,8 @@ class Store:
             )
             sums = connection.execute("SELECT coalesce(sum(started), 0), coalesce(sum(finished), 0) FROM runs")
             started, finished = sums.fetchone()
-        kinds = (found.get(status, 0) for status in (WAITING, CLAIMED, DONE, FAILED))
-        return Counts(sum(found.values()), *kinds, started, finished)
+        waiting, claimed, done, failed = (found.get(status, 0) for status in (WAITING, CLAIMED, DONE, FAILED))
+        return Counts(sum(found.values()), waiting, claimed, done, failed, started, finished)
 
     def failures(self, most: int = -1) -> list[tuple[int, str, str, str]]:
         """Place, key, type and text of the error of each run of the plan that failed."""
@@ -331,7 +333,7 @@ class Store:
                             "retry`, does this run again and keeps all others"
                         )
                     array = np.frombuffer(data, dtype="<f8").reshape(json.loads(own))
-                    found[(where[place], *map(slice, array.shape))] = array
+                    found[where[place]][tuple(map(slice, array.shape))] = array
         return found
 
     def waveforms_path(self, key: str) -> Path:
@@ -361,10 +363,10 @@ def _save(connection: sqlite3.Connection, session: str, key: str, outcome: Outco
     waveforms = outcome.waveforms
     changed = connection.execute(
         "UPDATE runs SET status = ?, session = NULL, finished = finished + 1, seconds = ?, error_type = ?, "
-        "error_text = ?, warnings = ?, waveforms = ?, waveforms_crc = ? "
+        "error_text = ?, warnings = ?, entries = ?, waveforms = ?, waveforms_crc = ? "
         f"WHERE key = ? AND session = ? AND status = '{CLAIMED}'",
         (
-            DONE if outcome.error is None else FAILED, outcome.seconds, kind, text, "\n".join(outcome.warnings),
+            DONE if outcome.error is None else FAILED, outcome.seconds, kind, text, "\n".join(outcome.warnings), len(outcome.values),
             None if waveforms is None else len(waveforms), None if waveforms is None else zlib.crc32(waveforms), key,
             session,
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import traceback
 import warnings
@@ -90,7 +91,7 @@ def run_batch(job: Job, recipes: Sequence[Recipe]) -> list[Outcome]:
     if job.version != __version__:
         raise UnsupportedError(f"a worker has spicecim {__version__}; the sweep was begun by {job.version}")
     with threadpool_limits(limits=1, user_api="blas"):
-        benches = [_attempted(lambda recipe=recipe: make_bench(job.base, job.scatter, recipe)) for recipe in recipes]
+        benches = [_attempted(functools.partial(make_bench, job.base, job.scatter, recipe)) for recipe in recipes]
         together = _run_together(job, [each for each in benches if isinstance(each, Testbench)])
         return [_outcome(job, bench, together.get(id(bench))) for bench in benches]
 
@@ -159,5 +160,5 @@ def _value(name: str, measure: Any, found: Any) -> Value:
         raise InputError(f"what {name} returns {exceeds('SWEEP_VALUES_BYTES', 'bytes')}")
     dims = map(str, labeled.dims) if labeled is not None else (f"{name}_{axis}" for axis in range(data.ndim))
     attributes = labeled.attrs if labeled is not None else {}
-    texts = (str(attributes.get(key, "")) for key in ("units", "long_name"))
-    return Value(tuple(dims), *texts, np.ascontiguousarray(data, dtype="<f8"))
+    units, long_name = (str(attributes.get(key, "")) for key in ("units", "long_name"))
+    return Value(tuple(dims), units, long_name, np.ascontiguousarray(data, dtype="<f8"))

@@ -1,0 +1,264 @@
+"""Figures of a sweep: bands over an axis, distributions, yield, correlations, tornado plots and Sobol indices."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from spicecim.errors import InputError
+from spicecim.fields import FloatArray
+from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
+from spicecim.sweeps.sensitivity import sobol_indices, tornado
+from spicecim.sweeps.statistics import correlations, selected, yield_within
+
+_FEWEST = 5
+"""Samples of which a distribution is drawn."""
+_MOST_CURVES = 6
+_MOST_BARS = 20
+
+
+def _named(values: xr.DataArray, selection: Mapping[str, Any]) -> str:
+    """Name of a measure at a place, for an axis."""
+    name = str(values.attrs.get("long_name") or values.name).replace("_", " ")
+    return ", ".join([name, *(f"{key} {place}" for key, place in selection.items() if key in ("row", "column"))])
+
+
+def _curves(values: xr.DataArray, along: str) -> list[tuple[str, dict[str, int]]]:
+    """Labels and places of the curves along a dimension, one for each place of the others."""
+    others = [name for name in values.dims if name not in (along, "sample")]
+    places = list(np.ndindex(*(values.sizes[name] for name in others)))
+    kept = [places[number] for number in np.unique(np.linspace(0, len(places) - 1, _MOST_CURVES).round().astype(int))]
+    if len(places) <= _MOST_CURVES:
+        kept = places
+    curves = []
+    for place in kept:
+        where = {str(name): int(index) for name, index in zip(others, place, strict=True)}
+        texts = [f"{name.rpartition('.')[2]} {_shown(values, name, index)}" for name, index in where.items()]
+        curves.append((", ".join(texts), where))
+    return curves
+
+
+def _shown(values: xr.DataArray, name: str, index: int) -> str:
+    if name not in values.coords:
+        return str(index)
+    value = values[name].values[index]
+    unit = values[name].attrs.get("units", "")
+    return f"{value:g} {unit}".strip() if values[name].dtype.kind in "iuf" else str(value)
+
+
+def _legend(figure: Figure, axes: Any, curves: list[Any]) -> None:
+    if len(curves) > 1 or curves[0][0]:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=min(3, len(curves)))
+
+
+@styled
+def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> Figure:
+    """Plot a measure over an axis: its mean over the samples, with the bands from 5 to 95 % and from 25 to 75 %.
+
+    A sweep without samples has its values alone. Each place along the other axes has its curve, up to six.
+    """
+    values = selected(sweep, measure, selection)
+    if axis not in values.dims:
+        raise InputError(f"axis: must be one of {', '.join(map(str, values.dims))}; it is {axis!r}")
+    figure, grid = new_figure(size=(5.0, 3.4))
+    axes = grid[0, 0]
+    x = values[axis] if axis in values.coords else xr.DataArray(np.arange(values.sizes[axis]))
+    numeric = x.dtype.kind in "iuf"
+    at = np.asarray(x.values, dtype=float) if numeric else np.arange(len(x))
+    curves = _curves(values, axis)
+    for number, (label, where) in enumerate(curves):
+        own, color = values.isel(where), COLORS[number % len(COLORS)]
+        if "sample" in own.dims:
+            quantiles = own.quantile([0.05, 0.25, 0.75, 0.95], "sample").values
+            axes.fill_between(at, quantiles[0], quantiles[3], color=color, alpha=0.15, linewidth=0)
+            axes.fill_between(at, quantiles[1], quantiles[2], color=color, alpha=0.3, linewidth=0)
+            own = own.mean("sample")
+        axes.plot(at, own, marker="o", markersize=3, color=color, label=label)
+    if numeric and (at > 0).all() and at.max() / at.min() >= 100.0:
+        axes.set_xscale("log")
+    if numeric:
+        label_axis(axes.xaxis, axis, str(x.attrs.get("units", "")))
+        if not x.attrs.get("units"):
+            axes.set_xlabel(axis)
+    else:
+        axes.set_xticks(at, [str(each) for each in x.values], rotation=20, ha="right")
+        axes.set_xlabel(axis)
+    _label_values(axes.yaxis, values, selection)
+    _legend(figure, axes, curves)
+    return figure
+
+
+def _label_values(axis: Any, values: xr.DataArray, selection: Mapping[str, Any]) -> None:
+    name, unit = _named(values, selection), str(values.attrs.get("units", ""))
+    if unit:
+        label_axis(axis, name, unit)
+    else:
+        axis.set_label_text(name)
+
+
+@styled
+def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = None, **selection: Any) -> Figure:
+    """Plot the histogram of a measure over the samples, and its cumulative distribution, with a limit if one is given.
+
+    Each place along the axes has its curve, up to six.
+    """
+    values = selected(sweep, measure, selection)
+    if "sample" not in values.dims:
+        raise InputError("the sweep has no samples")
+    figure, grid = new_figure(1, 2, size=(7.0, 3.2))
+    left, right = grid[0]
+    edges = np.histogram_bin_edges(_finite(values), bins="auto") if len(_finite(values)) else np.array([0.0, 1.0])
+    curves = _curves(values, "sample")
+    for number, (label, where) in enumerate(curves):
+        own, color = np.sort(_finite(values.isel(where))), COLORS[number % len(COLORS)]
+        left.hist(own, bins=edges, color=color, alpha=0.35 if len(curves) > 1 else 0.7, label=label)
+        if len(own):
+            right.step(own, np.arange(1, len(own) + 1) / len(own), where="post", color=color, label=label)
+    for axes, name in ((left, "samples"), (right, "share of the samples below")):
+        if limit is not None:
+            axes.axvline(limit, color="black", linestyle=":", linewidth=1)
+        _label_values(axes.xaxis, values, selection)
+        axes.set_ylabel(name)
+        axes.locator_params(axis="x", nbins=5)
+    right.set_ylim(0, 1.02)
+    _legend(figure, right, curves)
+    return figure
+
+
+def _finite(values: xr.DataArray) -> FloatArray:
+    data = np.asarray(values.values, dtype=float).ravel()
+    return np.asarray(data[np.isfinite(data)])
+
+
+@styled
+def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selection: Any) -> Figure:
+    """Plot the yield against a limit, from above or below, with its 95 % confidence interval (Wilson)."""
+    values = selected(sweep, measure, selection)
+    figure, grid = new_figure(size=(5.0, 3.4))
+    axes = grid[0, 0]
+    data = _finite(values)
+    if not len(data):
+        raise InputError(f"{measure}: no run has a value")
+    margin = 0.1 * np.ptp(data) or abs(data[0]) or 1.0
+    limits = np.linspace(data.min() - margin, data.max() + margin, 120)
+    curves = _curves(values, "sample")
+    for number, (label, where) in enumerate(curves):
+        color = COLORS[number % len(COLORS)]
+        place: dict[str, Any] = {**selection, **where}
+        found = [
+            yield_within(sweep, measure, **place, **{"upper" if upper else "lower": float(each)}) for each in limits
+        ]
+        share, low, high = ([float(each[name]) for each in found] for name in ("share", "low", "high"))
+        axes.fill_between(limits, low, high, color=color, alpha=0.2, linewidth=0)
+        axes.plot(limits, share, color=color, label=label)
+    _label_values(axes.xaxis, values, selection)
+    axes.set_xlabel(f"{'upper' if upper else 'lower'} limit of {axes.get_xlabel()}")
+    axes.set_ylabel("yield, 95 % confidence")
+    axes.set_ylim(-0.02, 1.02)
+    _legend(figure, axes, curves)
+    return figure
+
+
+def _bars(count: int) -> tuple[Figure, Any]:
+    figure, grid = new_figure(size=(6.0, 1.2 + 0.32 * count))
+    axes = grid[0, 0]
+    axes.grid(False, axis="y")
+    return figure, axes
+
+
+def _name_bars(axes: Any, names: list[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+@styled
+def plot_correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
+    """Plot the rank correlation of a measure with every parameter, the strongest on top."""
+    found = correlations(sweep, measure, **selection).isel(parameter=slice(_MOST_BARS))
+    figure, axes = _bars(found.sizes["parameter"])
+    colors = [COLORS[0] if rho > 0 else COLORS[1] for rho in found["spearman"].values]
+    axes.barh(range(len(colors)), found["spearman"].values, color=colors, height=0.6)
+    axes.axvline(0.0, color="black", linewidth=0.8)
+    axes.set_xlim(-1.05, 1.05)
+    axes.set_xlabel(f"rank correlation with {_named(sweep[measure], selection)}")
+    _name_bars(axes, [str(name) for name in found["parameter"].values])
+    return figure
+
+
+@styled
+def plot_tornado(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
+    """Plot what a measure is where each field alone is low and high, the widest on top."""
+    found = tornado(sweep, measure, **selection).isel(parameter=slice(_MOST_BARS))
+    level = json.loads(sweep.attrs["sweep"])["level"]
+    nominal = float(found["nominal"])
+    figure, axes = _bars(found.sizes["parameter"])
+    places = range(found.sizes["parameter"])
+    for name, sign, color in (("low", "\N{MINUS SIGN}", COLORS[0]), ("high", "+", COLORS[1])):
+        axes.barh(
+            places, found[name].values - nominal, left=nominal, color=color, height=0.6,
+            label=f"{sign}{level:g} standard deviation{'s' if level != 1 else ''}",
+        )  # fmt: skip
+    axes.axvline(nominal, color="black", linewidth=0.8)
+    _label_values(axes.xaxis, sweep[measure], selection)
+    axes.locator_params(axis="x", nbins=6)
+    _name_bars(axes, [str(name) for name in found["parameter"].values])
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+@styled
+def plot_sobol(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
+    """Plot first-order and total Sobol indices of the fields that were drawn, with their 95 % intervals."""
+    found = sobol_indices(sweep, measure, **selection).isel(parameter=slice(_MOST_BARS))
+    figure, axes = _bars(2 * found.sizes["parameter"])
+    places = np.arange(found.sizes["parameter"])
+    for name, shift, color in (("first", -0.2, COLORS[0]), ("total", 0.2, COLORS[1])):
+        value, low, high = (found[key].values for key in (name, f"{name}_low", f"{name}_high"))
+        errors = np.maximum([value - low, high - value], 0.0)
+        axes.barh(places + shift, value, xerr=errors, color=color, height=0.36, label=f"{name} order"
+                  if name == "first" else "total", error_kw={"linewidth": 0.8})  # fmt: skip
+    axes.axvline(0.0, color="black", linewidth=0.8)
+    axes.set_xlabel(f"share of the variance of {_named(sweep[measure], selection)}")
+    _name_bars(axes, [str(name) for name in found["parameter"].values])
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
+    """Return all figures that a sweep has, by names for their files.
+
+    Parameters
+    ----------
+    sweep
+        What `spicecim.open_sweep` returns.
+    **selection
+        Places along dimensions; of a measure's own ones the first if left out.
+    """
+    grid = [str(name) for name in sweep["status"].dims]
+    axes = [name for name in grid if name != "sample" and name not in selection]
+    design = json.loads(sweep.attrs["sweep"])["design"]
+    figures: dict[str, Figure] = {}
+    for measure in map(str, sweep.data_vars):
+        values = sweep[measure]
+        if measure in ("status", "key", "warnings", "error", "seconds") or not np.isfinite(values.values).any():
+            continue
+        own: dict[str, Any] = {str(name): 0 for name in values.dims if name not in grid}
+        chosen = own | {name: place for name, place in selection.items() if name in values.dims}
+        first = chosen | dict.fromkeys(axes, 0)
+        for axis in axes:
+            figures[f"{measure}_over_{axis.replace('.', '_')}"] = plot_bands(sweep, measure, axis, **chosen)
+        if design == "one-at-a-time":
+            figures[f"{measure}_tornado"] = plot_tornado(sweep, measure, **first)
+        elif values.sizes.get("sample", 0) >= _FEWEST:
+            figures[f"{measure}_distribution"] = plot_distribution(sweep, measure, **chosen)
+            figures[f"{measure}_yield"] = plot_yield(sweep, measure, **chosen)
+            if json.loads(sweep.attrs["sweep"])["draws"] or json.loads(sweep.attrs["sweep"])["scatter"]["vary"]:
+                figures[f"{measure}_correlations"] = plot_correlations(sweep, measure, **chosen)
+        if design == "saltelli":
+            figures[f"{measure}_sobol"] = plot_sobol(sweep, measure, **first)
+    return figures

@@ -1,0 +1,243 @@
+"""Statistics of a sweep over its samples: quantiles, yield with its confidence interval, and what goes with what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from spicecim.errors import InputError
+from spicecim.fields import FloatArray
+from spicecim.sweeps.dataset import FACTOR
+from spicecim.sweeps.design import sample_seed
+from spicecim.testbench import Testbench
+from spicecim.variation.correlation import correlation_matrix, standard_normal
+from spicecim.variation.distributions import distribution
+
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles of the bands."""
+
+
+def selected(sweep: xr.Dataset, measure: str, selection: Mapping[str, Any]) -> xr.DataArray:
+    """Return a measure at places along some dimensions; raises `InputError` for a name that there is not."""
+    names = [str(name) for name in sweep.data_vars if name not in ("status", "key", "warnings", "error", "seconds")]
+    if measure not in names:
+        raise InputError(f"measure: must be one of {', '.join(names)}; it is {measure!r}")
+    values = sweep[measure]
+    for name, place in selection.items():
+        if name not in values.dims:
+            raise InputError(f"{measure} has no dimension {name!r}; it has {', '.join(map(str, values.dims))}")
+        if not isinstance(place, int | np.integer) or not -values.sizes[name] <= place < values.sizes[name]:
+            raise InputError(f"{name}: must be a whole number below {values.sizes[name]}; it is {place!r:.60}")
+    return values.isel(selection).load()
+
+
+def bands(sweep: xr.Dataset, measure: str, levels: Sequence[float] = LEVELS, **selection: Any) -> xr.Dataset:
+    """Return mean, standard deviation and quantiles of a measure over the samples.
+
+    Parameters
+    ----------
+    sweep
+        What `spicecim.open_sweep` returns.
+    measure
+        Name of the measure.
+    levels
+        Quantiles, from 0 to 1.
+    **selection
+        Places along dimensions, such as ``column=0``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean``, ``deviation``, ``quantile`` (level, ...) and ``count``, the number of samples that have a value.
+    """
+    values = selected(sweep, measure, selection)
+    _check_samples(values)
+    found = xr.Dataset(
+        {
+            "mean": values.mean("sample"),
+            "deviation": values.std("sample", ddof=1),
+            "quantile": values.quantile(list(levels), "sample").rename(quantile="level"),
+            "count": values.count("sample"),
+        }
+    )
+    for name in ("mean", "deviation", "quantile"):
+        found[name].attrs = dict(values.attrs)
+    return found
+
+
+def yield_within(
+    sweep: xr.Dataset,
+    measure: str,
+    *,
+    lower: float | None = None,
+    upper: float | None = None,
+    confidence: float = 0.95,
+    method: str = "wilson",
+    **selection: Any,
+) -> xr.Dataset:
+    """Return the share of samples whose measure is within limits, and its confidence interval.
+
+    Samples that failed have no value: they are left out, and ``count`` says how many have one.
+
+    Parameters
+    ----------
+    sweep, measure, **selection
+        As in `bands`.
+    lower, upper
+        Limits in the unit of the measure, each of which belongs to what passes; None for no limit.
+    confidence
+        Of the interval: 0.95 holds the true yield in 95 of 100 experiments.
+    method
+        ``"wilson"`` (E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927), doi:10.1080/01621459.1927.10502953), or
+        ``"exact"`` (Clopper and Pearson, Biometrika 26, 404 (1934), doi:10.1093/biomet/26.4.404), which never holds it
+        in fewer experiments than that, and is wider.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``share``, ``low``, ``high`` and ``count``.
+
+    Raises
+    ------
+    InputError
+        If there are no samples or no limits, or a value is out of range.
+    """
+    values = selected(sweep, measure, selection)
+    _check_samples(values)
+    if lower is None and upper is None:
+        raise InputError("lower, upper: give one limit at least")
+    if not 0.0 < confidence < 1.0:
+        raise InputError(f"confidence: must be between 0 and 1; it is {confidence}")
+    if method not in ("wilson", "exact"):
+        raise InputError(f"method: must be wilson or exact; it is {method!r}")
+    passed = values.notnull()
+    if lower is not None:
+        passed &= values >= lower
+    if upper is not None:
+        passed &= values <= upper
+    good, count = passed.sum("sample"), values.count("sample")
+
+    def interval(k: Any, n: Any) -> tuple[float, float]:
+        if not n:
+            return np.nan, np.nan
+        found = stats.binomtest(int(k), int(n)).proportion_ci(confidence, method)
+        return float(found.low), float(found.high)
+
+    ends = [interval(k, n) for k, n in zip(good.values.flat, count.values.flat, strict=True)]
+    low, high = (
+        good.copy(data=np.array(column, dtype=float).reshape(good.shape)) for column in zip(*ends, strict=True)
+    )
+    return xr.Dataset({"share": good / count.where(count > 0), "low": low, "high": high, "count": count})
+
+
+def correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> xr.Dataset:
+    """Return how a measure goes with every parameter that differs between the runs, the strongest first.
+
+    Parameters are the axes that are numbers, the factors of the fields that were drawn, and of what was drawn for each
+    cell the mean over the cells, of the column that is selected or of all.
+
+    Parameters
+    ----------
+    sweep, measure, **selection
+        As in `bands`; every dimension of the measure's own must have a place.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``parameter``: ``spearman``, the correlation of the ranks (1 for whatever rises with it), ``pearson``, that
+        of the values, and ``p``, how probable ranks correlated like these are if nothing goes with it.
+
+    Raises
+    ------
+    InputError
+        If a dimension has no place, or fewer than 3 runs have a value.
+    """
+    values = _of_runs(sweep, measure, selection)
+    parameters = {**_numeric(sweep, values), **_of_cells(sweep, values, selection.get("column"))}
+    data = values.values.ravel()
+    there = np.isfinite(data)
+    if there.sum() < 3:
+        raise InputError(f"{measure}: {there.sum()} runs have a value; a correlation takes 3 at least")
+    found = {}
+    for name, parameter in parameters.items():
+        own = np.asarray(parameter.broadcast_like(values).transpose(*values.dims)).ravel()[there]
+        if np.ptp(own) > 0.0 and np.ptp(data[there]) > 0.0:
+            ranked = stats.spearmanr(own, data[there])
+            found[name] = float(ranked.statistic), float(np.corrcoef(own, data[there])[0, 1]), float(ranked.pvalue)
+    if not found:
+        raise InputError(f"{measure}: no parameter, or not the measure, differs between the runs")
+    order = sorted(found, key=lambda name: -abs(found[name][0]))
+    columns = zip(*(found[name] for name in order), strict=True)
+    return xr.Dataset(
+        {name: ("parameter", list(each)) for name, each in zip(("spearman", "pearson", "p"), columns, strict=True)},
+        coords={"parameter": order},
+    )
+
+
+def _of_runs(sweep: xr.Dataset, measure: str, selection: Mapping[str, Any]) -> xr.DataArray:
+    """A measure as one number of each run."""
+    values = selected(sweep, measure, selection)
+    inner = [str(name) for name in values.dims if name not in sweep["status"].dims]
+    if inner:
+        raise InputError(f"{measure}: say where along {', '.join(inner)}, such as {inner[0]}=0")
+    return values
+
+
+def _numeric(sweep: xr.Dataset, values: xr.DataArray) -> dict[str, xr.DataArray]:
+    found = {}
+    for name, coordinate in values.coords.items():
+        drawn = str(name).startswith(FACTOR)
+        if drawn or (name != "sample" and coordinate.dtype.kind in "iuf" and coordinate.dims):
+            found[str(name).removeprefix(FACTOR)] = coordinate.reset_coords(drop=True)
+    return found
+
+
+def _of_cells(sweep: xr.Dataset, values: xr.DataArray, column: int | None) -> dict[str, xr.DataArray]:
+    """Mean factor (sample,) of the cells by the names of parameters that were drawn per cell."""
+    plan = json.loads(sweep.attrs["sweep"])
+    chosen = plan["scatter"]["vary"]
+    if not chosen or "testbench" not in sweep.attrs or "sample" not in values.dims:
+        return {}
+    shape = Testbench.from_dict(json.loads(sweep.attrs["testbench"])).shape
+    given = plan["scatter"]["correlation"]
+    matrix = None if given is None else correlation_matrix(given, list(chosen))
+    means: dict[str, list[float]] = {name: [] for name in chosen}
+    for sample in values["sample"].values:
+        numbers = standard_normal(chosen, shape, sample_seed(plan["seed"], int(sample)), matrix)
+        for name, spread in chosen.items():
+            factors = distribution(spread).factor(numbers[name])
+            means[name].append(float((factors if column is None else factors[:, column]).mean()))
+    return {f"mean of {name}": xr.DataArray(each, dims="sample") for name, each in means.items()}
+
+
+def _check_samples(values: xr.DataArray) -> None:
+    if "sample" not in values.dims:
+        raise InputError("the sweep has no samples")
+
+
+def runs_of_design(
+    sweep: xr.Dataset, measure: str, design: str, selection: Mapping[str, Any]
+) -> tuple[Any, FloatArray]:
+    """Names of the fields that were drawn, and a measure (sample,) of a sweep of one design.
+
+    Raises
+    ------
+    InputError
+        If its design is another, an axis has no place, or a run has no value.
+    """
+    plan = json.loads(sweep.attrs["sweep"])
+    if plan["design"] != design:
+        raise InputError(f"design: this takes a sweep of the design {design}; this one has {plan['design']}")
+    values = _of_runs(sweep, measure, selection)
+    if values.dims != ("sample",):
+        axes = [str(name) for name in values.dims if name != "sample"]
+        raise InputError(f"{measure}: say where along {', '.join(axes)}, such as **{{{axes[0]!r}: 0}}")
+    data = np.asarray(values.values, dtype=float)
+    if not np.isfinite(data).all():
+        raise InputError(f"{measure}: {int((~np.isfinite(data)).sum())} runs have no value; all are needed")
+    return list(plan["draws"]), data
