@@ -193,6 +193,9 @@ def make_plan(
     total = count_samples(design, draws, samples)
     if (scatter or draws) and total is None:
         raise InputError("samples: is missing; vary, gradients, stuck and draw take a number of samples")
+    runs = math.prod(len(next(iter(group.values()))) for group in groups) * (1 if total is None else total)
+    if runs > SWEEP_RUNS:
+        raise InputError(f"the sweep {exceeds('SWEEP_RUNS', 'runs')}; it would have {runs:,}")
     base = testbench if isinstance(testbench, Testbench) else None
     if base is None:
         found = argument_axes(groups)
@@ -202,13 +205,10 @@ def make_plan(
             numeric_value(base, name)
         if scatter and not any(axis.values and _is_scattered(axis) for axis in found):
             scatter.of(base, 0)
-    plan = Plan(
+    return Plan(
         base, found, total, samples, scatter, draws, design, level, seed, engine, _named_measures(measures), waveforms,
         time_limit, None if base is not None else testbench,  # type: ignore[arg-type]
     )  # fmt: skip
-    if len(plan) > SWEEP_RUNS:
-        raise InputError(f"the sweep {exceeds('SWEEP_RUNS', 'runs')}; it would have {len(plan):,}")
-    return plan
 
 
 def described_plan(values: Mapping[str, Any]) -> Plan:

@@ -237,7 +237,7 @@ def _warn(store: Store) -> None:
         ((place, _, kind, text),) = store.failures(1)
         warnings.warn(
             FailedRunsWarning(
-                f"{counts.failed} of {counts.total} runs failed; the first is number {place}: {kind}: {text}"
+                f"{counts.failed} of {counts.total} runs failed; number {place}: {kind}: {text}"
             ),
             stacklevel=4,
         )

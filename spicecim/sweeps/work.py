@@ -161,4 +161,4 @@ def _value(name: str, measure: Any, found: Any) -> Value:
     dims = map(str, labeled.dims) if labeled is not None else (f"{name}_{axis}" for axis in range(data.ndim))
     attributes = labeled.attrs if labeled is not None else {}
     units, long_name = (str(attributes.get(key, "")) for key in ("units", "long_name"))
-    return Value(tuple(dims), units, long_name, np.ascontiguousarray(data, dtype="<f8"))
+    return Value(tuple(dims), units, long_name, np.asarray(data, dtype="<f8", order="C"))

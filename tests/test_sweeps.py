@@ -1,0 +1,369 @@
+"""Sweeps: what they run, how it is labeled, and what is computed of it."""
+
+import warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+from sweeping import CALLS, QUIET, kill_worker, ohmic, peak, refuse_large
+
+import spicecim as sc
+from spicecim.errors import FailedRunsWarning, InputError, StoreError, TestbenchError
+from spicecim.sweeps import load_run
+from spicecim.sweeps.design import drawn_factors
+from spicecim.sweeps.sensitivity import sobol_indices, tornado
+from spicecim.sweeps.statistics import bands, correlations, yield_within
+
+pytestmark = pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
+
+
+def test_axes_are_crossed_and_each_run_is_that_of_its_testbench(tmp_path):
+    bench = ohmic()
+    found = sc.sweep(bench, {"crossbar.wire_row": [0, "1k"], "drive.amplitude": ["100m", 0.3]}, store=tmp_path, **QUIET)
+    assert found["peak"].dims == ("crossbar.wire_row", "drive.amplitude", "column")
+    assert found["crossbar.wire_row"].values.tolist() == [0.0, 1000.0]
+    assert found["crossbar.wire_row"].attrs["units"] == "ohm"
+    assert found["drive.amplitude"].attrs["units"] == "V"
+    assert found["peak"].attrs["units"] == "A"
+    assert sc.Testbench.from_dict(eval(found.attrs["testbench"])) == bench
+    for ohm in (0.0, 1000.0):
+        for volts in (0.1, 0.3):
+            alone = ohmic(
+                crossbar={**bench.to_dict()["crossbar"], "wire_row": ohm},
+                drive={"kind": "sine", "amplitude": volts, "frequency": 100, "offset": 0.1},
+            )
+            wanted = peak(sc.simulate(alone, "reference"))
+            np.testing.assert_array_equal(
+                found["peak"].sel({"crossbar.wire_row": ohm, "drive.amplitude": volts}), wanted
+            )
+
+
+def test_axes_in_step_labels_corners_and_devices(tmp_path):
+    axes = {
+        "device": {"oblea": {"model": "yakopcic", "preset": "oblea"}, "ohm": ohmic().device},
+        "crossbar.wire_row": [1, 2],
+        "crossbar.wire_column": [3, 4],
+    }
+    corners = {
+        "slow": {"drive.frequency": 50, "drive.amplitude": 0.1},
+        "fast": {"drive.frequency": 200, "drive.amplitude": 0.2},
+    }
+    found = sc.sweep(
+        ohmic(), axes, zip=[("crossbar.wire_row", "crossbar.wire_column")], corners=corners, store=tmp_path, **QUIET
+    )  # fmt: skip
+    assert dict(found["peak"].sizes) == {"device": 2, "crossbar.wire_row": 2, "corner": 2, "column": 2}
+    assert found["device"].values.tolist() == ["oblea", "ohm"]
+    assert found["corner"].values.tolist() == ["slow", "fast"]
+    assert found["crossbar.wire_column"].dims == ("crossbar.wire_row",)
+    assert (found["status"] == "done").all()
+
+
+def test_a_function_makes_the_testbenches_and_gets_seeds(tmp_path):
+    def make(rows, seed):
+        return sc.vary(ohmic(rows, 2), {"Ron": sc.normal("5 %")}, seed=seed % 1000)
+
+    found = sc.sweep(make, {"rows": [1, 3]}, samples=2, store=tmp_path, **QUIET)
+    assert found["peak"].dims == ("rows", "sample", "column")
+    assert len(np.unique(found["peak"])) == 8
+
+
+def test_measures_of_several_shapes_share_a_dataset(tmp_path):
+    found = sc.sweep(lambda columns: ohmic(2, columns), {"columns": [1, 3]}, store=tmp_path, **QUIET)
+    assert found["peak"].shape == (2, 3)
+    assert np.isnan(found["peak"].values).tolist() == [[False, True, True], [False, False, False]]
+
+
+def test_the_same_samples_at_every_point_and_in_any_number(tmp_path):
+    vary = {"Ron": {"lognormal": 0.1}}
+    few = sc.sweep(ohmic(), samples=2, vary=vary, seed=3, store=tmp_path / "few", **QUIET).load()
+    many = sc.sweep(
+        ohmic(), {"drive.offset": [0.1, 0.0]}, samples=4, vary=vary, seed=3, store=tmp_path / "many", **QUIET
+    )
+    np.testing.assert_array_equal(many["peak"][0, :2], few["peak"])
+    other = sc.sweep(ohmic(), samples=2, vary=vary, seed=4, store=tmp_path / "other", **QUIET)
+    assert not np.isin(other["peak"].values, few["peak"].values).any()
+
+
+def test_scatter_itself_may_be_an_axis(tmp_path):
+    axes = {"vary.Ron.normal": [0.0, "5 %"], "stuck.off": [0, 0.5]}
+    found = sc.sweep(ohmic(), axes, samples=3, vary={"Ron": {"normal": 0.1}}, stuck={"on": 0}, store=tmp_path, **QUIET)
+    spread = found["peak"].std("sample").sum("column").values
+    assert spread[0, 0] < 1e-15 < spread[1, 0]
+    assert (found["peak"].sum("column")[:, 1] < 0.9 * found["peak"].sum("column")[0, 0]).all()
+
+
+def test_what_is_not_valid_is_told_before_anything_runs(tmp_path):
+    for message, arguments in {
+        "crossbar.wire_rov": {"axes": {"crossbar.wire_rov": [1]}},
+        "crossbar.wire_row": {"axes": {"crossbar.wire_row": [1, -2]}},
+        "must be a field of a testbench": {"axes": {"wire_row": [1]}},
+        "has no values": {"axes": {"crossbar.wire_row": []}},
+        "must be a list": {"axes": {"crossbar.wire_row": 3}},
+        "as many values": {
+            "axes": {"drive.offset": [1, 2], "drive.amplitude": [1]},
+            "zip": [("drive.offset", "drive.amplitude")],
+        },
+        "is no axis": {"axes": {"drive.offset": [1]}, "zip": [("drive.offset", "drive.phase")]},
+        "must give all": {"corners": {"a": {"drive.offset": 0}, "b": {}}},
+        "samples: must be": {"samples": 0},
+        "samples: is missing": {"vary": {"Ron": sc.normal(0.1)}},
+        "the device has no value of 'Rom'": {"vary": {"Rom": sc.normal(0.1)}, "samples": 2},
+        "vary.Ron": {"vary": {"Ron": 3}, "samples": 2},
+        "draw.drive.kind": {"draw": {"drive.kind": {"normal": 0.1}}, "samples": 2},
+        "unknown design": {"draw": {"drive.offset": {"normal": 0.1}}, "samples": 2, "design": "sobel"},
+        "power of 2": {"draw": {"drive.offset": {"normal": 0.1}}, "samples": 3, "design": "saltelli"},
+        "level": {"level": -1},
+        "seed": {"seed": -1},
+        "unknown engine": {"engine": "spice"},
+        "unknown measure": {"measures": ["means"]},
+        "give names to functions": {"measures": [lambda waveforms: 1.0]},
+        "more than": {"axes": {"drive.offset": range(4), "drive.amplitude": [0.1]}, "samples": 10**7},
+    }.items():  # fmt: skip
+        axes = arguments.pop("axes", {})
+        with pytest.raises(InputError, match=message):
+            sc.sweep(ohmic(), axes, store=tmp_path / "none", **{**QUIET, **arguments})
+    with pytest.raises(InputError, match="executor"):
+        sc.sweep(ohmic(), store=tmp_path / "some", executor="cluster")
+    assert not (tmp_path / "none").exists()
+
+
+def test_failed_runs_are_rows_that_are_tried_again_on_request(tmp_path):
+    CALLS.clear()
+    arguments = {"store": tmp_path, "executor": "serial", "measures": {"volts": refuse_large}}
+    axes = {"drive.amplitude": [0.1, 0.3, 0.5]}
+    for retry, wanted in ((False, 3), (False, 3), (True, 4)):
+        with pytest.warns(FailedRunsWarning, match="1 of 3 runs failed; number 2: ValueError: the voltage is above"):
+            found = sc.sweep(ohmic(), axes, retry=retry, **arguments)
+        assert len(CALLS) == wanted
+    assert found["status"].values.tolist() == ["done", "done", "failed"]
+    assert found["error"].values.tolist() == ["", "", "ValueError: the voltage is above 0.45 V"]
+    assert np.isnan(found["volts"].values).tolist() == [False, False, True]
+
+
+def test_a_testbench_that_is_not_valid_in_one_combination_is_a_row(tmp_path):
+    axes = {"device.parameters.Ron": [1e4, 5e5], "device.parameters.Roff": [1e6, 2e5]}
+    with pytest.warns(FailedRunsWarning, match="1 of 4"):
+        found = sc.sweep(ohmic(), axes, store=tmp_path, **QUIET)
+    assert "TestbenchError" in found["error"].values[1, 1]
+
+
+def test_a_change_of_a_measure_has_its_runs_done_again(tmp_path):
+    def scaled(factor):
+        return lambda waveforms: factor * peak(waveforms)
+
+    one = sc.sweep(ohmic(), store=tmp_path, executor="serial", measures={"peak": scaled(1.0)}).load()
+    two = sc.sweep(ohmic(), store=tmp_path, executor="serial", measures={"peak": scaled(2.0)}).load()
+    np.testing.assert_array_equal(two["peak"], 2.0 * one["peak"])
+
+
+def test_a_change_of_a_model_file_has_its_runs_done_again(tmp_path):
+    from spicecim.sweeps.plan import make_plan
+
+    source = tmp_path / "cell.sub"
+    keys = []
+    for ohms in ("1k", "2k"):
+        source.write_text(f".subckt cell a b\nR1 a b {ohms}\n.ends\n")
+        device = {"subcircuit": str(source), "ports": ["row", "column"]}
+        plan = make_plan(ohmic(device=device, crossbar={"state": [[1]]}), {"drive.offset": [0, 0.1]}, engine="ngspice")
+        keys += [key for key, _ in plan.recipes()]
+    assert len(set(keys)) == 4
+
+
+@pytest.mark.parametrize("pool", ["processes", "threads", "pool"])
+def test_every_executor_gives_the_same_to_the_last_bit(tmp_path, pool):
+    arguments = {"samples": 4, "vary": {"Ron": sc.normal("5 %")}, "measures": {"peak": peak}}
+    axes = {"crossbar.wire_row": [0, 5]}
+    wanted = sc.sweep(ohmic(), axes, store=tmp_path / "serial", executor="serial", **arguments)
+    if pool == "processes":
+        found = sc.sweep(ohmic(), axes, store=tmp_path / pool, workers=2, **arguments)
+    else:
+        kind = ThreadPoolExecutor if pool == "threads" else ProcessPoolExecutor
+        with warnings.catch_warnings(), kind(2) as executor:
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks of a process with threads
+            found = sc.sweep(ohmic(), axes, store=tmp_path / pool, executor=executor, **arguments)
+    xr.testing.assert_identical(found[["peak", "key"]], wanted[["peak", "key"]])
+
+
+def test_a_run_that_kills_its_worker_is_a_row(tmp_path):
+    with pytest.warns(FailedRunsWarning, match="1 of 6 runs failed; number 5: WorkerCrashError"):
+        found = sc.sweep(
+            ohmic(), {"drive.amplitude": [0.1, 0.2, 0.25, 0.3, 0.32, 0.5]}, store=tmp_path, workers=2, batch=4,
+            measures={"volts": kill_worker},
+        )  # fmt: skip
+    assert found["status"].values.tolist() == ["done"] * 5 + ["failed"]
+
+
+def test_a_pool_of_ones_own_that_breaks_is_an_error_that_keeps_the_rest(tmp_path):
+    axes = {"drive.amplitude": [0.1, 0.5]}
+    with warnings.catch_warnings(), ProcessPoolExecutor(1) as pool:
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with pytest.raises(sc.SimulationError, match="a process of the executor died"):
+            sc.sweep(ohmic(), axes, store=tmp_path, executor=pool, batch=1, measures={"volts": kill_worker})
+        with pytest.raises(InputError, match="functions of a module"):
+            sc.sweep(ohmic(), axes, store=tmp_path, executor=pool, measures={"volts": lambda run: 1.0})
+
+
+def test_waveforms_are_kept_on_request(tmp_path):
+    axes = {"drive.amplitude": [0.1, 0.2]}
+    sc.sweep(ohmic(), axes, store=tmp_path, waveforms=True, **QUIET)
+    run = load_run(tmp_path, **{"drive.amplitude": 1})
+    xr.testing.assert_equal(run, sc.simulate(ohmic(drive=run_drive(run)), "reference"))
+    with pytest.raises(InputError, match="selection"):
+        load_run(tmp_path, **{"drive.amplitude": 2})
+    (file,) = (
+        path
+        for path in (tmp_path / "waveforms").rglob("*.nc")
+        if path.stem == str(sc.open_sweep(tmp_path)["key"][1].item())
+    )
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    file.write_bytes(damaged)
+    with pytest.raises(StoreError, match="is damaged"):
+        load_run(tmp_path, **{"drive.amplitude": 1})
+    file.write_bytes(damaged[:100])
+    sc.sweep(ohmic(), axes, store=tmp_path, waveforms=True, **QUIET)
+    xr.testing.assert_identical(load_run(tmp_path, **{"drive.amplitude": 1}), run)
+
+
+def run_drive(run):
+    return sc.testbench_of(run).to_dict()["drive"]
+
+
+def test_designs_grow_and_fill_their_space():
+    draws = {"a": sc.normal(1.0), "b": sc.normal(1.0), "c": sc.normal(1.0)}
+    for design in ("random", "sobol"):
+        np.testing.assert_array_equal(drawn_factors(draws, design, 64, 1)[:32], drawn_factors(draws, design, 32, 1))
+    z = drawn_factors(draws, "latin-hypercube", 50, 1) - 1.0
+    for column in z.T:  # one in each of as many strips as there are samples
+        assert sorted((stats.norm.cdf(column) * 50).astype(int)) == list(range(50))
+    assert np.abs(drawn_factors(draws, "sobol", 1024, 1).mean(0) - 1.0).max() < 5e-3
+    np.testing.assert_allclose(
+        drawn_factors(draws, "one-at-a-time", None, 1, 2.0) - 1.0,
+        [[0, 0, 0], [-2, 0, 0], [2, 0, 0], [0, -2, 0], [0, 2, 0], [0, 0, -2], [0, 0, 2]],
+    )
+
+
+def made_up(function, draw, samples, design, **plan):
+    """A dataset as of a sweep, with a function of the factors in place of what is simulated."""
+    import json
+
+    from spicecim.variation.distributions import distribution
+
+    draws = {name: distribution(each) for name, each in draw.items()}
+    factors = drawn_factors(draws, design, samples, 5)
+    data = function(*factors.T)
+    plan = {"design": design, "draws": draw, "level": 1.0, "seed": 5, "scatter": {"vary": {}}, **plan}
+    coords = {f"factor of {name}": ("sample", factors[:, number]) for number, name in enumerate(draws)}
+    status = ("sample", np.full(len(data), "done"))
+    return xr.Dataset({"y": ("sample", data), "status": status}, coords=coords, attrs={"sweep": json.dumps(plan)})
+
+
+def test_sobol_indices_are_those_of_ishigami_and_homma():
+    """Of sin(x) + 7 sin(y)^2 + z^4 sin(x) / 10, whose indices are known in closed form."""
+
+    def ishigami(*factors):
+        x, y, z = (np.pi * (factor - 1.0) for factor in factors)
+        return np.sin(x) + 7.0 * np.sin(y) ** 2 + 0.1 * z**4 * np.sin(x)
+
+    draw = {name: {"uniform": 1.0} for name in "xyz"}
+    found = sobol_indices(made_up(ishigami, draw, 2048, "saltelli"), "y")
+    a, b = 7.0, 0.1
+    parts = {"x": 0.5 * (1 + b * np.pi**4 / 5) ** 2, "y": a**2 / 8, "xz": b**2 * np.pi**8 * 8 / 225}
+    variance = sum(parts.values())
+    for name, first, total in (
+        ("x", parts["x"], parts["x"] + parts["xz"]), ("y", parts["y"], parts["y"]), ("z", 0.0, parts["xz"]),
+    ):  # fmt: skip
+        own = found.sel(parameter=name)
+        assert float(own["first"]) == pytest.approx(first / variance, abs=0.02)
+        assert float(own["total"]) == pytest.approx(total / variance, abs=0.02)
+        assert own["total_low"] <= own["total"] <= own["total_high"]
+
+
+def test_correlations_are_ranked_and_those_of_a_linear_function():
+    draw = {"a": {"normal": 0.1}, "b": {"normal": 0.1}, "c": {"normal": 0.1}}
+    found = correlations(made_up(lambda a, b, c: a - 3 * b, draw, 4000, "random"), "y")
+    assert found["parameter"].values.tolist()[:2] == ["b", "a"]
+    np.testing.assert_allclose(found["pearson"][:2], [-3 / np.sqrt(10), 1 / np.sqrt(10)], atol=0.05)
+    assert found["p"][0] < 1e-10 < 1e-3 < found["p"][2]
+
+
+def test_correlation_with_the_cells_of_a_column(tmp_path):
+    """The current of a column falls with the mean of its own resistances, not with that of the others."""
+    bench = ohmic(4, 3, crossbar={"state": np.ones((4, 3)).tolist()})
+    found = sc.sweep(bench, samples=40, vary={"Ron": sc.normal("5 %")}, store=tmp_path, **QUIET)
+    ranked = correlations(found, "peak", column=1)
+    assert ranked["parameter"].values.tolist() == ["mean of Ron"]
+    assert ranked["pearson"][0] < -0.97
+    with pytest.raises(InputError, match="say where along column"):
+        correlations(found, "peak")
+
+
+def test_a_tornado_has_the_closed_form_of_ohmic_cells(tmp_path):
+    bench = ohmic(1, 1, crossbar={"state": [[1.0]]})
+    draw = {
+        "drive.amplitude": {"normal": 0.1},
+        "device.parameters.Ron": {"normal": 0.01},
+        "drive.offset": {"normal": 0.1},
+    }
+    found = tornado(sc.sweep(bench, draw=draw, design="one-at-a-time", store=tmp_path, **QUIET), "peak", column=0)
+    assert found["parameter"].values.tolist() == ["drive.amplitude", "drive.offset", "device.parameters.Ron"]
+    assert float(found["nominal"]) == pytest.approx(0.4e-4, rel=1e-6)
+    np.testing.assert_allclose(found["low"], [0.37e-4, 0.39e-4, 0.4e-4 / 0.99], rtol=1e-6)
+    np.testing.assert_allclose(found["high"], [0.43e-4, 0.41e-4, 0.4e-4 / 1.01], rtol=1e-6)
+
+
+def test_yield_and_its_interval():
+    sweep = made_up(lambda a: np.where(a > 1.0, 1.0, 0.0), {"a": {"normal": 0.1}}, 1000, "latin-hypercube")
+    found = yield_within(sweep, "y", lower=0.5)
+    share, z, n = 0.5, stats.norm.ppf(0.975), 1000
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    assert float(found["share"]) == share
+    assert float(found["low"]) == pytest.approx(0.5 - half)
+    assert float(found["high"]) == pytest.approx(0.5 + half)
+    exact = yield_within(sweep, "y", lower=0.5, method="exact")
+    assert float(exact["low"]) == pytest.approx(stats.beta.ppf(0.025, 500, 501))
+    assert yield_within(sweep, "y", upper=-1.0)["share"] == 0.0
+    for wrong in ({}, {"lower": 0, "confidence": 1}, {"lower": 0, "method": "normal"}):
+        with pytest.raises(InputError):
+            yield_within(sweep, "y", **wrong)
+    sweep["y"][:10] = np.nan
+    assert yield_within(sweep, "y", lower=-1)["count"] == 990
+
+
+def test_bands():
+    sweep = made_up(lambda a: a, {"a": {"normal": 0.1}}, 999, "latin-hypercube")
+    found = bands(sweep, "y")
+    assert float(found["mean"]) == pytest.approx(1.0, abs=1e-3)
+    np.testing.assert_allclose(found["quantile"], stats.norm.ppf(found["level"], 1.0, 0.1), atol=1e-3)
+    with pytest.raises(InputError, match="no dimension"):
+        bands(sweep, "y", column=1)
+
+
+def test_column_currents_have_the_distribution_of_a_sum_of_normal_conductances(tmp_path):
+    """Ohmic cells that are all on conduct as their drawn conductances: of one row, the current is normal."""
+    states = np.ones((1, 1))
+
+    def conductance(seed):
+        one = ohmic(1, 1, crossbar={"state": states.tolist()})
+        drawn = sc.vary(one, {"Ron": sc.normal(0.05)}, seed=seed)
+        ohms = 1e8 / drawn.device.arrays()["Ron"]
+        return one.with_sections(device={"model": "resistor", "parameters": {"Ron": ohms, "Roff": 1e6}})
+
+    found = sc.sweep(conductance, samples=300, store=tmp_path, **QUIET)
+    current = found["peak"].values.ravel()
+    assert stats.kstest(current, "norm", (0.4e-4, 0.05 * 0.4e-4)).pvalue > 0.01
+    assert stats.kstest(current, "norm", (0.4e-4 * 1.05, 0.05 * 0.4e-4)).pvalue < 0.01
+
+
+def test_errors_of_selecting(tmp_path):
+    found = sc.sweep(ohmic(), {"drive.offset": [0.0, 0.1]}, store=tmp_path, **QUIET)
+    with pytest.raises(InputError, match="no samples"):
+        bands(found, "peak")
+    with pytest.raises(InputError, match="must be one of peak"):
+        bands(found, "speak")
+    with pytest.raises(InputError, match="one-at-a-time"):
+        tornado(found, "peak")
+    with pytest.raises(TestbenchError):
+        sc.Testbench.from_dict({})
