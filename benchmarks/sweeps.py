@@ -14,6 +14,7 @@ import resource
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,23 @@ from spicecim.sweeps.executors import Work
 from spicecim.sweeps.plan import make_plan
 from spicecim.sweeps.work import Job, run_batch
 
+OHMIC = {"model": "resistor", "parameters": {"Ron": 1e4, "Roff": 1e6}}
+MOVING = {"model": "yakopcic", "preset": "oblea"}
+SCATTER = {"resistor": {"Ron": {"lognormal": 0.05}}, "yakopcic": {"a1": {"lognormal": 0.05}, "Vp": {"lognormal": 0.05}}}
 
-def bench(engine: str = "reference") -> sc.Testbench:
+
+def bench(device: Mapping[str, Any] = OHMIC) -> sc.Testbench:
     """A crossbar of 8 x 8 cells, one period of a sine."""
     states = np.random.default_rng(1).uniform(0.1, 0.9, (8, 8))
     return sc.Testbench(
-        device={"model": "yakopcic", "preset": "oblea"},
+        device=dict(device),
         crossbar={"state": states},
         drive={"kind": "sine", "amplitude": 0.3, "frequency": 100, "offset": 0.02},
         analysis={"points_per_period": 64},
     )
 
 
-VARY = {"a1": {"lognormal": 0.05}, "Vp": {"lognormal": 0.05}}
+VARY = SCATTER["resistor"]
 
 
 def say(text: str) -> None:
@@ -96,7 +101,10 @@ def many(engine: str, runs: int, folder: Path) -> None:
     """Time a sweep with 2 processes, and its memory."""
     started, before = time.perf_counter(), own_seconds()
     with Memory() as memory:
-        found = sc.sweep(bench(), samples=runs, vary=VARY, engine=engine, store=folder, workers=2)
+        device = OHMIC if engine == "reference" else MOVING
+        found = sc.sweep(
+            bench(device), samples=runs, vary=SCATTER[device["model"]], engine=engine, store=folder, workers=2
+        )  # fmt: skip
     wall, used = time.perf_counter() - started, own_seconds() - before
     start = time.perf_counter()
     sc.open_sweep(folder)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from command import spicecim
-from processes import alive
+from processes import alive, becomes
 from sweeping import QUIET, ohmic, peak, slow_peak
 
 import spicecim as sc
@@ -169,7 +169,7 @@ def test_a_fork_does_not_hold_the_lock_of_its_parent(tmp_path):
     child = in_fork(time.sleep, 30)
     os.close(next(iter(sessions._held)))  # as the system does when the parent is killed
     sessions._held.clear()
-    assert not sessions.is_alive(tmp_path, session.name)
+    assert becomes(lambda: not sessions.is_alive(tmp_path, session.name))
     child.kill()
     child.join()
 

@@ -28,7 +28,7 @@ def _named(values: xr.DataArray, selection: Mapping[str, Any]) -> str:
     return ", ".join([name, *(f"{key} {place}" for key, place in selection.items() if key in ("row", "column"))])
 
 
-def _curves(values: xr.DataArray, along: str) -> list[tuple[str, dict[str, int]]]:
+def _curves(values: xr.DataArray, along: str) -> list[tuple[str, dict[str, Any]]]:
     """Labels and places of the curves along a dimension, one for each place of the others."""
     others = [name for name in values.dims if name not in (along, "sample")]
     places = list(np.ndindex(*(values.sizes[name] for name in others)))
@@ -37,7 +37,7 @@ def _curves(values: xr.DataArray, along: str) -> list[tuple[str, dict[str, int]]
         kept = places
     curves = []
     for place in kept:
-        where = {str(name): int(index) for name, index in zip(others, place, strict=True)}
+        where: dict[str, Any] = {str(name): int(index) for name, index in zip(others, place, strict=True)}
         texts = [f"{name.rpartition('.')[2]} {_shown(values, name, index)}" for name, index in where.items()]
         curves.append((", ".join(texts), where))
     return curves
@@ -149,10 +149,8 @@ def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selecti
     curves = _curves(values, "sample")
     for number, (label, where) in enumerate(curves):
         color = COLORS[number % len(COLORS)]
-        place: dict[str, Any] = {**selection, **where}
-        found = [
-            yield_within(sweep, measure, **place, **{"upper" if upper else "lower": float(each)}) for each in limits
-        ]
+        ends: list[dict[str, Any]] = [{"upper" if upper else "lower": float(each)} for each in limits]
+        found = [yield_within(sweep, measure, **selection, **where, **end) for end in ends]
         share, low, high = ([float(each[name]) for each in found] for name in ("share", "low", "high"))
         axes.fill_between(limits, low, high, color=color, alpha=0.2, linewidth=0)
         axes.plot(limits, share, color=color, label=label)
@@ -168,6 +166,7 @@ def _bars(count: int) -> tuple[Figure, Any]:
     figure, grid = new_figure(size=(6.0, 1.2 + 0.32 * count))
     axes = grid[0, 0]
     axes.grid(False, axis="y")
+    axes.set_axisbelow(True)
     return figure, axes
 
 

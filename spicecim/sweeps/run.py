@@ -236,9 +236,7 @@ def _warn(store: Store) -> None:
     if counts.failed:
         ((place, _, kind, text),) = store.failures(1)
         warnings.warn(
-            FailedRunsWarning(
-                f"{counts.failed} of {counts.total} runs failed; number {place}: {kind}: {text}"
-            ),
+            FailedRunsWarning(f"{counts.failed} of {counts.total} runs failed; number {place}: {kind}: {text}"),
             stacklevel=4,
         )
 

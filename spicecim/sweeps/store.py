@@ -333,7 +333,8 @@ class Store:
                             "retry`, does this run again and keeps all others"
                         )
                     array = np.frombuffer(data, dtype="<f8").reshape(json.loads(own))
-                    found[where[place]][tuple(map(slice, array.shape))] = array
+                    inside: Any = (where[place], *map(slice, array.shape))
+                    found[inside] = array
         return found
 
     def waveforms_path(self, key: str) -> Path:
@@ -366,9 +367,9 @@ def _save(connection: sqlite3.Connection, session: str, key: str, outcome: Outco
         "error_text = ?, warnings = ?, entries = ?, waveforms = ?, waveforms_crc = ? "
         f"WHERE key = ? AND session = ? AND status = '{CLAIMED}'",
         (
-            DONE if outcome.error is None else FAILED, outcome.seconds, kind, text, "\n".join(outcome.warnings), len(outcome.values),
-            None if waveforms is None else len(waveforms), None if waveforms is None else zlib.crc32(waveforms), key,
-            session,
+            DONE if outcome.error is None else FAILED, outcome.seconds, kind, text, "\n".join(outcome.warnings),
+            len(outcome.values), None if waveforms is None else len(waveforms),
+            None if waveforms is None else zlib.crc32(waveforms), key, session,
         ),
     )  # fmt: skip
     if not changed.rowcount:
