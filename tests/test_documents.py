@@ -21,6 +21,7 @@ from spicecim.devices.library import _parsed_presets
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.extensions import all_registries
 from spicecim.lines import Columns
+from spicecim.sweeps.file import SweepFile, read_plan
 from spicecim.testbench import Analysis, Crossbar, Testbench
 from spicecim.yaml_text import parse_yaml
 
@@ -46,7 +47,7 @@ def test_the_readme_is_one_page():
 
 PAGES = ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point"]
 PAGES += ["programming", "variation", "get-started", "tutorial-device", "tutorial-circuit", "tutorial-architect"]
-PAGES += ["decide-accuracy", "citing"]
+PAGES += ["decide-accuracy", "citing", "sweeps"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -136,6 +137,17 @@ def test_the_examples_are_valid():
         ("verilog_a.yaml", (2, 3)),
     ):
         assert Testbench.from_yaml(ROOT / "examples" / name).shape == shape
+
+
+def test_the_examples_of_sweeps_are_valid():
+    sizes = {path.stem: len(read_plan(path)) for path in (ROOT / "examples").glob("sweep_*.yaml")}
+    assert sizes == {"sweep_wires": 12, "sweep_yield": 200, "sweep_corners": 3, "sweep_sensitivity": 192}
+
+
+def test_every_key_of_a_sweep_is_documented():
+    text = (ROOT / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    for name in SweepFile.model_fields:
+        assert f"`{name}`" in text, name
 
 
 @pytest.mark.slow
