@@ -121,7 +121,8 @@ def unit_of(bench: Testbench, place: str) -> str:
     """Unit of a field; empty if it has none."""
     section, *parts = check_place(place)
     if section == "device" and parts[:1] == ["parameters"] and len(parts) > 1:
-        fields = getattr(type(bench.device.build()), "model_fields", {}) if bench.device.equations_known else {}
+        model: Any = type(bench.device.build()) if bench.device.equations_known else None
+        fields = getattr(model, "model_fields", {})
         extra = getattr(fields.get(parts[1]), "json_schema_extra", None)
         return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
     if place == "analysis.temperature":
