@@ -230,13 +230,13 @@ def ohmic_column(seed: int) -> sc.Testbench:
     return sc.Testbench(
         device={"model": "resistor", "parameters": {"Ron": 1.0 / conductance, "Roff": 1e9}},
         crossbar={"state": np.ones((16, 1))},
-        drive={"kind": "pulse", "amplitude": 0.2, "width": 1e-6, "period": 2e-6},
-        analysis={"points_per_period": 8},
+        drive={"kind": "sine", "amplitude": 0.2, "frequency": 1e3},
+        analysis={"points_per_period": 16},
     )
 
 
 def read(waveforms: Any) -> float:
-    """Current of the column at the top of the pulse."""
+    """Current of the column at the top of the sine."""
     return float(waveforms["i_column"].max())
 
 
