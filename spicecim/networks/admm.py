@@ -118,7 +118,7 @@ class Admm:
 
     @property
     def residuals(self) -> xr.Dataset:
-        """``primal_residual`` |W - Z|, ``dual_residual`` penalty |Z - previous Z| (update, layer), ``penalty``."""
+        """``primal_residual`` ``|W - Z|``, ``dual_residual`` penalty ``|Z - old Z|`` (update, layer), ``penalty``."""
         shape = (len(self._residuals), len(self._modules))
         penalties, primal, dual = zip(*self._residuals, strict=True) if self._residuals else ((), (), ())
         dims = ("update", "layer")

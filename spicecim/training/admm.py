@@ -38,7 +38,7 @@ class AdmmResult:
     projected
         The same with its weights projected, so that nothing violates the sets.
     residuals
-        ``primal_residual`` |W - Z| and ``dual_residual`` penalty |Z - previous Z| (iteration, layer), ``penalty``
+        ``primal_residual`` ``|W - Z|`` and ``dual_residual`` penalty ``|Z - old Z|`` (iteration, layer), ``penalty``
         (iteration,).
     """
 
