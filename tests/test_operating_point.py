@@ -265,3 +265,22 @@ def test_an_input_without_an_operating_point_is_named(monkeypatch):
     made = bench([[0.5, 0.1]], MIAO, wire_row=100.0)
     with pytest.raises(ConvergenceError, match="input 2 has no operating point: none"):
         sc.operating_point(made, [[0.0], [0.0], [5.0]])
+
+
+def test_one_column_with_a_driver_s_resistance_starts_from_numbers_of_its_own():
+    """With one column, what cells start from was a view of the drive, which cannot be written."""
+    bench = sc.Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic", "preset": "oblea"},
+            "crossbar": {"state": [[0.9], [0.1], [0.5]], "wire_row": 5, "source_resistance": 10},
+            "drive": {"kind": "sine", "amplitude": 0.1, "frequency": 100},
+            "analysis": {"probe": "cells"},
+        }
+    )
+    run = sc.simulate(bench, "reference")
+    at_peak = int(np.argmax(run["v_row"].values[:, 0]))
+    assert np.allclose(
+        run["v_cell"].values[at_peak, :, 0],
+        run["v_row"].values[at_peak] - 15.0 * run["i_row"].values[at_peak],
+        rtol=1e-9,
+    )

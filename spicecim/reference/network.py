@@ -186,7 +186,7 @@ class Network:
 
     def start(self, drive: FloatArray) -> FloatArray:
         """Unknowns (cell,) with the drivers at voltages (line,) and without currents."""
-        return self.across(drive).ravel()
+        return self.across(drive).flatten()  # a copy, to be written into: a view may share what cells share
 
     def ends(self, currents: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Currents out of drivers (m, row) and into sense nodes (m, column) by those of the cells (m, cell)."""

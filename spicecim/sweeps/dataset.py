@@ -49,6 +49,20 @@ def open_sweep(store: str | Path) -> xr.Dataset:
     ------
     StoreError
         If there is no sweep, or it cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "yakopcic", "preset": "oblea"},
+    ...     crossbar={"state": [[0.9]]},
+    ...     drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    ... )
+    >>> folder = tempfile.mkdtemp()
+    >>> found = sc.sweep(bench, {"drive.amplitude": [0.2, 0.3]}, store=folder, executor="serial")
+    >>> sc.open_sweep(folder).status.values.tolist()
+    ['done', 'done']
     """
     opened = Store(store)
     return dataset_of(opened, opened.plan())
