@@ -126,4 +126,6 @@ def unit_of(bench: Testbench, place: str) -> str:
         return "K"
     own = getattr(bench, section)
     field = type(own).model_fields.get(parts[0]) if own is not None and parts else None
-    return next((str(each.unit) for each in (field.metadata if field else ()) if hasattr(each, "unit")), "")
+    # a field that may be one number or an array holds the quantity of both
+    kinds = (getattr(each, "quantity", each) for each in (field.metadata if field else ()))
+    return next((str(kind.unit) for kind in kinds if hasattr(kind, "unit")), "")
