@@ -88,7 +88,8 @@ def _run(client: Any, work: Work, batches: Iterator[Batch]) -> Results:
                     flying[future] = batch
             if not flying:
                 return
-            done, _ = distributed.wait(list(flying), return_when="FIRST_COMPLETED")
+            with client.as_current():  # wait looks for the client in the context
+                done, _ = distributed.wait(list(flying), return_when="FIRST_COMPLETED")
             for future in done:
                 yield flying.pop(future), _result(future)
     except (OSError, distributed.CancelledError, distributed.TimeoutError) as error:

@@ -258,6 +258,7 @@ class _Sweep:
         self._done = self._failed = 0
         self._began = time.monotonic()
         self._lost: list[int] = []
+        self._suspects: list[int] = []
         self._stop = threading.Event()
 
     def run(self) -> None:
@@ -303,8 +304,13 @@ class _Sweep:
     def _work_off(self) -> None:
         for batch, found in self._executor.run(self._work, self._batches()):
             if isinstance(found, Lost):
-                self._handle_lost(batch, found)
+                self._handle_lost(batch)
             else:
+                self._keep(batch, found)
+        while self._suspects and not self._stop.is_set():
+            for batch, found in self._executor.run(self._work, iter([[self._suspects.pop()]])):
+                if isinstance(found, Lost):
+                    found = [Outcome({}, ("WorkerCrashError", found.reason), [], 0.0, None)]
                 self._keep(batch, found)
 
     def _batches(self) -> Iterator[Batch]:
@@ -336,12 +342,15 @@ class _Sweep:
         self._size = max(1, min(round(_BATCH_SECONDS / each), _GROWTH * len(batch), _LARGEST_BATCH))
         self._report()
 
-    def _handle_lost(self, batch: Batch, lost: Lost) -> None:
-        """Do each run of a batch again alone, which tells what killed the worker."""
+    def _handle_lost(self, batch: Batch) -> None:
+        """Do each run of a batch again as one of its own, and at last with nothing beside it.
+
+        A worker may hold several batches: only where nothing else is under way, the run killed it.
+        """
         if len(batch) > 1:
             self._lost += batch
-            return
-        self._keep(batch, [Outcome({}, ("WorkerCrashError", lost.reason), [], 0.0, None)])
+        else:
+            self._suspects += batch
 
     def _report(self) -> None:
         if self._progress is None:
