@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ohmic import static
 from wirings import PARASITICS, TOGETHER
 
+import spicecim as sc
 from spicecim.devices import make_device
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError, SimulationError
@@ -365,3 +366,14 @@ def test_a_run_that_misses_the_accuracy_is_made_again_tighter():
     )
     assert 1e-7 < loose.attrs["state_error"] < 1e-3
     assert max(tight.attrs["state_error"], tight.attrs["current_error"]) <= 1e-7
+
+
+def test_a_single_cell_behind_wires():
+    """Of a crossbar of one cell, the current is the voltage over all resistances in the loop."""
+    bench = sc.Testbench(
+        device={"model": "resistor", "parameters": {"Ron": [[1e3]], "Roff": 1e6}},
+        crossbar={"state": [[1.0]], "wire_row": 50.0, "wire_column": 70.0},
+        drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    )
+    run = sc.simulate(bench, "reference")
+    np.testing.assert_allclose(run.i_column[:, 0], run.v_row[:, 0] / 1120.0, rtol=1e-6, atol=1e-12)

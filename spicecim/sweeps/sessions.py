@@ -26,13 +26,17 @@ class Session:
     """A process's mark in a store, from its making to `close`."""
 
     def __init__(self, store: Path) -> None:
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._path = store / _FOLDER / f"{self.name}.lock"
+        folder = store / _FOLDER
         try:
-            self._path.parent.mkdir(exist_ok=True)
-            self._descriptor = locked_file(self._path)
+            folder.mkdir(exist_ok=True)
+            while True:
+                self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+                self._path = folder / f"{self.name}.lock"
+                with contextlib.suppress(BlockingIOError):  # another process has just looked whether it is dead
+                    self._descriptor = locked_file(self._path)
+                    break
         except OSError as error:
-            raise StoreError(f"cannot lock a file in {self._path.parent}: {error.strerror or error}") from None
+            raise StoreError(f"cannot lock a file in {folder}: {error.strerror or error}") from None
         _held[self._descriptor] = None
 
     def close(self) -> None:
@@ -57,10 +61,16 @@ def is_alive(store: Path, name: str) -> bool:
     return False
 
 
-def remove_mark(store: Path, name: str) -> None:
-    """Remove what a killed process left behind."""
-    with contextlib.suppress(OSError):
-        (store / _FOLDER / f"{name}.lock").unlink()
+def remove_marks(store: Path) -> None:
+    """Remove what killed processes left behind; each under its lock, so that no new session takes it meanwhile."""
+    for path in (store / _FOLDER).glob("*.lock"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _close_in_fork() -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from spicecim.errors import StoreError
 from spicecim.fields import FloatArray
 from spicecim.files import write_bytes
-from spicecim.sweeps.sessions import is_alive, remove_mark
+from spicecim.sweeps.sessions import is_alive, remove_marks
 from spicecim.sweeps.work import Outcome, Value
 
 TABLE = "runs.sqlite"
@@ -221,7 +221,7 @@ class Store:
         for name in names:
             if not is_alive(self.folder, name):
                 self.release(name)
-                remove_mark(self.folder, name)
+        remove_marks(self.folder)
 
     def wait_again(self, keys: Iterable[str]) -> None:
         """Have runs done again, whatever became of them."""
