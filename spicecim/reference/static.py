@@ -337,7 +337,7 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
         change = factors.correction(missed(unknowns).reshape(1, *network.each)).reshape(1, -1)
         return (change,), float(np.abs(change).max(initial=0.0)) / scale
 
-    start = network.start(drive)[None].copy()  # of one cell, it is a view of the drive
+    start = network.start(drive)[None]
     if isinstance(cells, ExplicitCells) and not network.stores:
         across = start[:, : states.size].reshape(1, *network.shape)
         alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.shape))
