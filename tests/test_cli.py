@@ -336,7 +336,7 @@ def test_products_of_an_encoding_stand_beside_the_exact_ones(tmp_path):
         ({"set": "bites=3"}, "bites: unknown key; known are bits"),
         ({"set": "bits"}, "--set bits: must be NAME=VALUE"),
         ({"engine": "both"}, "unknown engine 'both'; known are ngspice, reference"),
-        ({"inputs": "w.npy"}, "inputs: have 1 input lines for 2 of the weights"),
+        ({"inputs": "w.npy"}, "inputs: must be (vector, input line) of 2 input lines; they have (1, 1)"),
         ({"inputs": "missing.npy"}, "missing.npy cannot be read"),
     ],
 )

@@ -134,6 +134,7 @@ def test_many_errors_are_cut_short():
 class Unpicklable(Exception):
     def __init__(self, one, other):
         super().__init__(f"{one} {other}")
+        self.held = lambda: None  # where distributed is loaded, exceptions of other arguments can be sent
 
 
 class Own(Resistor):
@@ -215,7 +216,7 @@ def test_processes_end_with_their_parent():
     code = (
         "import os, time\nfrom spicecim.forked import run_forked\n"
         "def job(index):\n    print(os.getpid(), flush=True)\n    time.sleep(0.5)\n"
-        "for _ in run_forked(job, 100, 2): pass\n"
+        "for _ in run_forked(job, range(100), 2): pass\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     with parent.stdout:
