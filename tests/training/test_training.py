@@ -147,7 +147,7 @@ def test_training_leaves_the_settings_of_pytorch_alone(digits):
 WITHOUT = """
 import sys
 import spicecim
-spicecim.training.project, spicecim.training.integer_network, spicecim.training.split_digits
+spicecim.training.integer_network, spicecim.training.split_digits
 assert "torch" not in sys.modules
 sys.modules["torch"] = None
 try:
