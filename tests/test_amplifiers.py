@@ -115,11 +115,17 @@ def test_a_gain_without_end_is_virtual_ground_and_one_of_finite_gain_a_resistanc
     ("sense", "columns", "crossbar"),
     [
         ({"gain": 50, "feedback": [1e3, 3e3, 2e3]}, {}, {}),
-        ({"gain": 50, "bandwidth": "10 kHz", "feedback": 1e4}, {"floating": [1]}, {"source_resistance": 10.0}),
-        (
+        pytest.param(
+            {"gain": 50, "bandwidth": "10 kHz", "feedback": 1e4},
+            {"floating": [1]},
+            {"source_resistance": 10.0},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             {"gain": 1e3, "bandwidth": "100 kHz", "feedback": 1e4, "feedback_capacitance": [0.0, 1e-10, 1e-9]},
             {"grounded": [0], "drive": {"kind": "sine", "amplitude": 0.05, "frequency": 300}},
             {"wire_row": 2.0, "wire_column": [1.0, 3.0, 5.0], "wire_capacitance": 1e-10},
+            marks=pytest.mark.slow,
         ),
     ],
 )

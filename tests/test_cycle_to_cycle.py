@@ -90,6 +90,7 @@ def test_endurance_scatters_and_potentiation_does_too():
     assert high.get_ydata()[-1] == 1.0
 
 
+@pytest.mark.slow
 def test_write_verify_copes_with_it_and_says_its_levels():
     bench = bench_of(np.full((2, 4), 0.3))
     target = np.tile([0.2, 0.4, 0.6, 0.8], (2, 1))

@@ -47,12 +47,12 @@ def test_the_readme_is_one_page():
 
 
 PAGES = ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point"]
-PAGES += ["programming", "sweeps", "variation", "get-started", "tutorial-device", "tutorial-circuit"]
-PAGES += ["tutorial-architect", "decide-accuracy", "citing"]
-PAGES += [pytest.param("networks", marks=pytest.mark.slow)]
+PAGES += ["programming", "sweeps", "variation", "decide-accuracy", "citing"]
+LONG = ["cells", "get-started", "networks", "tutorial-architect", "tutorial-circuit", "tutorial-device"]
+PAGES += [pytest.param(page, marks=pytest.mark.slow) for page in LONG]
 
 
-@pytest.mark.parametrize("page", [*PAGES, pytest.param("cells", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("page", PAGES)
 def test_the_python_of_a_page_runs(page, tmp_path):
     code = "\n".join(blocks("python", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")))
     assert code

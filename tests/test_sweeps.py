@@ -341,6 +341,7 @@ def test_bands():
         bands(sweep, "y", column=1)
 
 
+@pytest.mark.slow
 def test_column_currents_have_the_distribution_of_a_sum_of_normal_conductances(tmp_path):
     """Ohmic cells that are all on conduct as their drawn conductances: of one row, the current is normal."""
     states = np.ones((1, 1))

@@ -185,6 +185,7 @@ def test_only_what_is_new_is_run(tmp_path):
     assert smaller["peak"].shape == (1, 1, 2)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_an_error_that_loses_nothing(tmp_path):
     """A limit of the size of files stands in for it; where this process may mount one, a small tmpfs too."""
     folder = tmp_path / "store"
@@ -204,6 +205,7 @@ def test_a_full_disk_is_an_error_that_loses_nothing(tmp_path):
     assert (found["status"] == "done").all()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 def test_a_full_tmpfs(tmp_path, undisturbed):
     disk = tmp_path / "disk"
@@ -269,6 +271,7 @@ def test_a_damaged_entry_is_told_and_done_again(tmp_path):
     assert counts(tmp_path).started == 4
 
 
+@pytest.mark.slow
 def test_a_damaged_table_is_told_and_what_can_be_read_is_saved(tmp_path):
     arguments = {"samples": 200, "vary": {"Ron": {"normal": 0.1}}, "seed": 2, **QUIET}
     wanted = sc.sweep(ohmic(1, 1, crossbar={"state": [[1]]}), store=tmp_path, **arguments).load()
