@@ -106,7 +106,7 @@ def validate_frequency_weighting(
         Folder for ``claims.json`` (a list), ``claims.md``, ``summary.json``, and each figure as PNG, PDF and the netCDF
         behind it.
     quick
-        Whether to take fewer devices, levels, patches and seeds, and end within a minute.
+        Whether to take fewer devices, levels, patches and seeds: about a minute and a half.
     progress
         Called with what is being done and the fraction of it that is.
 
