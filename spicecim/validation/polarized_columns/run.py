@@ -43,7 +43,7 @@ def validate_polarized_columns(
     folder
         Folder for ``claims.json`` (a list), ``claims.md``, ``summary.json``, figures and the data behind each.
     quick
-        A smaller network, fewer seeds and fewer runs: within a minute instead of ten.
+        A smaller network, fewer seeds and fewer runs: about a minute and a half.
     progress
         Called with what is being done and the fraction of it that is.
 
