@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from spicecim.device_choice import Parameters, read_parameters
 from spicecim.devices.device import Device
-from spicecim.devices.transistor import PRESETS, TransistorCells, transistor_values
+from spicecim.devices.transistor import PRESET_SOURCES, PRESETS, SOURCE, TransistorCells, transistor_values
 from spicecim.devices.transistor_cell import TransistorDevice
 from spicecim.drives import AnyDrive, Drive
 from spicecim.errors import ModelError
@@ -48,6 +48,10 @@ class CompactTransistor(Section):
     def arrays(self) -> dict[str, FloatArray]:
         """Parameters that cells have values of their own of (row, column), by name."""
         return {name: value for name, value in self.parameters.items() if isinstance(value, np.ndarray)}
+
+    def sources(self) -> list[str]:
+        """Texts that cite the model, and what its preset is from."""
+        return [SOURCE, *([PRESET_SOURCES] if _preset(self.preset, self.parameters) else [])]
 
     def values(self, temperature: float | None = None) -> dict[str, Any]:
         """All parameters by name, numbers or arrays (row, column), at an ambient temperature (K) if one is given."""

@@ -6,24 +6,23 @@ import functools
 import re
 from importlib import resources
 
-import numpy as np
-
 from spicecim.testbench import Testbench
+from spicecim.version import __version__
 
 _IDENTIFIER = re.compile(r"doi:(10\.\d{4,}/[^\s,;]+)|arXiv:(\d{4}\.\d{4,5})")
 """A DOI or an arXiv number in the source of a model or a preset."""
 _ENTRY = re.compile(r"^@(\w+)\{(\w+),.*\}$", re.MULTILINE)
 _ALWAYS = ("spicecim", "ngspice", "pyspice")
-_TABLES, _COLLOCATION, _DISSECTION = "trefethen2019", "hairer1996", "george1973"
+_TABLES, _COLLOCATION = "trefethen2019", "hairer1996"
 
 
 def citation(bench: Testbench) -> str:
     """Return the BibTeX entries of what a testbench uses.
 
-    These are the publications that the sources of its model and preset name by a DOI or an arXiv number (as
-    ``spicecim models NAME`` shows them), spicecim and the simulators, and the methods of the reference engine: tables
-    of flow for rates that separate, Radau collocation for all else and for capacitances, nested dissection for wires.
-    What a Verilog-A module or a subcircuit is from, its file alone knows.
+    These are the publications that the sources of its model, preset and transistor name by a DOI or an arXiv number
+    (as ``spicecim models NAME`` shows them), spicecim and the simulators, and how the reference engine follows cells:
+    by tables of flow where a rate separates and nothing stores charge, by Radau collocation elsewhere. What a Verilog-A
+    module or a subcircuit is from, its file alone knows.
 
     Parameters
     ----------
@@ -48,7 +47,7 @@ def citation(bench: Testbench) -> str:
     True
     """
     known = _entries()
-    sources = " ".join(bench.device.sources())
+    sources = " ".join([*bench.device.sources(), *([] if bench.cell is None else bench.cell.transistor.sources())])
     found = []
     for doi, arxiv in _IDENTIFIER.findall(sources):
         identifier = (doi or arxiv).rstrip(".)")
@@ -63,16 +62,12 @@ def citation(bench: Testbench) -> str:
 def _entries() -> dict[str, str]:
     """The entries of the bibliography by their keys."""
     text = resources.files("spicecim").joinpath("references.bib").read_text(encoding="utf-8")
+    text = text.replace("VERSION", __version__)
     return {found.group(2): found.group(0) for found in _ENTRY.finditer(text)}
 
 
 def _methods(bench: Testbench) -> list[str]:
-    device, crossbar = bench.device, bench.crossbar
-    compiled = device.wanted_backend()[0] != "behavioral"
-    separable = device.separable and not np.any(crossbar.wire_capacitance)
-    wired = np.any(crossbar.wire_row) or np.any(crossbar.wire_column)
-    return [
-        *(["openvaf"] if compiled else []),
-        _TABLES if separable else _COLLOCATION,
-        *([_DISSECTION] if wired else []),
-    ]
+    compiled = bench.device.wanted_backend()[0] != "behavioral"
+    storing = bench.crossbar.parasitics().storing or bench.lines().dynamic
+    by_tables = bench.device.separable and bench.cell is None and not storing
+    return [*(["openvaf"] if compiled else []), _TABLES if by_tables else _COLLOCATION]

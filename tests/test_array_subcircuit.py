@@ -28,12 +28,12 @@ def bench_of(device="yakopcic", **crossbar):
     )
 
 
-def run_deck(folder, sources, options, vectors, before=""):
+def run_deck(folder, sources, options, vectors, before="", nodes="a b x y z"):
     """The table of what plain ngspice gives of a deck that includes the subcircuit: time, then each vector."""
     ngspice = shutil.which("ngspice")
     assert ngspice, "ngspice is missing"
     lines = [
-        "one's own circuit", ".include array.sub", *sources, "Xmine a b x y z array", *options,
+        "one's own circuit", ".include array.sub", *sources, f"Xmine {nodes} array", *options,
         f".save {' '.join(vectors)}", ".control", before, "run", "set wr_singlescale", "set numdgt=15",
         f"wrdata out.txt {' '.join(vectors)}", ".endc", ".end",
     ]  # fmt: skip
@@ -55,6 +55,26 @@ def test_the_currents_at_rest_are_those_of_the_testbench(tmp_path, backend):
     before = "pre_osdi array.osdi" if backend == "osdi" else ""
     table = run_deck(tmp_path, sources, options, CURRENTS, before)
     at_rest = operating_point(bench, [0.1, -0.05])
+    wanted = np.concatenate([-at_rest["i_row"], at_rest["i_column"]])
+    np.testing.assert_allclose(table[0, 1:], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(("gates", "source_line"), [("rows", "rows"), ("columns", "columns")])
+def test_word_lines_are_ports(tmp_path, gates, source_line):
+    words = "gh" if gates == "rows" else "ghk"
+    volts = [1.2, 0.6, 0.9][: len(words)]
+    bench = bench_of(**WIRES).with_sections(
+        cell={"kind": "1t1r", "gates": gates, "source_line": source_line},
+        word_lines={
+            "drive": {"kind": "pulse", "low": volts, "high": volts, "rise": 0.1, "fall": 0.1, "width": 1, "period": 2}
+        },
+    )
+    write_netlist(bench, tmp_path / "array.sub", "behavioral", subcircuit="array")
+    sources = ["Va a 0 0.1", "Vb b 0 -0.05", *GROUNDED]
+    sources += [f"V{name} {name} 0 {volt}" for name, volt in zip(words, volts, strict=True)]
+    options = [".options reltol=1e-10 abstol=1e-16", ".tran 1n 10n"]
+    table = run_deck(tmp_path, sources, options, CURRENTS, nodes=" ".join(["a b x y z", *words]))
+    at_rest = operating_point(bench, [0.1, -0.05], v_word=volts)
     wanted = np.concatenate([-at_rest["i_row"], at_rest["i_column"]])
     np.testing.assert_allclose(table[0, 1:], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
 

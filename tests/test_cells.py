@@ -85,7 +85,7 @@ def test_the_derivatives_are_those_of_the_current():
 
 
 @pytest.mark.parametrize("source_line", ["rows", "columns"])
-@pytest.mark.parametrize("device", ["yakopcic", "yakopcic_with_exponential"])
+@pytest.mark.parametrize("device", ["yakopcic", "yakopcic_with_exponential", "jart_vcm"])
 def test_the_cell_is_differentiated_exactly(source_line, device):
     bench = bench_of(source_line=source_line, device=device)
     cell, random = bench.build_cells().cell(), np.random.default_rng(2)
@@ -93,6 +93,10 @@ def test_the_cell_is_differentiated_exactly(source_line, device):
     time, v = random.uniform(0.0, 6e-3, count), random.uniform(0.0, 0.6, (count, 2))
     states = bench.device.build().state_from_x(random.uniform(0.2, 0.8, count))
     y = cell.start(v, states)
+    if (
+        device == "jart_vcm"
+    ):  # below 0 V its current begins as a root of the voltage, which no difference resolves there
+        y[:, 1] = v[:, int(source_line == "rows")] + random.choice([-0.2, 0.2], count)
     terms, slopes = cell.terms(time, v, y), cell.linear(time, v, y)
     np.testing.assert_array_equal(terms.flow_jacobian, slopes.flow_y)
 

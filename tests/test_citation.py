@@ -9,6 +9,7 @@ from command import spicecim
 from spicecim.citation import _IDENTIFIER, _entries, citation
 from spicecim.devices import MODELS, load_presets
 from spicecim.testbench import Testbench
+from spicecim.version import __version__
 
 ROOT = Path(__file__).parent.parent
 
@@ -36,6 +37,10 @@ def test_every_publication_of_the_library_has_an_entry_of_its_own():
     assert [each for each in sorted(named) if f"{{{each}}}" not in entries] == []
 
 
+def test_the_citation_file_is_of_this_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
 def test_entries_have_braces_in_pairs_and_keys_of_their_own():
     text = (ROOT / "spicecim" / "references.bib").read_text(encoding="utf-8")
     assert len(_entries()) == text.count("@") == len(set(keys(text)))
@@ -56,7 +61,14 @@ def test_the_model_its_preset_and_the_methods_that_run_it_are_cited():
     text = citation(bench({"model": "yakopcic", "preset": "jo"}))
     assert keys(text) == ["yakopcic2013", "jo2010", "spicecim", "ngspice", "pyspice", "openvaf", "trefethen2019"]
     wired = citation(bench({"model": "stanford_pku", "backend": "behavioral"}, wire_row=1))
-    assert keys(wired) == ["jiang2016", "nanohub2014", "spicecim", "ngspice", "pyspice", "hairer1996", "george1973"]
+    assert keys(wired) == ["jiang2016", "nanohub2014", "spicecim", "ngspice", "pyspice", "hairer1996"]
+    stored = citation(bench({"model": "yakopcic"}, wire_row=1, row_capacitance=1e-15))
+    assert keys(stored)[-1] == "hairer1996"
+    gated = bench({"model": "yakopcic"}).with_sections(
+        cell={"kind": "1t1r"}, word_lines={"drive": {"kind": "sine", "amplitude": 1, "frequency": 100}}
+    )
+    assert keys(citation(gated))[1:4] == ["enz1995", "zhao2006", "stine2007"]
+    assert f"version {__version__}" in text
 
 
 def test_a_source_without_an_entry_stands_with_its_identifier(monkeypatch):

@@ -68,3 +68,24 @@ def test_half_of_a_voltage_above_twice_the_threshold_undoes_what_was_written_and
     assert "half-selected cells see up to 0.2 V" in text
     largest = float(re.search(r"changed by up to ([\d.e+-]+),", text).group(1))
     assert largest == pytest.approx(float(abs(done.disturb).max()), rel=0.05)
+
+
+@pytest.mark.slow
+def test_transistors_that_do_not_close_undo_what_was_written_and_are_named():
+    """With a threshold below 0 V, word lines at 0 V leave cells open: every row sees the pulses of all others."""
+    bench = sc.Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic", "preset": "oblea"},
+            "crossbar": {"state": [[0.3, 0.3], [0.3, 0.3]]},
+            "drive": {"kind": "sine", "amplitude": 0.36, "frequency": 100},
+            "analysis": {"points_per_period": 16},
+            "cell": {
+                "kind": "1t1r",
+                "transistor": {"preset": "generic_130nm", "parameters": {"W": "50um", "VT0": -0.5}},
+            },
+            "word_lines": {"drive": {"kind": "sine", "amplitude": 1.2, "frequency": 100}},
+        }
+    )
+    with pytest.warns(ProgrammingWarning, match="transistors that are off pass"):
+        done = sc.program(bench, [[0.6, 0.3], [0.3, 0.6]], quantity="x", passes=1, most_pulses=4)
+    assert float(abs(done.disturb).max()) > 0.01

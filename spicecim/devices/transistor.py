@@ -1,9 +1,8 @@
 """A compact n-channel transistor, for cells of one transistor and one memristor (1T1R).
 
-The drain current is that of C. C. Enz, F. Krummenacher, E. A. Vittoz, An analytical MOS transistor model valid in all
-regions of operation and dedicated to low-voltage and low-current applications, Analog Integr. Circuits Signal Process.
-8 (1995), doi:10.1007/BF01239381: symmetric in source and drain, one expression from weak to strong inversion. All
-potentials count from the substrate, which is at ground. The gate takes no current, and nothing stores charge.
+The drain current is that of Enz, Krummenacher and Vittoz (1995; `SOURCE`): symmetric in source and drain, one
+expression from weak to strong inversion. All potentials count from the substrate, which is at ground. The gate takes no
+current, and nothing stores charge.
 """
 
 from __future__ import annotations
@@ -86,12 +85,18 @@ PRESETS: dict[str, tuple[dict[str, float], str]] = {
         "performance card; n for 90 mV per decade; theta for 0.975 mA per um of width at 1.0 V, as FreePDK45 states",
     ),
 }
-"""Parameter sets by name, and where the numbers are from.
+"""Parameter sets by name, and where the numbers are from, by `PRESET_SOURCES`."""
 
-W. Zhao, Y. Cao, New generation of Predictive Technology Model for sub-45 nm early design exploration, IEEE Trans.
-Electron Devices 53 (2006), doi:10.1109/TED.2006.884077; J. E. Stine and others, FreePDK: an open-source variation-aware
-design kit, MSE 2007, doi:10.1109/MSE.2007.44.
-"""
+SOURCE = (
+    "C. C. Enz, F. Krummenacher, E. A. Vittoz, An analytical MOS transistor model valid in all regions of operation "
+    "and dedicated to low-voltage and low-current applications, Analog Integr. Circuits Signal Process. 8 (1995), "
+    "doi:10.1007/BF01239381"
+)
+PRESET_SOURCES = (
+    "W. Zhao, Y. Cao, New generation of Predictive Technology Model for sub-45 nm early design exploration, "
+    "IEEE Trans. Electron Devices 53 (2006), doi:10.1109/TED.2006.884077; J. E. Stine and others, FreePDK: an "
+    "open-source variation-aware design kit, MSE 2007, doi:10.1109/MSE.2007.44"
+)
 
 
 class TransistorCells:

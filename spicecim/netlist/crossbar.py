@@ -17,7 +17,7 @@ from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevic
 from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import CheckedText, netlist_environment
 from spicecim.netlist.models import kind_name
-from spicecim.netlist.transistors import inner_node, transistor_context
+from spicecim.netlist.transistors import WORD_LINE, inner_node, transistor_context
 from spicecim.netlist.wires import LINE_ENDS, Ends, Wires, capacitors, resistors
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
@@ -143,9 +143,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
         "initial_at_node": device.initial_at_node,
         "title": f"spicecim crossbar of {rows} x {columns} cells",
         "name": subcircuit,
-        "ports": _in_lines(
-            [f"{noun}_{line}" for noun, count in zip(_PORTS, (rows, columns), strict=True) for line in range(count)]
-        ),
+        "ports": _in_lines(_ports(testbench)),
         "digest": testbench.digest(),
         "testbench": testbench,
         "rows": rows,
@@ -245,6 +243,14 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
             own = [(parameter, float(values[row, column])) for parameter, values in parameters]
             cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, kind, own, state, given))
     return cells
+
+
+def _ports(testbench: Testbench) -> list[str]:
+    """Names of the ports of a crossbar as a subcircuit: ends of rows, of columns, and word lines if there are any."""
+    rows, columns = testbench.shape
+    words = 0 if testbench.cell is None else testbench.cell.word_lines(testbench.shape)
+    counts = ((_PORTS.row, rows), (_PORTS.column, columns), (WORD_LINE, words))
+    return [f"{noun}_{line}" for noun, count in counts for line in range(count)]
 
 
 def _metered(testbench: Testbench, wires: Wires) -> list[list[str]]:

@@ -17,6 +17,8 @@ from spicecim.netlist.kinds import kinds_of
 from spicecim.testbench import Testbench
 
 _NAME = "ekv_transistor"
+WORD_LINE = "word"
+"""What the names of the word lines' nodes begin with; in a subcircuit for circuits of one's own they are ports."""
 _NODES = {"vd": "v(d)", "vg": "v(g)", "vs": "v(s)"}
 NO_TRANSISTORS: dict[str, Any] = {"transistor_kinds": [], "transistors": [], "word_lines": []}
 """Variables of the templates for cells of a memristor alone."""
@@ -57,7 +59,7 @@ def transistor_context(
     instances = []
     for row, column in np.ndindex(testbench.shape):
         name = f"{row}_{column}"
-        gate = f"word_{cell.gate_of(row, column)}"
+        gate = f"{WORD_LINE}_{cell.gate_of(row, column)}"
         kind = _NAME if which is None else f"{_NAME}_{which[row, column]}"
         instances.append(Instance(name, f"{inner_node(name)} {gate} {nodes[row][column]}", kind))
     return {

@@ -154,7 +154,7 @@ def render_netlist(testbench: Testbench, backend: str = "auto", *, subcircuit: s
     subcircuit
         Name of a ``.subckt`` for circuits of one's own instead of a whole netlist. It holds the cells in their initial
         states and the wires with the resistances of drivers and sense nodes; its ports are the ends of the rows,
-        ``row_0`` first, then those of the columns.
+        ``row_0`` first, then those of the columns, then the word lines of cells with transistors.
 
     Raises
     ------

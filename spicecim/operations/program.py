@@ -316,6 +316,7 @@ def _undone(work: _Program) -> str:
         "v/3": f"they see up to {volts / 3.0:.3g} V: lower the pulses' voltage",
         "grounded": f"those of the selected row see the whole {volts:.3g} V: take the scheme v/2 or v/3",
         "floating": "sneak paths give them a part of the voltage: take the scheme v/2 or v/3",
+        "word_lines": f"transistors that are off pass some of the {volts:.3g} V: lower the pulses' voltage",
     }[work.scheme]
     return f"; writing a cell undoes others, x of unselected ones changed by up to {largest:.2g}, because {why}"
 
