@@ -85,7 +85,7 @@ def test_texts_of_users_are_no_markup(tmp_path):
     assert "1 does not hold" in text
 
 
-def test_folders_without_results_are_refused(tmp_path):
+def test_folders_without_results_and_damaged_files_are_refused(tmp_path, folder):
     with pytest.raises(ResultsError, match="holds no results"):
         write_report(tmp_path)
     (tmp_path / "summary.json").write_text("{}")
@@ -96,6 +96,11 @@ def test_folders_without_results_are_refused(tmp_path):
         write_report(tmp_path)
     (tmp_path / "summary.json").write_text("{")
     with pytest.raises(InputError):
+        write_report(tmp_path)
+    (tmp_path / "summary.json").write_text('{"spicecim_version": "0", "artifacts": ["reference.nc"]}')
+    whole = (folder / "reference.nc").read_bytes()
+    (tmp_path / "reference.nc").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"reference\.nc"):
         write_report(tmp_path)
     run = spicecim("report", "nowhere", cwd=tmp_path)
     assert run.returncode == 2

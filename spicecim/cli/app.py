@@ -22,7 +22,7 @@ from spicecim.cli.options import (
     EXIT_NOTHING_RUNS,
     EXIT_SIMULATION_FAILED,
     EXIT_UNEXPECTED,
-    QUIET,
+    SETTINGS,
     Bench,
     CycleToCycle,
     Folder,
@@ -55,8 +55,6 @@ app.add_typer(model_app, name="model")
 app.add_typer(validate_app, name="validate")
 app.add_typer(sweep_app, name="sweep")
 
-_state = {"debug": False}
-
 
 def main() -> None:
     """Run the command line; the entry point of ``spicecim``."""
@@ -65,12 +63,12 @@ def main() -> None:
     try:
         app()
     except (SpiceCimError, OSError, MemoryError) as error:
-        if _state["debug"]:
+        if SETTINGS["debug"]:
             raise
         failed = isinstance(error, SimulationError)
         _fail(str(error) or "out of memory", EXIT_SIMULATION_FAILED if failed else EXIT_BAD_INPUT)
     except Exception as error:
-        if _state["debug"]:
+        if SETTINGS["debug"]:
             raise
         what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         _fail(f"{what}; this is a fault of spicecim: please report it with what --debug shows", EXIT_UNEXPECTED)
@@ -113,10 +111,10 @@ def _options(
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    _state["debug"] = debug
+    SETTINGS["debug"] = debug
     if quiet:
         warnings.showwarning = lambda *_: None
-        QUIET.append(True)
+        SETTINGS["quiet"] = True
     logging.basicConfig(format="%(name)s: %(message)s")
     logging.getLogger("spicecim").setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)])
 

@@ -17,8 +17,8 @@ EXIT_SIMULATION_FAILED = 3
 EXIT_UNEXPECTED = 4
 EXIT_NOT_ACCURATE = 5
 
-QUIET: list[bool] = []
-"""Not empty where neither progress nor warnings are to be shown."""
+SETTINGS = {"debug": False, "quiet": False}
+"""What options before the command's name have set: to show tracebacks, and neither progress nor warnings."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="A testbench.", show_default=False)]

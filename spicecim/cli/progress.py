@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from spicecim.cli.options import QUIET
+from spicecim.cli.options import SETTINGS
 
 _DELAY = 1.0
 
@@ -27,7 +27,7 @@ def progress_bar(quiet: bool = False) -> Iterator[Callable[[str, float], None]]:
     bar = Progress(
         TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
-        disable=quiet or bool(QUIET) or not console.is_terminal, redirect_stdout=False, redirect_stderr=False,
+        disable=quiet or SETTINGS["quiet"] or not console.is_terminal, redirect_stdout=False, redirect_stderr=False,
     )  # fmt: skip
     tasks: dict[str, TaskID] = {}
     # one step alone may take long, such as the import of a package

@@ -11,6 +11,7 @@ import xarray as xr
 
 from spicecim.errors import InputError, ResultsError
 from spicecim.json_text import json_text
+from spicecim.netcdf import read_netcdf
 from spicecim.outside import parse_json, read_text
 from spicecim.waveforms import load_waveforms
 
@@ -90,11 +91,12 @@ def _claims(path: Path) -> list[dict[str, Any]]:
 
 
 def _run(path: Path) -> xr.Dataset | None:
-    """Waveforms in a file; None where it holds other data."""
+    """Waveforms in a file; None where it holds other data. One that is damaged is an error."""
     try:
-        return load_waveforms(path)
-    except InputError:
-        return None
+        names = set(read_netcdf(path).variables)
+    except InputError as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    return load_waveforms(path) if {"testbench", "v_row"} <= names else None
 
 
 def tables_of(summary: Mapping[str, Any]) -> list[Table]:
