@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from spicecim.device_choice import Parameters, read_parameters
+from spicecim.device_choice import Parameters, check_shapes, read_parameters
 from spicecim.devices.device import Device
 from spicecim.devices.transistor import PRESET_SOURCES, PRESETS, SOURCE, TransistorCells, transistor_values
 from spicecim.devices.transistor_cell import TransistorDevice
@@ -78,10 +78,7 @@ class OneTransistor(Section):
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise `FieldError` if the parameters of cells are those of another crossbar than of `shape`."""
-        for name, array in self.transistor.arrays().items():
-            if array.shape != shape:
-                given, wanted = (" x ".join(map(str, each)) for each in (array.shape, shape))
-                raise FieldError(f"cell.transistor.parameters.{name}", f"has {given} values for {wanted} cells")
+        check_shapes("cell.transistor.parameters", self.transistor.arrays(), shape)
 
     def word_lines(self, shape: tuple[int, int]) -> int:
         """Number of word lines of a crossbar."""

@@ -54,6 +54,14 @@ _SUBCIRCUIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def check_shapes(place: str, arrays: Mapping[str, FloatArray], shape: tuple[int, int]) -> None:
+    """Raise `FieldError` if arrays over the cells (row, column), by name, are those of another crossbar."""
+    for name, array in arrays.items():
+        if array.shape != shape:
+            given, wanted = (" x ".join(map(str, each)) for each in (array.shape, shape))
+            raise FieldError(f"{place}.{name}", f"has {given} values for {wanted} cells")
+
+
 class DeviceSection(Section, ABC):
     """The section `device` of a testbench. Each kind answers what the engines ask of it."""
 
@@ -98,10 +106,7 @@ class DeviceSection(Section, ABC):
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise `FieldError` if the parameters of cells are those of another crossbar than of `shape`."""
-        for name, array in self.arrays().items():
-            if array.shape != shape:
-                given, wanted = (" x ".join(map(str, each)) for each in (array.shape, shape))
-                raise FieldError(f"device.parameters.{name}", f"has {given} values for {wanted} cells")
+        check_shapes("device.parameters", self.arrays(), shape)
 
     def behavioral(self) -> Memristor:
         """Return the device whose equations a netlist writes; `UnsupportedError` where it cannot."""
