@@ -25,7 +25,7 @@ from spicecim.errors import FailedRunsWarning, InputError, ResultsError, StoreEr
 from spicecim.sweeps import retry_sweep, run, sessions
 from spicecim.sweeps import store as stores
 from spicecim.sweeps.repair import repair_sweep
-from spicecim.sweeps.store import TABLE, Store
+from spicecim.sweeps.store import TABLE, Counts, Store
 
 pytestmark = pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
 
@@ -41,6 +41,16 @@ def same(one, other):
 
 def counts(folder):
     return Store(folder).counts()
+
+
+def begun(folder):
+    """The counts of a store that another process makes; of none yet, those of nothing."""
+    try:
+        return counts(folder)
+    except StoreError as error:
+        if "holds no sweep" not in str(error):
+            raise
+        return Counts(0, 0, 0, 0, 0, 0, 0)
 
 
 def in_fork(function, *arguments):
@@ -74,7 +84,7 @@ def kill_at_random(folder, wanted, kills, seed):
     """Kill a sweep, or one of its workers, again and again, until it is done; return how often each was."""
     choice = random.Random(seed)
     done = {"parent": 0, "worker": 0}
-    while sum(done.values()) < kills or (Store(folder).counts().done if (folder / TABLE).exists() else 0) < wanted:
+    while sum(done.values()) < kills or begun(folder).done < wanted:
         process = in_fork(fill, folder, 2)
         time.sleep(choice.uniform(0.02, 0.4))
         if choice.random() < 0.3 and children_of(process.pid):
@@ -124,10 +134,18 @@ def test_two_processes_on_a_store_share_its_runs(tmp_path, undisturbed):
     same(sc.open_sweep(tmp_path), undisturbed)
 
 
+def test_a_store_whose_tables_are_about_to_be_made_holds_no_sweep_yet(tmp_path):
+    (tmp_path / TABLE).touch()
+    with pytest.raises(StoreError, match="holds no sweep yet"):
+        sc.open_sweep(tmp_path)
+    sc.sweep(ohmic(), {"drive.amplitude": [0.1]}, store=tmp_path, executor="serial")
+    assert (sc.open_sweep(tmp_path).status == "done").all()
+
+
 def test_what_a_living_process_has_claimed_is_waited_for_and_of_a_killed_one_done(tmp_path, undisturbed):
     first = in_fork(fill, tmp_path, 0)
     deadline = time.monotonic() + 60
-    while not (tmp_path / TABLE).exists() or not counts(tmp_path).claimed:
+    while not begun(tmp_path).claimed:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     os.kill(first.pid, signal.SIGSTOP)  # its claims stay, however long it stands still
@@ -328,7 +346,7 @@ def test_it_is_read_while_it_runs(tmp_path):
     seen = []
 
     def progress(state):
-        if (tmp_path / TABLE).exists() and state.done == 2:
+        if state.done == 2:
             seen.append(sc.open_sweep(tmp_path).load())
 
     sc.sweep(ohmic(), AXES, store=tmp_path, batch=1, progress=progress, **QUIET)

@@ -32,8 +32,9 @@ _CHUNK = 500
 
 WAITING, CLAIMED, DONE, FAILED = "waiting", "claimed", "done", "failed"
 
-_TABLES = """
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+INSERT OR IGNORE INTO meta VALUES ('format', '{_FORMAT}');
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, status TEXT NOT NULL, session TEXT,
     started INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0, seconds REAL,
@@ -98,10 +99,11 @@ class Store:
                 connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
         elif not self._table.is_file():
             raise StoreError(f"{folder} holds no sweep: it has no file {TABLE}")
-        with self.writing() if create else self.reading() as connection:
-            if create:
-                connection.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (_FORMAT,))
-            found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        with self.reading() as connection:
+            made = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
+            found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() if made else None
+        if not made:
+            raise StoreError(f"{folder} holds no sweep yet: another process is about to make its tables")
         if found != (_FORMAT,):
             raise StoreError(f"{folder} has the format {found and found[0]}, this version of spicecim reads {_FORMAT}")
 
