@@ -151,7 +151,7 @@ def test_what_nobody_thought_of_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["spicecim", "--debug", "models", "resistor"])
     with pytest.raises(ZeroDivisionError):
         app.main()
-    app._state["debug"] = False
+    app.SETTINGS["debug"] = False
 
 
 def test_what_is_written_in_full_counts_as_what_it_is(tmp_path, monkeypatch):
