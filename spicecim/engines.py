@@ -228,6 +228,7 @@ def simulate(
     stated = {name: waveforms.attrs[name] for name in ("current_error", "state_error") if name in waveforms.attrs}
     _log.info("%s: %d instants in %.3g s; %s", engine, waveforms.sizes["time"], monotonic() - begun, stated)
     for warning in warnings_of(testbench, waveforms):
+        _log.info("warning: %s", warning)
         warnings.warn(warning, stacklevel=2)
     return waveforms
 

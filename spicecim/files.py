@@ -29,6 +29,7 @@ from typing import Any
 
 from spicecim.errors import InputError, ResultsError
 from spicecim.outside import parse_json, read_text
+from spicecim.run_log import logged_to
 
 LOCK, SCRATCH, READY = ".spicecim-lock", ".spicecim-scratch", ".spicecim-ready"
 """Names in a folder of results: of the lock, and of the scratch folder before and after its set is complete."""
@@ -134,8 +135,9 @@ def result_folder(folder: str | Path, expected: Mapping[str, int]) -> Iterator[P
     Yields
     ------
     pathlib.Path
-        An empty scratch folder to write into. Its files become the results when the context ends without an error. What
-        the earlier summary names and the new one does not is removed; other files in the folder stay.
+        A scratch folder to write into, with nothing but the log of this run, which is named as the summary is. Its
+        files become the results when the context ends without an error. What the earlier summary names and the new
+        one does not is removed; other files in the folder stay.
 
     Raises
     ------
@@ -145,6 +147,8 @@ def result_folder(folder: str | Path, expected: Mapping[str, int]) -> Iterator[P
         simulated.
     """
     folder = Path(folder)
+    log_name = Path(list(expected)[-1]).with_suffix(".log").name
+    expected = {log_name: 0, **expected}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -160,7 +164,9 @@ def result_folder(folder: str | Path, expected: Mapping[str, int]) -> Iterator[P
                 (scratch / _ORDER).unlink()
                 _check_space(folder, expected)
                 _check_places(folder, expected)
-            yield scratch
+                log = logged_to(scratch / log_name)
+            with log:
+                yield scratch
             with _told(folder):
                 _declare_ready(folder, expected)
                 try:

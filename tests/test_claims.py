@@ -149,12 +149,13 @@ def test_a_run_leaves_its_claims_and_removes_what_an_earlier_one_left(tmp_path):
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["verdicts"] == {"first": "holds", "second": "does not hold"}
     assert summary["seed"] == 1
-    assert {"line.png", "line.pdf", "line.nc", "claims.md", "claims.json", "summary.json"} == set(summary["artifacts"])
+    others = ["claims.json", "claims.md", "summary.json", "summary.log"]
+    assert {"line.png", "line.pdf", "line.nc", *others} == set(summary["artifacts"])
     with xr.open_dataset(tmp_path / "line.nc", engine="h5netcdf") as stored:
         np.testing.assert_array_equal(stored["y"], [0.0, 1.0])
     (tmp_path / "mine.txt").write_text("kept")
     run_validation(tmp_path, "A title", {}, ["other"], lambda report: {})
-    kept = ["claims.json", "claims.md", "mine.txt", "summary.json"]
+    kept = ["claims.json", "claims.md", "mine.txt", "summary.json", "summary.log"]
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
 
 

@@ -129,6 +129,12 @@ def test_a_run_leaves_everything_in_its_folder(bench_file, tmp_path):
     assert summary["max_relative_error"] < 1e-4
     assert summary["energy_balance_error"] < 1e-9
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(summary["artifacts"])
+    assert "spicecim.engines" not in result.stderr  # without -v only the log in the folder has it
+    first, *lines, last = (tmp_path / "out" / "summary.log").read_text().splitlines()
+    assert f"run {bench} -o {tmp_path / 'out'} --json" in first
+    assert sum("spicecim.engines: ngspice: " in line for line in lines) == 2
+    assert sum("spicecim.engines: reference: " in line for line in lines) == 2
+    assert "done in" in last
 
 
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])

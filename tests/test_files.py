@@ -19,8 +19,9 @@ from spicecim.errors import ResultsError
 from spicecim.files import LOCK, READY, SCRATCH, result_folder, write_bytes, write_text
 from spicecim.json_text import write_summary
 
-NAMES = ["a.txt", "b.txt", "c.txt", "summary.json"]
-EXPECTED = dict.fromkeys(NAMES, 0)
+NAMES = ["a.txt", "b.txt", "c.txt", "summary.json", "summary.log"]
+WRITTEN = NAMES[:3]
+EXPECTED = dict.fromkeys(NAMES[:-1], 0)
 
 WRITER = """
 import sys, json
@@ -36,7 +37,7 @@ def write_set(folder, number, names=("a.txt", "b.txt", "c.txt")):
 """
 
 
-def write_set(folder, number, names=NAMES[:-1]):
+def write_set(folder, number, names=WRITTEN):
     with result_folder(folder, {**dict.fromkeys(names, 0), "summary.json": 0}) as scratch:
         for name in names:
             write_text(scratch / name, str(number) * 1000)
@@ -49,7 +50,7 @@ def read_set(folder):
         summary = json.loads((folder / "summary.json").read_text())
     except FileNotFoundError:
         return None
-    for name in set(summary["artifacts"]) - {"summary.json"}:
+    for name in set(summary["artifacts"]) - {"summary.json", "summary.log"}:
         assert (folder / name).read_text() == str(summary["number"]) * 1000, name
     return summary["number"]
 
@@ -152,7 +153,7 @@ class TestFolder:
         (folder / "mine.txt").write_text("mine")
         write_set(folder, 2, ["b.txt", "d.txt"])
         assert read_set(folder) == 2
-        assert names_in(folder) == ["b.txt", "d.txt", "mine.txt", "summary.json"]
+        assert names_in(folder) == ["b.txt", "d.txt", "mine.txt", "summary.json", "summary.log"]
 
     def test_a_run_that_fails_leaves_the_earlier_set(self, tmp_path):
         write_set(tmp_path, 1)
@@ -181,7 +182,7 @@ class TestFolder:
             "    def state():\n"
             "        try: summary = json.loads((folder / 'summary.json').read_text())\n"
             "        except FileNotFoundError: return None\n"
-            "        others = [name for name in summary['artifacts'] if name != 'summary.json']\n"
+            "        others = [name for name in summary['artifacts'] if not name.startswith('summary')]\n"
             "        whole = all((folder / n).read_text() == str(summary['number']) * 1000 for n in others)\n"
             "        return summary['number'] if whole else 'mixed'\n"
             "    before = state()\n"
@@ -203,7 +204,7 @@ class TestFolder:
         assert befores == sorted(befores, key=["1", "None", "2"].index)  # never back
         for _, before, after, names in lines:
             assert after == ("1" if before == "1" and "old.txt" in names else "2")
-            first = ["a.txt", "b.txt", "old.txt", "summary.json"]
+            first = ["a.txt", "b.txt", "old.txt", "summary.json", "summary.log"]
             assert names == str(first if after == "1" else NAMES)
 
     @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -255,7 +256,7 @@ class TestFolder:
     @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
     def test_what_is_in_the_way_is_found_before_anything_is_done(self, tmp_path, name, make):
-        write_set(tmp_path, 1, [other for other in NAMES[:-1] if other != name])
+        write_set(tmp_path, 1, [other for other in WRITTEN if other != name])
         (tmp_path / name).unlink(missing_ok=True)
         make(tmp_path / name)
         with pytest.raises(ResultsError, match=f"{name} is in the way"), result_folder(tmp_path, EXPECTED):

@@ -270,7 +270,7 @@ def test_the_command_programs(tmp_path):
     summary = json.loads(run.stdout)
     assert summary["converged"] == summary["cells"] == 4
     figures = ["levels.pdf", "levels.png", "maps.pdf", "maps.png"]
-    assert summary["artifacts"] == [*figures, "program.nc", "used_testbench.yaml", "summary.json"]
+    assert summary["artifacts"] == [*figures, "program.nc", "summary.log", "used_testbench.yaml", "summary.json"]
     saved = read_netcdf(tmp_path / "out" / "program.nc", (), "")
     assert float(abs(saved["error"]).max()) == summary["largest_error"]
     run = spicecim(*command[:-1], "--set", "voltage=0.3", "--set", "volt=1", cwd=tmp_path)

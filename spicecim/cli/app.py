@@ -115,8 +115,11 @@ def _options(
     if quiet:
         warnings.showwarning = lambda *_: None
         SETTINGS["quiet"] = True
-    logging.basicConfig(format="%(name)s: %(message)s")
-    logging.getLogger("spicecim").setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)])
+    shown = [logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)]
+    console = logging.StreamHandler()
+    console.setLevel(shown)
+    logging.basicConfig(format="%(name)s: %(message)s", handlers=[console])
+    logging.getLogger("spicecim").setLevel(min(shown, logging.INFO))  # for the log in a folder of results
 
 
 @app.command()
