@@ -17,7 +17,7 @@ fi
 # The stamp says what the environment was made from. It is written last and taken away before anything changes, so an
 # environment without one was interrupted: pip may then take a half-copied package for an installed one.
 home=$(pwd -P)
-files='requirements/lock.txt requirements/training.txt'
+files='requirements/lock.txt requirements/torch.txt'
 # Without a C compiler of the system, one comes as a Python package: models then run compiled all the same.
 for name in ${CC:-cc gcc clang} none; do
     if [ "$name" = none ]; then files="$files requirements/compiler.txt"; fi

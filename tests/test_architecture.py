@@ -41,7 +41,7 @@ LAYERS = [
     {"deadline", "private_files"},
     {"registry"},
     {"problems", "resources", "json_text", "yaml_text", "array_files", "netcdf"},
-    {"quantities", "version", "files", "outside"},
+    {"quantities", "version", "files", "images", "outside", "run_log"},
     {"errors", "limits", "places"},
 ]
 """From the top down: a room imports its own and lower layers only."""

@@ -14,6 +14,7 @@ from scipy.sparse import lil_matrix
 from scipy.sparse.linalg import spsolve
 
 import spicecim as sc
+from spicecim.devices.transistor import Transistor, transistor_values
 
 FOLDER = Path(__file__).parents[1] / "examples" / "gallery"
 QUICK = {"pinched_loops", "sneak_paths", "forms_isaac"}
@@ -242,6 +243,39 @@ def adc_bits(numbers: dict[str, Any]) -> None:
     assert 0 < numbers["clipped_8_rows_4_bits"] < 0.01
 
 
+def compliance(numbers: dict[str, Any]) -> None:
+    # at the top of the ramp, while the state has not moved: memristor and transistor in series
+    memristor: Any = sc.make_device("yakopcic", "oblea")
+    transistor = Transistor(**transistor_values("generic_130nm", {"W": 1e-6}))
+    for gate, current in zip(numbers["gates"][:2], numbers["peak_currents"], strict=False):
+
+        def missed(u: float, gate: float = gate) -> float:
+            return float(memristor.current(u, 0.1)) - float(transistor.current(0.8, gate, u))
+
+        inner = brentq(missed, 0.0, 0.8, xtol=1e-14)
+        assert current == pytest.approx(float(memristor.current(inner, 0.1)), rel=1e-6)
+    assert (np.diff(numbers["after_set"]) >= 0).all()
+    assert numbers["after_set"][-1] > 3 * numbers["after_set"][0]
+    assert (np.subtract(numbers["after_reset"], numbers["after_set"]) < -0.005).all()
+
+
+def polarization(numbers: dict[str, Any]) -> None:
+    assert numbers["mixed_after"] == 0 < numbers["mixed_before"]
+    moved = numbers["moved"]
+    assert moved[4] == pytest.approx(numbers["by_hand"], rel=1e-12)
+    assert moved[1] == 0
+    # of two normal weights the smaller one goes where their signs differ: half of (1 - 2 / pi) / 2 of the squares
+    assert moved[2] == pytest.approx(np.sqrt((0.5 - 1 / np.pi) / 2), rel=0.02)
+
+
+def network_tile(numbers: dict[str, Any]) -> None:
+    assert numbers["codes"] > 1000
+    assert numbers["other_codes"] == 0
+    assert numbers["largest_error"] < 1e-9
+    assert len(numbers["sums"]) > 5
+    assert numbers["accuracy"] > 0.7
+
+
 def frequency_levels(numbers: dict[str, Any]) -> None:
     # where the state hardly moves the conductance is a1 b x0
     limit = 0.17 * 0.05 * 0.05
@@ -263,7 +297,7 @@ CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
         switching_time, read_noise, fit, posterior, cured_module, engines, energy_balance, in_phase_currents, settling,
         accuracy, speed, ir_drop, sneak_paths, half_select_disturb, half_select_drives, write_verify,
         monte_carlo_yield, wire_resistance, selector, forms_isaac, input_cycles, adc_bits, frequency_levels,
-        frequency_weighted_image,
+        frequency_weighted_image, compliance, polarization, network_tile,
     )
 }  # fmt: skip
 

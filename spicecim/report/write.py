@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from spicecim.errors import UnsupportedError
+from spicecim.errors import MissingPackageError
 from spicecim.files import write_text
 from spicecim.json_text import json_text
 from spicecim.outside import read_text
@@ -40,7 +40,7 @@ def write_report(folder: str | Path) -> Path:
     ------
     ResultsError
         If the folder holds no results, or cannot be written.
-    UnsupportedError
+    MissingPackageError
         If Bokeh, which draws waveforms, is not installed.
 
     Examples
@@ -112,7 +112,7 @@ def _figures(contents: Contents) -> tuple[Markup, dict[str, Markup], list[tuple[
         from bokeh.embed import components
         from bokeh.resources import Resources
     except ImportError as error:
-        raise UnsupportedError(
+        raise MissingPackageError(
             f"the report of waveforms needs Bokeh ({error}); install the extra: pip install 'spicecim[report]'"
         ) from None
     pickers = [

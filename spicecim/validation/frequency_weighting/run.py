@@ -15,6 +15,7 @@ from spicecim.encodings.frequency_weighting.disturb import repeated_reads
 from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import Readout
 from spicecim.encodings.integers import IntArray
+from spicecim.images import camera
 from spicecim.validation.claims import JudgedClaim, stated_claims
 from spicecim.validation.frequency_weighting import curves, figures, measures
 from spicecim.validation.frequency_weighting.chips import area_of_the_chip, chip_energies, energy_per_convolution
@@ -143,7 +144,7 @@ def validate_frequency_weighting(
 def _measure(
     report: ValidationReport, extent: Extent, digits_accuracy: Callable[..., xr.Dataset], progress: Progress
 ) -> None:
-    image = _camera()
+    image: IntArray = camera().astype(int)
     drift_and_threshold = (DRIFT, OBLEA)
 
     progress("calibration", 0.0)
@@ -278,10 +279,3 @@ def _titles(subjects: Sequence[Subject]) -> list[str]:
 
 def _task(progress: Progress, name: str) -> Callable[[float], None]:
     return lambda fraction: progress(name, fraction)
-
-
-def _camera() -> IntArray:
-    from skimage import data
-
-    image: IntArray = data.camera().astype(int)  # type: ignore[no-untyped-call]
-    return image
