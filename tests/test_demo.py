@@ -1,13 +1,15 @@
 """The demonstration on the real image, and its artifacts."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from command import spicecim
 from skimage import data
 
-from spicecim.demo import KERNELS, PATCH, demo_testbench
+from spicecim.demo import KERNELS, PATCH, demo_testbench, run_demo
+from spicecim.errors import MissingPackageError
 from spicecim.waveforms import load_waveforms, testbench_of
 
 
@@ -18,6 +20,13 @@ def demo(tmp_path_factory):
     result = spicecim("demo", "-o", folder)
     assert result.returncode == 0, result.stderr
     return folder, result.stdout, json.loads((folder / "summary.json").read_text())
+
+
+def test_without_the_photograph_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'spicecim\[demo\]'"):
+        run_demo(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_pixels_set_amplitudes_and_kernels_set_states():

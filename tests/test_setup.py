@@ -405,7 +405,7 @@ def set_up(tmp_path: Path) -> Callable[[], list[str]]:
     """Return a function that sets up a copy of the project with the stub and returns what the stub did."""
     shutil.copytree(TOP / "scripts", tmp_path / "scripts")
     (tmp_path / "requirements").mkdir()
-    for name in ("lock.txt", "training.txt"):
+    for name in ("lock.txt", "torch.txt"):
         (tmp_path / "requirements" / name).touch()
     (tmp_path / "pyproject.toml").touch()
     stub = tmp_path / "python"
@@ -428,7 +428,7 @@ def test_only_what_is_needed_is_set_up(set_up: Callable[[], list[str]], tmp_path
     assert set_up() == []
     (tmp_path / "pyproject.toml").write_text("changed")
     assert set_up() == ["project"]
-    for name in ("lock.txt", "training.txt"):
+    for name in ("lock.txt", "torch.txt"):
         (tmp_path / "requirements" / name).write_text("changed")
         assert set_up() == ["packages", "project"]
     assert set_up() == []
@@ -453,13 +453,13 @@ def test_failed_installation_of_the_project_is_tried_again(set_up: Callable[[], 
     assert set_up() == []
 
 
-def test_lock_leaves_out_what_the_extra_for_training_takes() -> None:
+def test_the_lock_leaves_pytorch_out() -> None:
     """PyTorch in a universal lock is several gigabytes of CUDA packages."""
     locked = [line.partition("==")[0] for line in (TOP / "requirements" / "lock.txt").read_text().splitlines()]
     assert "scikit-learn" in locked
     assert not [name for name in locked if name.startswith(("torch", "nvidia", "triton", "cuda"))]
-    (pin,) = re.findall(r"^torch==([\d.]+)", (TOP / "requirements" / "training.txt").read_text(), re.MULTILINE)
-    (oldest,) = re.findall(r'^training = \["torch>=([\d.]+)"\]$', (TOP / "pyproject.toml").read_text(), re.MULTILINE)
+    (pin,) = re.findall(r"^torch==([\d.]+)", (TOP / "requirements" / "torch.txt").read_text(), re.MULTILINE)
+    (oldest,) = re.findall(r'"torch>=([\d.]+)"', (TOP / "pyproject.toml").read_text(), re.MULTILINE)
     assert numbers(pin) >= numbers(oldest)
 
 
