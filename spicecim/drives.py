@@ -391,7 +391,7 @@ class SampledDrive(Drive):
                 "time", f"must start at 0 and increase by {_SHORTEST:g} s at least, with 2 instants or more"
             )
         if self.voltages.shape[1] != len(self.time):
-            raise FieldError("voltages", f"has {self.voltages.shape[1]} samples a row for {len(self.time)} instants")
+            raise FieldError("voltages", f"has {self.voltages.shape[1]} samples per row for {len(self.time)} instants")
         return self
 
     def for_rows(self, rows: int) -> Self:
