@@ -10,7 +10,7 @@ LOCK_FLAGS :=
 COUNT := 300
 RUNS :=
 
-.PHONY: help setup demo test test-slow docs bench judge models verdicts lint lock clean
+.PHONY: help setup demo test test-slow docs bench history coverage judge models verdicts lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
@@ -18,6 +18,8 @@ help:
 	@echo 'make test-slow  run the tests of whole validations and the notebooks too (PYTEST_FLAGS=...)'
 	@echo 'make docs    build the site into out/site, with every script of the gallery'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
+	@echo 'make history  times, memory and errors of this commit beside those of earlier ones, as a page (asv; out/asv)'
+	@echo 'make coverage  which lines of spicecim the tests run (out/coverage)'
 	@echo 'make judge   both engines on COUNT=$(COUNT) random testbenches and 60 random modules (out/judge)'
 	@echo 'make models  write models/*.va and docs/models.md anew from the classes in spicecim/devices/models'
 	@echo 'make verdicts  write the tables of verdicts in docs/*.md anew (RUNS="NAME=FOLDER ..." stores new runs first)'
@@ -59,6 +61,14 @@ bench: setup
 	$(BIN)/python benchmarks/reference.py out/bench
 	$(BIN)/python benchmarks/sizes.py out/bench
 	$(BIN)/python benchmarks/operating_point.py out/bench
+
+# Of the commit that is checked out; `asv run` in that folder takes any range of commits, each in its own environment.
+history: setup
+	cd benchmarks/history && ../../$(BIN)/asv machine --yes && \
+		../../$(BIN)/asv run --python=same --set-commit-hash "$$(git rev-parse HEAD)" && ../../$(BIN)/asv publish
+
+coverage: setup
+	$(BIN)/pytest $(PARALLEL) --cov=spicecim --cov-report=term --cov-report=html:out/coverage $(PYTEST_FLAGS)
 
 judge: setup
 	$(BIN)/python benchmarks/random_testbenches.py out/judge --count $(COUNT) --keep out/judge/integrations
