@@ -258,6 +258,9 @@ class LibraryDevice(DeviceSection):
         own._temperature = temperature
         return own
 
+    def further_units(self) -> dict[str, str]:
+        return {name: state.unit for name, state in get_model(self.model).states.items()}
+
     def largest_current(self) -> tuple[float, str]:
         if self.preset is not None or not self.parameters:
             preset = get_preset(self.model, self.preset)

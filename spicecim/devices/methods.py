@@ -17,11 +17,8 @@ if TYPE_CHECKING:
     from spicecim.devices.memristor import Memristor
 
 
-SEVERAL_STATES = (
-    "A device of several states is a Verilog-A module, with a node for each: testbenches take it as verilog_a, and its "
-    "further states in device.states"
-)
-"""What to do where one state is not enough."""
+_OF_PARTS = ("drive", "motion", "balance")
+"""Methods that are not functions of the voltage and the states."""
 
 
 def stopped(rate: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +40,7 @@ def _one_value(method: Callable[..., Any], result: Any) -> Any:
     if isinstance(result, Expression) or (isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "biuf"):
         return result
     if not isinstance(result, float | int):
-        several = f". {SEVERAL_STATES}" if isinstance(result, tuple | list) else ""
+        several = ": the rate of a further state is a method of its own" if isinstance(result, tuple | list) else ""
         raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value{several}")
     return result
 
@@ -51,7 +48,8 @@ def _one_value(method: Callable[..., Any], result: Any) -> Any:
 def on_arrays(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let the method of equations of a name take all that is like an array, and see that its result is of their shape.
 
-    A function that a class takes for the method may have another name, or none.
+    A function that a class takes for the method may have another name, or none. Of voltages and states alone, further
+    states are where they start, and the inner voltage is that there.
     """
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +58,9 @@ def on_arrays(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             arrays: list[Any] = [
                 value if isinstance(value, Expression | bool) else np.asarray(value, dtype=float) for value in values
             ]
-            if self.inner and len(arrays) == 2 and name in ("current", "rate"):
+            if name not in _OF_PARTS and len(arrays) == 2:
+                arrays += map(np.asarray, self.further_values())
+            if name not in _OF_PARTS and self.inner and len(arrays) == 2 + len(self.states):
                 arrays.append(equations_of(self).inner(*arrays))
             result = _one_value(method, method(self, *arrays))
             if any(isinstance(value, Expression) for value in arrays):
