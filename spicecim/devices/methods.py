@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from spicecim.places import named
 if TYPE_CHECKING:
     from spicecim.devices.memristor import Memristor
 
+
+of_memristor: ContextVar[type[Memristor] | None] = ContextVar("of_memristor", default=None)
+"""The model whose equations are asked for at a voltage of its own, of a class that has it in series with a selector."""
 
 _OF_PARTS = ("drive", "motion", "balance")
 """Methods that are not functions of the voltage and the states."""
@@ -60,9 +64,15 @@ def on_arrays(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             ]
             if name not in _OF_PARTS and len(arrays) == 2:
                 arrays += map(np.asarray, self.further_values())
+            own = method
             if name not in _OF_PARTS and self.inner and len(arrays) == 2 + len(self.states):
-                arrays.append(equations_of(self).inner(*arrays))
-            result = _one_value(method, method(self, *arrays))
+                alone = of_memristor.get()
+                if alone is None:
+                    arrays.append(equations_of(self).inner(*arrays))
+                else:
+                    # one of its equations asks for another: at that voltage, and not behind the selector
+                    own = getattr(alone, name).__wrapped__
+            result = _one_value(method, own(self, *arrays))
             if any(isinstance(value, Expression) for value in arrays):
                 if isinstance(result, np.ndarray) and result.ndim:
                     raise ModelError(f"{named(method)} returns an array; it must return one value")

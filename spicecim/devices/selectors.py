@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from spicecim.devices.memristor import Memristor
+from spicecim.devices.methods import of_memristor
 from spicecim.devices.parameters import Number, parameter
 from spicecim.devices.states import rate_of
 from spicecim.errors import ModelError
@@ -113,7 +114,11 @@ def with_selector(model: type[Memristor], selector: type[Selector]) -> type[Memr
     def at_inner(method: Any) -> Any:
         def equation(self: Memristor, v: Any, *arguments: Any) -> Any:
             *states, u = arguments
-            return _written(method)(self, u, *states)
+            outside = of_memristor.set(model)
+            try:
+                return _written(method)(self, u, *states)
+            finally:
+                of_memristor.reset(outside)
 
         return equation
 

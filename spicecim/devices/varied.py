@@ -185,7 +185,7 @@ class VariedStates(VariedDevice):
         return values_at_start(starts, shape, given, f"the states of {self.model.name}")
 
     def state_terms(self, v: FloatArray, y: FloatArray) -> StateTerms:
-        return self._traced.state_terms(self._given, v, y)
+        return self._traced.state_terms([array.ravel() for array in self._given], v, y)
 
     def cell(self) -> WiredCell:
         scales = np.min([scales_of(device) for device in self.examples()], axis=0)

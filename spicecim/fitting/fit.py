@@ -14,7 +14,7 @@ from scipy.stats import norm
 from spicecim.devices import get_model
 from spicecim.devices.library import get_preset, make_device
 from spicecim.devices.parameters import limits_of
-from spicecim.errors import InputError, ModelError, UnsupportedError
+from spicecim.errors import InputError, ModelError
 from spicecim.fields import FloatArray
 from spicecim.fitting import statistics
 from spicecim.fitting.integration import Records
@@ -183,10 +183,6 @@ class _ModelToFit:
 
     def __init__(self, name: str, preset: str | None, fixed: Mapping[str, Any]) -> None:
         self.model = get_model(name)
-        if self.model.states:
-            raise UnsupportedError(
-                f"model: {name} has further states ({', '.join(self.model.states)}); a fit takes one"
-            )
         self.x0 = 0.5
         if preset is not None or _has_presets(name):
             published = get_preset(name, preset)

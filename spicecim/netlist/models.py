@@ -39,7 +39,7 @@ def behavioral_context(devices: Sequence[Memristor]) -> dict[str, Any]:
             for number, o in enumerate(devices)
         ],
         "further_states": [
-            (node, name, state.unit)
+            (node, f"{name} ({state.unit})" if state.unit else name)
             for node, (name, state) in zip(state_nodes(device), device.states.items(), strict=True)
         ],
         "title_of_device": device.title,
