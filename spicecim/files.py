@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from spicecim.errors import InputError, ResultsError
-from spicecim.outside import parse_json, read_text
+from spicecim.outside import parse_json, read_text, real_path
 
 LOCK, SCRATCH, READY = ".spicecim-lock", ".spicecim-scratch", ".spicecim-ready"
 """Names in a folder of results: of the lock, and of the scratch folder before and after its set is complete."""
@@ -64,7 +64,7 @@ def write_bytes(path: str | Path, data: bytes | memoryview) -> Path:
             with path.open("wb") as file:
                 file.write(data)
         else:
-            _replace(path.resolve(), data)
+            _replace(real_path(path), data)
     return path
 
 
@@ -179,7 +179,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except ResultsError:
         raise
-    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+    except OSError as error:
         raise ResultsError(f"cannot write {path}: {_reason(error)}") from None
 
 
