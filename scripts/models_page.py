@@ -27,6 +27,12 @@ def models_page() -> str:
         lines += [
             f"| `{field}` | {units[field]} | {_cell(info.description)} |" for field, info in model.model_fields.items()
         ]
+        if model.states:
+            lines += ["", "| state | unit | meaning | starts at |", "| --- | --- | --- | --- |"]
+            lines += [
+                f"| `{state}` | {each.unit} | {_cell(each.meaning)} | {each.start} |"
+                for state, each in model.states.items()
+            ]
         lines += ["", "| preset | x0 | drive | what it is | source |", "| --- | --- | --- | --- | --- |"]
         for preset, values in load_presets(name).items():
             drive = f"{format_quantity(values.amplitude, 'V')}, {format_quantity(values.frequency, 'Hz')}"

@@ -30,7 +30,7 @@ from spicecim.devices.library import get_preset, is_preset_file
 from spicecim.devices.varied import make_cells
 from spicecim.errors import InputError, ModelError, UnsupportedError, VerilogAError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section, is_array_file
-from spicecim.outside import check_file
+from spicecim.outside import check_file, real_path
 from spicecim.problems import FieldError, did_you_mean
 from spicecim.quantities import parse_quantity, shown
 
@@ -258,6 +258,9 @@ class LibraryDevice(DeviceSection):
         own._temperature = temperature
         return own
 
+    def further_units(self) -> dict[str, str]:
+        return {name: state.unit for name, state in get_model(self.model).states.items()}
+
     def largest_current(self) -> tuple[float, str]:
         if self.preset is not None or not self.parameters:
             preset = get_preset(self.model, self.preset)
@@ -298,8 +301,8 @@ def _resolved(value: str, info: ValidationInfo) -> str:
     if not value.strip() or not value.isprintable():
         raise ValueError("must be the name of a file")
     try:
-        return str(Path((info.context or {}).get("folder", "."), value).resolve())
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        return str(real_path(Path((info.context or {}).get("folder", "."), value)))
+    except OSError as error:
         raise ValueError(f"cannot be found: {error}") from None
 
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from spicecim.errors import InputError, ResultsError
-from spicecim.outside import parse_json, read_text
+from spicecim.outside import parse_json, read_text, real_path
 from spicecim.run_log import logged_to
 
 LOCK, SCRATCH, READY = ".spicecim-lock", ".spicecim-scratch", ".spicecim-ready"
@@ -65,7 +65,7 @@ def write_bytes(path: str | Path, data: bytes | memoryview) -> Path:
             with path.open("wb") as file:
                 file.write(data)
         else:
-            _replace(path.resolve(), data)
+            _replace(real_path(path), data)
     return path
 
 
@@ -185,7 +185,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except ResultsError:
         raise
-    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+    except OSError as error:
         raise ResultsError(f"cannot write {path}: {_reason(error)}") from None
 
 

@@ -6,6 +6,7 @@ spicecim reads on behalf of a user comes through here: only regular files, and n
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -44,6 +45,22 @@ def check_file(path: str | Path, limit: str) -> int:
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         raise InputError(f"{_named(path)} cannot be read: {_reason(error)}") from None
     return _checked(path, status, limit)
+
+
+def real_path(path: str | Path) -> Path:
+    """Return the absolute path of a file without links, whether it is there or not.
+
+    Raises
+    ------
+    OSError
+        If links lead in a circle, of which `Path.resolve` says nothing from Python 3.13 on.
+    ValueError
+        If the name has a zero byte.
+    """
+    found = Path(os.path.realpath(path))
+    if found.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return found
 
 
 def read_bytes(path: str | Path, limit: str) -> bytes:

@@ -83,8 +83,8 @@ class Crossbar(Section):
     state: States = Field(description="initial state of each cell (row, column), 0: high, 1: low resistance")
     states: dict[str, FurtherStates] = Field(
         default_factory=dict,
-        description="initial values of further states of the device (device.states) by name, in their own units: one "
-        "number, or one per cell (row, column)",
+        description="initial values of further states of the device by name, in their own units: one number, or one "
+        "per cell (row, column)",
     )
     wire_row: SegmentResistance = Field(
         default=0.0,

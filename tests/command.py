@@ -7,13 +7,15 @@ add is found while loading: commands for which others are installed are run as p
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from functools import cache
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +25,58 @@ def spicecim(*arguments: object, cwd: Any = None, env: Any = None) -> subprocess
     command = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as folder:
         out, errors = Path(folder, "out"), Path(folder, "errors")
-        request = {
-            "arguments": command,
-            "folder": os.fspath(cwd or Path.cwd()),
-            "environment": dict(os.environ if env is None else env),
-            "out": str(out),
-            "errors": str(errors),
-        }
-        server = _server()
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        status = int(server.stdout.readline())
+        status = _SERVER.status(
+            {
+                "arguments": command,
+                "folder": os.fspath(cwd or Path.cwd()),
+                "environment": dict(os.environ if env is None else env),
+                "out": str(out),
+                "errors": str(errors),
+            }
+        )
         return subprocess.CompletedProcess(["spicecim", *command], status, out.read_text(), errors.read_text())
 
 
-@cache
-def _server() -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+class Server:
+    """The process that waits, started at the first command, and anew after one whose answer did not arrive.
+
+    A command that a time limit of the tests interrupts is still at work, and answers while the next one waits for its
+    own: that one would take the wrong status, and look for an output that is not there yet, as would all after it.
+    """
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self._numbers = itertools.count()
+        self._one_at_a_time = threading.Lock()
+
+    def status(self, request: dict[str, Any]) -> int:
+        """Return the exit status of a command."""
+        with self._one_at_a_time:
+            number = next(self._numbers)
+            if self.process is None:
+                command = [sys.executable, __file__]
+                self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            try:
+                assert self.process.stdin is not None
+                assert self.process.stdout is not None
+                self.process.stdin.write(json.dumps({**request, "number": number}) + "\n")
+                self.process.stdin.flush()
+                answer = self.process.stdout.readline()
+                answered, status = map(int, answer.split() or [-1, -1])
+                assert answered == number, f"the process that waits for commands answers {answer!r} to {number}"
+                return status
+            except BaseException:
+                with contextlib.suppress(OSError), self.process:
+                    self.process.kill()
+                self.process = None
+                raise
+
+
+_SERVER = Server()
 
 
 def _serve() -> None:
-    """Answer every request, a line of JSON, with the exit status of its command; in a fork, become the command."""
+    """Answer every request, a line of JSON, with its number and its exit status; in a fork, become the command."""
     import typer.rich_utils  # noqa: F401
 
     import spicecim.cli.progress
@@ -62,9 +93,9 @@ def _serve() -> None:
     gc.freeze()  # what is loaded stays shared
     requests = sys.stdin
     for line in iter(requests.readline, ""):
+        request = json.loads(line)
         child = os.fork()
         if not child:
-            request = json.loads(line)
             for descriptor, path in ((0, os.devnull), (1, request["out"]), (2, request["errors"])):
                 opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
                 os.dup2(opened, descriptor)
@@ -77,7 +108,7 @@ def _serve() -> None:
             main()
             return
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        print(request["number"], os.waitstatus_to_exitcode(status), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import command
 import numpy as np
 import pytest
 import xarray as xr
@@ -47,8 +48,8 @@ def test_help_names_every_command():
         "extensions",
         "hysteresis",
     )
-    for command in (*names, "validate"):
-        assert command in result.stdout
+    for name in (*names, "validate"):
+        assert name in result.stdout
     validations = spicecim("validate", "--help").stdout
     assert "polarized-columns" in validations
     assert "forms-architecture" in validations
@@ -398,3 +399,21 @@ def test_verbose_says_what_is_done_and_quiet_says_nothing(tmp_path):
     run = spicecim("-q", "run", "bench.yaml", "-o", "out", "--json", "--engine", "reference", cwd=tmp_path)
     assert (run.returncode, run.stderr) == (0, "")
     assert "--output" in spicecim("run", "-h", cwd=tmp_path).stdout
+
+
+def test_a_command_of_the_tests_that_was_interrupted_does_not_answer_the_next(monkeypatch):
+    class Interrupted:
+        def readline(self):
+            raise KeyboardInterrupt
+
+        def close(self):
+            pass
+
+    version = spicecim("--version").stdout
+    with monkeypatch.context() as patch:
+        streams = command._SERVER.process.stdout
+        patch.setattr(command._SERVER.process, "stdout", Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            spicecim("models")
+    streams.close()
+    assert spicecim("--version").stdout == version

@@ -11,6 +11,7 @@ import spicecim as sc
 from spicecim.cli.app import app
 from spicecim.errors import InputError
 from spicecim.operations import Pulses
+from spicecim.operations.cycles import CycleToCycle
 from spicecim.plotting import plot_endurance, plot_levels, plot_potentiation, plot_program, plot_semilog
 
 DEVICE = {"model": "yakopcic"}
@@ -144,3 +145,54 @@ def test_what_cannot_be_drawn_is_named(given, message):
     write = sc.Operation(kind="set", cells=0, voltage=0.3, width="50us")
     with pytest.raises(InputError, match=message):
         sc.run_sequence(bench_of([[0.2]]), [write], **given)
+
+
+MODULE = """`include "disciplines.vams"
+module scattered(p, n); inout p, n; electrical p, n, x;
+  parameter real speed = 1000.0 from (0:inf);
+  analog begin
+    I(p, n) <+ V(p, n)*(1e-5 + 1e-3*V(x));
+    I(x) <+ ddt(V(x)) - speed*V(p, n)*(V(p, n) > 0 ? 1 - V(x) : V(x));
+  end
+endmodule
+"""
+"""A module whose speed another author might draw at every pulse, in an @(cross)."""
+
+
+def of_module(tmp_path, state):
+    (tmp_path / "m.va").write_text(MODULE, encoding="utf-8")
+    bench = bench_of(state)
+    device = {"verilog_a": str(tmp_path / "m.va"), "initial": [0.0, 1.0]}
+    return sc.Testbench.from_dict({**bench.model_dump(exclude_none=True), "device": device})
+
+
+def test_ten_thousand_draws_of_a_module_for_one_pulse(tmp_path):
+    bench = of_module(tmp_path, np.full((100, 100), 0.3))
+    drawn = [
+        CycleToCycle({"speed": sc.normal(0.1)}, seed).drawn(bench, pulse).device.arrays()["speed"]
+        for seed, pulse in ((4, 0), (4, 0), (4, 1), (5, 0))
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert not np.any(drawn[0] == drawn[2])
+    assert not np.any(drawn[0] == drawn[3])
+    for speeds in drawn:
+        assert speeds.mean() == pytest.approx(1000.0, rel=0.01)
+        assert speeds.std() == pytest.approx(100.0, rel=0.01)
+    assert abs(np.corrcoef(drawn[0].ravel(), drawn[2].ravel())[0, 1]) < 0.03
+
+
+def test_a_module_draws_the_same_for_every_pulse_in_both_engines(tmp_path):
+    bench = of_module(tmp_path, np.full((2, 2), 0.2))
+    write = sc.Operation(kind="set", cells=0, voltage=0.3, width="1ms")
+    given = {"cycle_to_cycle": {"speed": sc.normal(0.1)}, "seed": 3}
+    fast, spice = (
+        sc.run_sequence(bench, [write, write], **given, engine=engine) for engine in ("reference", "ngspice")
+    )
+    np.testing.assert_allclose(fast.x, spice.x, rtol=0, atol=1e-4)
+    # d(ln(1 - x))/dt = -speed v, of the two cells of column 0 in each pulse: four draws, from the movements
+    moved = -np.diff(np.log1p(-np.concatenate([fast.x_start.values[None], fast.x.values])[:, :, 0]), axis=0)
+    drawn = [
+        CycleToCycle({"speed": sc.normal(0.1)}, 3).drawn(bench, pulse).device.arrays()["speed"] for pulse in (0, 1)
+    ]
+    ratio = moved / np.array(drawn)[:, :, 0]
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-6)

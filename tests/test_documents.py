@@ -63,7 +63,7 @@ def test_the_python_of_a_page_runs(page, tmp_path):
 
 def test_the_python_of_the_extensions_runs(tmp_path):
     code = blocks("python", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"))
-    assert len(code) == 6  # the five doors, and a mistake
+    assert len(code) == 7  # the five doors, several states, and a mistake
     assert all("assert " in block for block in code)
     file = tmp_path / "extending.py"
     file.write_text("\n".join(code))

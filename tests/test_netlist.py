@@ -181,7 +181,7 @@ def test_only_comments_of_templates_hold_such_a_text():
     """A line that holds one begins with the star of a comment, and a blank: ``*#`` is a command to ngspice."""
     templates = resource_folder("netlist_templates")
     lines = [line for file in templates.rglob("*.j2") for line in file.read_text().splitlines() if "|comment" in line]
-    assert len(lines) == 5
+    assert len(lines) == 7
     assert all(line.startswith("* ") for line in lines)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from spicecim import limits
 from spicecim.errors import InputError
-from spicecim.outside import check_file, parse_json, read_bytes, read_text
+from spicecim.outside import check_file, parse_json, read_bytes, read_text, real_path
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +65,13 @@ def test_json_from_outside(monkeypatch):
     monkeypatch.setattr(limits, "JSON_BYTES", 3)
     with pytest.raises(InputError, match="more than 3 bytes"):
         parse_json("[1, 2]")
+
+
+def test_links_that_lead_in_a_circle_are_an_error_on_every_python(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(OSError, match=r"[Ss]ymbolic links"):
+        real_path(tmp_path / "loop")
+    assert real_path(tmp_path / "link") == real_path(tmp_path / "file")
+    assert real_path(tmp_path / "gone").name == "gone"

@@ -57,6 +57,10 @@ def describe_model(model: Any) -> dict[str, Any]:
             }
             for name, info in model.model_fields.items()
         },
+        "states": {
+            name: {"unit": state.unit, "description": state.meaning, "start": state.start}
+            for name, state in model.states.items()
+        },
         "presets": {name: preset.model_dump() for name, preset in load_presets(model.name).items()},
     }
 
@@ -150,6 +154,8 @@ def print_model(model: dict[str, Any]) -> None:
         values = [preset["parameters"].get(name, info["default"]) for preset in model["presets"].values()]
         table.add_row(name, info["unit"], *[_number(value) for value in values], info["description"])
     console.print(table)
+    for name, state in model["states"].items():
+        console.print(f"state {name}: {state['description']}, {state['unit']}, starts at {state['start']}")
     for name, preset in model["presets"].items():
         console.print(f"{name}: {preset['description']}", style="bold")
         drive = f"{format_quantity(preset['amplitude'], 'V')} at {format_quantity(preset['frequency'], 'Hz')}"

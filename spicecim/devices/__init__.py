@@ -3,6 +3,7 @@
 from spicecim.devices.library import MODELS, Preset, get_model, load_presets, make_device, register_device
 from spicecim.devices.memristor import STOP_WIDTH, Memristor
 from spicecim.devices.parameters import Number, parameter
+from spicecim.devices.states import State
 
 __all__ = [
     "MODELS",
@@ -10,6 +11,7 @@ __all__ = [
     "Memristor",
     "Number",
     "Preset",
+    "State",
     "get_model",
     "load_presets",
     "make_device",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, log2
 from typing import TYPE_CHECKING, Any
 
-from spicecim.devices.equations import equations_of
 from spicecim.devices.expressions import COMPARISONS, ordered, unified, uses_of
 from spicecim.devices.printing import Language, number_text, wrapped
 from spicecim.devices.ranges import ranges_of
+from spicecim.devices.states import scales_of
+from spicecim.devices.traced import traced
 
 if TYPE_CHECKING:
     from spicecim.devices.memristor import Memristor
@@ -48,22 +49,40 @@ _FUNCTIONS = {
 SPICE = Language(_FUNCTIONS, _number, lambda base, exponent: f"({base}^{exponent})", _geometric_sum, _LEAST_DIVISOR)
 
 
+def state_nodes(device: Memristor) -> list[str]:
+    """Nodes of a device's further states, whose names ngspice cannot mistake: to it, upper and lower case are one."""
+    return [f"state_{number}" for number in range(len(device.states))]
+
+
 def behavioral_sources(device: Memristor) -> list[str]:
-    """Lines between ``.subckt`` and ``.ends``: the current between nodes p and n, and the state on node s."""
-    equations = equations_of(device)
-    current, rate, balance = outputs = unified([equations.current, equations.rate, equations.balance])
+    """Lines between ``.subckt`` and ``.ends``: the current between nodes p and n, the states on s and `state_nodes`."""
+    traced_current, traced_rate, traced_balance, further = traced(device)
+    outputs = unified([traced_current, traced_rate, traced_balance, *further])
+    current, rate, balance, *rates = outputs
     nodes = {"v": "v(p,n)", "s": "v(s)", "u": "v(u)"}
+    nodes |= {name: f"v({node})" for name, node in zip(device.states, state_nodes(device), strict=True)}
     names = {id(part): nodes[part.name] for part in ordered(outputs) if part.operation == "symbol"}
     lines: list[str] = []
     if _are_long(outputs, names):
         lines = _shared_parts(outputs, names)
     lines += wrapped(f"Bcurrent p n I = {SPICE.text(current, names)}", following="+ ")
-    lines.append("Cstate s 0 1")
-    if not isinstance(rate, float) or rate:
-        lines += wrapped(f"Brate 0 s I = {SPICE.text(rate, names)}", following="+ ")
+    lines += _integrated("", "s", 1.0, rate, names)
+    for node, scale, own in zip(state_nodes(device), scales_of(device), rates, strict=True):
+        # so that all charges are about 1 C, which suits ngspice's absolute tolerances
+        lines += _integrated(f"_{node}", node, 2.0 ** -round(log2(scale)), own, names)
     if device.inner:
         # ngspice asks for a source's value to settle: that of what should vanish is rounding, which never does
         lines += ["Rinner u 0 1", *wrapped(f"Binner 0 u I = v(u) - ({SPICE.text(balance, names)})", following="+ ")]
+    return lines
+
+
+def _integrated(suffix: str, node: str, capacitance: float, rate: Any, names: dict[int, str]) -> list[str]:
+    """A capacitor whose voltage moves at a rate."""
+    lines = [f"Cstate{suffix} {node} 0 {number_text(capacitance) if capacitance != 1.0 else 1}"]
+    if not isinstance(rate, float) or rate:
+        factor = "" if capacitance == 1.0 else f"{number_text(capacitance)}*"
+        text = SPICE.text(rate, names)
+        lines += wrapped(f"Brate{suffix} 0 {node} I = {f'{factor}({text})' if factor else text}", following="+ ")
     return lines
 
 

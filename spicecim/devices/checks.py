@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from spicecim.devices.equations import trace, traced
 from spicecim.devices.expressions import FloatArray, Program
 from spicecim.devices.memristor import Memristor, symbolic_variants
-from spicecim.devices.methods import SEVERAL_STATES
 from spicecim.devices.names import obstacle
 from spicecim.devices.parameters import ATTRIBUTES
+from spicecim.devices.states import check_states, rate_of, scales_of
+from spicecim.devices.traced import trace, traced
 from spicecim.errors import ModelError
 from spicecim.places import line_of, named
 from spicecim.quantities import shown
@@ -25,6 +25,8 @@ _VOLTAGES = np.array([[-1.9], [-0.62], [-0.21], [-0.011], [0.0], [0.013], [0.19]
 _X = np.array([0.0, 0.13, 0.5, 0.86, 1.0])
 _SAME = 1e-6
 """Relative difference of two results that are the same but for rounding."""
+_BEYOND = 0.1
+"""Distance from the start, over the scale, up to which further states are tried."""
 _INSIDE = np.linspace(0.0, 1.0, 65)[1:-1]
 
 
@@ -42,11 +44,16 @@ def check_model(name: str, model: Any) -> None:
         raise ModelError(f"{named(model)}: its name cannot be {shown(model.name)}: {reason}")
     if model.name != name:
         raise ModelError(f"{named(model)}: its name is {model.name}, and it is to be known as {shown(name)}")
+    with _told_of(model):
+        check_states(model)
+        if model.states and model.separable:
+            raise ModelError("of a class with states the rate is no product of drive and motion; write rate")
     needed = ["current", *(["motion"] if model.separable else ["rate"]), *(["balance"] if model.inner else [])]
-    missing = [method for method in needed if getattr(model, method) is getattr(Memristor, method)]
+    needed += map(rate_of, model.states)
+    missing = [method for method in needed if getattr(model, method, None) is getattr(Memristor, method, None)]
     if missing:
         raise ModelError(f"{named(model)}: lacks {' and '.join(missing)}")
-    for method in ("current", "rate"):
+    for method in ("current", "rate", *map(rate_of, model.states)):
         _check_arguments(model, method)
     with _told_of(model):
         for variant in symbolic_variants(model):
@@ -55,18 +62,18 @@ def check_model(name: str, model: Any) -> None:
 
 
 def _check_arguments(model: type[Memristor], method: str) -> None:
-    """Raise `ModelError` if an equation takes more than a voltage, one state and the inner voltage."""
+    """Raise `ModelError` if an equation takes more than a voltage, the states and the inner voltage."""
     function = inspect.unwrap(getattr(model, method))
-    most = 4 if model.inner else 3  # with the device itself
+    given = ["v", "s", *model.states, *(["u"] if model.inner else [])]
     needed = [
         each.name
         for each in inspect.signature(function).parameters.values()
         if each.default is each.empty and each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ]
-    if len(needed) > most:
+    if len(needed) > 1 + len(given):  # with the device itself
         raise ModelError(
-            f"{named(function)}: {method} takes {', '.join(needed[1:])}; a class has one state, which is the second of "
-            f"these. {SEVERAL_STATES}"
+            f"{named(function)}: {method} takes {', '.join(needed[1:])}, and gets {', '.join(given)}; a further state "
+            "is declared in states of the class"
         )
 
 
@@ -80,7 +87,7 @@ def check_preset(device: Memristor) -> None:
             raise ModelError(f"x_from_state gives {back} of the states of x = {x}")
     check_device(device)
     with _told_of(type(device)), np.errstate(all="ignore"):
-        for name in ("current", "rate"):
+        for name in ("current", "rate", *map(rate_of, device.states)):
             _check_numbers(name, _VOLTAGES, x, getattr(device, name)(_VOLTAGES, s))
 
 
@@ -91,19 +98,25 @@ def check_device(device: Memristor) -> None:
     """
     with _told_of(type(device)), np.errstate(all="ignore"):
         points, expected = _expected(device)
-        for name, traced_values in zip(("current", "rate", "balance"), expected, strict=False):
+        names = ["current", "rate", *(["balance"] if device.inner else []), *map(rate_of, device.states)]
+        for name, traced_values in zip(names, expected, strict=True):
             _compare(name, getattr(device, name)(*points), traced_values, points)
 
 
 @lru_cache(maxsize=256)
 def _expected(device: Memristor) -> tuple[tuple[FloatArray, ...], list[FloatArray]]:
-    """Voltages, states and inner voltages, and what the traced equations give there."""
+    """Voltages, states, further states and inner voltages, and what the traced equations give there."""
     s = _checked_states(device)
     if device.separable:
         _check_motion(device)
-    points: tuple[FloatArray, ...] = (_VOLTAGES, s, 0.6 * _VOLTAGES) if device.inner else (_VOLTAGES, s)
-    outputs = traced(device)[: 3 if device.inner else 2]
-    return points, Program(outputs, ["v", "s", "u"])(*points, *(() if device.inner else (0.0,)))
+    further = [
+        start + _BEYOND * scale * _X for start, scale in zip(device.further_values(), scales_of(device), strict=True)
+    ]
+    current, rate, balance, rates = traced(device)
+    outputs, inputs, points = [current, rate, *rates], ["v", "s", *device.states], (_VOLTAGES, s, *further)
+    if device.inner:
+        outputs, inputs, points = [current, rate, balance, *rates], [*inputs, "u"], (*points, 0.6 * _VOLTAGES)
+    return points, Program(outputs, inputs)(*points)
 
 
 def _checked_states(device: Memristor) -> FloatArray:

@@ -14,6 +14,7 @@ from spicecim.errors import ModelError
 
 if TYPE_CHECKING:
     from spicecim.devices.cell import WiredCell
+    from spicecim.devices.states_cell import StateTerms
 
 
 class Slopes(NamedTuple):
@@ -100,6 +101,14 @@ class Device(ABC):
         if given:
             raise ModelError(f"crossbar.states: {self.title} has one state, that of crossbar.state")
         return None
+
+    def further_values(self) -> list[Any]:
+        """Return where the states start that the equations have beside `s`: numbers, or arrays over the cells."""
+        return []
+
+    def state_terms(self, v: FloatArray, y: FloatArray) -> StateTerms:
+        """Evaluate the equations of all these states at voltages (n,) and states (n, k), with their derivatives."""
+        raise NotImplementedError
 
     def drive(self, v: Any) -> Any:
         """Factor of a separable rate that depends on the voltage; its sign is the direction in which `s` moves."""

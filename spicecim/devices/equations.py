@@ -21,6 +21,8 @@ from spicecim.devices.expressions import (
     symbol,
     symbols_of,
 )
+from spicecim.devices.states_cell import StateProgram, StateTerms
+from spicecim.devices.traced import traced
 from spicecim.errors import ModelError
 
 if TYPE_CHECKING:
@@ -37,12 +39,12 @@ _SAME = 1e-9
 
 
 class Equations:
-    """The equations of a device with its parameters as expressions of the symbols ``v`` and ``s``.
+    """The equations of a device, traced, and what follows from them.
 
     Attributes
     ----------
-    current, rate, balance
-        Expressions, also of ``u`` where there is an inner voltage, or numbers where they are constant.
+    outputs
+        Expressions of the symbols ``v``, ``s``, ``u`` and the names of further states, or numbers if constant.
     voltage_breaks
         Voltages (V) at which they are not smooth whatever the state is.
     state_breaks
@@ -54,9 +56,10 @@ class Equations:
     """
 
     def __init__(self, device: Memristor) -> None:
-        self.current, self.rate, self.balance = traced(device)
+        self.outputs = traced(device)
         s = symbol("s")
-        differences = kinks([self.current, self.rate, self.balance])
+        current, rate, balance, further = self.outputs
+        differences = kinks([current, rate, balance, *further])
         by_voltage = [difference for difference in differences if symbols_of(difference) == {"v"}]
         self.voltage_breaks = _distinct([root for difference in by_voltage for root in _voltages(difference)])
         self.switching = [difference for difference in differences if not symbols_of(difference) <= {"v"}]
@@ -69,18 +72,26 @@ class Equations:
             found = [root for difference in kinks(motions) for root in _states(difference, low, high)]
             self.state_breaks = _distinct(found)
         self._single: dict[str, Program] = {}
-        self._has_inner = bool(device.inner)
+        self._has_inner, self._states = bool(device.inner), tuple(device.states)
         # a step asks for current, rate and slopes at the same voltages and states
-        self._last_inner: tuple[FloatArray, FloatArray, FloatArray] | None = None
+        self._last_inner: tuple[tuple[FloatArray, ...], FloatArray] | None = None
 
     @cached_property
     def _slopes(self) -> Program:
-        outputs = [self.current, self.rate, self.balance]
-        return Program([derivative(f, by) for f in outputs for by in "vsu"], ["v", "s", "u"])
+        return Program([derivative(f, by) for f in self.outputs[:3] for by in "vsu"], ["v", "s", "u"])
 
     @cached_property
     def _balance(self) -> Program:
-        return Program([self.balance, derivative(self.balance, "u")], ["v", "s", "u"])
+        balance = self.outputs.balance
+        return Program([balance, derivative(balance, "u")], ["v", "s", *self._states, "u"])
+
+    @cached_property
+    def _all_states(self) -> StateProgram:
+        return StateProgram(self.outputs, self._states, (), self._has_inner)
+
+    def state_terms(self, v: FloatArray, y: FloatArray) -> StateTerms:
+        """Evaluate the equations of all states at voltages (n,) and states (n, k), with their derivatives."""
+        return self._all_states(v, y, self.inner(v, *y.T) if self._has_inner else 0.0)
 
     def slopes(self, v: Any, s: Any) -> Slopes:
         """Evaluate the derivatives at voltages and states that broadcast against each other."""
@@ -94,20 +105,21 @@ class Equations:
             return np.asarray(getattr(self.slopes(v, s), f"{function}_{by}"))
         name = f"{function}_{by}"
         if name not in self._single:
-            self._single[name] = Program([derivative(getattr(self, function), by)], ["v", "s"])
+            self._single[name] = Program([derivative(getattr(self.outputs, function), by)], ["v", "s"])
         return self._single[name](np.asarray(v, dtype=float), np.asarray(s, dtype=float))[0]
 
     @cached_property
     def _motion(self) -> Program:
-        return Program([self.current, self.rate, derivative(self.rate, "s")], ["v", "s"])
+        current, rate = self.outputs[:2]
+        return Program([current, rate, derivative(rate, "s")], ["v", "s"])
 
     def motion_terms(self, v: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Evaluate current, rate and the rate's derivative by the state, without an inner voltage, in one pass."""
         current, rate, slope = self._motion(v, s)
         return current, rate, slope
 
-    def inner(self, v: FloatArray, s: FloatArray) -> FloatArray:
-        """Inner voltages at voltages and states.
+    def inner(self, *values: FloatArray) -> FloatArray:
+        """Inner voltages at voltages, states and the values of further states.
 
         Raises
         ------
@@ -115,18 +127,20 @@ class Equations:
             If the balance is not finite, or there is no solution between 0 and v.
         """
         last = self._last_inner  # read once: another thread may put another in its place
-        if last is None or not all(map(np.array_equal, last, (v, s))):
-            last = self._last_inner = np.array(v), np.array(s), self._solve_balance(v, s)
-        return last[2]
+        if last is None or not all(map(np.array_equal, last[0], values)):
+            last = self._last_inner = tuple(map(np.array, values)), self._solve_balance(values)
+        return last[1]
 
-    def _solve_balance(self, v: FloatArray, s: FloatArray) -> FloatArray:
+    def _solve_balance(self, values: Sequence[FloatArray]) -> FloatArray:
         """Solve for the inner voltages (see `inner_voltages`)."""
-        shape = np.broadcast_shapes(np.shape(v), np.shape(s))
-        v, s = (np.broadcast_to(part, shape).ravel() for part in (v, s))
-        found = inner_voltages(lambda at, u: self._balance(v[at], s[at], u), v)
+        shape = np.broadcast_shapes(*map(np.shape, values))
+        flat = [np.broadcast_to(part, shape).ravel() for part in values]
+        found = inner_voltages(lambda at, u: self._balance(*(part[at] for part in flat), u), flat[0])
         if np.isnan(found).any():
             at = int(np.isnan(found).argmax())
-            raise ModelError(f"no inner voltage was found at v = {v[at]:g} V with the state variable at {s[at]:g}")
+            raise ModelError(
+                f"no inner voltage was found at v = {flat[0][at]:g} V with the state variable at {flat[1][at]:g}"
+            )
         return found.reshape(shape)
 
 
@@ -174,20 +188,6 @@ def inner_voltages(
             low, high, sign, left = (each[going] for each in (low, high, sign, left))
             u, last = following[going], last[going]
     return found
-
-
-def trace(device: Memristor) -> tuple[Any, Any, Any]:
-    """Return current, rate and balance of a device as expressions of the symbols v, s and u; numbers if constant."""
-    v, s = symbol("v"), symbol("s")
-    inner = (symbol("u"),) if device.inner else ()
-    balance = device.balance(v, s, *inner) if inner else 0.0
-    return device.current(v, s, *inner), device.rate(v, s, *inner), balance
-
-
-@lru_cache(maxsize=256)
-def traced(device: Memristor) -> tuple[Any, Any, Any]:
-    """Return what `trace` gives of a device, worked out once."""
-    return trace(device)
 
 
 @lru_cache(maxsize=256)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 import numpy as np
@@ -18,12 +18,14 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, PydanticUserError, model_validator
 from pydantic_core import SchemaError
 
-from spicecim.devices.cell import ExplicitCell
+from spicecim.devices.cell import ExplicitCell, WiredCell
 from spicecim.devices.device import Device, Slopes
 from spicecim.devices.equations import equations_of, graded_nodes
 from spicecim.devices.expressions import FloatArray, symbol
 from spicecim.devices.methods import of_arrays, on_arrays, stopped
 from spicecim.devices.parameters import problem_of, read_quantities
+from spicecim.devices.states import State, rate_of, scales_of, values_at_start
+from spicecim.devices.states_cell import StatesCell, StateTerms
 from spicecim.errors import ModelError
 from spicecim.places import current_line
 from spicecim.problems import FieldError
@@ -38,6 +40,7 @@ STOP_WIDTH = 1e-6
 
 
 _EQUATIONS = ("current", "rate", "drive", "motion", "balance")
+"""Beside the rates of further states."""
 _CONVERSIONS = ("state_from_x", "x_from_state")
 
 
@@ -135,8 +138,11 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     """Name of the parameter that is the ambient temperature (K), of a model that has one."""
 
     inner: ClassVar[str] = ""
-    """What the voltage `u` of an inner node is, of a model whose current is not an explicit function: `current` and
-    `rate` then take it as a third argument, and `balance` is zero at it."""
+    """What the voltage `u` of an inner node is, of a model whose current is not an explicit function: the equations
+    then take it as their last argument, and `balance` is zero at it."""
+
+    states: ClassVar[Mapping[str, State]] = {}
+    """Further states by name, which the equations take after `s`; the rate of each is a method ``rate_NAME``."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
@@ -145,7 +151,9 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
             if problem := problem_of(cls, name):
                 raise ModelError(f"class {cls.__name__} ({current_line()}): {problem}")
         cls.separable = _separable(cls)
-        for name, method in _methods_outside(cls, _EQUATIONS):
+        further = map(rate_of, cls.states) if isinstance(cls.states, Mapping) else ()
+        cls.explicit = not cls.states
+        for name, method in _methods_outside(cls, (*_EQUATIONS, *further)):
             setattr(cls, name, on_arrays(name)(stopped(method) if name == "rate" else method))
         for name, method in _methods_outside(cls, _CONVERSIONS):
             setattr(cls, name, of_arrays(method))
@@ -224,8 +232,28 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
             return np.array([low, high])
         return graded_nodes(density, low, high, equations.state_breaks)
 
-    def cell(self) -> ExplicitCell:
+    def cell(self) -> WiredCell:
+        if self.states:
+            return StatesCell(self, np.array([self.span(), *scales_of(self)]))
         return ExplicitCell(self)
+
+    def further_values(self) -> list[Any]:
+        return [
+            getattr(self, state.start) if isinstance(state.start, str) else state.start
+            for state in self.states.values()
+        ]
+
+    def further_units(self) -> dict[str, str]:
+        return {name: state.unit for name, state in self.states.items()}
+
+    def further_start(self, shape: tuple[int, int], given: Mapping[str, FloatArray]) -> FloatArray | None:
+        if not self.states:
+            return super().further_start(shape, given)
+        starts = dict(zip(self.states, self.further_values(), strict=True))
+        return values_at_start(starts, shape, given, f"the states of {self.name}")
+
+    def state_terms(self, v: FloatArray, y: FloatArray) -> StateTerms:
+        return equations_of(self).state_terms(v, y)
 
     def slopes(self, v: Any, s: Any) -> Slopes:
         return equations_of(self).slopes(v, s)

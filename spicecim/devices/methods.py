@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from spicecim.devices.memristor import Memristor
 
 
-SEVERAL_STATES = (
-    "A device of several states is a Verilog-A module, with a node for each: testbenches take it as verilog_a, and its "
-    "further states in device.states"
-)
-"""What to do where one state is not enough."""
+of_memristor: ContextVar[type[Memristor] | None] = ContextVar("of_memristor", default=None)
+"""The model whose equations are asked for at a voltage of its own, of a class that has it in series with a selector."""
+
+_OF_PARTS = ("drive", "motion", "balance")
+"""Methods that are not functions of the voltage and the states."""
 
 
 def stopped(rate: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +44,7 @@ def _one_value(method: Callable[..., Any], result: Any) -> Any:
     if isinstance(result, Expression) or (isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "biuf"):
         return result
     if not isinstance(result, float | int):
-        several = f". {SEVERAL_STATES}" if isinstance(result, tuple | list) else ""
+        several = ": the rate of a further state is a method of its own" if isinstance(result, tuple | list) else ""
         raise ModelError(f"{named(method)} returns {type(result).__name__}; it must return one value{several}")
     return result
 
@@ -51,7 +52,8 @@ def _one_value(method: Callable[..., Any], result: Any) -> Any:
 def on_arrays(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let the method of equations of a name take all that is like an array, and see that its result is of their shape.
 
-    A function that a class takes for the method may have another name, or none.
+    A function that a class takes for the method may have another name, or none. Of voltages and states alone, further
+    states are where they start, and the inner voltage is that there.
     """
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,9 +62,17 @@ def on_arrays(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             arrays: list[Any] = [
                 value if isinstance(value, Expression | bool) else np.asarray(value, dtype=float) for value in values
             ]
-            if self.inner and len(arrays) == 2 and name in ("current", "rate"):
-                arrays.append(equations_of(self).inner(*arrays))
-            result = _one_value(method, method(self, *arrays))
+            if name not in _OF_PARTS and len(arrays) == 2:
+                arrays += map(np.asarray, self.further_values())
+            own = method
+            if name not in _OF_PARTS and self.inner and len(arrays) == 2 + len(self.states):
+                alone = of_memristor.get()
+                if alone is None:
+                    arrays.append(equations_of(self).inner(*arrays))
+                else:
+                    # one of its equations asks for another: at that voltage, and not behind the selector
+                    own = getattr(alone, name).__wrapped__
+            result = _one_value(method, own(self, *arrays))
             if any(isinstance(value, Expression) for value in arrays):
                 if isinstance(result, np.ndarray) and result.ndim:
                     raise ModelError(f"{named(method)} returns an array; it must return one value")

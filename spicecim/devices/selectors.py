@@ -5,7 +5,7 @@ explicit current it makes another model, whose inner voltage is that over the me
 
     v = u + v_selector(i(u, s)),    ds/dt = rate(u, s)
 
-so that it is traced, compiled and solved as every model is.
+and further states alike, so that it is traced, compiled and solved as every model is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from spicecim.devices.memristor import Memristor
+from spicecim.devices.methods import of_memristor
 from spicecim.devices.parameters import Number, parameter
+from spicecim.devices.states import rate_of
 from spicecim.errors import ModelError
 
 JOINT = "_with_"
@@ -105,18 +107,23 @@ def with_selector(model: type[Memristor], selector: type[Selector]) -> type[Memr
         raise ModelError(f"{model.name}: has an inner voltage of its own, and takes no selector")
     of_selector = {f"{_PREFIX}{name}": name for name in selector.model_fields}
 
-    def current_of(self: Memristor, u: Any, s: Any) -> Any:
-        return _written(model.current)(self, u, s)
-
-    def balance(self: Memristor, v: Any, s: Any, u: Any) -> Any:
+    def balance(self: Memristor, v: Any, *arguments: Any) -> Any:
         own = {name: getattr(self, long) for long, name in of_selector.items()}
-        return u + selector.model_construct(**own).voltage(current_of(self, u, s)) - v
+        return arguments[-1] + selector.model_construct(**own).voltage(current(self, v, *arguments)) - v
 
-    def current(self: Memristor, v: Any, s: Any, u: Any = None) -> Any:
-        return current_of(self, u, s)
+    def at_inner(method: Any) -> Any:
+        def equation(self: Memristor, v: Any, *arguments: Any) -> Any:
+            *states, u = arguments
+            outside = of_memristor.set(model)
+            try:
+                return _written(method)(self, u, *states)
+            finally:
+                of_memristor.reset(outside)
 
-    def rate(self: Memristor, v: Any, s: Any, u: Any = None) -> Any:
-        return _written(model.rate)(self, u, s)
+        return equation
+
+    current = at_inner(model.current)
+    rates = {rate_of(name): at_inner(getattr(model, rate_of(name))) for name in model.states}
 
     fields = {long: selector.model_fields[name] for long, name in of_selector.items()}
     namespace = {
@@ -132,7 +139,8 @@ def with_selector(model: type[Memristor], selector: type[Selector]) -> type[Memr
         "inner": "voltage over the memristor",
         "balance": balance,
         "current": current,
-        "rate": rate,
+        "rate": at_inner(model.rate),
+        **rates,
         **fields,
     }
     metaclass: Any = type(model)

@@ -7,19 +7,22 @@ one pass. What is derived from the equations is traced once, with the parameters
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.devices.cell import ExplicitCell
+from spicecim.devices.cell import ExplicitCell, WiredCell
 from spicecim.devices.device import Device, Slopes
-from spicecim.devices.equations import combined_slopes, equations_of, inner_voltages, trace
-from spicecim.devices.expressions import FloatArray, Program, derivative, kinks, symbol, symbols_of
+from spicecim.devices.equations import equations_of
+from spicecim.devices.expressions import FloatArray
 from spicecim.devices.library import make_device
 from spicecim.devices.memristor import Memristor
 from spicecim.devices.parameters import within_bounds
+from spicecim.devices.states import scales_of, values_at_start
+from spicecim.devices.states_cell import StatesCell, StateTerms
+from spicecim.devices.varied_equations import traced_cells
 from spicecim.errors import ModelError
 
 
@@ -46,7 +49,7 @@ class VariedDevice(Device):
         self._common = {name: value for name, value in values.items() if name not in self._arrays}
         self._shape = np.broadcast_shapes(*(array.shape for array in self._arrays.values()))
         self._cells: Memristor = model.model_construct(**values)
-        self._traced = _traced(model, tuple(self._common.items()), tuple(self._arrays))
+        self._traced = traced_cells(model, tuple(self._common.items()), tuple(self._arrays))
 
     @property
     def title(self) -> str:
@@ -54,7 +57,7 @@ class VariedDevice(Device):
 
     def of_cells(self, cells: NDArray[np.int_]) -> VariedDevice:
         arrays = {name: array.ravel()[cells] for name, array in self._arrays.items()}
-        return VariedDevice(self.model, {**self._common, **arrays})
+        return type(self)(self.model, {**self._common, **arrays})
 
     def of_points(self, points: int) -> VariedDevice:
         cells = int(np.prod(self._shape))
@@ -114,7 +117,7 @@ class VariedDevice(Device):
         """Plain values of the parameters by name: lists (row, column) of what cells have of their own."""
         return {**self._common, **{name: array.tolist() for name, array in self._arrays.items()}}
 
-    def cell(self) -> ExplicitCell:
+    def cell(self) -> WiredCell:
         return ExplicitCell(self)
 
     def span(self) -> float:
@@ -154,12 +157,39 @@ class VariedDevice(Device):
         return list(self._arrays.values())
 
     def _arguments(self, v: Any, s: Any) -> list[FloatArray]:
-        """Voltages and states in shapes with room for all cells and, of a model that has one, the inner voltage."""
-        v, s = (np.broadcast_arrays(np.asarray(part, dtype=float), self._spread)[0] for part in (v, s))
+        """Voltages and states in shapes with room for all cells and, of a model that has one, the inner voltage.
+
+        Further states are where they start.
+        """
+        parts = [v, s, *self._cells.further_values()]
+        v, s, *further = (np.broadcast_arrays(np.asarray(part, dtype=float), self._spread)[0] for part in parts)
         if not self.model.inner:
-            return [v, s]
-        v, s = np.broadcast_arrays(v, s)
-        return [v, s, self._traced.inner(self._given, v, s)]
+            return [v, s, *further]
+        v, s, *further = np.broadcast_arrays(v, s, *further)
+        return [v, s, *further, self._traced.inner(self._given, v, s, *further)]
+
+
+class VariedStates(VariedDevice):
+    """Cells of a model with further states, with parameters of their own."""
+
+    explicit = False
+
+    def further_values(self) -> list[Any]:
+        return self._cells.further_values()
+
+    def further_units(self) -> dict[str, str]:
+        return self._cells.further_units()
+
+    def further_start(self, shape: tuple[int, int], given: Mapping[str, FloatArray]) -> FloatArray:
+        starts = dict(zip(self.model.states, self.further_values(), strict=True))
+        return values_at_start(starts, shape, given, f"the states of {self.model.name}")
+
+    def state_terms(self, v: FloatArray, y: FloatArray) -> StateTerms:
+        return self._traced.state_terms([array.ravel() for array in self._given], v, y)
+
+    def cell(self) -> WiredCell:
+        scales = np.min([scales_of(device) for device in self.examples()], axis=0)
+        return StatesCell(self, np.array([self.span(), *scales]))
 
 
 def make_cells(
@@ -197,7 +227,7 @@ def make_cells(
     values = {name: arrays.get(name, getattr(one, name)) for name in kind.model_fields}
     for number in _suspects(kind, values, shape):
         build(number)
-    return VariedDevice(kind, values)
+    return (VariedStates if kind.states else VariedDevice)(kind, values)
 
 
 def _by(shape: tuple[int, ...]) -> str:
@@ -220,70 +250,3 @@ def _suspects(model: type[Memristor], values: Mapping[str, Any], shape: tuple[in
             if relation in extra:
                 good &= sign * (values[name] - values[extra[relation]]) > 0.0
     return [int(number) for number in np.flatnonzero(~good)[:1]]
-
-
-class _Traced:
-    """The equations of a model with parameters that are symbols, and what follows from them."""
-
-    def __init__(self, device: Memristor, names: tuple[str, ...]) -> None:
-        self._outputs = trace(device)
-        self._names, self._has_inner = names, bool(device.inner)
-        motions = [device.motion(symbol("s"), rising) for rising in (False, True)] if device.separable else []
-        self.motion_varies = any(symbols_of(motion) & set(names) for motion in motions)
-
-    @cached_property
-    def motion(self) -> Program:
-        """Current, rate and the rate's derivative by the state."""
-        current, rate, _ = self._outputs
-        return Program([current, rate, derivative(rate, "s")], ["v", "s", *self._names])
-
-    @cached_property
-    def _slopes(self) -> Program:
-        return Program([derivative(f, by) for f in self._outputs for by in "vsu"], ["v", "s", "u", *self._names])
-
-    @cached_property
-    def _balance(self) -> Program:
-        balance = self._outputs[2]
-        return Program([balance, derivative(balance, "u")], ["v", "s", "u", *self._names])
-
-    def slopes(self, given: Sequence[FloatArray], v: FloatArray, s: FloatArray, u: Any = 0.0) -> Slopes:
-        """Derivatives of current and rate."""
-        return combined_slopes(self._slopes(v, s, u, *given), self._has_inner)
-
-    def inner(self, given: Sequence[FloatArray], v: FloatArray, s: FloatArray) -> FloatArray:
-        """Inner voltages at voltages and states of one shape."""
-        flat_v, flat_s, *own = (np.broadcast_to(part, v.shape).ravel() for part in (v, s, *given))
-        found = inner_voltages(lambda at, u: self._balance(flat_v[at], flat_s[at], u, *(p[at] for p in own)), flat_v)
-        if np.isnan(found).any():
-            at = int(np.isnan(found).argmax())
-            raise ModelError(
-                f"no inner voltage was found at v = {flat_v[at]:g} V with the state variable at {flat_s[at]:g}"
-            )
-        return found.reshape(v.shape)
-
-    def breaks(self, arrays: Mapping[str, FloatArray], cells: int) -> FloatArray | None:
-        """Voltages (cell, break) at which the equations are not smooth whatever the state; None where these are curved.
-
-        Linear in the voltage, what is compared is zero at one voltage.
-        """
-        found = []
-        for difference in kinks(self._outputs):
-            if not symbols_of(difference) <= {"v", *self._names} or "v" not in symbols_of(difference):
-                continue
-            slope = derivative(difference, "v")
-            if "v" in symbols_of(slope):
-                return None
-            program = Program([difference, slope], ["v", *self._names])
-            with np.errstate(all="ignore"):
-                at_zero, steep = program(np.zeros(cells), *arrays.values())
-                found.append(-at_zero / steep)
-        breaks = np.stack(found, axis=1) if found else np.empty((cells, 0))
-        breaks = np.sort(np.where(np.isfinite(breaks), breaks + 0.0, np.nan), axis=1)
-        breaks[:, 1:][breaks[:, 1:] == breaks[:, :-1]] = np.nan
-        return breaks
-
-
-@lru_cache(maxsize=64)
-def _traced(model: type[Memristor], common: tuple[tuple[str, Any], ...], names: tuple[str, ...]) -> _Traced:
-    values: dict[str, Any] = {**dict(common), **{name: symbol(name) for name in names}}
-    return _Traced(model.model_construct(**values), names)

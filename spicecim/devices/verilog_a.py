@@ -11,12 +11,13 @@ from collections.abc import Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any, get_args
 
-from spicecim.devices.equations import trace
 from spicecim.devices.expressions import COMPARISONS, Expression, ordered, unified, uses_of
 from spicecim.devices.memristor import Memristor, symbolic_variants, texts_of
 from spicecim.devices.names import RESERVED, obstacle
 from spicecim.devices.parameters import limits_of
 from spicecim.devices.printing import Language, number_text, wrapped
+from spicecim.devices.states import rate_of
+from spicecim.devices.traced import Outputs, trace
 from spicecim.errors import ModelError
 
 _FUNCTIONS = {
@@ -56,7 +57,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def verilog_a(model: type[Memristor], defaults: Mapping[str, Any], notes: Sequence[str] = ()) -> str:
-    """Write a model as a Verilog-A module whose terminals are row, column and state.
+    """Write a model as a Verilog-A module whose terminals are row, column and states.
 
     Parameters
     ----------
@@ -79,8 +80,9 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any], notes: Sequen
     bodies = [_Body(variant.device, p, n) for variant in variants]
     used = "".join(line for body in bodies for line in body.lines)
     variables = list(dict.fromkeys(name for body in bodies for name in body.variables))
-    lines = [*_heading(model, notes), '`include "disciplines.vams"', "", f"module {model.name}({p}, {n}, s);"]
-    lines += [f"  inout {p}, {n}, s;", f"  electrical {p}, {n}, s{', u' if model.inner else ''};", ""]
+    ports = ", ".join([p, n, "s", *model.states])
+    lines = [*_heading(model, notes), '`include "disciplines.vams"', "", f"module {model.name}({ports});"]
+    lines += [f"  inout {ports};", f"  electrical {ports}{', u' if model.inner else ''};", ""]
     names = _ordered_parameters(model)
     lines += [_declaration(model, name, defaults, names[:place]) for place, name in enumerate(names)]
     if "geometric_sum(" in used:
@@ -98,14 +100,16 @@ def verilog_a(model: type[Memristor], defaults: Mapping[str, Any], notes: Sequen
         lines += [("  " if variant.choices else "") + line for line in body.lines]
     lines += ["    end"] if variants[0].choices else []
     lines += ["    I(u) <+ balance;"] if model.inner else []
-    lines += [f"    I({p}, {n}) <+ current;", "    I(s) <+ ddt(V(s));", "    I(s) <+ -rate;", "  end", "endmodule"]
-    return "\n".join(lines) + "\n"
+    lines += [f"    I({p}, {n}) <+ current;"]
+    for node, rate in (("s", "rate"), *((name, rate_of(name)) for name in model.states)):
+        lines += [f"    I({node}) <+ ddt(V({node}));", f"    I({node}) <+ -{rate};"]
+    return "\n".join([*lines, "  end", "endmodule"]) + "\n"
 
 
 def _terminals(model: type[Memristor]) -> tuple[str, str]:
     """Names of the terminals at row and column, other than those of parameters."""
     pairs = itertools.chain([("p", "n")], ((f"plus{'_' * more}", f"minus{'_' * more}") for more in itertools.count()))
-    return next(pair for pair in pairs if not {*pair} & {*model.model_fields})
+    return next(pair for pair in pairs if not {*pair} & {*model.model_fields, *model.states})
 
 
 def _heading(model: type[Memristor], notes: Sequence[str]) -> list[str]:
@@ -116,6 +120,10 @@ def _heading(model: type[Memristor], notes: Sequence[str]) -> list[str]:
         lines += ["", *(line for note in notes for line in wrapped(note))]
     lines += ["", f"Terminal s carries the state variable. Written from the class {model.__name__} by",
               f"`spicecim model export {model.name}`: change that, not this."]  # fmt: skip
+    for name, state in model.states.items():
+        start = f"parameter {state.start}" if isinstance(state.start, str) else f"{state.start:g}"
+        unit = f" ({state.unit})" if state.unit else ""
+        lines += ["", *wrapped(f"Terminal {name} carries the {state.meaning}{unit}, which starts at {start}.")]
     return [f"// {_on_one_line(line)}".rstrip() for line in lines]
 
 
@@ -182,12 +190,14 @@ class _Body:
     """Statements that work out `current` and `rate` in one variant of a model, and the variables that they assign."""
 
     def __init__(self, device: Memristor, p: str, n: str) -> None:
-        results = dict(zip(("current", "rate", "balance"), unified([*_traced(device)]), strict=True))
+        current, rate, balance, further = _traced(device)
+        names = ["current", "rate", "balance", *map(rate_of, device.states)]
+        results = dict(zip(names, unified([current, rate, balance, *further]), strict=True))
         if not device.inner:
             del results["balance"]
         parts = ordered(results.values())
-        taken = {*type(device).model_fields, p, n, "s", "u", *results, "geometric_sum"}
-        texts = {"v": f"V({p}, {n})", "s": "V(s)", "u": "V(u)"}
+        taken = {*type(device).model_fields, *device.states, p, n, "s", "u", *results, "geometric_sum"}
+        texts = {"v": f"V({p}, {n})", **{name: f"V({name})" for name in ("s", "u", *device.states)}}
         written = {id(part): texts.get(part.name, part.name) for part in parts if part.operation == "symbol"}
         self.variables = list(results)
         self.lines: list[str] = []
@@ -218,8 +228,8 @@ class _Body:
         self.lines += wrapped(f"{name} = {VERILOG_A.text(part, written)};", "    ", "      ")
 
 
-def _traced(device: Memristor) -> tuple[Any, Any, Any]:
-    """Current, rate and balance as expressions, with the names of the local variables that methods kept parts in."""
+def _traced(device: Memristor) -> Outputs:
+    """The equations as expressions, with the names of the local variables that methods kept parts in."""
 
     def name_locals(frame: FrameType, event: str, _: Any) -> None:
         if event == "return" and frame.f_locals.get("self") is device:

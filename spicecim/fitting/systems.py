@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from spicecim.devices import Memristor
-from spicecim.devices.equations import inner_voltages, trace
+from spicecim.devices.equations import inner_voltages
 from spicecim.devices.expressions import Program, derivative, substituted, symbol, symbols_of
+from spicecim.devices.traced import trace
 from spicecim.errors import UnsupportedError
 from spicecim.fields import FloatArray
 
@@ -88,17 +89,21 @@ class TracedSystem:
     Raises
     ------
     UnsupportedError
-        If a model with an inner voltage is behind a limit, or its current shows the outer voltage and is behind a
-        resistance.
+        If a model has further states, or has an inner voltage and is behind a limit; or if its current shows the outer
+        voltage and is behind a resistance.
     """
 
     def __init__(
         self, model: type[Memristor], values: Mapping[str, Any], free: Sequence[str], limited: bool = False
     ) -> None:
+        if model.states:
+            raise UnsupportedError(
+                f"model: {model.name} has further states ({', '.join(model.states)}); a fit takes models of one"
+            )
         self._model, self._values, self._free = model, {**values}, [*free]
         resistance = symbol(SERIES) if SERIES in free else float(values.get(SERIES, 0.0))
         own: Any = {name: symbol(name) if name in free else value for name, value in values.items() if name != SERIES}
-        current, rate, balance = trace(model.model_construct(**own))
+        current, rate, balance, _ = trace(model.model_construct(**own))
         v, u = symbol("v"), symbol("u")
         behind = SERIES in free or bool(values.get(SERIES, 0.0))
         self._inner = bool(model.inner) or behind or limited

@@ -20,6 +20,7 @@ from spicecim.netlist.models import PER_CELL, behavioral_context, native_context
 from spicecim.netlist.steps import Steps, steps, unknown_steps
 from spicecim.testbench import Testbench
 from spicecim.veriloga.c_source import INITIAL_STATE, STATE_ERROR
+from spicecim.waveforms import state_variable
 
 Backend = Literal["behavioral", "osdi", "subcircuit"]
 
@@ -53,9 +54,10 @@ class CrossbarDevice:
     further
         What every cell starts with beside its state (row, column, m); NaN for what the operating point finds.
     further_parameters
-        The parameters of an instance that take it, with what a whole number of theirs counts in, or None.
+        The parameters of an instance that take it, with what a whole number of theirs counts in, or None; none where
+        it is set at nodes, too.
     initial_at_node, initial_parameter
-        Whether the initial state is set as the voltage of the state node, or else the name of the parameter that it is
+        Whether the initial states are set as the voltages of their nodes, or else the name of the parameter that it is
         set by. Where neither is, the subcircuit starts as it will.
     steps
         How finely ngspice must step.
@@ -118,8 +120,8 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         memristors = [testbench.device.of_values(own).behavioral() for own in values]
         context = behavioral_context(memristors)
         # KLU keeps the pivots of the first matrix, which are useless when a current that is solved for switches
-        ports, klu = ["row", "column", "state"], not memristors[0].inner
-        return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerance, kinds, klu=klu)
+        ports, klu = ["row", "column", "state", *map(state_variable, memristors[0].states)], not memristors[0].inner
+        return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerance, kinds, further, klu=klu)
     module = testbench.device.native()
     values, kinds = kinds_of(module.own_values() or testbench.device.arrays())
     library, context = native_context(module, device.title, {STATE_ERROR: needed.state_error}, values)

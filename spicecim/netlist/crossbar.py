@@ -37,7 +37,8 @@ its range. Of 64 x 64 cells they cost a tenth of the run's time, and 8 bytes per
 class Cell(NamedTuple):
     """A cell in the netlist: its name, the nodes of its current meter if it has one, those of its ports, its device.
 
-    And what that is given: parameters, its state, and what else it starts with, by parameter.
+    And what that is given: parameters, its state, what else it starts with, by parameter, and voltages of nodes at time
+    0.
 
     A template unpacks it: of thousands of cells that takes a fraction of the time of looking up attributes.
     """
@@ -49,6 +50,7 @@ class Cell(NamedTuple):
     parameters: list[tuple[str, float]]
     state: float
     further: list[tuple[str, float | int]]
+    initial: list[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
     pattern = " ".join(written.get(port, f"open_%(name)s_{index}") for index, port in enumerate(device.ports))
     cells = []
     further = np.empty((*testbench.shape, 0)) if device.further is None else device.further
+    ports = [index for index, _ in _further_ports(device)]
     name_of_device, kinds = str(device.context["subcircuit"]), device.kinds
     parameters = [(each, np.broadcast_to(value, testbench.shape)) for each, value in device.parameters.items()]
     for row, (row_nodes, column_nodes, states) in enumerate(
@@ -237,11 +240,17 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
         for column, (row_node, column_node, state) in enumerate(zip(row_nodes, column_nodes, states, strict=True)):
             name = f"{row}_{column}"
             nodes = pattern % {"name": name, "row": row_node, "column": column_node}
-            values = zip(device.further_parameters.items(), further[row, column].tolist(), strict=True)
-            given = [(parameter, _counted(value, unit)) for (parameter, unit), value in values if not np.isnan(value)]
+            given, initial, values = [], [], further[row, column].tolist()
+            if device.initial_at_node:
+                nodes_of = [f"s_{name}", *(f"u{index}_{name}" for index in ports)]
+                initial = list(zip(nodes_of, [state, *values], strict=True))
+            else:
+                each = zip(device.further_parameters.items(), values, strict=True)
+                given = [(parameter, _counted(value, unit)) for (parameter, unit), value in each if not np.isnan(value)]
             kind = kind_name(name_of_device, None if kinds is None else int(kinds[row, column]))
             own = [(parameter, float(values[row, column])) for parameter, values in parameters]
-            cells.append(Cell(name, f"{row_node} p_{name}" if meter else "", nodes, kind, own, state, given))
+            at_meter = f"{row_node} p_{name}" if meter else ""
+            cells.append(Cell(name, at_meter, nodes, kind, own, state, given, initial))
     return cells
 
 

@@ -26,7 +26,10 @@ class EquationNetlist:
 
 
 def equation_netlist(device: Memristor, v: ArrayLike, s: ArrayLike, *, native: bool) -> EquationNetlist:
-    """Build the netlist for points (v, s): 1-d arrays of voltages (V) and state variables of one length."""
+    """Build the netlist for points (v, s): 1-d arrays of voltages (V) and state variables of one length.
+
+    Further states are held where they start.
+    """
     points = [(float(voltage), float(state)) for voltage, state in np.broadcast(v, s)]
     libraries: tuple[Path, ...] = ()
     if native:
@@ -35,6 +38,7 @@ def equation_netlist(device: Memristor, v: ArrayLike, s: ArrayLike, *, native: b
     else:
         context = behavioral_context([device])
     context |= {"version": __version__, "title": "spicecim device equations", "points": points}
+    context["further"] = [float(value) for value in device.further_values()]
     return EquationNetlist(
         netlist_environment().get_template("device_equations.cir.j2").render(context),
         [f"i(vdevice_{index})" for index in range(len(points))],

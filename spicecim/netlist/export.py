@@ -56,6 +56,10 @@ def export_model(name: str, preset: str | None = None, format: str = "verilog-a"
         "source": model.source,
         "preset": preset or next(iter(load_presets(name))),
         "states": (low, high),
+        "further_starts": [
+            f"{name}, which starts at {start:g} {state.unit}".rstrip()
+            for (name, state), start in zip(device.states.items(), device.further_values(), strict=True)
+        ],
         "options": [line for note in _options(name, preset) for line in wrapped(note)],
     }
     return netlist_environment().get_template("exported_subcircuit.cir.j2").render(context)

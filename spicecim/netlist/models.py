@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spicecim.devices import Memristor
-from spicecim.devices.behavioral import behavioral_sources
+from spicecim.devices.behavioral import behavioral_sources, state_nodes
 from spicecim.netlist.environment import CheckedText, plain_text
 from spicecim.veriloga.device import ModuleDevice
 
@@ -37,6 +37,10 @@ def behavioral_context(devices: Sequence[Memristor]) -> dict[str, Any]:
                 list(map(CheckedText, behavioral_sources(o))),
             )
             for number, o in enumerate(devices)
+        ],
+        "further_states": [
+            (node, f"{name} ({state.unit})" if state.unit else name)
+            for node, (name, state) in zip(state_nodes(device), device.states.items(), strict=True)
         ],
         "title_of_device": device.title,
         "parameters": [

@@ -14,7 +14,7 @@ from typing import NamedTuple, NoReturn
 
 from spicecim import limits
 from spicecim.errors import InputError, SubcircuitError
-from spicecim.outside import check_file, exceeds, read_bytes, shortened
+from spicecim.outside import check_file, exceeds, read_bytes, real_path, shortened
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _SPACES = re.compile(r"[ \t\v\f\xa0]+")
@@ -68,8 +68,8 @@ def read_lines(path: Path) -> list[Line]:
         the folder.
     """
     try:
-        path = path.resolve()
-    except (OSError, RuntimeError, ValueError) as error:
+        path = real_path(path)
+    except (OSError, ValueError) as error:
         raise SubcircuitError(f"device.subcircuit: {path} cannot be read: {error}") from None
     return _inlined(path, path.parent, (), itertools.count(1))
 
@@ -104,9 +104,9 @@ def _included(line: Line, rest: str, path: Path, folder: Path) -> Path:
         line.refuse("must name one file; copy the section of a library that is meant into a file of its own")
     name = next(filter(None, quoted.groups()), "") if quoted else rest
     try:
-        target = (path.parent / name).resolve()
+        target = real_path(path.parent / name)
         inside = target.is_relative_to(folder)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         line.refuse(f"{name} cannot be read: {error}")
     if not inside:
         line.refuse(f"{name} is outside the file's folder, which is refused; copy it beside the file")

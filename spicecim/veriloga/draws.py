@@ -256,7 +256,7 @@ class _Reader:
             self._refuse(
                 token,
                 f"draws anew at every @({event}) here, of which the equations do not know; draw in @(initial_step) for "
-                "one number per instance",
+                "one number per instance, or make it a parameter, which cycle_to_cycle draws anew for every pulse",
             )
         self._refuse(
             token,

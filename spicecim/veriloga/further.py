@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.devices.expressions import FloatArray
+from spicecim.devices.states import values_at_start
 from spicecim.errors import ModelError
 from spicecim.problems import did_you_mean
 from spicecim.veriloga.draws import Draw
@@ -69,22 +70,13 @@ def initial_values(
     ModelError
         If a state is not among them, or its values do not fit the shape.
     """
-    names = [state.name for state in states if state.draw is None]
-    for name, values in given.items():
-        if name not in names:
-            listed = ", ".join(names) or "none"
-            raise ModelError(f"crossbar.states: {name!r} is not among device.states, which has {listed}")
-        if np.ndim(values) and np.shape(values) != shape:
-            raise ModelError(
-                f"crossbar.states.{name}: must be one number, or one for each of {shape[0]} x {shape[1]} cells; "
-                f"its shape is {np.shape(values)}"
-            )
     found = np.empty((*shape, len(states)))
+    own = np.array([state.draw is None for state in states], dtype=bool)
+    starts = {state.name: state.start for state in states if state.draw is None}
+    found[..., own] = values_at_start(starts, shape, given, "device.states")
     for place, state in enumerate(states):
         if state.draw is not None:
             found[..., place] = state.draw.values(shape[0] * shape[1], parameters).reshape(shape)
-        else:
-            found[..., place] = given.get(state.name, state.start)
     return found
 
 

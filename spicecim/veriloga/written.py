@@ -23,4 +23,5 @@ def written_module(device: Memristor) -> ModuleDevice:
     path = cached_file(key_of("module", text), ".va", write)
     # The device itself takes x to its state variable and back; inner voltages have solutions for its own states alone.
     low = float(device.state_from_x(0.0)) if device.inner else 0.0
-    return ModuleDevice(path, state="s", initial=(low, low + 1.0), parameters=device.values())
+    states = dict(zip(device.states, device.further_values(), strict=True))
+    return ModuleDevice(path, state="s", initial=(low, low + 1.0), parameters=device.values(), states=states)

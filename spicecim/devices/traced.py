@@ -1,0 +1,37 @@
+"""The equations of a device as expressions: its methods, called with symbols."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spicecim.devices.expressions import symbol
+from spicecim.devices.states import rate_of
+
+if TYPE_CHECKING:
+    from spicecim.devices.memristor import Memristor
+
+
+class Outputs(NamedTuple):
+    """The equations as expressions of the symbols v, s, u and the names of further states; numbers if constant."""
+
+    current: Any
+    rate: Any
+    balance: Any
+    further: tuple[Any, ...]
+    """Rates of the further states."""
+
+
+def trace(device: Memristor) -> Outputs:
+    """Return the equations of a device; its balance is 0 where it has no inner voltage."""
+    states = (symbol("v"), symbol("s"), *map(symbol, device.states))
+    arguments = (*states, symbol("u")) if device.inner else states
+    balance = device.balance(*arguments) if device.inner else 0.0
+    further = tuple(getattr(device, rate_of(name))(*arguments) for name in device.states)
+    return Outputs(device.current(*arguments), device.rate(*arguments), balance, further)
+
+
+@lru_cache(maxsize=256)
+def traced(device: Memristor) -> Outputs:
+    """Return what `trace` gives of a device, worked out once."""
+    return trace(device)
