@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,14 +58,12 @@ def bands(sweep: xr.Dataset, measure: str, levels: Sequence[float] = LEVELS, **s
     """
     values = selected(sweep, measure, selection)
     _check_samples(values)
-    found = xr.Dataset(
-        {
-            "mean": values.mean("sample"),
-            "deviation": values.std("sample", ddof=1),
-            "quantile": values.quantile(list(levels), "sample").rename(quantile="level"),
-            "count": values.count("sample"),
-        }
-    )
+    found = xr.Dataset({"count": values.count("sample")})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of points at which no or one sample has a value: NaN says it
+        found["mean"] = values.mean("sample")
+        found["deviation"] = values.std("sample", ddof=1)
+        found["quantile"] = values.quantile(list(levels), "sample").rename(quantile="level")
     for name in ("mean", "deviation", "quantile"):
         found[name].attrs = dict(values.attrs)
     return found
