@@ -83,7 +83,7 @@ class Outcome(NamedTuple):
 
 
 def run_batch(job: Job, recipes: Sequence[Recipe]) -> list[Outcome]:
-    """Run some testbenches, with one thread for linear algebra; each gives what it does alone, to the last bit.
+    """Run some testbenches, with one thread each; each gives what it does alone, to the last bit.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def run_batch(job: Job, recipes: Sequence[Recipe]) -> list[Outcome]:
     """
     if job.version != __version__:
         raise UnsupportedError(f"a worker has spicecim {__version__}; the sweep was begun by {job.version}")
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1):
         if job.engine is None:
             return [_outcome(functools.partial(_called, job, recipe)) for recipe in recipes]
         benches = [_attempted(functools.partial(make_bench, job.base, job.scatter, recipe)) for recipe in recipes]
