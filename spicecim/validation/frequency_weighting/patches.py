@@ -183,7 +183,7 @@ def compare_corners(
         f"{subject.title}, {scheme}": subject.encoding(scheme=scheme, points_per_period=points)
         for subject, scheme in cases
     }
-    axes = {"case": list(encodings), "pixel": list(corners[0]), "level": list(corners[1])}
+    axes: dict[str, list[Any]] = {"case": [*encodings], "pixel": [*corners[0]], "level": [*corners[1]]}
     found = run_trials(functools.partial(_one_corner, encodings=encodings), axes, progress)
     return {title: _corner_errors(encoding, found.sel(case=title, drop=True)) for title, encoding in encodings.items()}
 
