@@ -14,7 +14,7 @@ from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
-from spicecim.sweeps.statistics import bands, correlations, selected, yield_within
+from spicecim.sweeps.statistics import bands, correlations, measures_of, selected, yield_within
 
 _FEWEST = 5
 """Samples of which a distribution is drawn."""
@@ -243,9 +243,10 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
     axes = [name for name in grid if name != "sample" and name not in selection]
     design = json.loads(sweep.attrs["sweep"])["design"]
     figures: dict[str, Figure] = {}
-    for measure in map(str, sweep.data_vars):
+    for measure in measures_of(sweep):
+        sweep = sweep.assign({measure: sweep[measure].load()})  # read once, not for every curve
         values = sweep[measure]
-        if measure in ("status", "key", "warnings", "error", "seconds") or not np.isfinite(values.values).any():
+        if not np.isfinite(values.values).any():
             continue
         own: dict[str, Any] = {str(name): 0 for name in values.dims if name not in grid}
         chosen = own | {name: place for name, place in selection.items() if name in values.dims}

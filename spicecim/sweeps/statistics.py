@@ -23,9 +23,14 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of the bands."""
 
 
+def measures_of(sweep: xr.Dataset) -> list[str]:
+    """Return the names of the measures of a sweep."""
+    return [str(name) for name in sweep.data_vars if name not in ("status", "key", "warnings", "error", "seconds")]
+
+
 def selected(sweep: xr.Dataset, measure: str, selection: Mapping[str, Any]) -> xr.DataArray:
     """Return a measure at places along some dimensions; raises `InputError` for a name that there is not."""
-    names = [str(name) for name in sweep.data_vars if name not in ("status", "key", "warnings", "error", "seconds")]
+    names = measures_of(sweep)
     if measure not in names:
         raise InputError(f"measure: must be one of {', '.join(names)}; it is {measure!r}")
     values = sweep[measure]
