@@ -69,7 +69,7 @@ def _serve(connection: Connection, parents: Connection, job: Job) -> None:
     parents.close()  # what the fork has of it: only so is the parent's end the last, and its death the end of this
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1):  # threads of OpenMP too: those of a parent are not there in its fork
         while True:
             try:
                 argument = connection.recv()

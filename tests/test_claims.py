@@ -1,5 +1,6 @@
-"""Claims as data: criteria and verdicts, intervals, the page, and the folder that a validation leaves."""
+"""Claims as data: criteria and verdicts, intervals, trials, the page, and the folder that a validation leaves."""
 
+import functools
 import json
 from importlib import resources
 from pathlib import Path
@@ -9,13 +10,14 @@ import pytest
 import xarray as xr
 from scipy.stats import ttest_ind
 
-from spicecim.errors import TestbenchError
+from spicecim.errors import InputError, SimulationError, TestbenchError
 from spicecim.plotting import new_figure
 from spicecim.validation import forms_architecture, frequency_weighting, polarized_columns
 from spicecim.validation.claims import StatedClaim, judge, stated_claims
 from spicecim.validation.intervals import difference_interval, mean_interval
 from spicecim.validation.page import claims_page, measured_text
 from spicecim.validation.report import run_validation
+from spicecim.validation.trials import run_trials
 
 FILES = [
     Path(str(resources.files(package))) / "claims.yaml"
@@ -163,3 +165,18 @@ def test_a_claim_that_was_not_measured_leaves_no_results(tmp_path):
     with pytest.raises(KeyError):
         run_validation(tmp_path, "A title", {"a": claim({"at_most": 1})}, [], lambda report: {})
     assert not list(tmp_path.iterdir())
+
+
+def _halved(value, offset=0):
+    if value > 6:
+        raise InputError(f"value: {value} is above 6")
+    return {"half": value / 2 + offset}
+
+
+def test_trials_are_calls_over_axes_that_all_succeed():
+    done = []
+    found = run_trials(functools.partial(_halved, offset=1), {"value": range(5)}, done.append)
+    assert found["half"].values.tolist() == [1.0, 1.5, 2.0, 2.5, 3.0]
+    assert done[-1] == 1.0
+    with pytest.raises(SimulationError, match="InputError: value: 7 is above 6"):
+        run_trials(_halved, {"value": range(9)})

@@ -1,5 +1,8 @@
 """Sweeps: what they run, how it is labeled, and what is computed of it."""
 
+import importlib
+import linecache
+import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -10,6 +13,7 @@ from scipy import stats
 from sweeping import CALLS, QUIET, kill_worker, ohmic, peak, refuse_large
 
 import spicecim as sc
+from spicecim import sweeps
 from spicecim.errors import FailedRunsWarning, InputError, StoreError, TestbenchError
 from spicecim.sweeps import load_run
 from spicecim.sweeps.design import drawn_factors
@@ -119,6 +123,8 @@ def test_what_is_not_valid_is_told_before_anything_runs(tmp_path):
         "unknown engine": {"engine": "spice"},
         "unknown measure": {"measures": ["means"]},
         "give names to functions": {"measures": [lambda waveforms: 1.0]},
+        "would all be the same": {"axes": {"drive.amplitude": [0.1]}, "samples": 2},
+        "goes with no Testbench": {"engine": None},
         "more than": {"axes": {"drive.offset": range(4), "drive.amplitude": [0.1]}, "samples": 10**7},
     }.items():  # fmt: skip
         axes = arguments.pop("axes", {})
@@ -156,6 +162,74 @@ def test_a_change_of_a_measure_has_its_runs_done_again(tmp_path):
     one = sc.sweep(ohmic(), store=tmp_path, executor="serial", measures={"peak": scaled(1.0)}).load()
     two = sc.sweep(ohmic(), store=tmp_path, executor="serial", measures={"peak": scaled(2.0)}).load()
     np.testing.assert_array_equal(two["peak"], 2.0 * one["peak"])
+
+
+OWN = """
+import os
+from own_limits import LARGEST
+SCALE = {scale}
+ORDER = []
+{note}
+class Meter:
+    def read(self, waveforms):
+        return {gain} * float(waveforms.v_row.max())
+def scaled(waveforms):
+    ORDER.append(1)
+    return SCALE * Meter().read(waveforms)
+def peak(waveforms):
+    return min(scaled(waveforms), LARGEST)
+"""
+
+
+def test_what_a_measure_uses_of_ones_own_modules_decides_whether_runs_are_done_again(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def keys(largest=9.0, **parts):
+        (tmp_path / "own_limits.py").write_text(f"LARGEST = {largest}")
+        (tmp_path / "own_measures.py").write_text(OWN.format(**({"scale": 1, "gain": 1, "note": ""} | parts)))
+        for name in ("own_measures", "own_limits"):
+            sys.modules.pop(name, None)
+        linecache.clearcache()
+        importlib.invalidate_caches()
+        peak = importlib.import_module("own_measures").peak
+        found = sc.sweep(ohmic(), store=tmp_path / "store", measures=peak, executor="serial")
+        return str(found["key"].values)
+
+    first = keys()
+    assert keys(note="def plot(): pass") == first
+    assert len({first, keys(scale=2), keys(gain=2), keys(largest=0.1)}) == 4
+
+
+def toss(sides, seed):
+    """Throw a die with two other results, one of which is an array."""
+    if sides == 13:
+        raise ValueError("13 brings bad luck")
+    random = np.random.default_rng(seed)
+    return {"rolled": random.integers(1, sides + 1), "more": xr.DataArray(random.uniform(size=3), dims="throw")}
+
+
+def test_a_function_may_measure_without_a_testbench(tmp_path):
+    axes = {"sides": [6, 13, 20]}
+    with pytest.warns(FailedRunsWarning, match="4 of 12 runs failed; number 4: ValueError: 13 brings bad luck"):
+        found = sc.sweep(toss, axes, samples=4, engine=None, store=tmp_path, workers=2)
+    assert found["rolled"].dims == ("sides", "sample")
+    assert found["more"].dims == ("sides", "sample", "throw")
+    with pytest.warns(FailedRunsWarning):
+        more = sc.sweep(toss, axes, samples=5, engine=None, store=tmp_path, executor="serial", seed=0)
+    np.testing.assert_array_equal(more["rolled"][:, :4], found["rolled"])  # which has its own runs in the store still
+    np.testing.assert_array_equal(more["seconds"][[0, 2], :4], found["seconds"][[0, 2]])  # nothing was done again
+    assert (found["rolled"].sel(sides=13).isnull()).all()
+    assert bands(found, "rolled")["count"].values.tolist() == [4, 0, 4]
+    with pytest.warns(FailedRunsWarning, match="must return what is measured by name; it returns 3"):
+        sc.sweep(lambda seed: 3, samples=1, engine=None, store=tmp_path / "none", executor="serial")
+    with pytest.raises(InputError, match="made by a function"):
+        sweeps.retry_sweep(tmp_path)
+
+
+def test_scatter_may_be_an_axis_alone(tmp_path):
+    found = sc.sweep(ohmic(), {"vary.Ron.normal": [0.05, 0.1]}, samples=20, store=tmp_path, **QUIET)
+    narrow, wide = found["peak"].isel(column=0).std("sample").values
+    assert 1e-6 < narrow < 0.7 * wide
 
 
 def test_a_change_of_a_model_file_has_its_runs_done_again(tmp_path):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spicecim.cli.options import EXIT_SIMULATION_FAILED, JsonFlag, assignments
+from spicecim.cli.options import EXIT_SIMULATION_FAILED, JsonFlag, ReportFlag, assignments, report_if
 from spicecim.errors import InputError
 
 EXIT_INTERRUPTED = 130
@@ -35,6 +35,7 @@ def run(
     scheduler: Scheduler = None,
     quiet: Quiet = False,
     as_json: JsonFlag = False,
+    report: ReportFlag = False,
 ) -> None:
     """Do the runs of a sweep that the store does not have yet.
 
@@ -43,8 +44,9 @@ def run(
     from spicecim.sweeps.file import read_plan
     from spicecim.sweeps.run import run_plan
 
-    with _progress(quiet or as_json) as report:
-        run_plan(read_plan(sweep), output, executor=scheduler, workers=workers, progress=report)
+    with _progress(quiet or as_json) as show:
+        run_plan(read_plan(sweep), output, executor=scheduler, workers=workers, progress=show)
+    report_if(report, output)
     _finish(output, quiet, as_json)
 
 
@@ -59,8 +61,8 @@ def retry(
     """Run those again that failed or are damaged, and all that are left. The exit status is 3 if runs failed again."""
     from spicecim.sweeps.run import retry_sweep
 
-    with _progress(quiet or as_json) as report:
-        retry_sweep(store, executor=scheduler, workers=workers, progress=report)
+    with _progress(quiet or as_json) as show:
+        retry_sweep(store, executor=scheduler, workers=workers, progress=show)
     _finish(store, quiet, as_json)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import xarray as xr
 
@@ -21,6 +21,8 @@ TEXTS = {".cir": "netlist", ".yaml": "testbench"}
 """Suffixes of files that are shown, and what they are."""
 NAME = "report.html"
 _UNITS = {"a": "A", "v": "V", "w": "W", "s": "s", "j": "J", "hz": "Hz", "ohm": "ohm", "mm2": "mm²"}
+_TEXT_LENGTH = 200_000
+"""Most characters of a netlist on the page; the file beside it is whole."""
 _LISTED = 24
 """Longest list of numbers that stands in a table; of a longer one, its ends."""
 
@@ -34,9 +36,18 @@ class Table:
     rows: list[list[str]]
 
 
+class Text(NamedTuple):
+    """A text to read: what it is, its name, as much of it as stands on the page, and whether that is all."""
+
+    kind: str
+    name: str
+    head: str
+    whole: bool
+
+
 @dataclass
 class Contents:
-    """What is on the page."""
+    """What is on the page; `tables` are those of the summary, and others after them."""
 
     folder: Path
     summary_name: str
@@ -44,8 +55,10 @@ class Contents:
     claims: list[dict[str, Any]] = field(default_factory=list)
     waveforms: dict[str, xr.Dataset] = field(default_factory=dict)
     pictures: list[Path] = field(default_factory=list)
-    texts: list[Path] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    sweep: xr.Dataset | None = None
 
 
 def read_contents(folder: Path) -> Contents:
@@ -71,7 +84,7 @@ def read_contents(folder: Path) -> Contents:
         raise ResultsError(f"{folder}: {', '.join(missing)} is missing, which {name} lists")
     contents = Contents(folder, name, summary)
     contents.pictures = [path for path in listed if path.suffix == ".png"]
-    contents.texts = [path for path in listed if path.suffix in TEXTS]
+    contents.texts = [_text_of(path) for path in listed if path.suffix in TEXTS]
     contents.files = [*listed, folder / name]
     for path in listed:
         if path.name == "claims.json":
@@ -81,6 +94,11 @@ def read_contents(folder: Path) -> Contents:
             if run is not None:
                 contents.waveforms[path.stem] = run
     return contents
+
+
+def _text_of(path: Path) -> Text:
+    text = read_text(path, "DATASET_BYTES")
+    return Text(TEXTS[path.suffix], path.name, text[:_TEXT_LENGTH], len(text) <= _TEXT_LENGTH)
 
 
 def _claims(path: Path) -> list[dict[str, Any]]:

@@ -12,15 +12,13 @@ from markupsafe import Markup
 from spicecim.errors import MissingPackageError
 from spicecim.files import write_text
 from spicecim.json_text import json_text
-from spicecim.outside import read_text
-from spicecim.report.contents import NAME, TEXTS, Contents, read_contents, tables_of
+from spicecim.report.contents import NAME, Contents, read_contents, tables_of
+from spicecim.report.sweep import sweep_contents, values_figures
 from spicecim.report.waveforms import CellPicker, cell_picker, currents_figure
+from spicecim.sweeps.store import TABLE
 from spicecim.validation.claims import JudgedClaim
 from spicecim.validation.page import measured_text, number_text, published_text
 from spicecim.version import __version__
-
-_TEXT_LENGTH = 200_000
-"""Most characters of a netlist on the page; the file beside it is whole."""
 
 
 def write_report(folder: str | Path) -> Path:
@@ -29,7 +27,8 @@ def write_report(folder: str | Path) -> Path:
     Parameters
     ----------
     folder
-        What ``spicecim run``, ``validate``, ``fit``, ``program``, ``hysteresis``, ``measurement`` or ``demo`` wrote.
+        What ``spicecim run``, ``validate``, ``fit``, ``program``, ``hysteresis``, ``measurement``, ``demo`` or
+        ``sweep run`` wrote; the figures of a sweep are drawn into its folder ``figures``.
 
     Returns
     -------
@@ -59,6 +58,8 @@ def write_report(folder: str | Path) -> Path:
     'report.html'
     """
     folder = Path(folder)
+    if (folder / TABLE).is_file():
+        return write_text(folder / NAME, _rendered(sweep_contents(folder)))
     contents = read_contents(folder)
     page = write_text(folder / NAME, _rendered(contents))
     listed = contents.summary.get("artifacts", [])
@@ -81,13 +82,17 @@ def _rendered(contents: Contents) -> str:
         claims=claims,
         verdicts={word: sum(claim.verdict == word for claim in claims) for word in _VERDICTS},
         verdict_class=dict(zip(_VERDICTS, ("holds", "part", "not"), strict=True)),
-        tables=tables_of(contents.summary),
+        tables=[*tables_of(contents.summary), *contents.tables],
         passed=contents.summary.get("passed"),
         figures=figures,
         pickers=pickers,
         pictures=[(path.stem.replace("_", " "), _data_address(path)) for path in contents.pictures],
-        texts=[(TEXTS[path.suffix], path.name, *_head(path)) for path in contents.texts],
-        files=[(path.name, f"{path.stat().st_size / 1e3:.4g} kB") for path in contents.files],
+        texts=contents.texts,
+        figures_title="Waveforms" if contents.sweep is None else "Values of the runs",
+        files=[
+            (path.relative_to(contents.folder).as_posix(), f"{path.stat().st_size / 1e3:.4g} kB")
+            for path in contents.files
+        ],
         scripts=scripts,
     )
 
@@ -105,27 +110,30 @@ def _pairs(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _figures(contents: Contents) -> tuple[Markup, dict[str, Markup], list[tuple[str, CellPicker, list[Markup]]]]:
-    """Scripts, the figure of column currents, and the cells of each engine; nothing where there are no waveforms."""
-    if not contents.waveforms:
+    """Scripts, figures of column currents or of a sweep's measures, and the cells of each engine."""
+    if not contents.waveforms and contents.sweep is None:
         return Markup(), {}, []
     try:
         from bokeh.embed import components
         from bokeh.resources import Resources
     except ImportError as error:
         raise MissingPackageError(
-            f"the report of waveforms needs Bokeh ({error}); install the extra: pip install 'spicecim[report]'"
+            f"this report needs Bokeh ({error}); install the extra: pip install 'spicecim[report]'"
         ) from None
     pickers = [
         (engine, picker)
         for engine, run in contents.waveforms.items()
         if (picker := cell_picker(run, f"cells_{engine}")) is not None
     ][:1]
-    models: list[Any] = [currents_figure(contents.waveforms)]
-    for _, picker in pickers:
-        models += picker.panels
-    script, parts = components(tuple(models))
+    drawings = (
+        {"Column currents": currents_figure(contents.waveforms)}
+        if contents.sweep is None
+        else values_figures(contents.sweep)
+    )
+    models: list[Any] = [*drawings.values(), *(panel for _, picker in pickers for panel in picker.panels)]
+    script, parts = components(tuple(models)) if models else ("", ())
     divided = iter(parts)
-    figures = {"Column currents": Markup(next(divided))}
+    figures = {title: Markup(next(divided)) for title in drawings}
     drawn = [(engine, picker, [Markup(next(divided)) for _ in picker.panels]) for engine, picker in pickers]
     resources = Resources(mode="inline", components=["bokeh"], minified=True)
     return Markup(resources.render_js() + script), figures, drawn
@@ -133,9 +141,3 @@ def _figures(contents: Contents) -> tuple[Markup, dict[str, Markup], list[tuple[
 
 def _data_address(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
-
-
-def _head(path: Path) -> tuple[str, bool]:
-    """The text of a file as far as it stands on the page, and whether that is all."""
-    text = read_text(path, "DATASET_BYTES")
-    return text[:_TEXT_LENGTH], len(text) <= _TEXT_LENGTH

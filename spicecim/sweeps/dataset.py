@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
@@ -80,6 +81,7 @@ def dataset_of(store: Store, plan: Mapping[str, Any]) -> xr.Dataset:
     if len(rows) != runs:
         raise StoreError(f"{store.folder}: the plan has {runs} runs, its table {len(rows)}")
     columns = list(zip(*rows, strict=True))
+    numbers = np.array(columns[6]).reshape(shape)
     texts = {
         name: (dims, np.array(columns[number], dtype=object if name == "error" else str).reshape(shape))
         for number, name in ((0, "status"), (3, "key"), (5, "warnings"))
@@ -97,7 +99,7 @@ def dataset_of(store: Store, plan: Mapping[str, Any]) -> xr.Dataset:
     for name, layout in store.layouts().items():
         if taken := {*dims, *variables} & {name, *layout.dims}:
             raise InputError(f"measures: {name}: the name {taken.pop()} is taken; give the measure another")
-        values = indexing.LazilyIndexedArray(_Values(store, name, shape, layout.shape))
+        values = indexing.LazilyIndexedArray(_Values(store, name, numbers, layout.shape))
         attributes = {"units": layout.units, "long_name": layout.long_name}
         variables[name] = ((*dims, *layout.dims), values, {key: text for key, text in attributes.items() if text})
     return xr.Dataset(variables, coords=_coordinates(axes, samples, plan), attrs=_attributes(plan))
@@ -121,25 +123,28 @@ def _coordinates(axes: list[Any], samples: int | None, plan: Mapping[str, Any]) 
 def _attributes(plan: Mapping[str, Any]) -> dict[str, str]:
     left = {key: value for key, value in plan.items() if key not in ("testbench", "axes")}
     bench = {} if plan["testbench"] is None else {"testbench": json.dumps(plan["testbench"])}
-    return {**bench, "engine": plan["engine"], "sweep": json.dumps(left)}
+    return {**bench, "engine": plan["engine"] or "", "sweep": json.dumps(left)}
 
 
 class _Values(BackendArray):
-    """Values of a measure, read from the store when they are indexed."""
+    """Values of a measure, read from the store when they are indexed.
 
-    def __init__(self, store: Store, name: str, grid: tuple[int, ...], inner: tuple[int, ...]) -> None:
-        self._store, self._name, self._grid, self._inner = store, name, grid, inner
-        self.shape = (*grid, *inner)
+    Runs are known by their numbers in the table, so that another plan of the same store changes nothing here.
+    """
+
+    def __init__(self, store: Store, name: str, numbers: NDArray[np.int_], inner: tuple[int, ...]) -> None:
+        self._store, self._name, self._numbers, self._inner = store, name, numbers, inner
+        self.shape = (*numbers.shape, *inner)
         self.dtype = np.dtype(float)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> FloatArray:
-        outer, inner = key[: len(self._grid)], key[len(self._grid) :]
-        places = np.arange(int(np.prod(self._grid))).reshape(self._grid)[outer]
-        found = self._store.values(self._name, np.ravel(places), self._inner)
-        return np.asarray(found.reshape(*np.shape(places), *self._inner)[(..., *inner)])
+        outer, inner = key[: self._numbers.ndim], key[self._numbers.ndim :]
+        numbers = self._numbers[outer]
+        found = self._store.values(self._name, np.ravel(numbers), self._inner)
+        return np.asarray(found.reshape(*np.shape(numbers), *self._inner)[(..., *inner)])
 
 
 def load_run(store: str | Path, **selection: Any) -> xr.Dataset:

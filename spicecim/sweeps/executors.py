@@ -123,7 +123,9 @@ def _pooled(pool: concurrent.futures.Executor, width: int, work: Work, batches: 
         pickle.dumps(work.job)
     except Exception as error:  # whatever a function of one's own holds
         if not isinstance(pool, concurrent.futures.ThreadPoolExecutor):
-            raise InputError(f"executor: measures must be functions of a module to be sent to it: {error}") from None
+            raise InputError(
+                f"executor: what you measure with must be functions of a module, to be sent to it: {error}"
+            ) from None
     flying: dict[concurrent.futures.Future[list[Outcome]], Batch] = {}
     try:
         more = True

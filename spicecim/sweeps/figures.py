@@ -14,7 +14,7 @@ from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
-from spicecim.sweeps.statistics import correlations, selected, yield_within
+from spicecim.sweeps.statistics import bands, correlations, measures_of, selected, yield_within
 
 _FEWEST = 5
 """Samples of which a distribution is drawn."""
@@ -74,10 +74,11 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
     for number, (label, where) in enumerate(curves):
         own, color = values.isel(where), COLORS[number % len(COLORS)]
         if "sample" in own.dims:
-            quantiles = own.quantile([0.05, 0.25, 0.75, 0.95], "sample").values
-            axes.fill_between(at, quantiles[0], quantiles[3], color=color, alpha=0.15, linewidth=0)
-            axes.fill_between(at, quantiles[1], quantiles[2], color=color, alpha=0.3, linewidth=0)
-            own = own.mean("sample")
+            found = bands(sweep, measure, (0.05, 0.25, 0.75, 0.95), **selection, **where)
+            low, lower, upper, high = found["quantile"].transpose("level", axis).values
+            axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+            axes.fill_between(at, lower, upper, color=color, alpha=0.3, linewidth=0)
+            own = found["mean"]
         axes.plot(at, own, marker="o", markersize=3, color=color, label=label)
     if numeric and (at > 0).all() and at.max() / at.min() >= 100.0:
         axes.set_xscale("log")
@@ -242,9 +243,10 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
     axes = [name for name in grid if name != "sample" and name not in selection]
     design = json.loads(sweep.attrs["sweep"])["design"]
     figures: dict[str, Figure] = {}
-    for measure in map(str, sweep.data_vars):
+    for measure in measures_of(sweep):
+        sweep = sweep.assign({measure: sweep[measure].load()})  # read once, not for every curve
         values = sweep[measure]
-        if measure in ("status", "key", "warnings", "error", "seconds") or not np.isfinite(values.values).any():
+        if not np.isfinite(values.values).any():
             continue
         own: dict[str, Any] = {str(name): 0 for name in values.dims if name not in grid}
         chosen = own | {name: place for name, place in selection.items() if name in values.dims}

@@ -77,7 +77,7 @@ def read_plan(path: str | Path) -> Plan:
         name: getattr(given, name) for name in SweepFile.model_fields if name not in ("testbench", "axes", "zip")
     }
     folder = path.parent / given.testbench if isinstance(given.testbench, str) else path
-    return make_plan(bench, given.axes, zipped=given.zip, folder=folder.parent, **settings)
+    return make_plan(bench, given.axes, zip=given.zip, folder=folder.parent, **settings)
 
 
 def _whole(values: Any) -> Any:

@@ -10,6 +10,8 @@ import pickle
 import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -43,8 +45,12 @@ def device_digest(bench: Testbench) -> str:
         from spicecim.netlist import crossbar_netlist
 
         return crossbar_netlist(bench, native=False).sha256  # it holds the subcircuit with all that it includes
-    model = type(device.build())
-    return plain_digest([function_source(model), device.values(), device.provenance()])
+    return plain_digest([_class_digest(type(device.build())), device.values(), device.provenance()])
+
+
+@functools.cache
+def _class_digest(kind: type) -> str:
+    return function_digest(kind)
 
 
 def engine_identity(engine: str, bench: Testbench | None) -> dict[str, str]:
@@ -54,7 +60,7 @@ def engine_identity(engine: str, bench: Testbench | None) -> dict[str, str]:
         return {"engine": engine, "version": __version__}
     if engine != "ngspice":
         version = str(getattr(member, "version", ""))
-        return {"engine": engine, "version": version, "source": function_source(member)}
+        return {"engine": engine, "version": version, "source": _class_digest(member)}
     from spicecim.ngspice.backend import is_native
     from spicecim.ngspice.client import shared_worker
 
@@ -63,24 +69,78 @@ def engine_identity(engine: str, bench: Testbench | None) -> dict[str, str]:
 
 
 def function_digest(function: Any) -> str:
-    """Digest of a function of one's own: its source, its defaults, and the values that it takes from around it.
+    """Digest of a function or class of one's own: its source, and whatever of one's own it uses, however deep.
 
-    Of functions that it calls, only the names count.
+    That is its defaults, the values that it takes from around it, and the functions, classes and constants of its
+    module and of others that are not installed. Lists, dictionaries and objects of a module do not count, since runs
+    may change them; of installed packages, only the names.
     """
-    if isinstance(function, functools.partial):
-        inner = [function_digest(function.func), _values(function.args), _values(function.keywords)]
-        return plain_digest(inner)
-    around: list[Any] = [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
-    for cell in getattr(function, "__closure__", None) or ():
-        around.append(cell.cell_contents)
-    return plain_digest([function_source(function), *(_values(each) for each in around)])
+    return plain_digest(_parts(function, {}))
+
+
+def _parts(value: Any, seen: dict[int, Any]) -> Any:
+    """Plain values that stand for a function, a class or a value; `seen` are those that were met before."""
+    if id(value) in seen:
+        return getattr(value, "__qualname__", "")
+    if isinstance(value, functools.partial):
+        return [_parts(each, seen) for each in (value.func, value.args, *value.keywords.items())]
+    if isinstance(value, tuple | list) and any(map(callable, value)):
+        return [_parts(each, seen) for each in value]
+    if isinstance(value, type):
+        seen[id(value)] = value
+        around = (
+            [each for each in vars(value).values() if hasattr(each, "__code__")] if _is_own(value.__module__) else []
+        )
+        return [function_source(value), [_parts(each, seen) for each in (*value.__bases__, *around)]]
+    if not hasattr(value, "__code__"):
+        return [_parts(type(value), seen), _value_digest(value)]
+    seen[id(value)] = value
+    around = [getattr(value, name, None) for name in ("__defaults__", "__kwdefaults__", "__self__")]
+    around += [cell.cell_contents for cell in value.__closure__ or ()]
+    around += _used(value) if _is_own(value.__module__) else []
+    return [function_source(value), [_parts(each, seen) for each in around]]
+
+
+def _is_own(module: str) -> bool:
+    """Whether a module is neither installed nor a part of Python or of this package."""
+    if module == "__main__":
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file is None or module.partition(".")[0] in (*sys.stdlib_module_names, "spicecim"):
+        return False
+    return not {"site-packages", "dist-packages"} & {*Path(file).parts}
+
+
+_CONSTANTS = (int, float, complex, str, bytes, tuple, frozenset, np.ndarray, np.generic)
+
+
+def _used(function: Any) -> list[Any]:
+    """Functions, classes and constants that a function takes from its module, and from others by this one."""
+    names = sorted(_names(function.__code__))
+    left = [function.__globals__[name] for name in names if name in function.__globals__]
+    found, modules = [], set()
+    while left:
+        value = left.pop(0)
+        if inspect.ismodule(value):
+            if value.__name__ not in modules and _is_own(value.__name__):
+                modules.add(value.__name__)
+                left += [getattr(value, name) for name in names if hasattr(value, name)]
+        elif isinstance(value, _CONSTANTS) or (
+            (isinstance(value, type) or hasattr(value, "__code__")) and _is_own(value.__module__)
+        ):
+            found.append(value)
+    return found
+
+
+def _names(code: CodeType) -> set[str]:
+    """Names in a function and in those that are written in it."""
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    return set(code.co_names).union(*map(_names, inner))
 
 
 def function_source(function: Any) -> str:
     """Source of a function or class, or where that is not at hand its compiled form."""
     try:
-        if isinstance(function, type):
-            return inspect.getsource(sys.modules[function.__module__])
         return inspect.getsource(function)
     except (OSError, TypeError, KeyError):
         code = getattr(function, "__code__", None)
@@ -89,9 +149,7 @@ def function_source(function: Any) -> str:
         return _ADDRESS.sub("", repr(function))
 
 
-def _values(value: Any) -> str:
-    if callable(value) and hasattr(value, "__code__"):
-        return function_digest(value)
+def _value_digest(value: Any) -> str:
     try:
         return hashlib.sha256(pickle.dumps(value)).hexdigest()
     except Exception:  # whatever cannot be pickled says so in its own way

@@ -21,16 +21,24 @@ from spicecim.outside import exceeds
 from spicecim.quantities import shown
 from spicecim.sweeps.axes import Axis, argument_axes, combinations, field_axes, read_axes
 from spicecim.sweeps.design import check_design, check_level, count_samples, drawn_factors, sample_seed
-from spicecim.sweeps.keys import device_digest, engine_identity, measure_digests, plain_digest, run_key
+from spicecim.sweeps.keys import (
+    device_digest,
+    engine_identity,
+    function_digest,
+    measure_digests,
+    plain_digest,
+    run_key,
+)
 from spicecim.sweeps.places import numeric_value
-from spicecim.sweeps.recipes import Recipe, Scatter
+from spicecim.sweeps.recipes import Recipe, Scatter, is_scatter
 from spicecim.testbench import Testbench
 from spicecim.variation.correlation import generator
 from spicecim.variation.distributions import Distribution, distribution
 from spicecim.version import __version__
 
 Measure = Callable[..., Any]
-Maker = Callable[..., Testbench]
+Maker = Callable[..., Any]
+"""A function of one's own: what it makes of the values of the axes is a testbench, or what is measured."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Plan:
     design, level, seed, base_samples
         How the samples are laid out.
     engine
-        What simulates.
+        What simulates; None where a function of one's own returns what is measured.
     measures
         What is measured of each run, by name.
     waveforms
@@ -60,7 +68,8 @@ class Plan:
     time_limit
         Seconds that a run may take, or None.
     maker
-        The function of one's own that makes the testbenches, called with the values of the axes.
+        The function of one's own that makes the testbenches, or with no engine what is measured; called with the values
+        of the axes.
     """
 
     base: Testbench | None
@@ -72,7 +81,7 @@ class Plan:
     design: str
     level: float
     seed: int
-    engine: str
+    engine: str | None
     measures: dict[str, Measure]
     waveforms: bool
     time_limit: float | str | None
@@ -100,14 +109,16 @@ class Plan:
         common, names, factors = self._common(), list(self.draws), self.factors()
         seeds = [None] if self.samples is None else [sample_seed(self.seed, each) for each in range(self.samples)]
         drawn: list[dict[str, float]] = [dict(zip(names, map(float, row), strict=True)) for row in factors]
+        scattered = self.scatter or any(map(_is_scattered, self.axes))
         for values, sources in combinations(self.axes):
             for number, seed in enumerate(seeds):
-                bench = None if self.maker is None else _made(self.maker, values, seed)
-                recipe = Recipe(
-                    {} if self.maker is not None else values, drawn[number] if names else {},
-                    seed if self.scatter else None, bench,
-                )  # fmt: skip
-                own = {**sources, "device": device_digest(bench)} if bench is not None else sources
+                given, own, bench = values, sources, None
+                if self.maker is not None:
+                    given = values | ({"seed": seed} if seed is not None and takes_seed(self.maker) else {})
+                    if self.engine is not None:
+                        bench = _made(self.maker, given)
+                        given, own = {}, {"device": device_digest(bench)}
+                recipe = Recipe(given, drawn[number] if names else {}, seed if scattered else None, bench)
                 yield run_key(common, recipe, own), recipe
 
     def _common(self) -> str:
@@ -117,7 +128,9 @@ class Plan:
                 "spicecim": __version__,
                 "base": None if self.base is None else self.base.digest(),
                 "device": None if self.base is None else device_digest(self.base),
-                "engine": engine_identity(self.engine, self.base),
+                "engine": function_digest(self.maker)
+                if self.engine is None
+                else engine_identity(self.engine, self.base),
                 "measures": measure_digests(self.measures),
                 "waveforms": self.waveforms,
                 "scatter": asdict(self.scatter) if self.scatter else {},
@@ -149,9 +162,9 @@ def make_plan(
     axes: Mapping[str, Any] | None = None,
     *,
     samples: int | None = None,
-    measures: Any = ("mean_current",),
-    engine: str = "reference",
-    zipped: Iterable[Iterable[str]] = (),
+    measures: Any = None,
+    engine: str | None = "reference",
+    zip: Iterable[Iterable[str]] = (),
     corners: Mapping[str, Mapping[str, Any]] | None = None,
     vary: Mapping[str, Any] | None = None,
     correlation: Any = None,
@@ -165,7 +178,7 @@ def make_plan(
     time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     folder: str | Path = ".",
 ) -> Plan:
-    """Return the plan of a sweep; parameters are those of `spicecim.sweep`, and `folder` that of files in it.
+    """Return the plan of a sweep; parameters are those of `spicecim.sweep`, which takes them from here.
 
     Raises
     ------
@@ -174,11 +187,16 @@ def make_plan(
     """
     if not isinstance(testbench, Testbench) and not callable(testbench):
         raise InputError(f"testbench: must be a Testbench or a function that makes one; it is {shown(testbench)}")
+    if engine is None and (isinstance(testbench, Testbench) or measures or vary or gradients or stuck or draw):
+        raise InputError(
+            "engine: with None, a function returns what is measured; it goes with no Testbench, measures, vary, "
+            "gradients, stuck and draw"
+        )
     if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
         raise InputError(f"samples: must be a whole number of at least 1; it is {shown(samples)}")
     generator(seed)
     check_level(level)
-    if engine not in ENGINES:
+    if engine is not None and engine not in ENGINES:
         ENGINES[engine]
     with run_within(time_limit):
         pass
@@ -189,7 +207,7 @@ def make_plan(
         _plain_correlation(correlation), {name: list(each) for name, each in (gradients or {}).items()},
         dict(stuck or {}),
     )  # fmt: skip
-    groups = read_axes(axes or {}, zipped, corners or {})
+    groups = read_axes(axes or {}, zip, corners or {})
     total = count_samples(design, draws, samples)
     if (scatter or draws) and total is None:
         raise InputError("samples: is missing; vary, gradients, stuck and draw take a number of samples")
@@ -203,12 +221,18 @@ def make_plan(
         found = field_axes(groups, base, scatter, folder)
         for name in draws:
             numeric_value(base, name)
-        if scatter and not any(axis.values and _is_scattered(axis) for axis in found):
+        if scatter and not any(map(_is_scattered, found)):
             scatter.of(base, 0)
+    differ = scatter or draws or (takes_seed(testbench) if base is None else any(map(_is_scattered, found)))  # type: ignore[arg-type]
+    if total is not None and not differ:
+        raise InputError(
+            "samples: would all be the same; name what differs in vary or draw, or give the function an argument seed"
+        )
+    named = _named_measures(("mean_current",) if measures is None and engine is not None else measures or ())
+    maker: Any = None if base is not None else testbench
     return Plan(
-        base, found, total, samples, scatter, draws, design, level, seed, engine, _named_measures(measures), waveforms,
-        time_limit, None if base is not None else testbench,  # type: ignore[arg-type]
-    )  # fmt: skip
+        base, found, total, samples, scatter, draws, design, level, seed, engine, named, waveforms, time_limit, maker
+    )
 
 
 def described_plan(values: Mapping[str, Any]) -> Plan:
@@ -234,12 +258,16 @@ def described_plan(values: Mapping[str, Any]) -> Plan:
 
 
 def _is_scattered(axis: Axis) -> bool:
-    return any(name.split(".")[0] in ("vary", "stuck") for name in axis.values[0])
+    return any(map(is_scatter, axis.values[0]))
 
 
-def _made(maker: Maker, values: Mapping[str, Any], seed: int | None) -> Testbench:
-    seeded = {"seed": seed} if seed is not None and "seed" in inspect.signature(maker).parameters else {}
-    bench = maker(**values, **seeded)
+def takes_seed(maker: Maker) -> bool:
+    """Whether a function of one's own has an argument ``seed``."""
+    return "seed" in inspect.signature(maker).parameters
+
+
+def _made(maker: Maker, values: Mapping[str, Any]) -> Testbench:
+    bench = maker(**values)
     if not isinstance(bench, Testbench):
         raise InputError(f"testbench: the function must return a Testbench; it returns {shown(bench)}")
     return bench

@@ -65,7 +65,7 @@ class Recipe(NamedTuple):
     Attributes
     ----------
     values
-        Plain values of fields by their dotted names.
+        Plain values of fields by their dotted names, or the arguments of a function that returns what is measured.
     factors
         Factors by the names of the fields that they multiply.
     seed

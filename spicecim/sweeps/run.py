@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import signal
 import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import xarray as xr
 
 from spicecim.errors import FailedRunsWarning
-from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.sweeps.dataset import dataset_of
 from spicecim.sweeps.executors import Batch, Executor, Lost, Work, chosen_executor
 from spicecim.sweeps.plan import Maker, Plan, described_plan, make_plan
@@ -68,26 +68,12 @@ def sweep(
     axes: Mapping[str, Any] | None = None,
     *,
     store: str | Path,
-    samples: int | None = None,
-    measures: Any = ("mean_current",),
     executor: Any = None,
     workers: int | None = None,
-    engine: str = "reference",
-    zip: Iterable[Iterable[str]] = (),
-    corners: Mapping[str, Mapping[str, Any]] | None = None,
-    vary: Mapping[str, Any] | None = None,
-    correlation: Any = None,
-    gradients: Mapping[str, Any] | None = None,
-    stuck: Mapping[str, Any] | None = None,
-    draw: Mapping[str, Any] | None = None,
-    design: str = "random",
-    level: float = 1.0,
-    seed: int = 0,
-    waveforms: bool = False,
-    time_limit: float | str | None = DEFAULT_TIME_LIMIT,
     retry: bool = False,
     batch: int | None = None,
     progress: Report | None = None,
+    **settings: Any,
 ) -> xr.Dataset:
     """Run a testbench along axes and samples, and return what is measured as one labeled dataset.
 
@@ -98,7 +84,8 @@ def sweep(
     ----------
     testbench
         What to simulate; or a function that makes a testbench of the values of the axes, which are its arguments. If it
-        has an argument ``seed``, it gets that of the sample.
+        has an argument ``seed``, it gets that of the sample. With ``engine=None``, the function returns what is
+        measured itself, numbers or arrays by name, whatever it does for it.
     axes
         Values by the names of fields, such as ``{"crossbar.wire_row": [0, 1, 5]}``: of a field, a parameter
         (``device.parameters.Ap``), a whole section, or of `vary` and `stuck` (``vary.Ron.normal``). A dictionary in
@@ -108,15 +95,16 @@ def sweep(
     samples
         Samples at every point of the axes.
     measures
-        Names (`spicecim.measure.MEASURES`), functions of waveforms, or a dictionary of them by name. A function returns
-        a number or an array; a change of its source has its runs done again.
+        Names (`spicecim.measure.MEASURES`), functions of waveforms, or a dictionary of them by name; by default
+        ``mean_current``. A function returns a number or an array; a change of its source, or of what it uses of your
+        own modules, has its runs done again.
     executor
         ``"processes"`` (the default), ``"serial"``, the address of a Dask scheduler, a ``distributed.Client``, or any
         `concurrent.futures.Executor`.
     workers
         Number of processes; by default one per processor.
     engine
-        ``"reference"``, ``"ngspice"``, or the name of one that was registered.
+        ``"reference"``, ``"ngspice"``, the name of one that was registered, or None (see `testbench`).
     zip
         Groups of axes that go in step instead of being crossed: ``[("crossbar.wire_row", "crossbar.wire_column")]``.
     corners
@@ -137,6 +125,8 @@ def sweep(
         Whether to keep the waveforms of each run (`spicecim.sweeps.load_run`).
     time_limit
         Seconds that a run may take, or None.
+    folder
+        Where files that are named in values of axes are looked for.
     retry
         Whether to run those again that failed.
     batch
@@ -179,13 +169,29 @@ def sweep(
     >>> found = sc.sweep(bench, {"drive.amplitude": [0.2, 0.3]}, store=folder, executor="serial")
     >>> dict(found.mean_current.sizes)
     {'drive.amplitude': 2, 'column': 2}
+
+    Any function may take the place of testbenches and their simulation:
+
+    >>> import numpy as np
+    >>> def dice(sides, seed):
+    ...     return {"rolled": np.random.default_rng(seed).integers(1, sides + 1)}
+    >>> rolls = sc.sweep(dice, {"sides": [6, 20]}, samples=3, engine=None, store=tempfile.mkdtemp(), executor="serial")
+    >>> dict(rolls.rolled.sizes)
+    {'sides': 2, 'sample': 3}
     """
-    plan = make_plan(
-        testbench, axes, samples=samples, measures=measures, engine=engine, zipped=zip, corners=corners, vary=vary,
-        correlation=correlation, gradients=gradients, stuck=stuck, draw=draw, design=design, level=level, seed=seed,
-        waveforms=waveforms, time_limit=time_limit,
-    )  # fmt: skip
+    plan = make_plan(testbench, axes, **settings)
     return run_plan(plan, store, executor=executor, workers=workers, retry=retry, batch=batch, progress=progress)
+
+
+def _signature() -> inspect.Signature:
+    """Signature of `sweep` with the settings that `make_plan` takes written out."""
+    own = inspect.signature(sweep)
+    names = [name for name, each in own.parameters.items() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    settings = [each for name, each in inspect.signature(make_plan).parameters.items() if name not in names]
+    return own.replace(parameters=[*(own.parameters[name] for name in names), *settings])
+
+
+sweep.__signature__ = _signature()  # type: ignore[attr-defined]
 
 
 def retry_sweep(
@@ -215,7 +221,8 @@ def run_plan(
     store = Store(folder, create=True)
     store.check()
     store.set_plan(plan.described(), keys)
-    job = Job(plan.base, plan.scatter, plan.engine, plan.measures, plan.waveforms, plan.time_limit)
+    function = plan.maker if plan.engine is None else None
+    job = Job(plan.base, plan.scatter, plan.engine, plan.measures, plan.waveforms, plan.time_limit, function)
     first = {key: number for number, key in reversed(list(enumerate(keys)))}
     store.wait_again(store.damaged(list(first)))
     if retry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,9 +23,14 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles of the bands."""
 
 
+def measures_of(sweep: xr.Dataset) -> list[str]:
+    """Return the names of the measures of a sweep."""
+    return [str(name) for name in sweep.data_vars if name not in ("status", "key", "warnings", "error", "seconds")]
+
+
 def selected(sweep: xr.Dataset, measure: str, selection: Mapping[str, Any]) -> xr.DataArray:
     """Return a measure at places along some dimensions; raises `InputError` for a name that there is not."""
-    names = [str(name) for name in sweep.data_vars if name not in ("status", "key", "warnings", "error", "seconds")]
+    names = measures_of(sweep)
     if measure not in names:
         raise InputError(f"measure: must be one of {', '.join(names)}; it is {measure!r}")
     values = sweep[measure]
@@ -57,14 +63,12 @@ def bands(sweep: xr.Dataset, measure: str, levels: Sequence[float] = LEVELS, **s
     """
     values = selected(sweep, measure, selection)
     _check_samples(values)
-    found = xr.Dataset(
-        {
-            "mean": values.mean("sample"),
-            "deviation": values.std("sample", ddof=1),
-            "quantile": values.quantile(list(levels), "sample").rename(quantile="level"),
-            "count": values.count("sample"),
-        }
-    )
+    found = xr.Dataset({"count": values.count("sample")})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of points at which no or one sample has a value: NaN says it
+        found["mean"] = values.mean("sample")
+        found["deviation"] = values.std("sample", ddof=1)
+        found["quantile"] = values.quantile(list(levels), "sample").rename(quantile="level")
     for name in ("mean", "deviation", "quantile"):
         found[name].attrs = dict(values.attrs)
     return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.errors import StoreError
 from spicecim.fields import FloatArray
@@ -279,12 +280,12 @@ class Store:
                 (most,),
             ).fetchall()
 
-    def rows(self) -> list[tuple[str, str, str, str, float, str]]:
-        """State, type and text of the error, key, seconds and warnings of every run of the plan."""
+    def rows(self) -> list[tuple[str, str, str, str, float, str, int]]:
+        """State, type and text of the error, key, seconds, warnings and number in the table of the plan's runs."""
         with self.reading() as connection:
             return connection.execute(
                 "SELECT status, coalesce(error_type, ''), coalesce(error_text, ''), key, coalesce(seconds, 'nan'), "
-                "coalesce(warnings, '') FROM grid JOIN runs ON id = run ORDER BY place"
+                "coalesce(warnings, ''), id FROM grid JOIN runs ON id = run ORDER BY place"
             ).fetchall()
 
     def layouts(self) -> dict[str, Layout]:
@@ -309,35 +310,36 @@ class Store:
             found[name] = before._replace(shape=tuple(map(max, before.shape, own.shape)))
         return found
 
-    def values(self, name: str, places: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-        """Values (place, ...) of a measure at some places of the plan, NaN where there are none.
+    def values(self, name: str, runs: NDArray[np.int_], shape: tuple[int, ...]) -> FloatArray:
+        """Values (run, ...) of a measure of runs by their numbers in the table, NaN where there are none.
 
         Raises
         ------
         StoreError
             If an entry is damaged.
         """
-        found = np.full((len(places), *shape), np.nan)
-        if not len(places):
+        numbers, places = np.unique(runs, return_inverse=True)
+        found = np.full((len(numbers), *shape), np.nan)
+        if not len(numbers):
             return found
-        where = {int(place): number for number, place in enumerate(places)}
+        where = {int(number): place for place, number in enumerate(numbers)}
         with self.reading() as connection:
             rows = connection.execute(
-                "SELECT place, shape, crc, data, key FROM grid JOIN results USING (run) JOIN runs ON runs.id = run "
-                "WHERE measure IN (SELECT id FROM measures WHERE name = ?) AND place BETWEEN ? AND ?",
-                (name, int(min(places)), int(max(places))),
+                "SELECT run, shape, crc, data, key FROM results JOIN runs ON runs.id = run "
+                "WHERE measure IN (SELECT id FROM measures WHERE name = ?) AND run BETWEEN ? AND ?",
+                (name, int(numbers[0]), int(numbers[-1])),
             )
-            for place, own, crc, data, key in rows:
-                if place in where:
+            for run, own, crc, data, key in rows:
+                if run in where:
                     if zlib.crc32(data) != crc:
                         raise StoreError(
                             f"{self._table}: the entry of run {key} is damaged; the same call, or `spicecim sweep "
                             "retry`, does this run again and keeps all others"
                         )
                     array = np.frombuffer(data, dtype="<f8").reshape(json.loads(own))
-                    inside: Any = (where[place], *map(slice, array.shape))
+                    inside: Any = (where[run], *map(slice, array.shape))
                     found[inside] = array
-        return found
+        return np.asarray(found[places])
 
     def waveforms_path(self, key: str) -> Path:
         """File of the waveforms of a run; the folders keep each from having too many."""

@@ -7,7 +7,7 @@ import functools
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,10 +40,12 @@ class Job:
 
     base: Testbench | None
     scatter: Scatter
-    engine: str
+    engine: str | None
     measures: dict[str, Callable[..., Any]]
     waveforms: bool
     time_limit: float | str | None
+    function: Callable[..., Any] | None = None
+    """What returns the measures of a run by name, in place of an engine."""
     version: str = __version__
 
 
@@ -81,7 +83,7 @@ class Outcome(NamedTuple):
 
 
 def run_batch(job: Job, recipes: Sequence[Recipe]) -> list[Outcome]:
-    """Run some testbenches, with one thread for linear algebra; each gives what it does alone, to the last bit.
+    """Run some testbenches, with one thread each; each gives what it does alone, to the last bit.
 
     Raises
     ------
@@ -90,10 +92,12 @@ def run_batch(job: Job, recipes: Sequence[Recipe]) -> list[Outcome]:
     """
     if job.version != __version__:
         raise UnsupportedError(f"a worker has spicecim {__version__}; the sweep was begun by {job.version}")
-    with threadpool_limits(limits=1, user_api="blas"):
+    with threadpool_limits(limits=1):
+        if job.engine is None:
+            return [_outcome(functools.partial(_called, job, recipe)) for recipe in recipes]
         benches = [_attempted(functools.partial(make_bench, job.base, job.scatter, recipe)) for recipe in recipes]
         together = _run_together(job, [each for each in benches if isinstance(each, Testbench)])
-        return [_outcome(job, bench, together.get(id(bench))) for bench in benches]
+        return [_outcome_of(job, bench, together.get(id(bench))) for bench in benches]
 
 
 class _Failure(NamedTuple):
@@ -125,13 +129,21 @@ def _run_together(job: Job, benches: Sequence[Testbench]) -> dict[int, tuple[xr.
     return found
 
 
-def _outcome(job: Job, bench: Any, done: tuple[xr.Dataset, list[Warning], float] | None) -> Outcome:
+def _outcome_of(job: Job, bench: Any, done: tuple[xr.Dataset, list[Warning], float] | None) -> Outcome:
+    """What becomes of a testbench, or of the failure to make it, and of its waveforms if they are there already."""
+    found = _outcome(lambda: bench if isinstance(bench, _Failure) else _measured(job, bench, done))
+    if done is None:
+        return found
+    return found._replace(seconds=found.seconds + done[2], warnings=found.warnings + [str(each) for each in done[1]])
+
+
+def _outcome(action: Callable[[], Any]) -> Outcome:
     began = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = bench if isinstance(bench, _Failure) else _attempted(lambda: _measured(job, bench, done))
-    seconds = time.perf_counter() - began + (done[2] if done else 0.0)
-    said = [str(each.message) for each in caught] + ([str(each) for each in done[1]] if done else [])
+        found = _attempted(action)
+    seconds = time.perf_counter() - began
+    said = [str(each.message) for each in caught]
     if isinstance(found, _Failure):
         return Outcome({}, (type(found.error).__name__, _told(found.error)), said, seconds, None)
     values, waveforms = found
@@ -146,9 +158,19 @@ def _told(error: Exception) -> str:
 def _measured(
     job: Job, bench: Testbench, done: tuple[xr.Dataset, list[Warning], float] | None
 ) -> tuple[dict[str, Value], bytes | None]:
+    assert job.engine is not None
     run = done[0] if done else simulate(bench, job.engine, time_limit=job.time_limit)
     values = {name: _value(name, measure, measure(run)) for name, measure in job.measures.items()}
     return values, bytes(netcdf_bytes(with_testbench_stored(run))) if job.waveforms else None
+
+
+def _called(job: Job, recipe: Recipe) -> tuple[dict[str, Value], None]:
+    assert job.function is not None
+    with run_within(job.time_limit):
+        found = job.function(**recipe.values)
+    if not isinstance(found, Mapping) or not found or not all(isinstance(name, str) for name in found):
+        raise InputError(f"{named(job.function)} must return what is measured by name; it returns {found!r:.80}")
+    return {name: _value(name, job.function, each) for name, each in found.items()}, None
 
 
 def _value(name: str, measure: Any, found: Any) -> Value:

@@ -1,9 +1,8 @@
 """FORMS beside ISAAC: claims as data, and what is measured of them."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
+import xarray as xr
 from test_plotting import assert_legible
 
 from spicecim.accelerator import evaluate, load_design, load_network
@@ -20,7 +19,7 @@ STATED = stated_claims(CLAIMS)
 
 
 def test_every_claim_is_measured():
-    assert set(measured.measures(_Nothing(), _Nothing())) == set(STATED)
+    assert set(measured.measures(_Nothing(), _Nothing(), _Nothing())) == set(STATED)
 
 
 class _Nothing:
@@ -132,7 +131,9 @@ def test_figures_are_legible_and_show_their_data():
 
 
 def test_the_crossbars_share_of_the_chip():
-    found = figure_data.crossbar_power_data(SimpleNamespace(powers={"dear": 50.0, "published": 2.44}))
+    found = figure_data.crossbar_power_data(
+        xr.DataArray([50.0, 2.44], dims="preset", coords={"preset": ["dear", "published"]})
+    )
     assert list(found["preset"].values) == ["published", "dear"]
     assert float(found["share"][0]) == pytest.approx(found.attrs["published_share"])
     watts = 2016 * 50e-3

@@ -9,7 +9,6 @@ from spicecim.accelerator import Design, evaluate, load_design, load_network
 from spicecim.accelerator.budget import ComponentBudget
 from spicecim.accelerator.device_power import with_crossbar_power
 from spicecim.accelerator.mapping import map_network
-from spicecim.validation.forms_architecture.fragments import TrainedFragments
 from spicecim.validation.forms_architecture.ratios import (
     CYCLES,
     INPUT_BITS,
@@ -203,17 +202,17 @@ def utilization_data(design: str = "forms_8", network: str = "resnet18") -> xr.D
     )
 
 
-def crossbar_power_data(trained: TrainedFragments) -> xr.Dataset:
-    """Power of eight crossbars (W) and their share of FORMS's chip (preset,), from the least on."""
+def crossbar_power_data(power: xr.DataArray) -> xr.Dataset:
+    """Power of eight crossbars (W) and their share of FORMS's chip (preset,), from the least on, of ``power`` (mW)."""
     design = load_design("forms_8")
-    powers = dict(sorted(trained.powers.items(), key=lambda item: item[1]))
-    chips = [with_crossbar_power(design, 1e-3 * power / 8, "read energy") for power in powers.values()]
+    power = 1e-3 * power.sortby(power)
+    chips = [with_crossbar_power(design, float(one) / 8, "read energy") for one in power]
     return xr.Dataset(
         {
-            "power": ("preset", 1e-3 * np.array(list(powers.values())), {"units": "W"}),
+            "power": ("preset", power.values, {"units": "W"}),
             "share": ("preset", [_share(chip) for chip in chips], {"long_name": "share of the chip's power"}),
         },
-        coords={"preset": list(powers)},
+        coords={"preset": power["preset"].values},
         attrs={"published_share": _share(design)},
     )
 

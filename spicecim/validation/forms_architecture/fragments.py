@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import xarray as xr
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from spicecim.accelerator import load_design
+from spicecim.accelerator.converters import clipped_share
 from spicecim.accelerator.device_power import crossbar_power, reading_scheme
 from spicecim.devices import MODELS, load_presets
+from spicecim.encodings.bit_sliced import Polarized
 from spicecim.encodings.integers import IntArray
 from spicecim.encodings.weight_sets import WeightSet
 from spicecim.errors import InputError, StateWarning
 from spicecim.fields import FloatArray
 from spicecim.training.digits import LARGEST_PIXEL, split_digits
 from spicecim.validation.claims import Measured
+from spicecim.validation.forms_architecture.ratios import ROWS, converter_width
 from spicecim.validation.polarized_columns.crossbars import run_in_ngspice
+from spicecim.validation.trials import run_trials
 
 _HIDDEN = 32
 _LARGEST = 255
@@ -55,24 +61,19 @@ class TrainedFragments:
         near = WeightSet(fragment_size=rows, polarized=True).project(self._weights)
         return np.asarray(np.rint(near * (_LARGEST / np.abs(near).max())), dtype=int)
 
-    @functools.cached_property
-    def powers(self) -> dict[str, float]:
-        """Power of eight crossbars of FORMS while they are read (mW), by model and preset.
+    def clipped(self, rows: int) -> float:
+        """Share of conversions (%) beyond the highest code of the converters for so many rows."""
+        bits = converter_width(rows)
+        return 100 * clipped_share(Polarized(fragment=rows), self.polarized(rows), self.inputs, bits)
 
-        Presets whose cells a read moves are left out.
-        """
-        design, weights = load_design("forms_8"), self.polarized(8)
+    def power(self, model: str, preset: str) -> float:
+        """Power of eight crossbars of FORMS while they are read (mW); NaN if a read moves the cells."""
         inputs = self.inputs[:_POWER_VECTORS] * 257  # the same images in the 16 bits of the design
-        found = {}
-        for model in MODELS:
-            for preset in load_presets(model):
-                device = {"model": model, "preset": preset}
-                try:
-                    power = crossbar_power(design, device, weights, inputs, _VOLTAGE).power
-                except InputError:
-                    continue
-                found[f"{model}, {preset}"] = 8e3 * power
-        return found
+        device = {"model": model, "preset": preset}
+        try:
+            return 8e3 * crossbar_power(load_design("forms_8"), device, self.polarized(8), inputs, _VOLTAGE).power
+        except InputError:
+            return float("nan")
 
     def energies_of_engines(self) -> Measured:
         """Read energy in ngspice over that in the reference engine, for some presets and a part of the layer."""
@@ -86,3 +87,26 @@ class TrainedFragments:
                 spice = run_in_ngspice(scheme, weights, inputs).energy
             found[f"{model}, {preset}"] = spice / scheme.program(weights).read_energy(inputs).energy
         return found
+
+
+def perceptrons(images: int, seeds: int, progress: Callable[[float], None] = lambda fraction: None) -> xr.Dataset:
+    """Train perceptrons, and measure converters and crossbars of each.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``clipped`` (seed, rows), share of conversions (%), and ``power`` (seed, preset), of eight crossbars of FORMS
+        while they are read (mW), for presets whose cells a read does not move.
+    """
+    names = [f"{model}, {preset}" for model in MODELS for preset in load_presets(model)]
+    function = functools.partial(_one_perceptron, images=images, names=names)
+    found = run_trials(function, {"seed": range(seeds)}, progress)[["clipped", "power"]]
+    return found.assign_coords(rows=list(ROWS), preset=names).dropna("preset")
+
+
+def _one_perceptron(seed: int, images: int, names: Sequence[str]) -> dict[str, xr.DataArray]:
+    trained = TrainedFragments(images, seed)
+    return {
+        "clipped": xr.DataArray([trained.clipped(rows) for rows in ROWS], dims="rows"),
+        "power": xr.DataArray([trained.power(*name.split(", ")) for name in names], dims="preset"),
+    }

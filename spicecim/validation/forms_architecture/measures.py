@@ -6,15 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import xarray as xr
 
 from spicecim.accelerator import evaluate, load_design
-from spicecim.accelerator.converters import (
-    clipped_share,
-    converter_energy,
-    lossless_converter_bits,
-)
+from spicecim.accelerator.converters import converter_energy, lossless_converter_bits
 from spicecim.accelerator.design import Level
-from spicecim.encodings.bit_sliced import Polarized
 from spicecim.validation.claims import Measured, Range
 from spicecim.validation.forms_architecture.fragments import TrainedFragments
 from spicecim.validation.forms_architecture.frames import Frames
@@ -32,6 +28,7 @@ from spicecim.validation.forms_architecture.ratios import (
     same_converters,
     with_skipping,
 )
+from spicecim.validation.intervals import mean_interval
 
 _PRUNING = 6.65 * 4
 """ResNet-18 on CIFAR-100, and weights of 8 bits in place of 32."""
@@ -123,19 +120,23 @@ def converter_bits() -> Measured:
     return {f"{rows} rows": lossless_converter_bits(rows, 2) for rows in ROWS}
 
 
-def converter_clipping(trained: TrainedFragments) -> Measured:
-    """Share of clipped conversions of trained fragments (%)."""
-    measured: Measured = {}
-    for rows in ROWS:
-        bits = converter_width(rows)
-        share = clipped_share(Polarized(fragment=rows), trained.polarized(rows), trained.inputs, bits)
-        measured[f"{rows} rows, {bits} bits"] = 100 * share
-    return measured
+def converter_clipping(perceptrons: xr.Dataset) -> Measured:
+    """Share of clipped conversions of trained fragments (%), over the seeds."""
+    return {
+        f"{rows} rows, {converter_width(rows)} bits": mean_interval(perceptrons["clipped"].sel(rows=rows))
+        for rows in ROWS
+    }
 
 
 def converter_energies() -> Measured:
     """Power of 32 converters of 4 bits at 2.1 GS/s (mW)."""
     return {model: 32 * 2.1e12 * converter_energy(4, model) for model in ("scaled", "survey")}
+
+
+def crossbar_powers(perceptrons: xr.Dataset) -> Measured:
+    """Power of eight crossbars (mW), over the seeds."""
+    power = perceptrons["power"]
+    return {str(name): mean_interval(power.sel(preset=name)) for name in power["preset"].values}
 
 
 def power_increase() -> Measured:
@@ -205,7 +206,9 @@ def evaluation_time() -> Measured:
     return {"ResNet-50 on forms_8": time.process_time() - start}
 
 
-def measures(frames: Frames, trained: TrainedFragments) -> Mapping[str, Callable[[], Measured]]:
+def measures(
+    frames: Frames, trained: TrainedFragments, perceptrons: xr.Dataset
+) -> Mapping[str, Callable[[], Measured]]:
     """Return what measures each claim, by the claims' ids."""
     return {
         "isaac-sums": isaac_sums,
@@ -217,7 +220,7 @@ def measures(frames: Frames, trained: TrainedFragments) -> Mapping[str, Callable
         "skipping-speed": frames.skipping_speed,
         "raw-rate": raw_rate,
         "converter-bits": converter_bits,
-        "converter-clipping": lambda: converter_clipping(trained),
+        "converter-clipping": lambda: converter_clipping(perceptrons),
         "converter-energy": converter_energies,
         "power-increase": power_increase,
         "reference-ratios": reference_ratios,
@@ -230,7 +233,7 @@ def measures(frames: Frames, trained: TrainedFragments) -> Mapping[str, Callable
         "frames-by-weights": frames_by_weights,
         "frames-and-peak": frames_and_peak,
         "network-sizes": network_sizes,
-        "crossbar-power": lambda: {**trained.powers},
+        "crossbar-power": lambda: crossbar_powers(perceptrons),
         "crossbar-power-engines": trained.energies_of_engines,
         "evaluation-time": evaluation_time,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +19,7 @@ from spicecim.fields import FloatArray
 from spicecim.training import integer_network, split_digits, train_binarized, train_float
 from spicecim.training.quantize import IntegerProduct
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
+from spicecim.validation.trials import run_trials
 
 _RATES = 5
 _FARTHEST = 3.5
@@ -93,6 +96,10 @@ class VaryingProducts:
         products = drive.product(run.current(drive.calibration.readout), 0.0)
         return np.asarray(make_interp_spline(chosen, products, k=1, axis=1)(np.arange(PIXEL_MAX + 1)))
 
+    def tabulate(self) -> None:
+        """Make the tables now, for all processes that are forked later."""
+        _ = self._tables
+
     def cells(self, weights: IntArray, random: np.random.Generator | None) -> FloatArray:
         """Signed products of every cell of a crossbar with every pixel (row, pixel, column), for weights (row, column).
 
@@ -159,33 +166,40 @@ def digits_accuracy(
     """
     wanted = variation or Variation()
     products = [[VaryingProducts(*case, 2 ** (bit - 1), wanted) for bit in bits] for case in cases]
-    accuracy = np.empty((3, len(seeds)))
-    frequency = np.empty((len(cases), len(bits), 2, len(seeds)))
-    for number, seed in enumerate(seeds):
-        digits = split_digits(seed)
-        test = digits.test_images, digits.test_labels
-        network = train_float("convolutional", digits, seed, epochs=epochs)
-        quantized = {bit: integer_network(network, digits.train_images, 2 ** (bit - 1) - 1) for bit in {8, *bits}}
-        binarized = train_binarized(network, digits, seed, epochs=epochs)
-        accuracy[:, number] = network.accuracy(*test), quantized[8].accuracy(*test), binarized.accuracy(*test)
-        for at in np.ndindex(frequency.shape[:3]):
-            own = quantized[bits[at[1]]]
-            source = products[at[0]][at[1]]
-            random = np.random.default_rng([seed, *at]) if at[2] else None
-            cells = [source.cells(weights, random) for weights in own.weights]
-            frequency[(*at, number)] = own.accuracy(*test, _multiplier(cells))
-        progress((number + 1) / len(seeds))
-    return xr.Dataset(
-        {
-            "accuracy": (("arithmetic", "seed"), accuracy),
-            "frequency": (("case", "bits", "varied", "seed"), frequency),
-        },
-        coords={
-            "arithmetic": ["float", "8 bit", "binarized"],
-            "case": [f"{subject.title}, {scheme}" for subject, scheme in cases],
-            "bits": list(bits),
-            "varied": [False, True],
-            "seed": list(seeds),
-        },
-        attrs={"speed_variation": wanted.speed, "conductance_variation": wanted.conductance},
+    for source in itertools.chain(*products):
+        source.tabulate()
+    function = functools.partial(_one_seed, products=products, bits=bits, epochs=epochs)
+    found = run_trials(function, {"seed": seeds}, progress)[["accuracy", "frequency"]]
+    return (
+        found.transpose(..., "seed")
+        .assign_coords(
+            arithmetic=["float", "8 bit", "binarized"],
+            case=[f"{subject.title}, {scheme}" for subject, scheme in cases],
+            bits=list(bits),
+            varied=[False, True],
+        )
+        .assign_attrs(speed_variation=wanted.speed, conductance_variation=wanted.conductance)
     )
+
+
+def _one_seed(
+    seed: int, products: Sequence[Sequence[VaryingProducts]], bits: Sequence[int], epochs: int
+) -> dict[str, xr.DataArray]:
+    """Accuracies of the networks and devices of a seed: (arithmetic,) and (case, bits, varied)."""
+    digits = split_digits(seed)
+    test = digits.test_images, digits.test_labels
+    network = train_float("convolutional", digits, seed, epochs=epochs)
+    quantized = {bit: integer_network(network, digits.train_images, 2 ** (bit - 1) - 1) for bit in {8, *bits}}
+    binarized = train_binarized(network, digits, seed, epochs=epochs)
+    accuracy = network.accuracy(*test), quantized[8].accuracy(*test), binarized.accuracy(*test)
+    frequency = np.empty((len(products), len(bits), 2))
+    for at in np.ndindex(frequency.shape):
+        own = quantized[bits[at[1]]]
+        source = products[at[0]][at[1]]
+        random = np.random.default_rng([seed, *at]) if at[2] else None
+        cells = [source.cells(weights, random) for weights in own.weights]
+        frequency[at] = own.accuracy(*test, _multiplier(cells))
+    return {
+        "accuracy": xr.DataArray(list(accuracy), dims="arithmetic"),
+        "frequency": xr.DataArray(frequency, dims=("case", "bits", "varied")),
+    }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -18,6 +19,7 @@ from spicecim.engines import simulate
 from spicecim.measure import average_power, row_power
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.validation.frequency_weighting.subjects import Subject
+from spicecim.validation.trials import run_trials
 
 POINTS = 1000
 """Instants in a cycle, at least."""
@@ -49,32 +51,60 @@ def draw_patches(image: IntArray, count: int, seed: int) -> Patches:
 
 
 def compare_patches(
-    subject: Subject, patches: Patches, progress: Callable[[float], None] = lambda fraction: None
-) -> xr.Dataset:
-    """Run every cell of the patches in ngspice, and eight one-bit devices per weight on the same patches.
+    subjects: Sequence[Subject], patches: Patches, progress: Callable[[float], None] = lambda fraction: None
+) -> tuple[dict[str, xr.Dataset], dict[str, xr.Dataset]]:
+    """Run the patches in ngspice: every cell, every patch as a crossbar, and eight one-bit devices per weight.
 
     Returns
     -------
-    xarray.Dataset
-        Along ``patch``: ``output``, the signed sum of products (engine, patch) in pixels times levels, ``exact``, in
-        integers; ``current`` (engine, patch), A, the sum of the readouts, ``power`` (engine, patch), W, of all nine
-        cells at work at once, ``bit_sliced_power`` (engine, patch), W; ``readout_error`` of the sum relative to what
-        nine of the largest products read, ``power_error`` relative to the patch's power; and for the cell that is
-        furthest off ``worst_cell_error`` and, with eight times the instants, ``finer_cell_error``.
+    tuple of dict of xarray.Dataset
+        By device, of the cells and of the crossbars. Along ``patch``, both have ``readout_error``, of the sum, relative
+        to what nine of the largest products read, and ``power_error``, relative to the patch's power. Of the cells
+        besides: ``output``, the signed sum of products (engine, patch) in pixels times levels, ``exact``, in integers;
+        ``current`` (engine, patch), A, the sum of the readouts, ``power`` (engine, patch), W, of all nine cells at work
+        at once, ``bit_sliced_power`` (engine, patch), W; and for the cell that is furthest off ``worst_cell_error``
+        and, with eight times the instants, ``finer_cell_error``.
     """
+    by_title = {subject.title: subject for subject in subjects}
+    function = functools.partial(_one_patch, subjects=by_title, patches=patches)
+    axes = {"device": list(by_title), "patch": range(len(patches.pixel))}
+    found = run_trials(function, axes, progress).assign_coords(engine=["ngspice", "reference"])
+    cells = {
+        title: _beside_reference(one, found.sel(device=title, drop=True), patches) for title, one in by_title.items()
+    }
+    crossbars = found[["crossbar_readout_error", "crossbar_power_error"]].rename(
+        crossbar_readout_error="readout_error", crossbar_power_error="power_error"
+    )
+    return cells, {title: crossbars.sel(device=title, drop=True) for title in by_title}
+
+
+def _one_patch(device: str, patch: int, subjects: Mapping[str, Subject], patches: Patches) -> dict[str, Any]:
+    """Readout (A) and power (W) of each cell of a patch in ngspice, its power in one-bit devices, and its crossbar."""
+    subject, pixel, level = subjects[device], patches.pixel[patch], np.abs(patches.weight[patch])
+    encoding = subject.encoding(points_per_period=POINTS)
+    cells = [_cell(encoding, *each) if all(each) else (0.0, 0.0) for each in zip(pixel, level, strict=True)]
+    sliced = subject.bit_sliced().program(level[:, None]).testbenches(pixel[None])[0]
+    readout, power = _crossbar_errors(subject, pixel, level)
+    return {
+        "current": xr.DataArray([current for current, _ in cells], dims="row"),
+        "power": xr.DataArray([power for _, power in cells], dims="row"),
+        "bit_sliced_power": xr.DataArray(
+            [_power(sliced, engine) for engine in ("ngspice", "reference")], dims="engine"
+        ),
+        "crossbar_readout_error": readout,
+        "crossbar_power_error": power,
+    }
+
+
+def _beside_reference(subject: Subject, found: xr.Dataset, patches: Patches) -> xr.Dataset:
+    """Put cells of patches in ngspice beside the reference engine."""
     encoding = subject.encoding(points_per_period=POINTS)
     full_scale = _full_scale(encoding)
     level, sign = np.abs(patches.weight), np.sign(patches.weight)
     driven = (patches.pixel > 0) & (level > 0)
     responses = encoding.drive.responses(patches.pixel, level)
-    current = np.zeros((2, *level.shape))
-    power = np.zeros((2, *level.shape))
-    current[1], power[1] = responses.current(encoding.readout) * driven, responses.power * driven
-    places = np.argwhere(driven)
-    for number, (patch, row) in enumerate(places):
-        at = patch, row
-        current[(0, *at)], power[(0, *at)] = _cell(encoding, patches.pixel[at], level[at])
-        progress(0.9 * (number + 1) / len(places))
+    current = np.stack([found["current"], responses.current(encoding.readout) * driven])
+    power = np.stack([found["power"], responses.power * driven])
     product = encoding.drive.product(current, patches.pixel) * driven * sign
     cell_error = np.abs(current[0] - current[1]) / full_scale
     worst = np.unravel_index(int(cell_error.argmax()), cell_error.shape)
@@ -83,21 +113,13 @@ def compare_patches(
     asked = DEFAULT_ACCURACY / _FINER**2
     finer_current = _cell(finer, patches.pixel[worst], level[worst], asked)[0]
     sums, powers = current.sum(axis=2), power.sum(axis=2)
-    bench = subject.bit_sliced()
-    baseline = [
-        [_power(bench.program(weights[:, None]).testbenches(pixels[None])[0], engine) for weights, pixels in zip(
-            level, patches.pixel, strict=True
-        )]
-        for engine in ("ngspice", "reference")
-    ]  # fmt: skip
-    progress(1.0)
     return xr.Dataset(
         {
             "output": (("engine", "patch"), product.sum(axis=2)),
             "exact": ("patch", (patches.pixel * patches.weight).sum(axis=1)),
             "current": (("engine", "patch"), sums, {"units": "A"}),
             "power": (("engine", "patch"), powers, {"units": "W"}),
-            "bit_sliced_power": (("engine", "patch"), np.array(baseline), {"units": "W"}),
+            "bit_sliced_power": found["bit_sliced_power"].assign_attrs(units="W"),
             "readout_error": ("patch", (sums[0] - sums[1]) / (level.shape[1] * full_scale)),
             "power_error": ("patch", (powers[0] - powers[1]) / np.maximum(powers[1], _dark_power(encoding))),
             "worst_cell_error": ((), float(cell_error[worst])),
@@ -109,34 +131,22 @@ def compare_patches(
     )
 
 
-def compare_crossbars(
-    subject: Subject, patches: Patches, progress: Callable[[float], None] = lambda fraction: None
-) -> xr.Dataset:
-    """Run every patch as a crossbar of nine rows at once, in ngspice and by the reference engine cell by cell.
+def _crossbar_errors(subject: Subject, pixel: IntArray, weight: IntArray) -> tuple[float, float]:
+    """Errors of readout and power of a patch as a crossbar of nine rows at once, in ngspice.
 
-    Levels are the nearest to the patch's weights whose tones stay within `_SPREAD` of each other; all weights count as
-    positive, in one pass. The readout takes the first cycle of each row, the power all of the slowest row's cycle.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``readout_error`` (patch,) relative to what nine of the largest products read, ``power_error`` (patch,) relative
-        to the crossbar's power by the reference engine, at many more instants.
+    The reference engine takes cell by cell for the readout, and many more instants for the power. Levels are the
+    nearest to the weights (row,) whose tones stay within `_SPREAD` of each other; all weights count as positive, in one
+    pass. The readout takes the first cycle of each row, the power all of the slowest row's cycle.
     """
     encoding = subject.encoding(points_per_period=_CROSSBAR_POINTS)
     finer = subject.encoding(points_per_period=_FINER * _CROSSBAR_POINTS)
-    full_scale = _full_scale(encoding) * patches.pixel.shape[1]
-    dark = _dark_power(encoding)
-    readout_error, power_error = [], []
-    for number, (pixel, weight) in enumerate(zip(patches.pixel, np.abs(patches.weight), strict=True)):
-        level = nearby_levels(encoding, pixel, weight)
-        exact = float(encoding.drive.responses(pixel, level).current(encoding.readout).sum())
-        run = simulate(encoding.testbench(pixel, level), "ngspice", estimate=False)
-        readout_error.append((float(encoding.read(run)) - exact) / full_scale)
-        wanted = _power(finer.testbench(pixel, level, probe="columns"), "reference")
-        power_error.append((float(average_power(row_power(run).sum("row"))) - wanted) / max(wanted, dark))
-        progress((number + 1) / len(patches.pixel))
-    return xr.Dataset({"readout_error": ("patch", readout_error), "power_error": ("patch", power_error)})
+    level = nearby_levels(encoding, pixel, weight)
+    exact = float(encoding.drive.responses(pixel, level).current(encoding.readout).sum())
+    run = simulate(encoding.testbench(pixel, level), "ngspice", estimate=False)
+    wanted = _power(finer.testbench(pixel, level, probe="columns"), "reference")
+    power = float(average_power(row_power(run).sum("row")))
+    readout_error = (float(encoding.read(run)) - exact) / (_full_scale(encoding) * len(pixel))
+    return readout_error, (power - wanted) / max(wanted, _dark_power(encoding))
 
 
 def nearby_levels(encoding: FrequencyWeighting, pixel: IntArray, weight: IntArray) -> IntArray:
@@ -155,37 +165,47 @@ def nearby_levels(encoding: FrequencyWeighting, pixel: IntArray, weight: IntArra
 
 
 def compare_corners(
-    subject: Subject,
-    scheme: AmplitudeScheme,
+    cases: Sequence[tuple[Subject, AmplitudeScheme]],
     corners: tuple[Sequence[int], Sequence[int]] = CORNERS,
     points: int = 2 * POINTS,
     progress: Callable[[float], None] = lambda fraction: None,
-) -> xr.Dataset:
-    """Run the corners of the range of pixels and levels in ngspice, cell by cell.
+) -> dict[str, xr.Dataset]:
+    """Run the corners of the range of pixels and levels in ngspice, cell by cell, for devices and amplitude schemes.
 
     Returns
     -------
-    xarray.Dataset
-        ``product_error`` (engine, pixel, level): distance from the exact product, ``readout_error`` (pixel, level):
-        distance of ngspice from the reference engine, both relative to the largest product; ``power_error`` (pixel,
-        level): relative to the largest power of any of them.
+    dict of xarray.Dataset
+        By device and scheme: ``product_error`` (engine, pixel, level): distance from the exact product,
+        ``readout_error`` (pixel, level): distance of ngspice from the reference engine, both relative to the largest
+        product; ``power_error`` (pixel, level): relative to the largest power of any of them.
     """
-    encoding = subject.encoding(scheme=scheme, points_per_period=points)
-    pixel, level = np.meshgrid(*(np.array(values) for values in corners), indexing="ij")
+    encodings = {
+        f"{subject.title}, {scheme}": subject.encoding(scheme=scheme, points_per_period=points)
+        for subject, scheme in cases
+    }
+    axes: dict[str, list[Any]] = {"case": [*encodings], "pixel": [*corners[0]], "level": [*corners[1]]}
+    found = run_trials(functools.partial(_one_corner, encodings=encodings), axes, progress)
+    return {title: _corner_errors(encoding, found.sel(case=title, drop=True)) for title, encoding in encodings.items()}
+
+
+def _one_corner(case: str, pixel: int, level: int, encodings: Mapping[str, FrequencyWeighting]) -> dict[str, float]:
+    current, power = _cell(encodings[case], pixel, level)
+    return {"current": current, "power": power}
+
+
+def _corner_errors(encoding: FrequencyWeighting, found: xr.Dataset) -> xr.Dataset:
+    pixel, level = np.meshgrid(found["pixel"], found["level"], indexing="ij")
     exact = encoding.drive.responses(pixel, level)
-    current, power = (np.stack([np.zeros(pixel.shape), values]) for values in (exact.current("rectified"), exact.power))
-    for number, at in enumerate(np.ndindex(pixel.shape)):
-        current[(0, *at)], power[(0, *at)] = _cell(encoding, pixel[at], level[at])
-        progress((number + 1) / pixel.size)
+    current = np.stack([found["current"], exact.current("rectified")])
     product = encoding.drive.product(current, pixel)
     grid = ("pixel", "level")
     return xr.Dataset(
         {
             "product_error": (("engine", *grid), (product - pixel * level) / (PIXEL_MAX * WEIGHT_MAX)),
             "readout_error": (grid, (current[0] - current[1]) / _full_scale(encoding)),
-            "power_error": (grid, (power[0] - power[1]) / power[1].max()),
+            "power_error": (grid, (found["power"].values - exact.power) / exact.power.max()),
         },
-        coords={"engine": ["ngspice", "reference"], "pixel": list(corners[0]), "level": list(corners[1])},
+        coords={"engine": ["ngspice", "reference"], "pixel": found["pixel"], "level": found["level"]},
     )
 
 

@@ -23,7 +23,6 @@ from spicecim.validation.frequency_weighting.patches import (
     CORNERS,
     Patches,
     compare_corners,
-    compare_crossbars,
     compare_patches,
     crossbar_power,
     draw_patches,
@@ -197,21 +196,11 @@ def _measure(
 
 def _agreement(patches: Patches, extent: Extent, progress: Progress) -> measures.Agreement:
     """Run patches and corners of the range in ngspice."""
-    runs = {
-        kind: {
-            subject.title: compare(subject, patches, _task(progress, f"{kind} in ngspice: {subject.title}"))
-            for subject in (DRIFT, OBLEA)
-        }
-        for kind, compare in (("patches", compare_patches), ("crossbars", compare_crossbars))
-    }
-    corners = {
-        f"{subject.title}, {scheme}": compare_corners(
-            subject, scheme, extent.corners, progress=_task(progress, f"corners in ngspice: {subject.title}")
-        )
-        for subject in extent.subjects
-        for scheme in ("fixed", "coscaled")
-    }
-    return measures.Agreement(runs["patches"], runs["crossbars"], corners)
+    cells, crossbars = compare_patches((DRIFT, OBLEA), patches, _task(progress, "patches in ngspice"))
+    schemes: tuple[AmplitudeScheme, ...] = ("fixed", "coscaled")
+    cases = [(subject, scheme) for subject in extent.subjects for scheme in schemes]
+    corners = compare_corners(cases, extent.corners, progress=_task(progress, "corners in ngspice"))
+    return measures.Agreement(cells, crossbars, corners)
 
 
 def _pictures(extent: Extent, image: IntArray, report: ValidationReport, progress: Progress) -> xr.Dataset:

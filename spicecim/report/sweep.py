@@ -1,0 +1,143 @@
+"""What the store of a sweep holds, sorted for a page: its state, its plan, its runs and those that failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from spicecim.plotting.style import COLORS, save_figure
+from spicecim.report.contents import Contents, Table, Text
+from spicecim.sweeps.dataset import FACTOR, open_sweep
+from spicecim.sweeps.figures import plot_sweep
+from spicecim.sweeps.statistics import measures_of
+from spicecim.testbench import Testbench
+
+if TYPE_CHECKING:
+    from bokeh.model import Model
+
+_ROWS = 500
+"""Most runs in a table."""
+_POINTS = 20_000
+"""Most points of a figure."""
+_CURVES = 8
+"""Most places along a measure's own dimensions in a figure."""
+
+
+def sweep_contents(folder: Path) -> Contents:
+    """Read the store of a sweep, and draw its figures into its folder ``figures``.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read.
+    """
+    sweep = open_sweep(folder).load()
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    files = [file for name, figure in plot_sweep(sweep).items() for file in save_figure(figure, figures / name)]
+    texts = []
+    if "testbench" in sweep.attrs:
+        text = Testbench.from_dict(json.loads(sweep.attrs["testbench"])).to_yaml()
+        texts.append(Text("testbench", "of all runs, before the axes change it", text, True))
+    plan = json.loads(sweep.attrs["sweep"])
+    status = sweep["status"].values
+    counts = {name: int((status == name).sum()) for name in ("done", "failed", "claimed", "waiting")}
+    settings = {
+        "runs": status.size,
+        **{f"runs_{name}": count for name, count in counts.items() if count},
+        "time_of_the_runs_s": float(sweep["seconds"].sum()),
+        "engine": plan["engine"] or "a function",
+        "measures": measures_of(sweep),
+        **{name: plan[name] for name in ("samples", "seed", "design", "spicecim_version")},
+    }
+    scatter = {name: value for name, value in plan["scatter"].items() if value}
+    drawn = {name: {each["kind"]: each["spread"]} for name, each in plan["draws"].items()}
+    contents = Contents(folder, "", {"sweep": settings, "drawn_per_cell": scatter, "drawn_as_a_whole": drawn})
+    contents.pictures = [file for file in files if file.suffix == ".png"]
+    contents.texts = texts
+    contents.files = files
+    contents.tables = [_failures(sweep), _runs(sweep)]
+    contents.sweep = sweep
+    return contents
+
+
+def _places(sweep: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Names of what differs between runs, and of every run the values of these, in the order of the table."""
+    grid = sweep["status"]
+    names = [
+        str(name) for name, each in sweep.coords.items() if each.dims and set(each.dims) <= set(map(str, grid.dims))
+    ]
+    columns = [sweep[name].broadcast_like(grid).transpose(*grid.dims).values.ravel() for name in names]
+    rows = [[_shown(value) for value in row] for row in zip(*columns, strict=True)] if names else [[]] * grid.size
+    return [name.replace(FACTOR, "factor of ") for name in names], rows
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _failures(sweep: xr.Dataset) -> Table:
+    names, places = _places(sweep)
+    errors = sweep["error"].values.ravel()
+    failed = np.flatnonzero(sweep["status"].values.ravel() == "failed")
+    rows = [[str(run), *places[run], str(errors[run])] for run in failed[:_ROWS]]
+    return Table(_title("Failed runs", len(failed)), ["run", *names, "error"], rows)
+
+
+def _runs(sweep: xr.Dataset) -> Table:
+    names, places = _places(sweep)
+    measures = measures_of(sweep)
+    grid = sweep["status"].size
+    values = {name: np.asarray(sweep[name].values, dtype=float).reshape(grid, -1) for name in measures}
+    status, seconds = sweep["status"].values.ravel(), sweep["seconds"].values.ravel()
+    rows = [
+        [
+            str(run), *places[run], str(status[run]), f"{seconds[run]:.3g}",
+            *(", ".join(f"{value:.4g}" for value in values[name][run, :_CURVES]) for name in measures),
+        ]
+        for run in range(min(grid, _ROWS))
+    ]  # fmt: skip
+    units = [sweep[name].attrs.get("units", "") for name in measures]
+    titles = [f"{name} ({unit})" if unit else name for name, unit in zip(measures, units, strict=True)]
+    return Table(_title("Runs", grid), ["run", *names, "state", "time (s)", *titles], rows)
+
+
+def _title(name: str, count: int) -> str:
+    return f"{name}: the first {_ROWS} of {count}" if count > _ROWS else f"{name}: {count}"
+
+
+def values_figures(sweep: xr.Dataset) -> dict[str, Model]:
+    """Draw every measure over the number of the run, with what differs between the runs under the pointer."""
+    from bokeh.models import ColumnDataSource, HoverTool, Legend
+    from bokeh.plotting import figure
+
+    names, places = _places(sweep)
+    runs = sweep["status"].size
+    shown = np.unique(np.linspace(0, runs - 1, min(runs, _POINTS)).round().astype(int))
+    figures: dict[str, Model] = {}
+    for measure in measures_of(sweep):
+        values = np.asarray(sweep[measure].values, dtype=float).reshape(runs, -1)
+        unit = sweep[measure].attrs.get("units", "")
+        plot = figure(
+            height=360, sizing_mode="stretch_width", x_axis_label="run", active_drag="box_zoom",
+            y_axis_label=f"{measure} ({unit})" if unit else measure, tools="pan,box_zoom,wheel_zoom,reset,save",
+        )  # fmt: skip
+        plot.toolbar.logo = None
+        inner = sweep[measure].dims[sweep["status"].ndim :]
+        items = []
+        for place, index in enumerate(list(np.ndindex(sweep[measure].shape[sweep["status"].ndim :]))[:_CURVES]):
+            columns = {f"place_{number}": [places[run][number] for run in shown] for number in range(len(names))}
+            source = ColumnDataSource({"run": shown, "value": values[shown, place], **columns})
+            dots = plot.scatter("run", "value", source=source, color=COLORS[place % len(COLORS)], size=6)
+            title = ", ".join(f"{name} {at}" for name, at in zip(inner, index, strict=True))
+            tips = [(name, f"@place_{number}") for number, name in enumerate(names)]
+            plot.add_tools(HoverTool(renderers=[dots], tooltips=[("run", "@run"), *tips, (title or measure, "@value")]))
+            items.append((title, [dots]))
+        if len(items) > 1:
+            plot.add_layout(Legend(items=items, click_policy="hide", ncols=2, location="left"), "below")
+        figures[measure] = plot
+    return figures
