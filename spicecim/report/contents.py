@@ -17,7 +17,7 @@ from spicecim.waveforms import load_waveforms
 
 SUMMARIES = ("summary.json", "hysteresis.json", "fit.json", "measurement.json")
 """Names of the file that lists the others, of which a folder of results has one."""
-TEXTS = {".cir": "netlist", ".yaml": "testbench"}
+TEXTS = {".cir": "netlist", ".yaml": "testbench", ".log": "log"}
 """Suffixes of files that are shown, and what they are."""
 NAME = "report.html"
 _UNITS = {"a": "A", "v": "V", "w": "W", "s": "s", "j": "J", "hz": "Hz", "ohm": "ohm", "mm2": "mm²"}

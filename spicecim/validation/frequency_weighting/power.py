@@ -55,7 +55,7 @@ def convolution_power(
     xarray.Dataset
         ``power`` (device, statistics, scheme), W, with all nine cells at work at once; ``time_weighted`` (device,
         statistics, branches), W, the energy of all reads over their time, for nine cells; ``energy`` (device,
-        statistics, scheme), J, of one convolution, one cycle per cell, the baselines at the lowest frequency at which no
+        statistics, scheme), J, of one convolution, a cycle per cell, the baselines at the lowest frequency at which no
         state moves; ``worst`` (device, scheme), W, the largest average over any pixels and weights; and what the ratio
         is made of: ``levels_conductance`` (device, branches), mean conductance of the levels over that of low
         resistance, ``on_conductance`` and ``off_conductance`` (device,), S, ``squared`` (device, branches), mean
