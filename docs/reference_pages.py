@@ -49,7 +49,6 @@ SUBJECTS: dict[str, tuple[str, list[str]]] = {
     "sweeps": ("Sweeps", ["sweep", "open_sweep", "sweeps"]),
     "encodings": ("Encodings", ["encodings"]),
     "networks": ("Networks", ["networks"]),
-    "training": ("Training", ["training"]),
     "accelerators": ("Accelerators", ["accelerator"]),
     "validations": (
         "Validations",

@@ -125,10 +125,65 @@ def energies(claims: Claims) -> list[str]:
     return lines
 
 
+def stages(claims: Claims) -> list[str]:
+    """Return what LeNet-5 loses with each stage, by the rows of a fragment, beside what is published."""
+    claim, saved = claims["accuracy"], claims["crossbars-saved"]
+    lines = [
+        "| rows | pruned | polarized | quantized | all (published) | crossbars saved (published) |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for rows in claim.measured:
+        steps = [
+            claim.details["loss by pruning (points)"],
+            claim.details[f"{rows}: loss from pruned to polarized (points)"],
+            claim.details[f"{rows}: loss from polarized to quantized (points)"],
+        ]
+        both = [f"{number_text(one.measured[rows])} ({number_text(one.published[rows])})" for one in (claim, saved)]
+        lines.append("| " + " | ".join([rows.removesuffix(" rows"), *map(number_text, steps), *both]) + " |")
+    return lines
+
+
+def faults(claims: Claims) -> list[str]:
+    """Return product errors and losses of fine fragments and of whole columns."""
+    numbers = claims["fine-fragments"].details
+    cases = list(dict.fromkeys(what.split(", polarized")[0] for what in numbers if ", polarized" in what))
+    networks = ("polarized", "polarized for whole columns")
+    lines = [
+        "| | " + " | ".join(f"{what}, {name}" for name in networks for what in ("error (%)", "loss (points)")) + " |",
+        "| --- |" + " --- |" * 4,
+    ]
+    for case in cases:
+        cells = []
+        for network in networks:
+            for quantity in ("product error", "loss of accuracy"):
+                titles = [f"{case}, {network}, {rows}: {quantity}," for rows in ("8 rows", "whole column")]
+                found = [next(value for what, value in numbers.items() if what.startswith(title)) for title in titles]
+                cells.append("; ".join(map(number_text, found)))
+        lines.append(f"| {case} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def input_cycles(claims: Claims) -> list[str]:
+    """Return mean effective input cycles of 16 bits by network and format, of 4 rows and of whole columns."""
+    fine, whole = claims["cycles-of-4-rows"], claims["cycles-of-128-rows"]
+    networks = list(dict.fromkeys(what.split(", ")[0] for what in fine.measured))
+    forms = list(dict.fromkeys(what.split(", ", 1)[1] for what in fine.measured))
+    lines = ["| format of the inputs | " + " | ".join(networks) + " |", "| --- |" + " --- |" * len(networks)]
+    for form in forms:
+        pairs = [[one.measured[f"{network}, {form}"] for one in (fine, whole)] for network in networks]
+        shown = " | ".join(f"{first:.1f}, {second:.1f}" for first, second in pairs)
+        lines.append(f"| {form} | {shown} |")
+    return lines
+
+
 PAGES: dict[str, tuple[str, dict[str, Table]]] = {
     "accelerator": ("frequency-weighting", {"energies": energies}),
     "forms-architecture": ("forms-architecture", {"verdicts": verdicts, "headline": headline}),
     "frequency-weighting": ("frequency-weighting", {"verdicts": verdicts, "power": power_ratios}),
+    "polarized-columns": (
+        "polarized-columns",
+        {"verdicts": verdicts, "stages": stages, "cycles": input_cycles, "faults": faults},
+    ),
 }
 """Of each page the validation that its numbers are of, and its tables by the name that their marks have."""
 

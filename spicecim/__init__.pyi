@@ -4,7 +4,6 @@ from . import measure as measure
 from . import networks as networks
 from . import operations as operations
 from . import sweeps as sweeps
-from . import training as training
 from .citation import citation as citation
 from .cure.model import Cure as Cure
 from .cure.model import cure_module as cure_module

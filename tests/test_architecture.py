@@ -17,7 +17,7 @@ LAYERS = [
     {"runs", "programming_runs", "extensions"},
     {"accelerator", "fitting", "sweeps"},
     {"plotting", "summary"},
-    {"networks", "training"},
+    {"networks"},
     {"encodings"},
     {"hysteresis_sweep", "many", "cure", "operations", "retention"},
     {"measurement"},

@@ -12,6 +12,8 @@ from .loops import train_towards as train_towards
 from .models import lenet5 as lenet5
 from .models import resnet18 as resnet18
 from .models import vgg16 as vgg16
+from .mtcnn import mtcnn as mtcnn
+from .mtcnn import photographs as photographs
 from .report import compare_tile as compare_tile
 from .report import in_integers as in_integers
 from .report import layers_of as layers_of

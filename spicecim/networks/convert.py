@@ -86,6 +86,8 @@ def crossbars(
 class _Integers(NamedTuple):
     values: np.ndarray
     scale: float
+    rows: np.ndarray
+    """Which rows the set of the weights leaves, of which its fragments are (row,)."""
 
 
 def _schemes(model: Any, modules: Mapping[str, Any], scheme: Encoding | Mapping[str, Encoding]) -> dict[str, Encoding]:
@@ -112,7 +114,9 @@ def _layer(
     matrix = matrix_of(module, policy, name)
     integers = _integers(name, module, matrix, scheme)
     parts = np.split(integers.values, getattr(module, "groups", 1), axis=1)
-    groups = [_group(name, part, scheme.for_layer(number + group * layers)) for group, part in enumerate(parts)]
+    groups = [
+        _group(name, part, integers.rows, scheme.for_layer(number + group * layers)) for group, part in enumerate(parts)
+    ]
     largest = groups[0].programmed.input_range[1]
     integers_of_inputs = InputRange.of(inputs.lowest, inputs.highest, largest)
     bias = np.zeros(matrix.shape[1]) if module.bias is None else module.bias.detach().double().numpy()
@@ -124,8 +128,9 @@ def _layer(
 def _integers(name: str, module: Any, matrix: FloatArray, scheme: Encoding) -> _Integers:
     held = scheme.constraint()
     levels = getattr(held, "levels", None) or 255
-    own = constraint_of(module)
+    own, rows = constraint_of(module), np.ones(len(matrix), dtype=bool)
     while isinstance(own, Compacted):
+        rows[rows] = own.rows
         own = own.inner
     fits = isinstance(own, WeightSet) and own.scale is not None and own.levels is not None and own.levels <= levels
     try:
@@ -133,15 +138,15 @@ def _integers(name: str, module: Any, matrix: FloatArray, scheme: Encoding) -> _
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     assert scale is not None
-    return _Integers(np.clip(np.round(matrix / scale), -levels, levels).astype(int), scale)
+    return _Integers(np.clip(np.round(matrix / scale), -levels, levels).astype(int), scale, rows)
 
 
-def _group(name: str, integers: Any, scheme: Encoding) -> Group:
-    """Program the weights without rows and columns of zeros; with such rows where fragments only fit so."""
-    columns, rows = integers.any(axis=0), integers.any(axis=1)
+def _group(name: str, integers: Any, rows: Any, scheme: Encoding) -> Group:
+    """Program the weights without rows and columns of zeros; with all rows of their set where fragments need them."""
+    columns = integers.any(axis=0)
     if not columns.any():
         raise InputError(f"{name}: its weights are all zero as integers, so that no crossbar is needed")
-    for left in (rows, np.ones_like(rows)):
+    for left in (integers.any(axis=1), rows | integers.any(axis=1)):
         try:
             return Group(scheme.program(integers[np.ix_(left, columns)]), left, columns)
         except InputError as error:

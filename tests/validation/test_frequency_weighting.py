@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from command import spicecim
 from scipy.signal import correlate2d
 from skimage import data
 
+from spicecim.encodings import IdealArithmetic
 from spicecim.encodings.frequency_weighting.amplitude import ProductTable, pixel_drive, product_table
 from spicecim.encodings.frequency_weighting.images import (
     convolve,
@@ -16,8 +18,10 @@ from spicecim.encodings.frequency_weighting.images import (
 )
 from spicecim.encodings.integers import check_range
 from spicecim.errors import InputError, ResultsError
+from spicecim.networks import crossbars
+from spicecim.validation.digit_networks import digit_network
 from spicecim.validation.frequency_weighting import validate_frequency_weighting
-from spicecim.validation.frequency_weighting.accuracy import Variation, VaryingProducts, multiply_cells
+from spicecim.validation.frequency_weighting.accuracy import Variation, VaryingProducts, multiply_cells, on_cells
 from spicecim.validation.frequency_weighting.curves import product_surfaces
 from spicecim.validation.frequency_weighting.patches import draw_patches, nearby_levels
 from spicecim.validation.frequency_weighting.power import amplitude_for, worst_case
@@ -132,6 +136,20 @@ def test_products_of_devices_that_vary():
     inputs = np.array([[55, 200], [0, 255]])
     found = multiply_cells(cells, inputs)
     assert found[0, 1] == pytest.approx(cells[0, 55, 1] + cells[1, 200, 1])
+
+
+class ExactCells:
+    """Cells that multiply exactly, and twice as much where they vary."""
+
+    def cells(self, weights, random):
+        return (1.0 if random is None else 2.0) * weights[:, None, :] * np.arange(256.0)[:, None]
+
+
+def test_a_network_takes_the_products_of_cells():
+    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    exact = crossbars(digit_network("perceptron", 0), IdealArithmetic(bits=7), [images])
+    assert torch.equal(on_cells(exact, ExactCells(), None)(images), exact(images))
+    assert not torch.equal(on_cells(exact, ExactCells(), np.random.default_rng(0))(images), exact(images))
 
 
 @pytest.mark.slow

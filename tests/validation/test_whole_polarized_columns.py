@@ -5,11 +5,12 @@ import pytest
 from whole import Run
 
 from spicecim.validation.claims import stated_claims
-from spicecim.validation.polarized_columns.crossbars import ENCODINGS
 from spicecim.validation.polarized_columns.run import CLAIMS
+from spicecim.validation.polarized_columns.schemes import ENCODINGS
 
 FIGURES = (
-    "polarization", "residuals", "input_cycles", "bit_currents", "power", "converters", "faults", "fragment_sizes",
+    "accuracy", "polarization", "residuals", "input_cycles", "bit_currents", "power", "converters", "faults",
+    "fragment_sizes",
 )  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1000)]
@@ -59,7 +60,7 @@ def test_polarized_takes_half_of_two_crossbars(claims):
 def test_no_fragment_has_both_signs(claims, data):
     claim = claims["one-sign"]
     assert claim["verdict"] == "holds"
-    assert values(claim["details"], "in the float network").all()
+    assert values(claim["details"], "in the pruned network").all()
     shown = data("polarization")
     fragments = shown["after"].values.reshape(8, 8, 32)
     signs = shown["sign"].values[:, None]
@@ -68,35 +69,51 @@ def test_no_fragment_has_both_signs(claims, data):
     assert abs(shown["after"]).max() <= 255
 
 
-def test_residuals_reach_the_set(data):
-    """ADMM is for a set that is not convex, but the last of its penalties holds the weights to it."""
+def test_residuals_fall(data):
+    """Three updates of an epoch each reach no set, and come nearer."""
     primal = np.linalg.norm(data("residuals")["primal_residual"], axis=2)
-    assert primal.shape == (3, 20)
-    assert np.all(primal[:, -1] < 0.3 * primal[:, 0])
+    assert primal.shape == (3, 3)
+    assert np.all(primal[:, -1] < 0.8 * primal[:, 0])
 
 
-def test_accuracy_is_hardly_lost(claims, data):
-    """Three points are 15 of 500 images, far more than two seeds scatter by."""
+def test_accuracy_is_that_of_pairs(claims, data):
+    """One seed that is trained briefly: nothing is said of what a long training keeps."""
     accuracy = data("accuracy")["accuracy"]
-    assert accuracy.shape == (1, 2, 5)
-    assert float(accuracy.min()) > 0.9
-    drop = 100 * (accuracy.sel(network="float") - accuracy.sel(network="polarized"))
-    assert abs(drop).max() < 3
-    low, high = claims["accuracy"]["measured"]["perceptron, 2 seeds"]
-    assert 0.5 * (low + high) == pytest.approx(float(drop.mean()), abs=1e-9)
-    # two seeds have one degree of freedom
-    assert high - low == pytest.approx(2 * 12.706 * float(drop.std(ddof=1)) / np.sqrt(2), rel=1e-3)
+    assert accuracy.shape == (1, 3, 4)
+    assert float(accuracy.sel(stage="float").min()) > 0.8
+    drop = 100 * (accuracy.sel(stage="float") - accuracy.sel(stage="quantized")).isel(seed=0)
+    for rows in (4, 8, 16):
+        assert claims["accuracy"]["measured"][f"{rows} rows"] == pytest.approx([float(drop.sel(rows=rows))] * 2)
+    off = values(claims["accuracy"]["details"], "that are not those of integers")
+    assert off.tolist() == [0]
+
+
+def test_no_pruning_saves_more_than_a_crossbar_per_layer_allows(claims):
+    """Of LeNet-5, in crossbars of 128 rows and 8 outputs of 32 bits: 1, 2 x 2, 4 x 15, 11 and 2; two sets of them."""
+    claim = claims["crossbars-saved"]
+    assert claim["verdict"] == "does not hold"
+    assert claim["details"]["crossbars of 32-bit weights on two sets of them"] == 2 * (1 + 4 + 60 + 11 + 2)
+    assert claim["details"]["8 rows: crossbars"] == 5
+    assert claim["measured"]["8 rows"] == pytest.approx(156 / 5)
+    left = 25 * 6 + 128 * 16 + 128 * 32 + 32 * 32 + 32 * 10
+    assert claim["details"]["8 rows: weights over those left"] == pytest.approx(61470 / left, rel=0.02)
 
 
 def test_finer_fragments_share_more_zeros(claims, data):
     cycles = data("input_cycles")
+    assert list(cycles["network"].values) == ["digits", "LeNet-5", "pnet", "rnet", "onet"]
     assert np.allclose(cycles["share"].sum("cycles"), 1.0, rtol=1e-12)
     mean = (cycles["share"] * cycles["cycles"]).sum("cycles")
     assert np.allclose(mean, cycles["mean_cycles"], rtol=1e-12)
     assert np.all(mean.diff("fragment") >= 0)
     assert np.all(mean <= cycles["input_bits"])
-    gain = mean.mean("layer").sel(input_bits=8, fragment=128) / mean.mean("layer").sel(input_bits=8, fragment=8)
-    assert claims["input-cycles"]["measured"]["8 rows, 8-bit inputs"] == pytest.approx(float(gain))
+    form = "16 bits, one point with headroom"
+    at = mean.sel(network="onet", format=form)
+    gain = float(at.sel(fragment=128) / at.sel(fragment=4))
+    assert claims["input-cycles"]["measured"][f"onet, {form}"] == pytest.approx(gain)
+    assert claims["cycles-of-4-rows"]["measured"][f"onet, {form}"] == pytest.approx(float(at.sel(fragment=4)))
+    # two bits are kept free, so that no input has more than fourteen
+    assert not cycles["share"].sel(format=form, cycles=slice(15, None)).any()
 
 
 @pytest.mark.parametrize("title", ["polarized", "two crossbars", "offset"])

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from spicecim.accelerator import load_design
@@ -20,13 +22,14 @@ from spicecim.encodings.integers import IntArray
 from spicecim.encodings.weight_sets import WeightSet
 from spicecim.errors import InputError, StateWarning
 from spicecim.fields import FloatArray
-from spicecim.training.digits import LARGEST_PIXEL, split_digits
 from spicecim.validation.claims import Measured
 from spicecim.validation.forms_architecture.ratios import ROWS, converter_width
 from spicecim.validation.polarized_columns.crossbars import run_in_ngspice
 from spicecim.validation.trials import run_trials
 
 _HIDDEN = 32
+_TESTS = 500
+_LARGEST_PIXEL = 16
 _LARGEST = 255
 _POWER_VECTORS = 10
 _VOLTAGE = 0.1
@@ -45,15 +48,16 @@ class TrainedFragments:
     """
 
     def __init__(self, images: int, seed: int = 0) -> None:
-        digits = split_digits(seed)
-        pixels = digits.train_images.reshape(len(digits.train_images), -1) / LARGEST_PIXEL
+        digits = load_digits()
+        trained, tests, labels, _ = train_test_split(
+            digits.data.astype(int), digits.target, test_size=_TESTS, random_state=seed, stratify=digits.target
+        )
         network = MLPClassifier((_HIDDEN,), max_iter=60, random_state=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            network.fit(pixels, digits.train_labels)
+            network.fit(trained / _LARGEST_PIXEL, labels)
         self._weights: FloatArray = np.asarray(network.coefs_[0], dtype=float)
-        tests = digits.test_images.reshape(len(digits.test_images), -1)[:images]
-        self.inputs: IntArray = np.rint(tests * (_LARGEST / LARGEST_PIXEL)).astype(int)
+        self.inputs: IntArray = np.rint(tests[:images] * (_LARGEST / _LARGEST_PIXEL)).astype(int)
         """Test images (image, pixel) in 8 bits."""
 
     def polarized(self, rows: int) -> IntArray:

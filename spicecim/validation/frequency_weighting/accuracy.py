@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline, make_interp_spline
 
+from spicecim.encodings import IdealArithmetic
+from spicecim.encodings.base import Programmed, Readout
+from spicecim.encodings.baselines import ExactProducts
 from spicecim.encodings.frequency_weighting.amplitude import PIXEL_MAX, AmplitudeScheme, PixelDrive, pixel_drive
 from spicecim.encodings.integers import IntArray
+from spicecim.encodings.weight_sets import OneMagnitude
 from spicecim.fields import FloatArray
-from spicecim.training import integer_network, split_digits, train_binarized, train_float
-from spicecim.training.quantize import IntegerProduct
+from spicecim.networks import Batches, accuracy, constrain, crossbars, digits, layers_of, train
+from spicecim.validation.digit_networks import train_float
 from spicecim.validation.frequency_weighting.subjects import Subject, calibrated
 from spicecim.validation.trials import run_trials
 
@@ -131,8 +137,26 @@ def multiply_cells(cells: FloatArray, inputs: IntArray) -> FloatArray:
     return total
 
 
-def _multiplier(cells: Sequence[FloatArray]) -> IntegerProduct:
-    return lambda layer, inputs, weights: multiply_cells(cells[layer], inputs)
+class _Tabulated(ExactProducts):
+    """Weights whose products are those of cells (row, pixel, column)."""
+
+    def __init__(self, exact: Programmed, cells: FloatArray) -> None:
+        super().__init__(exact.scheme, exact.weights, exact.resources)
+        self._cells = cells
+
+    def multiply(self, inputs: ArrayLike) -> Readout:
+        """Return what the cells make of pixels (vector, row)."""
+        return Readout(multiply_cells(self._cells, self.check_inputs(inputs)))
+
+
+def on_cells(model: Any, source: VaryingProducts, random: np.random.Generator | None) -> Any:
+    """Return a network on exact crossbars with the products of cells in their place."""
+    found = copy.deepcopy(model)
+    for layer in layers_of(found).values():
+        (group,) = layer.groups
+        cells = source.cells(group.programmed.weights, random)
+        layer.groups = (replace(group, programmed=_Tabulated(group.programmed, cells)),)
+    return found
 
 
 def digits_accuracy(
@@ -186,20 +210,25 @@ def _one_seed(
     seed: int, products: Sequence[Sequence[VaryingProducts]], bits: Sequence[int], epochs: int
 ) -> dict[str, xr.DataArray]:
     """Accuracies of the networks and devices of a seed: (arithmetic,) and (case, bits, varied)."""
-    digits = split_digits(seed)
-    test = digits.test_images, digits.test_labels
-    network = train_float("convolutional", digits, seed, epochs=epochs)
-    quantized = {bit: integer_network(network, digits.train_images, 2 ** (bit - 1) - 1) for bit in {8, *bits}}
-    binarized = train_binarized(network, digits, seed, epochs=epochs)
-    accuracy = network.accuracy(*test), quantized[8].accuracy(*test), binarized.accuracy(*test)
+    data = digits(seed)
+    tests = data.test_images, data.test_labels
+    network = train_float("convolutional", data, seed, epochs)
+    quantized = {bit: crossbars(network, IdealArithmetic(bits=bit - 1), [data.train_images]) for bit in {8, *bits}}
+    binarized = _binarized(network, Batches(*data[:2], seed=seed), epochs)
     frequency = np.empty((len(products), len(bits), 2))
     for at in np.ndindex(frequency.shape):
-        own = quantized[bits[at[1]]]
-        source = products[at[0]][at[1]]
         random = np.random.default_rng([seed, *at]) if at[2] else None
-        cells = [source.cells(weights, random) for weights in own.weights]
-        frequency[at] = own.accuracy(*test, _multiplier(cells))
+        frequency[at] = accuracy(on_cells(quantized[bits[at[1]]], products[at[0]][at[1]], random), *tests)
     return {
-        "accuracy": xr.DataArray(list(accuracy), dims="arithmetic"),
+        "accuracy": xr.DataArray(
+            [accuracy(model, *tests) for model in (network, quantized[8], binarized)], dims="arithmetic"
+        ),
         "frequency": xr.DataArray(frequency, dims=("case", "bits", "varied")),
     }
+
+
+def _binarized(network: Any, batches: Batches, epochs: int) -> Any:
+    """Train a network on with one bit per weight: its sign, times the mean magnitude of the weights of its output."""
+    model = copy.deepcopy(network)
+    constrain(model, dict.fromkeys(("conv1", "conv2", "fc"), OneMagnitude()))
+    return train(model, batches, epochs)

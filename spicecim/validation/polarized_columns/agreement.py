@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from spicecim.encodings.bit_sliced import BitSliced
 from spicecim.encodings.integers import IntArray
 from spicecim.validation.claims import Measured
-from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, SpiceRun, run_in_ngspice
+from spicecim.validation.polarized_columns.crossbars import SpiceRun, run_in_ngspice
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
 from spicecim.validation.polarized_columns.networks import Trained
 from spicecim.validation.polarized_columns.robustness import STATES
+from spicecim.validation.polarized_columns.schemes import ENCODINGS, TITLES
 
 DEVICES: tuple[dict[str, Any], ...] = ({"model": "resistor"}, {"model": "yakopcic", "preset": "oblea"})
 
@@ -105,14 +106,12 @@ def read_layers(
     measured: Measured = {}
     details: Measured = {}
     for number, name in enumerate(ENCODINGS):
-        network = trained.networks[name, FRAGMENT]
         scheme = ENCODINGS[name](rows=extent.crossbar_rows)
-        activations = network.inputs(trained.digits.test_images[: extent.images])
-        found = []
-        for layer, (weights, inputs) in enumerate(zip(network.weights, activations, strict=True)):
+        layers, found = trained.layers(name, FRAGMENT, extent.images), []
+        for layer, (weights, inputs) in enumerate(layers):
             run = runs[name, layer] = run_in_ngspice(scheme, weights, random_vectors(inputs, extent.vectors))
             found.append(compare_codes(run))
-            progress((number + (layer + 1) / (len(activations) + 1)) / len(ENCODINGS))
+            progress((number + (layer + 1) / (len(layers) + 1)) / len(ENCODINGS))
         trained_layers = _total(found)
         found = []
         for device in DEVICES:
@@ -156,11 +155,9 @@ def wired_currents(trained: Trained, extent: Extent, progress: Callable[[float],
 
 
 def _part_of_layer(trained: Trained, extent: Extent, name: str) -> tuple[IntArray, IntArray]:
-    network = trained.networks[name, FRAGMENT]
-    largest = int(np.argmax([weights.size for weights in network.weights]))
+    weights, inputs = max(trained.layers(name, FRAGMENT, extent.images), key=lambda layer: layer.weights.size)
     lines, outputs = extent.wired_part
-    inputs = network.inputs(trained.digits.test_images[: extent.images])[largest][:, :lines]
-    return network.weights[largest][:lines, :outputs], random_vectors(inputs, 1)
+    return weights[:lines, :outputs], random_vectors(inputs[:, :lines], 1)
 
 
 def _difference(one: Iterable[ArrayLike], other: Iterable[ArrayLike]) -> float:

@@ -8,7 +8,8 @@ import xarray as xr
 from spicecim.encodings.bit_sliced import Polarized, lossless_bits
 from spicecim.validation.claims import Measured
 from spicecim.validation.intervals import mean_interval
-from spicecim.validation.polarized_columns.crossbars import evaluate, evenly_drawn
+from spicecim.validation.polarized_columns.crossbars import evenly_drawn
+from spicecim.validation.polarized_columns.evaluation import evaluate
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, Extent, rows_text
 from spicecim.validation.polarized_columns.networks import Trained
 
@@ -26,9 +27,8 @@ def sum_shares(trained: Trained, images: int) -> xr.Dataset:
         activations for each layer.
     """
     scheme = Polarized(fragment=FRAGMENT)
-    network = trained.networks["polarized", FRAGMENT]
     shares = []
-    for weights, inputs in zip(network.weights, network.inputs(trained.digits.test_images[:images]), strict=True):
+    for weights, inputs in trained.layers("polarized", FRAGMENT, images):
         few = evenly_drawn(inputs, _VECTORS)
         sums = np.concatenate([part.ravel() for part in scheme.program(weights).sums(few)])
         shares.append(np.bincount(np.rint(sums).astype(int), minlength=scheme.largest_sum + 1) / sums.size)
@@ -49,15 +49,14 @@ def few_bits(trained: Trained, extent: Extent, shares: xr.Dataset) -> tuple[Meas
     beyond = float(shares["share"].sel(level=slice(top + 1, None)).sum("level").mean())
     details["largest sum in trained layers (levels)"] = int(shares["level"][(shares["share"] > 0).any("layer")].max())
     details[f"share of a layer's sums beyond {top} levels, mean over layers (%)"] = 100.0 * beyond
-    network = trained.networks["polarized", FRAGMENT]
-    ideal = evaluate(network, Polarized(fragment=FRAGMENT), trained.digits, extent.images)
+    ideal = evaluate(trained, Polarized(fragment=FRAGMENT), FRAGMENT, extent.images)
     measured: Measured = {}
     for title, converter in (
         (f"clipped at {top} levels", {"bits": _BITS, "range": float(top)}),
         ("stretched over 24 levels", {"bits": _BITS}),
     ):
         scheme = Polarized(fragment=FRAGMENT, converter=converter)
-        found = evaluate(network, scheme, trained.digits, extent.images)
+        found = evaluate(trained, scheme, FRAGMENT, extent.images)
         measured[title] = mean_interval(100.0 * (ideal.right.astype(float) - found.right))
         details[f"{title}: product error (%)"] = 100.0 * found.product_error
         details[f"{title}: share of all layers' conversions together that were clipped (%)"] = 100.0 * found.clipped

@@ -1,4 +1,4 @@
-"""Networks and layers on crossbars, in either engine."""
+"""Layers on crossbars in ngspice."""
 
 from __future__ import annotations
 
@@ -6,61 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from spicecim.encodings.bit_sliced import BitSliced, DualCrossbar, Offset, Polarized, ProgrammedSlices
+from spicecim.encodings.bit_sliced import BitSliced, ProgrammedSlices
 from spicecim.encodings.integers import IntArray
 from spicecim.engines import simulate
-from spicecim.fields import FloatArray
 from spicecim.measure import delivered_energy
-from spicecim.training.digits import Digits
-from spicecim.training.quantize import IntegerNetwork
-
-ENCODINGS: dict[str, type[BitSliced]] = {scheme.name: scheme for scheme in (Polarized, DualCrossbar, Offset)}
-
-_VECTORS = 200
-"""Vectors that a layer's products are compared for."""
-
-TITLES = {"polarized": "polarized", "dual_crossbar": "two crossbars", "offset": "offset"}
-
-
-class Evaluation(NamedTuple):
-    """A network on crossbars."""
-
-    right: NDArray[np.bool_]
-    """Whether each image is classified right (image,)."""
-    product_error: float
-    """Root mean square error of a layer's products over their root mean square, averaged over the layers, for the
-    inputs that each layer gets from ideal ones before it."""
-    clipped: float
-    """Share of the conversions that were clipped, with the inputs that the layers get from one another."""
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the images that are classified right."""
-        return float(self.right.mean())
-
-
-def evaluate(network: IntegerNetwork, scheme: BitSliced, digits: Digits, images: int) -> Evaluation:
-    """Classify the first test images on crossbars in the reference engine."""
-    pixels, labels = digits.test_images[:images], digits.test_labels[:images]
-    layers = [scheme.for_layer(number).program(weights) for number, weights in enumerate(network.weights)]
-    errors = []
-    for layer, inputs in zip(layers, network.inputs(pixels), strict=True):
-        few = evenly_drawn(inputs, _VECTORS)
-        exact = few @ layer.weights
-        errors.append(float(np.sqrt(np.square(layer.multiply(few).products - exact).sum() / np.square(exact).sum())))
-    clipped = conversions = 0
-
-    def product(number: int, inputs: IntArray, weights: IntArray) -> FloatArray:
-        nonlocal clipped, conversions
-        readout = layers[number].multiply(inputs)
-        clipped += readout.clipped
-        conversions += readout.conversions
-        return readout.products
-
-    right = network.outputs(pixels, product).argmax(axis=1) == labels
-    return Evaluation(right, float(np.mean(errors)), clipped / conversions)
 
 
 def evenly_drawn(inputs: IntArray, count: int) -> IntArray:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from spicecim.training.networks import Kind
+from typing import Literal
 
 WHOLE = 128
 """Rows of a crossbar: a fragment of so many is the whole column."""
@@ -20,15 +19,17 @@ class Extent:
     Attributes
     ----------
     kind
-        Network that is put on crossbars.
-    accuracy_kinds
-        Networks whose accuracy is measured.
-    seeds
-        Seeds of training, each with a split of its own.
+        Network for the digits that is put on crossbars.
+    lenet_seeds, lenet_images
+        Seeds of LeNet-5, each with a split of its own, and images to train it with.
+    lenet_epochs, lenet_updates, lenet_within
+        Epochs of the float network; of each later stage updates of ADMM, of one epoch, and epochs within the sets.
     fragments
         Sizes of fragments that networks are trained for and read with (rows).
     images
         Test images that are classified on crossbars with faults.
+    photographs
+        Windows of photographs that networks for faces get.
     sigmas, runs
         Log-normal scatter, and crossbars drawn at each.
     line_resistances
@@ -43,11 +44,15 @@ class Extent:
         Input lines and outputs of what ngspice reads behind wires.
     """
 
-    kind: Kind
-    accuracy_kinds: tuple[Kind, ...]
-    seeds: int
+    kind: Literal["convolutional", "perceptron"]
+    lenet_seeds: int
+    lenet_images: int
+    lenet_epochs: int
+    lenet_updates: int
+    lenet_within: int
     fragments: tuple[int, ...]
     images: int
+    photographs: int
     sigmas: tuple[float, ...]
     runs: tuple[int, ...]
     line_resistances: tuple[float, ...]
@@ -60,15 +65,19 @@ class Extent:
 
 FULL = Extent(
     kind="convolutional",
-    accuracy_kinds=("convolutional", "perceptron"),
-    seeds=10,
+    lenet_seeds=3,
+    lenet_images=4000,
+    lenet_epochs=20,
+    lenet_updates=8,
+    lenet_within=4,
     fragments=(4, 8, 16, WHOLE),
     images=100,
+    photographs=20,
     sigmas=(0.0, 0.05, 0.1, 0.2),
-    runs=(1, 5, 50, 5),
-    line_resistances=(0.0, 0.5, 1.0, 2.0, 3.0, 5.0),
+    runs=(1, 3, 20, 3),
+    line_resistances=(0.0, 1.0, 2.0, 5.0),
     stuck_shares=(0.0, 0.001, 0.003, 0.01),
-    stuck_runs=(1, 5, 5, 20),
+    stuck_runs=(1, 3, 3, 10),
     crossbar_rows=WHOLE,
     vectors=2,
     wired_part=(32, 8),
@@ -77,10 +86,14 @@ FULL = Extent(
 
 QUICK = Extent(
     kind="perceptron",
-    accuracy_kinds=("perceptron",),
-    seeds=2,
+    lenet_seeds=1,
+    lenet_images=1000,
+    lenet_epochs=8,
+    lenet_updates=3,
+    lenet_within=1,
     fragments=(8, WHOLE),
     images=150,
+    photographs=8,
     sigmas=(0.0, 0.1, 0.2),
     runs=(1, 5, 3),
     line_resistances=(0.0, 1.0, 5.0),

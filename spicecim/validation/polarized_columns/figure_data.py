@@ -1,4 +1,4 @@
-"""Data that only a figure needs: a layer before and after, residuals, currents bit by bit."""
+"""Data that only a figure needs: a layer before and after, currents bit by bit."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from spicecim.encodings.layout import sum_fragments
 from spicecim.engines import simulate
 from spicecim.validation.polarized_columns.crossbars import evenly_drawn
 from spicecim.validation.polarized_columns.extent import FRAGMENT
-from spicecim.validation.polarized_columns.networks import Trained
+from spicecim.validation.polarized_columns.networks import Trained, matrices
 
 _VECTORS = 50
 
 
 def polarization_data(trained: Trained) -> xr.Dataset:
     """Return ``before`` (float) and ``after`` (row, output) of the layer with the most weights, and ``sign``."""
-    after = max(trained.networks["polarized", FRAGMENT].weights, key=np.size)
-    layer = [weights is after for weights in trained.networks["polarized", FRAGMENT].weights].index(True)
-    before = trained.stages[FRAGMENT][0].network.matrices[layer]
+    layers = trained.layers("polarized", FRAGMENT, 1)
+    layer = int(np.argmax([weights.size for weights, _ in layers]))
+    after, before = layers[layer].weights, list(matrices(trained.unrestricted).values())[layer]
     return xr.Dataset(
         {
             "before": (("row", "output"), before),
@@ -29,12 +29,6 @@ def polarization_data(trained: Trained) -> xr.Dataset:
         },
         attrs={"fragment": FRAGMENT, "layer": layer},
     )
-
-
-def residual_data(trained: Trained) -> xr.Dataset:
-    """Return the residuals (stage, iteration, layer) of ADMM."""
-    stages = {stage.name: stage.residuals for stage in trained.stages[FRAGMENT] if stage.residuals is not None}
-    return xr.concat(list(stages.values()), dim="stage").assign_coords(stage=list(stages))
 
 
 def bit_currents(trained: Trained) -> xr.Dataset:
@@ -50,10 +44,9 @@ def bit_currents(trained: Trained) -> xr.Dataset:
         (read, limit), the current (A) above which the converter gives the next code, with what the ones conduct at
         level 0.
     """
-    network = trained.networks["polarized", FRAGMENT]
-    layer = int(np.argmax([weights.size for weights in network.weights]))
-    weights, inputs = network.weights[layer], network.inputs(trained.digits.test_images[:20])[layer]
-    few = evenly_drawn(inputs, _VECTORS)
+    layers = trained.layers("polarized", FRAGMENT, 20)
+    layer = int(np.argmax([weights.size for weights, _ in layers]))
+    weights, few = layers[layer].weights, evenly_drawn(layers[layer].inputs, _VECTORS)
     whole = Polarized(columns=weights.shape[1] * Polarized().slices)
     (sums,) = whole.program(weights).sums(few)
     spread = sums.reshape(len(few), -1, whole.input_bits, weights.shape[1], whole.slices).std(axis=2).min(axis=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,13 @@ from matplotlib.figure import Figure
 
 from spicecim.plotting import new_figure, styled
 from spicecim.plotting.style import COLORS, ENGINE_STYLE, label_axis, si_prefix
-from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES
+from spicecim.validation.claims import stated_claims
+from spicecim.validation.intervals import mean_interval
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
 from spicecim.validation.polarized_columns.robustness import series_title
+from spicecim.validation.polarized_columns.schemes import ENCODINGS, TITLES
+
+CLAIMS = Path(__file__).with_name("claims.yaml")
 
 _COLOR = dict(zip(ENCODINGS, COLORS, strict=False))
 _MARKER = dict(zip(ENCODINGS, "osd", strict=True))
@@ -54,7 +59,7 @@ def plot_polarization(data: xr.Dataset) -> Figure:
 
 @styled
 def plot_residuals(residuals: xr.Dataset) -> Figure:
-    """Plot primal and dual residuals (stage, iteration, layer) of ADMM, over all layers.
+    """Plot primal and dual residuals (stage, update, layer) of ADMM, over all layers.
 
     A residual of 0, which is one where no level changes any more, is below the axis and left out.
     """
@@ -67,9 +72,9 @@ def plot_residuals(residuals: xr.Dataset) -> Figure:
     for axes, stage in zip(grid[0], stages, strict=True):
         for index, (name, title, marker) in enumerate(lines):
             norm = np.linalg.norm(residuals[name].sel(stage=stage).values, axis=1)
-            iterations = np.arange(1, norm.size + 1)
+            updates = np.arange(1, norm.size + 1)
             axes.semilogy(
-                iterations,
+                updates,
                 np.where(norm > 0, norm, np.nan),
                 marker,
                 color=COLORS[index],
@@ -77,7 +82,7 @@ def plot_residuals(residuals: xr.Dataset) -> Figure:
                 markersize=3,
                 label=title,
             )
-        axes.set(title=f"towards {stage}", xlabel="iteration", xlim=(0, norm.size + 1))
+        axes.set(title=f"towards {stage}", xlabel="update", xlim=(0, norm.size + 1))
         axes.grid(which="minor", visible=False)
     grid[0, 0].set_ylabel("residual over all layers")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -120,29 +125,54 @@ def plot_bit_currents(data: xr.Dataset) -> Figure:
 
 
 @styled
+def plot_accuracy(data: xr.Dataset) -> Figure:
+    """Plot what each stage loses against the float network, by the rows of a fragment, beside what is published."""
+    figure, grid = new_figure(1, 1, size=(5.0, 3.0))
+    axes, found = grid[0, 0], 100.0 * data["accuracy"]
+    at = np.arange(found.sizes["rows"])
+    axes.axhline(0.0, color="black", linewidth=0.8)
+    for number, stage in enumerate(found["stage"].values[1:]):
+        lost = found.sel(stage="float") - found.sel(stage=stage)
+        ends = np.array([mean_interval(lost.sel(rows=rows)) for rows in found["rows"].values])
+        place = at + 0.15 * (number - 1)
+        axes.plot(place, lost.values.T, ".", color=COLORS[number], markersize=2.5, alpha=0.6)
+        axes.errorbar(
+            place, ends.mean(axis=1), 0.5 * np.diff(ends, axis=1)[:, 0], linestyle="none", marker="o", markersize=4,
+            capsize=2, color=COLORS[number], label=str(stage),
+        )  # fmt: skip
+    published = stated_claims(CLAIMS)["accuracy"].published_for
+    axes.plot(at, [published(rows_text(int(rows))) for rows in found["rows"].values], "k_", markersize=14,
+              label="published, all stages")  # fmt: skip
+    axes.set_xticks(at, [str(rows) for rows in found["rows"].values])
+    axes.set(xlabel="rows of a fragment", ylabel="accuracy lost (points)")
+    axes.grid(axis="x", visible=False)
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+@styled
 def plot_input_cycles(cycles: xr.Dataset) -> Figure:
-    """Plot the distribution of effective input cycles and the speed-up, by the size of fragments."""
-    figure, grid = new_figure(1, 3, size=(7.0, 2.9), width_ratios=[1, 1.3, 1])
+    """Plot mean effective input cycles of networks by the size of fragments, beside what is published.
+
+    A panel per format with inputs of 16 bits; dashed with the inputs of each layer in another order.
+    """
+    forms = [str(form) for form in cycles["format"].values if str(form).startswith("16")]
+    figure, grid = new_figure(1, len(forms), size=(7.0, 3.2), sharey=True)
     sizes = [int(size) for size in cycles["fragment"].values]
-    for axes, bits in zip(grid[0], cycles["input_bits"].values, strict=False):
-        share = 100.0 * cycles["share"].sel(input_bits=bits).mean("layer")
-        for color, size in zip(COLORS, sizes, strict=False):
-            axes.plot(
-                np.arange(bits + 1), share.sel(fragment=size)[: bits + 1], "o-", color=color, markersize=3,
-                label=rows_text(size),
-            )  # fmt: skip
-        axes.set(title=f"{bits}-bit inputs", xlabel="effective input cycles", ylim=(0, None))
-        axes.set_xticks(np.arange(0, bits + 1, 2))
-    grid[0, 0].set_ylabel("share of rows and vectors (%)")
-    axes = grid[0, 2]
-    for color, bits in zip(COLORS, cycles["input_bits"].values, strict=False):
-        speed = float(bits) / cycles["mean_cycles"].sel(input_bits=bits).mean("layer")
-        axes.plot(range(len(sizes)), speed, "o-", color=color, markersize=4, label=f"{bits}-bit inputs")
-    axes.set_xticks(range(len(sizes)), ["all" if size == WHOLE else str(size) for size in sizes])
-    axes.set(xlabel="rows of a fragment", ylabel="speed-up by zero skipping", title="mean over layers")
-    axes.set_ylim(1.0, 1.06 * axes.get_ylim()[1])
-    axes.legend(loc="upper right")
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(sizes))
+    at = np.arange(len(sizes))
+    for axes, form in zip(grid[0], forms, strict=True):
+        for color, network in zip(COLORS, cycles["network"].values, strict=False):
+            one = cycles.sel(format=form, network=network)
+            axes.plot(at, one["mean_cycles"], "o-", color=color, markersize=3, label=str(network))
+            axes.plot(at, one["shuffled"], "--", color=color, linewidth=0.8)
+        for claim, size in (("cycles-of-4-rows", 4), ("cycles-of-128-rows", WHOLE)):
+            published = stated_claims(CLAIMS)[claim].published
+            axes.plot(sizes.index(size), published, "k*", markersize=7, label="published" if size == 4 else None)
+        axes.set_title(form.removeprefix("16 bits, "), fontsize=8)
+        axes.set_xticks(at, ["all" if size == WHOLE else str(size) for size in sizes])
+        axes.set_xlabel("rows of a fragment")
+    grid[0, 0].set(ylabel="mean effective input cycles of 16", ylim=(0, 16.5))
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
     return figure
 
 

@@ -1,119 +1,119 @@
-"""Networks for the digits, trained for each encoding: what is put on the crossbars."""
+"""Networks for the digits, trained for each encoding: what is put on the crossbars and disturbed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
-import numpy as np
-import xarray as xr
+from spicecim.encodings.bit_sliced import BitSliced, Polarized
+from spicecim.encodings.integers import IntArray
+from spicecim.encodings.weight_sets import Constraint
+from spicecim.fields import FloatArray
+from spicecim.networks import (
+    Admm,
+    Batches,
+    Images,
+    constrain,
+    crossbars,
+    digits,
+    layers_of,
+    record_inputs,
+    train,
+    train_towards,
+)
+from spicecim.networks.matrices import is_held, matrix_of
+from spicecim.validation.digit_networks import Kind, train_float
+from spicecim.validation.polarized_columns.schemes import ENCODINGS
 
-from spicecim.encodings.weight_sets import WeightSet
-from spicecim.training.digits import Digits, split_digits
-from spicecim.training.quantize import IntegerNetwork, integer_network
-from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
 
-if TYPE_CHECKING:
-    from spicecim.training.stages import Stage
+class LayerData(NamedTuple):
+    """A layer of a network in integers."""
 
-NETWORKS = ("float", "dual_crossbar", "offset", "polarized", "pruned")
-"""The network that is not restricted, in 8 bits for either baseline, in 8 bits polarized, and with half its fragments.
-
-The one for two crossbars has weights from -255 to 255, that for the offset from -127 to 127: what 8 bits of cells hold.
-"""
-
-_LEVELS = {"dual_crossbar": 255, "offset": 127}
+    weights: IntArray
+    """Integers (row, column)."""
+    inputs: IntArray
+    """What the layer gets (vector, row)."""
 
 
-@dataclass(frozen=True)
 class Trained:
-    """What was trained.
+    """Networks of one kind for the digits: one without restrictions, and one polarized for each size of fragments.
 
-    Attributes
+    `layers` gives the `LayerData` of each layer for the name of an encoding, a size of fragments, and a number of test
+    images.
+
+    Parameters
     ----------
-    digits
-        The split of the first seed.
-    stages
-        Stages of training of the first seed by the size of the fragments.
-    networks
-        Networks in integers of the first seed by encoding and size of the fragments.
-    accuracy
-        ``accuracy`` (kind, seed, network) on the test images; see `NETWORKS`.
+    data
+        The images.
+    unrestricted
+        The network that either baseline holds in 8 bits: from -255 to 255 on two crossbars, from -127 to 127 with an
+        offset.
+    polarized
+        Networks of polarized weights of 8 bits by the rows of a fragment.
     """
 
-    digits: Digits
-    stages: dict[int, tuple[Stage, ...]]
-    networks: dict[tuple[str, int], IntegerNetwork]
-    accuracy: xr.Dataset
+    def __init__(self, data: Images, unrestricted: Any, polarized: Mapping[int, Any]) -> None:
+        self.data, self.unrestricted, self.polarized = data, unrestricted, dict(polarized)
+        # held on their levels here, so that their scales are not looked for with every crossbar that is drawn
+        self._baselines = {
+            name: constrain(copy.deepcopy(unrestricted), dict.fromkeys(held_layers(unrestricted), one().constraint()))
+            for name, one in ENCODINGS.items()
+            if name != Polarized.name
+        }
+        self.layers = cache(self._layers)
+
+    def on_crossbars(self, scheme: BitSliced, fragment: int) -> Any:
+        """Return the network of a scheme, polarized ones for fragments of so many rows, on its crossbars."""
+        model = self._baselines.get(scheme.name, self.polarized[fragment])
+        return crossbars(model, scheme, [self.data.train_images])
+
+    def _layers(self, encoding: str, fragment: int, images: int) -> tuple[LayerData, ...]:
+        """Weights of the network of an encoding, and inputs by the first test images, all as integers."""
+        return layer_data(self.on_crossbars(ENCODINGS[encoding](fragment=fragment), fragment), self.first(images))
+
+    def first(self, images: int) -> Any:
+        """Return the first test images."""
+        return self.data.test_images[:images]
 
 
-def train_networks(extent: Extent, progress: Callable[[float], None]) -> Trained:
-    """Train the networks of all seeds for fragments of 8, and those of the first seed for all sizes."""
-    # here, because it needs PyTorch, without which the package is to load all the same
-    from spicecim.training.stages import Restrictions, run_stages
-
-    accuracy = np.empty((len(extent.accuracy_kinds), extent.seeds, len(NETWORKS)))
-    sizes = [size for size in extent.fragments if size != FRAGMENT]
-    count, done = len(extent.accuracy_kinds) * extent.seeds + len(sizes), 0
-    first_digits = split_digits(0)
-    stages: dict[int, tuple[Stage, ...]] = {}
-    for place in np.ndindex(accuracy.shape[:2]):
-        kind, seed = extent.accuracy_kinds[place[0]], place[1]
-        digits = split_digits(seed)
-        trained = run_stages(kind, digits, seed, Restrictions(fragment_size=FRAGMENT))
-        accuracy[place] = _accuracies(trained, digits)
-        if (kind, seed) == (extent.kind, 0):
-            stages[FRAGMENT] = trained
-        done += 1
-        progress(done / count)
-    for size in sizes:
-        stages[size] = run_stages(extent.kind, first_digits, 0, Restrictions(fragment_size=size))
-        done += 1
-        progress(done / count)
-    networks: dict[tuple[str, int], IntegerNetwork] = {}
-    for size in extent.fragments:
-        of_size = integer_networks(stages[size], first_digits)
-        networks |= {(encoding, size): network for encoding, network in of_size.items()}
-    dataset = xr.Dataset(
-        {"accuracy": (("kind", "seed", "network"), accuracy)},
-        coords={"kind": list(extent.accuracy_kinds), "seed": np.arange(extent.seeds), "network": list(NETWORKS)},
-    )
-    return Trained(first_digits, stages, networks, dataset)
+def layer_data(on_crossbars: Any, images: Any) -> tuple[LayerData, ...]:
+    """Weights of each layer on crossbars, and what it gets for some images."""
+    seen = record_inputs(on_crossbars, images)
+    return tuple(LayerData(layer.groups[0].weights, seen[name]) for name, layer in layers_of(on_crossbars).items())
 
 
-def integer_networks(stages: tuple[Stage, ...], digits: Digits) -> dict[str, IntegerNetwork]:
-    """Return the networks in integers that the three encodings hold, with inputs of 8 bits."""
-    unrestricted, _, quantized, _ = stages
-    found = {
-        encoding: integer_network(unrestricted.network, digits.train_images, levels)
-        for encoding, levels in _LEVELS.items()
-    }
-    return {"polarized": _on_scales(quantized, digits), **found}
+def train_networks(kind: Kind, sizes: Sequence[int], progress: Callable[[float], None]) -> Trained:
+    """Train a network for the digits, and draw it to polarized weights for each size of fragments."""
+    data = digits(0)
+    unrestricted = train_float(kind, data, 0)
+    polarized = {}
+    for number, size in enumerate(sizes):
+        polarized[size] = copy.deepcopy(unrestricted)
+        constraints = dict.fromkeys(held_layers(unrestricted), Polarized(fragment=size).constraint())
+        batches = Batches(data.train_images, data.train_labels, seed=0)
+        draw(polarized[size], batches, constraints, updates=20, passes=2, epochs=20, rate=3e-3)
+        progress((number + 1) / len(sizes))
+    return Trained(data, unrestricted, polarized)
 
 
-def sign_violations(stages: tuple[Stage, ...], fragment: int) -> dict[str, int]:
-    """Count fragments with weights of both signs, over all layers, by the stage of training.
-
-    Of each stage, what ADMM and the projection left and what was trained on are both looked at; the worse counts.
-    """
-    target = WeightSet(fragment_size=fragment, polarized=True)
-    return {
-        stage.name: max(
-            sum(target.violations(matrix).signs for matrix in network.matrices)
-            for network in (stage.projected, stage.network)
-        )
-        for stage in stages
-    }
+def held_layers(model: Any) -> list[str]:
+    """Names of the layers whose weights go on crossbars."""
+    return [name for name, module in model.named_modules() if is_held(module)]
 
 
-def _accuracies(stages: tuple[Stage, ...], digits: Digits) -> list[float]:
-    test = (digits.test_images, digits.test_labels)
-    networks = integer_networks(stages, digits)
-    integers = [networks["dual_crossbar"], networks["offset"], networks["polarized"], _on_scales(stages[-1], digits)]
-    return [stages[0].network.accuracy(*test), *(network.accuracy(*test) for network in integers)]
+def matrices(model: Any) -> dict[str, FloatArray]:
+    """Weights of the layers that go on crossbars (row, column), by their names."""
+    return {name: matrix_of(model.get_submodule(name), "channel", name) for name in held_layers(model)}
 
 
-def _on_scales(stage: Stage, digits: Digits) -> IntegerNetwork:
-    scales = [target.scale for target in stage.targets if target.scale is not None]
-    return integer_network(stage.network, digits.train_images, stage.targets[0].levels or 0, scales)
+def draw(
+    model: Any, batches: Batches, constraints: Mapping[str, Constraint], *, updates: int, passes: int, epochs: int,
+    rate: float,
+) -> Admm:  # fmt: skip
+    """Draw weights to their sets by ADMM, put them there, and train on within what the projection chose."""
+    admm = train_towards(model, batches, constraints, updates=updates, epochs=passes, rate=rate)
+    constrain(model, admm.constraints, keep=True)
+    train(model, batches, epochs, rate=rate)
+    return admm

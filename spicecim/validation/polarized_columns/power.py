@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from spicecim.training.quantize import integer_network
+from spicecim.encodings.bit_sliced import Offset
+from spicecim.networks import crossbars
 from spicecim.validation.claims import Measured
 from spicecim.validation.polarized_columns.agreement import random_vectors
-from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, SpiceRun, run_in_ngspice
+from spicecim.validation.polarized_columns.crossbars import SpiceRun, run_in_ngspice
 from spicecim.validation.polarized_columns.extent import FRAGMENT, Extent
-from spicecim.validation.polarized_columns.networks import Trained
+from spicecim.validation.polarized_columns.networks import Trained, layer_data
+from spicecim.validation.polarized_columns.schemes import ENCODINGS, TITLES
 
 _SAME, _OWN = "same weights", "own networks"
 _VECTORS = 200
@@ -41,17 +43,15 @@ def measure_power(
         ``energy`` (J per vector) and ``power`` (W) of (weights, encoding, engine), the engines with the same few
         vectors; ``core_energy`` (weights, encoding), the reference engine's over many vectors (J per vector).
     """
-    own = trained.networks["polarized", FRAGMENT]
-    layer = int(np.argmax([weights.size for weights in own.weights]))
     # signs stay, so that what fits the range of the offset is polarized too
-    same = integer_network(own.network, trained.digits.train_images, 127)
+    within = crossbars(trained.polarized[FRAGMENT], Offset(), [trained.data.train_images])
+    same = layer_data(within, trained.first(extent.images))
+    layer = int(np.argmax([weights.size for weights, _ in same]))
     energy = np.empty((2, len(ENCODINGS), 2))
     time, many = np.empty(energy.shape[:2]), np.empty(energy.shape[:2])
     for place in np.ndindex(time.shape):
         name = list(ENCODINGS)[place[1]]
-        network = trained.networks[name, FRAGMENT] if place[0] else same
-        weights = network.weights[layer]
-        activations = network.inputs(trained.digits.test_images[: extent.images])[layer]
+        weights, activations = (trained.layers(name, FRAGMENT, extent.images) if place[0] else same)[layer]
         scheme = ENCODINGS[name](rows=extent.crossbar_rows)
         inputs = random_vectors(activations, extent.vectors)
         run = runs[name, layer] if place[0] else run_in_ngspice(scheme, weights, inputs)

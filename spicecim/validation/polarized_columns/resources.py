@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from spicecim.encodings.base import Resources
 from spicecim.validation.claims import Measured
-from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES
 from spicecim.validation.polarized_columns.extent import FRAGMENT
 from spicecim.validation.polarized_columns.networks import Trained
+from spicecim.validation.polarized_columns.schemes import ENCODINGS, TITLES
 
 _WIDE = (576, 64)
 """Input lines and outputs of a 3 x 3 convolution from 64 to 64 channels, as in ResNet-18: more than one crossbar."""
@@ -16,9 +16,8 @@ _WIDE = (576, 64)
 
 def crossbars(trained: Trained) -> tuple[Measured, Measured]:
     """Count cells and crossbars of the trained network and of one wide layer."""
-    network = trained.networks["polarized", FRAGMENT]
     layers = {
-        "trained network": [weights.shape for weights in network.weights],
+        "trained network": [layer.weights.shape for layer in trained.layers("polarized", FRAGMENT, 1)],
         f"layer of {_WIDE[0]} inputs and {_WIDE[1]} outputs": [_WIDE],
     }
     measured: Measured = {}

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from spicecim.validation.polarized_columns.crossbars import ENCODINGS, TITLES, evaluate
+from spicecim.validation.polarized_columns.evaluation import evaluate
 from spicecim.validation.polarized_columns.extent import WHOLE, Extent
 from spicecim.validation.polarized_columns.networks import Trained
+from spicecim.validation.polarized_columns.schemes import ENCODINGS, TITLES
 
 STATES = {"low": 0.01, "high": 0.6}
 """States of the lowest and highest level, 0.50 Mohm and 16.6 kohm of the ideal cell: scattered cells are still ones
@@ -83,10 +84,10 @@ def _sweep(
     for number, (series, size, value) in enumerate(cases):
         name, fragment = SERIES[series], extent.fragments[size]
         encoding = "polarized" if name == FOR_WHOLE_COLUMNS else name
-        network = trained.networks[encoding, WHOLE if name == FOR_WHOLE_COLUMNS else fragment]
+        trained_for = WHOLE if name == FOR_WHOLE_COLUMNS else fragment
         for run in range(runs[value]):
             scheme = ENCODINGS[encoding](fragment=fragment, states=STATES, **settings(values[value], run))
-            one = evaluate(network, scheme, trained.digits, extent.images)
+            one = evaluate(trained, scheme, trained_for, extent.images)
             found[:, series, size, value, run] = one.accuracy, one.product_error, one.clipped
             right[series, size, value, run] = one.right
         progress((number + 1) / len(cases))

@@ -11,9 +11,9 @@ import xarray as xr
 from spicecim.fields import FloatArray
 from spicecim.validation.claims import Measured, Range
 from spicecim.validation.intervals import difference_interval, mean_interval
-from spicecim.validation.polarized_columns.crossbars import ENCODINGS
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
 from spicecim.validation.polarized_columns.robustness import FOR_WHOLE_COLUMNS, SERIES, series_title
+from spicecim.validation.polarized_columns.schemes import ENCODINGS
 
 _ROUNDING = 1e-9
 """Differences (% or points) that are rounding: the same cells, summed in another order, are not the better ones."""
