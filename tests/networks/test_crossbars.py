@@ -14,6 +14,7 @@ from spicecim.encodings import (
     IdealArithmetic,
     Offset,
     Polarized,
+    WeightSet,
 )
 from spicecim.errors import InputError
 from spicecim.networks import (
@@ -27,7 +28,9 @@ from spicecim.networks import (
     record_inputs,
     report,
     report_table,
+    resnet18,
 )
+from spicecim.networks.matrices import is_held
 
 nn = torch.nn
 pytestmark = pytest.mark.usefixtures("without_gradients")
@@ -162,6 +165,33 @@ def test_lenet_on_ideal_crossbars_is_the_integer_network_bit_for_bit(scheme, pol
     assert torch.equal(outputs, in_integers(found, images))
     assert float((outputs - model(images)).abs().max() / model(images).abs().max()) < 0.05
     assert all(layer.clipped == 0 for layer in layers_of(found).values())
+
+
+@pytest.fixture(scope="module")
+def residual():
+    """ResNet-18 of random weights that all schemes of integers hold: one sign in 8 rows, from -127 to 127."""
+    model = resnet18(seed=1).eval()
+    held = {name: module for name, module in model.named_modules() if is_held(module)}
+    largest = {name: float(module.weight.detach().abs().max()) for name, module in held.items()}
+    sets = {
+        name: WeightSet(fragment_size=8, polarized=True, levels=127, scale=value / 127)
+        for name, value in largest.items()
+    }
+    return constrain(model, sets), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "scheme", [Polarized(fragment=8), DualCrossbar(), Offset(), IdealArithmetic(bits=7)], ids=lambda scheme: scheme.name
+)
+def test_resnet_on_ideal_crossbars_is_the_integer_network_bit_for_bit(scheme, residual):
+    model, image = residual
+    found = crossbars(model, scheme, [image])
+    outputs = found(image)
+    assert torch.equal(outputs, in_integers(found, image))
+    assert len(layers_of(found)) == 21
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in found.modules())
+    assert float((outputs - model(image)).abs().max() / model(image).abs().max()) < 0.05
 
 
 @pytest.mark.parametrize("scheme", [

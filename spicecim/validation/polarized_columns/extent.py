@@ -24,6 +24,8 @@ class Extent:
         Seeds of LeNet-5, each with a split of its own, and images to train it with.
     lenet_epochs, lenet_updates, lenet_within
         Epochs of the float network; of each later stage updates of ADMM, of one epoch, and epochs within the sets.
+    lenet_rate
+        Learning rate of the later stages; the float network is trained at twice that.
     fragments
         Sizes of fragments that networks are trained for and read with (rows).
     images
@@ -50,6 +52,7 @@ class Extent:
     lenet_epochs: int
     lenet_updates: int
     lenet_within: int
+    lenet_rate: float
     fragments: tuple[int, ...]
     images: int
     photographs: int
@@ -67,17 +70,18 @@ FULL = Extent(
     kind="convolutional",
     lenet_seeds=3,
     lenet_images=4000,
-    lenet_epochs=20,
-    lenet_updates=8,
-    lenet_within=4,
+    lenet_epochs=14,
+    lenet_updates=6,
+    lenet_within=3,
+    lenet_rate=1e-3,
     fragments=(4, 8, 16, WHOLE),
     images=100,
     photographs=20,
     sigmas=(0.0, 0.05, 0.1, 0.2),
-    runs=(1, 3, 20, 3),
+    runs=(1, 3, 10, 3),
     line_resistances=(0.0, 1.0, 2.0, 5.0),
     stuck_shares=(0.0, 0.001, 0.003, 0.01),
-    stuck_runs=(1, 3, 3, 10),
+    stuck_runs=(1, 3, 3, 6),
     crossbar_rows=WHOLE,
     vectors=2,
     wired_part=(32, 8),
@@ -91,6 +95,7 @@ QUICK = Extent(
     lenet_epochs=8,
     lenet_updates=3,
     lenet_within=1,
+    lenet_rate=2.5e-3,
     fragments=(8, WHOLE),
     images=150,
     photographs=8,

@@ -39,7 +39,6 @@ OUTPUTS = 32
 
 _SHARE = 0.25
 """Share of the rows and of the columns of a layer that is kept, rounded up to whole crossbars."""
-_RATE = 1e-3
 
 Left = dict[str, Compacted]
 """Which rows and columns of each layer are left."""
@@ -140,7 +139,7 @@ class _Way:
         self.residuals: dict[str, xr.Dataset] = {}
         self._extent = extent
         self._batches = Batches(*self.data[:2], seed=seed)
-        self._float = train(lenet5(seed), self._batches, extent.lenet_epochs, rate=2e-3)
+        self._float = train(lenet5(seed), self._batches, extent.lenet_epochs, rate=2.0 * extent.lenet_rate)
         self._pruned, self._left = self._prune()
 
     def accuracies(self, rows: int) -> list[float]:
@@ -176,7 +175,8 @@ class _Way:
             rows, columns = matrix.shape
             kept = columns if name == held_layers(model)[-1] else left_whole(columns, OUTPUTS, _SHARE)
             sets[name] = FewestCrossbars(left_whole(rows, WHOLE, _SHARE), kept)
-        admm = train_towards(model, self._batches, sets, updates=self._extent.lenet_updates, rate=_RATE)
+        rate = self._extent.lenet_rate
+        admm = train_towards(model, self._batches, sets, updates=self._extent.lenet_updates, rate=rate)
         self.residuals["pruned"] = admm.residuals
         held = {
             name: (np.asarray(matrix.any(axis=1)), np.asarray(matrix.any(axis=0)))
@@ -187,7 +187,7 @@ class _Way:
             held[reader] = (held[read][1], held[reader][1])
         left = {name: Compacted(*both, WeightSet()) for name, both in held.items()}
         constrain(model, left, keep=True)
-        return train(model, self._batches, self._extent.lenet_within, rate=_RATE), left
+        return train(model, self._batches, self._extent.lenet_within, rate=rate), left
 
     def _released(self, held: Any) -> Any:
         """Return a network of ordinary weights that are those held by another."""
@@ -202,10 +202,10 @@ class _Way:
     def _drawn(self, stage: str, start: Any, inner: WeightSet, rows: int) -> Any:
         model = self._released(start)
         sets = {name: Compacted(one.rows, one.columns, inner) for name, one in self._left.items()}
-        extent = self._extent
         admm = draw(
-            model, self._batches, sets, updates=extent.lenet_updates, passes=1, epochs=extent.lenet_within, rate=_RATE
-        )
+            model, self._batches, sets, updates=self._extent.lenet_updates, passes=1,
+            epochs=self._extent.lenet_within, rate=self._extent.lenet_rate,
+        )  # fmt: skip
         if rows == FRAGMENT:
             self.residuals[stage] = admm.residuals
         return model

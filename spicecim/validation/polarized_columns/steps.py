@@ -12,11 +12,14 @@ from spicecim.validation.polarized_columns.agreement import read_layers, wired_c
 from spicecim.validation.polarized_columns.converters import few_bits, sum_shares
 from spicecim.validation.polarized_columns.extent import WHOLE, Extent
 from spicecim.validation.polarized_columns.lenet import train_lenets
-from spicecim.validation.polarized_columns.networks import train_networks
+from spicecim.validation.polarized_columns.networks import Trained, train_networks
 from spicecim.validation.polarized_columns.power import engines_apart, measure_power, read_energy
 from spicecim.validation.polarized_columns.resources import crossbars
 from spicecim.validation.polarized_columns.throughput import measure_throughput
 from spicecim.validation.report import Progress, ValidationReport
+
+_Step = Callable[[str], Callable[[float], None]]
+"""From the name of a step to what is called with the fraction of it that is done."""
 
 _SWEEPS = {
     "sigma": ("scattered cells", robustness.sweep_scatter),
@@ -32,25 +35,20 @@ def measure_claims(report: ValidationReport, extent: Extent, progress: Progress)
         progress(name, 0.0)
         return lambda fraction: progress(name, fraction)
 
-    lenets = train_lenets(extent, step("LeNet-5"))
-    report.judge("one-sign", *one_sign(lenets))
-    report.judge("accuracy", *accuracy(lenets))
-    report.judge("crossbars-saved", *crossbars_saved(lenets))
-    report.add_figure("accuracy", figures.plot_accuracy(lenets.accuracy), lenets.accuracy)
-    report.add_figure("residuals", figures.plot_residuals(lenets.residuals), lenets.residuals)
-
     trained = train_networks(extent.kind, extent.fragments, step("networks for the digits"))
     report.judge("crossbars", *crossbars(trained))
     polarization = figure_data.polarization_data(trained)
     report.add_figure("polarization", figures.plot_polarization(polarization), polarization)
+    _in_both_engines(report, trained, extent, step)
+    _disturbed(report, trained, extent, step)
+    _training(report, trained, extent, step)
+    throughput = measure_throughput()
+    report.judge("exact-products", throughput.wrong)
+    report.judge("faster-than-loops", throughput.faster, throughput.seconds)
 
-    progress("input cycles", 0.0)
-    counted = cycles.measure_cycles(trained, lenets, extent)
-    report.judge("input-cycles", *cycles.input_cycles(counted))
-    report.judge("cycles-of-4-rows", cycles.published_cycles(counted, 4))
-    report.judge("cycles-of-128-rows", cycles.published_cycles(counted, WHOLE))
-    report.add_figure("input_cycles", figures.plot_input_cycles(counted), counted)
 
+def _in_both_engines(report: ValidationReport, trained: Trained, extent: Extent, step: _Step) -> None:
+    """Read trained layers in ngspice and in the reference engine."""
     codes, runs = read_layers(trained, extent, step("trained layers in ngspice"))
     report.judge("codes", *codes)
     report.judge("currents", *wired_currents(trained, extent, step("wires and faults in ngspice")))
@@ -61,6 +59,9 @@ def measure_claims(report: ValidationReport, extent: Extent, progress: Progress)
     report.judge("read-energy-engines", engines_apart(power))
     report.add_figure("power", figures.plot_power(power), power)
 
+
+def _disturbed(report: ValidationReport, trained: Trained, extent: Extent, step: _Step) -> None:
+    """Classify with small converters, cells that scatter or are stuck, and wires."""
     shares = sum_shares(trained, extent.images)
     report.judge("converters", *few_bits(trained, extent, shares))
     converters = robustness.sweep_converters(trained, extent, step("converters"))
@@ -72,9 +73,22 @@ def measure_claims(report: ValidationReport, extent: Extent, progress: Progress)
     together = xr.merge([_named(name, found) for name, found in swept.items()])
     report.add_figure("faults", figures.plot_faults(swept), together)
     report.add_figure("fragment_sizes", figures.plot_fragment_sizes(swept), together)
-    throughput = measure_throughput()
-    report.judge("exact-products", throughput.wrong)
-    report.judge("faster-than-loops", throughput.faster, throughput.seconds)
+
+
+def _training(report: ValidationReport, trained: Trained, extent: Extent, step: _Step) -> None:
+    """Train LeNet-5 through all stages, and count the input cycles of what several networks get."""
+    lenets = train_lenets(extent, step("LeNet-5"))
+    report.judge("one-sign", *one_sign(lenets))
+    report.judge("accuracy", *accuracy(lenets))
+    report.judge("crossbars-saved", *crossbars_saved(lenets))
+    report.add_figure("accuracy", figures.plot_accuracy(lenets.accuracy), lenets.accuracy)
+    report.add_figure("residuals", figures.plot_residuals(lenets.residuals), lenets.residuals)
+    step("input cycles")
+    counted = cycles.measure_cycles(trained, lenets, extent)
+    report.judge("input-cycles", *cycles.input_cycles(counted))
+    report.judge("cycles-of-4-rows", cycles.published_cycles(counted, 4))
+    report.judge("cycles-of-128-rows", cycles.published_cycles(counted, WHOLE))
+    report.add_figure("input_cycles", figures.plot_input_cycles(counted), counted)
 
 
 def _named(dimension: str, found: xr.Dataset) -> xr.Dataset:
