@@ -104,7 +104,7 @@ def integrated(x0, t0, times, r_th=2e5):
 STATES = {"state": [[0.1, 0.6]], "states": {"T": [[300.0, 310.0]]}}
 
 
-@pytest.mark.parametrize("backend", ["osdi", "behavioral"])
+@pytest.mark.parametrize("backend", ["osdi", pytest.param("behavioral", marks=pytest.mark.slow)])
 def test_two_states_against_scipy(backend, tmp_path):
     testbench = bench(STATES, backend=backend)
     runs = [sc.simulate(testbench, engine) for engine in ("reference", "ngspice")]
@@ -179,6 +179,7 @@ def test_names_of_states_that_mean_others_to_ngspice(backend):
         assert float(abs(spice[name] - fast[name]).max()) < 1e-4 * float(np.ptp(fast[name].values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["warm_filament_with_exponential", "pair_of_filaments_with_exponential"])
 def test_a_selector_in_series(name):
     testbench = bench({"state": [[0.4]]}, periods=0.5, amplitude=1.2, model=name)
