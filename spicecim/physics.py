@@ -6,7 +6,7 @@ in a column, a device that gives energy. They cost a few percent of a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from spicecim.devices.device import Device
 from spicecim.errors import PhysicsError
 from spicecim.fields import FloatArray
 from spicecim.testbench import Testbench
+from spicecim.waveforms import state_variable
 
 ROUNDING = 1e-6
 """What currents, charges and powers may miss, relative to their peak: both engines keep them to 1e-9 and better."""
@@ -165,7 +166,8 @@ def _check_cells(
     if states is None:
         return
     chosen = _chosen(len(time), i[0].size)
-    right = device.current(v[chosen], states.s[chosen].reshape(v[chosen].shape))
+    further = [variables[state_variable(name)][chosen] for name in device.further_units()]
+    right = _current(device, v[chosen], states.s[chosen].reshape(v[chosen].shape), further)
     _raise_beyond(
         i[chosen] - right, allowed * _scales(i) + _solved_to(variables) + rounded[chosen, None, None], time[chosen],
         _named("cell"),
@@ -181,8 +183,8 @@ def _check_columns(
     allowed: float,
 ) -> None:
     """Check that the columns' currents are the sums of what the cells' equations give, with ideal wires."""
-    if not _is_static(device):
-        return
+    if not _is_static(device) or device.further_units():
+        return  # further states are seen with the cells alone
     v_row, i_column = variables["v_row"], variables["i_column"]
     v_column = variables.get("v_column", np.zeros((len(time), 1)))
     chosen = _chosen(len(time), states.watched.size)
@@ -197,14 +199,24 @@ def _check_columns(
 
 
 def _is_static(device: Device) -> bool:
-    """Whether the current of a device follows from its voltage and its state alone."""
-    if device.explicit:
+    """Whether the current of a device follows from its voltage and its states alone."""
+    if device.explicit or device.further_values():
         return True
     cell, still = device.examples()[0].cell(), np.zeros(1)
     if cell.unknowns > 1:
         return False
     terms = cell.terms(still, np.ones(1), cell.start(np.ones(1), device.state_from_x(np.full(1, 0.5))))
     return not terms.current_charge.any()
+
+
+def _current(device: Device, v: FloatArray, s: FloatArray, further: Sequence[FloatArray]) -> FloatArray:
+    """Currents of all cells by their voltages, states and further states (time, row, column)."""
+    if not further:
+        return np.asarray(device.current(v, s))
+    voltages = v.reshape(len(v), -1).T.ravel()
+    states = np.stack([part.reshape(len(v), -1).T.ravel() for part in (s, *further)], axis=1)
+    found = device.of_points(len(voltages)).state_terms(voltages, states)
+    return np.asarray(found.current.reshape(-1, len(v)).T.reshape(v.shape))
 
 
 def _chosen(instants: int, cells: int) -> NDArray[np.int_]:

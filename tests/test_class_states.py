@@ -10,9 +10,10 @@ import spicecim as sc
 from spicecim.cli.tables import describe_model
 from spicecim.devices import MODELS, Memristor, Number, State, make_device, parameter
 from spicecim.devices.varied import make_cells
-from spicecim.errors import ModelError, UnsupportedError
+from spicecim.errors import ModelError, PhysicsError, UnsupportedError
 from spicecim.netlist.export import export_model
 from spicecim.ngspice.engine import evaluate_equations
+from spicecim.physics import States, check_physics
 from spicecim.waveforms import load_waveforms, save_waveforms
 
 AMPLITUDE, FREQUENCY = 0.5, 50.0
@@ -104,7 +105,7 @@ def integrated(x0, t0, times, r_th=2e5):
 STATES = {"state": [[0.1, 0.6]], "states": {"T": [[300.0, 310.0]]}}
 
 
-@pytest.mark.parametrize("backend", ["osdi", "behavioral"])
+@pytest.mark.parametrize("backend", ["osdi", pytest.param("behavioral", marks=pytest.mark.slow)])
 def test_two_states_against_scipy(backend, tmp_path):
     testbench = bench(STATES, backend=backend)
     runs = [sc.simulate(testbench, engine) for engine in ("reference", "ngspice")]
@@ -138,6 +139,20 @@ def test_cells_of_their_own_with_ideal_wires_are_those_of_one_kind_each():
     x, temperature = integrated(0.6, 300.0, both.time.values, 1e5)
     assert abs(both.x.values[:, 0, 1] - x).max() < 1e-6
     assert abs(both.state_T.values[:, 0, 1] - temperature).max() < 1e-6 * np.ptp(temperature)
+
+
+def test_currents_that_are_not_those_of_the_equations_are_seen():
+    own = {"Rth": [[2e5, 1e5], [3e5, 2e5]], "alpha": [[1e-3, 2e-3], [3e-3, 4e-3]]}
+    testbench = bench({"state": [[0.1, 0.6], [0.4, 0.2]]}, periods=0.5, parameters=own)
+    run = sc.simulate(testbench, "reference")
+    variables = {name: run[name].values for name in run.data_vars}
+    states = States(run.x.values.reshape(len(run.time), -1), np.arange(4))
+    check_physics(testbench, run.time.values, variables, states)
+    wrong = variables["state_T"].copy()
+    wrong[:, 1, 0] *= 1.01
+    with pytest.raises(PhysicsError, match="the current is above that of the cell's equation") as caught:
+        check_physics(testbench, run.time.values, {**variables, "state_T": wrong}, states)
+    assert "cell (1, 0)" in str(caught.value)
 
 
 def test_many_runs_are_those_of_one_each():
@@ -179,6 +194,7 @@ def test_names_of_states_that_mean_others_to_ngspice(backend):
         assert float(abs(spice[name] - fast[name]).max()) < 1e-4 * float(np.ptp(fast[name].values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["warm_filament_with_exponential", "pair_of_filaments_with_exponential"])
 def test_a_selector_in_series(name):
     testbench = bench({"state": [[0.4]]}, periods=0.5, amplitude=1.2, model=name)
