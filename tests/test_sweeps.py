@@ -15,8 +15,9 @@ from sweeping import CALLS, QUIET, kill_worker, ohmic, peak, refuse_large
 import spicecim as sc
 from spicecim import sweeps
 from spicecim.errors import FailedRunsWarning, InputError, StoreError, TestbenchError
-from spicecim.sweeps import load_run
+from spicecim.sweeps import figures, load_run
 from spicecim.sweeps.design import drawn_factors
+from spicecim.sweeps.figures import plot_sweep
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
 from spicecim.sweeps.statistics import bands, correlations, yield_within
 
@@ -404,6 +405,29 @@ def test_yield_and_its_interval():
             yield_within(sweep, "y", **wrong)
     sweep["y"][:10] = np.nan
     assert yield_within(sweep, "y", lower=-1)["count"] == 990
+
+
+def test_samples_that_are_no_draws_have_no_yield():
+    found = made_up(lambda *factors: sum(factors), {"a": {"normal": 0.1}, "b": {"normal": 0.1}}, 8, "saltelli")
+    with pytest.raises(InputError, match="the samples of saltelli are no independent draws"):
+        yield_within(found, "y", lower=0.0)
+    assert [name.partition("_")[2] for name in plot_sweep(found)] == ["correlations", "sobol"]
+
+
+def test_bars_of_distributions_that_are_far_apart_are_narrow():
+    random = np.random.default_rng(1)
+    edges = figures._edges([random.normal(size=500), random.normal(50, 3, size=500)])
+    assert edges[1] - edges[0] < 1.0
+    assert len(figures._edges([np.array([1.0]), np.array([2.0])])) == 11
+    assert len(figures._edges([random.normal(size=500), random.normal(1e6, size=500)])) == 101
+
+
+def test_places_without_an_order_have_no_line_between_them(tmp_path):
+    corners = {"slow": {"drive.amplitude": 0.1}, "fast": {"drive.amplitude": 0.2}}
+    found = sc.sweep(ohmic(), corners=corners, store=tmp_path, **QUIET)
+    (axes,) = figures.plot_bands(found, "peak", "corner", column=0).axes
+    assert [line.get_linestyle() for line in axes.lines] == ["None"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["slow", "fast"]
 
 
 def test_bands():

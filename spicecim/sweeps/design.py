@@ -19,6 +19,9 @@ from spicecim.variation.distributions import Distribution
 DESIGNS = ("random", "sobol", "latin-hypercube", "saltelli", "one-at-a-time")
 """Random numbers; a scrambled Sobol sequence; a Latin hypercube; what Sobol indices take; each factor alone."""
 
+DEPENDENT = ("saltelli", "one-at-a-time")
+"""Designs whose samples are no independent draws, so that their shares are no probabilities."""
+
 _SMALLEST = 2.0**-54
 """Below it a normal number is none: a point of a sequence may be 0."""
 
