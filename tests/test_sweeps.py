@@ -124,6 +124,10 @@ def test_what_is_not_valid_is_told_before_anything_runs(tmp_path):
         "unknown engine": {"engine": "spice"},
         "unknown measure": {"measures": ["means"]},
         "give names to functions": {"measures": [lambda waveforms: 1.0]},
+        "it is {0.1}": {"axes": {"drive.offset": {0.1}}},
+        "zip: must be groups": {"axes": {"drive.offset": [1]}, "zip": ["drive.offset"]},
+        "batch: must be a whole number": {"batch": 0},
+        "nothing would be stored": {"measures": []},
         "would all be the same": {"axes": {"drive.amplitude": [0.1]}, "samples": 2},
         "goes with no Testbench": {"engine": None},
         "more than": {"axes": {"drive.offset": range(4), "drive.amplitude": [0.1]}, "samples": 10**7},
@@ -199,6 +203,23 @@ def test_what_a_measure_uses_of_ones_own_modules_decides_whether_runs_are_done_a
     first = keys()
     assert keys(note="def plot(): pass") == first
     assert len({first, keys(scale=2), keys(gain=2), keys(largest=0.1)}) == 4
+
+
+def test_faults_of_functions_of_ones_own(tmp_path):
+    with pytest.raises(InputError, match=r"<lambda> \(line .*\) fails with volts=0.1: ZeroDivisionError"):
+        sc.sweep(lambda volts: 1 / 0, {"volts": [0.1]}, store=tmp_path, **QUIET)
+    with pytest.raises(
+        TypeError, match=r"^sweep\(\) got an unexpected keyword argument 'sample'; did you mean 'samples'"
+    ):
+        sc.sweep(ohmic(), sample=3, store=tmp_path, **QUIET)
+    measures = {"end": lambda run: sys.exit(3)}
+    with pytest.warns(FailedRunsWarning, match="SystemExit: 3"):
+        sc.sweep(ohmic(), store=tmp_path, executor="serial", measures=measures)
+    measures = {"shape": lambda run: np.ones(2) if float(run.v_row.max()) > 0.45 else 1.0}
+    with pytest.raises(StoreError, match="a measure must return arrays of the same dimensions"):
+        sc.sweep(
+            ohmic(), {"drive.amplitude": [0.3, 0.5]}, store=tmp_path / "shapes", executor="serial", measures=measures
+        )
 
 
 def toss(sides, seed):
