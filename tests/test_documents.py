@@ -164,7 +164,13 @@ def test_the_examples_are_valid():
 
 def test_the_examples_of_sweeps_are_valid():
     sizes = {path.stem: len(read_plan(path)) for path in (ROOT / "examples").glob("sweep_*.yaml")}
-    assert sizes == {"sweep_wires": 12, "sweep_yield": 200, "sweep_corners": 3, "sweep_sensitivity": 192}
+    assert sizes == {
+        "sweep_wires": 12,
+        "sweep_yield": 200,
+        "sweep_corners": 3,
+        "sweep_sensitivity": 384,
+        "sweep_tornado": 9,
+    }
 
 
 def test_every_key_of_a_sweep_is_documented():

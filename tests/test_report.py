@@ -10,12 +10,13 @@ import pytest
 from command import spicecim
 
 from spicecim.demo import run_demo
-from spicecim.errors import InputError, ResultsError
+from spicecim.errors import FailedRunsWarning, InputError, ResultsError
 from spicecim.json_text import json_text
 from spicecim.report import write_report
 from spicecim.report.contents import tables_of
 from spicecim.report.waveforms import cell_picker
 from spicecim.runs import run_testbench
+from spicecim.sweeps import open_sweep, sweep
 from spicecim.testbench import Testbench
 from spicecim.waveforms import load_waveforms
 
@@ -105,6 +106,60 @@ def test_folders_without_results_and_damaged_files_are_refused(tmp_path, folder)
     run = spicecim("report", "nowhere", cwd=tmp_path)
     assert run.returncode == 2
     assert "nowhere" in run.stderr
+
+
+def refuse(waveforms):
+    """Refuse a voltage above 0.35 V."""
+    if float(waveforms.v_row.max()) > 0.35:
+        raise ValueError("<i>0.4 V</i> is too much")
+    return waveforms.i_column.max("time").assign_attrs(units="A")
+
+
+@pytest.fixture(scope="module")
+def sweep_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sweep")
+    vary = {"a1": {"normal": 0.1}}
+    with pytest.warns(FailedRunsWarning):
+        sweep(
+            bench(), {"drive.amplitude": [0.2, 0.4]}, samples=6, vary=vary, store=folder, executor="serial",
+            measures={"largest": refuse},
+        )  # fmt: skip
+    write_report(folder)
+    return folder
+
+
+def test_the_page_of_a_sweep_has_its_runs_failures_settings_and_figures(sweep_folder):
+    text = (sweep_folder / "report.html").read_text(encoding="utf-8")
+    for part in (
+        "Runs: 12", "Failed runs: 6", "ValueError: &lt;i&gt;0.4 V&lt;/i&gt; is too much",
+        "drawn for every cell", "largest (A)", "preset: oblea", "<figcaption>largest distribution</figcaption>",
+        'href="figures/largest_yield.pdf"',
+    ):  # fmt: skip
+        assert part in text
+    assert "<i>0.4 V" not in text
+    rows = re.findall(r"<tr><td>(\d+)</td><td>0.2</td><td>\d</td><td>done</td>", text)
+    assert rows == list("012345")
+    assert open_sweep(sweep_folder).sizes["sample"] == 6
+
+
+@pytest.mark.slow
+def test_in_a_browser_the_page_of_a_sweep_draws_and_fits_a_phone(page, sweep_folder):
+    opened(page, sweep_folder)
+    page.wait_for_function(DRAWN)
+    shown = page.evaluate(
+        "() => [...Bokeh.documents[0]._all_models.values()].filter((each) => each.type == 'ColumnDataSource')"
+        ".map((each) => Array.from(each.data.value).filter((value) => !Number.isNaN(value)).length)"
+    )
+    assert shown == [6, 6]  # a source per column; runs that failed have no value
+    table = page.locator("#runs table").last
+    table.locator("th button").nth(3).click()
+    assert table.locator("tbody tr td:nth-child(4)").all_inner_texts() == ["done"] * 6 + ["failed"] * 6
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, sweep_folder)
+    page.wait_for_function(DRAWN)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert page.faults == []
 
 
 def test_numbers_stand_with_their_units():

@@ -15,8 +15,9 @@ from sweeping import CALLS, QUIET, kill_worker, ohmic, peak, refuse_large
 import spicecim as sc
 from spicecim import sweeps
 from spicecim.errors import FailedRunsWarning, InputError, StoreError, TestbenchError
-from spicecim.sweeps import load_run
+from spicecim.sweeps import figures, load_run
 from spicecim.sweeps.design import drawn_factors
+from spicecim.sweeps.figures import plot_sweep
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
 from spicecim.sweeps.statistics import bands, correlations, yield_within
 
@@ -123,6 +124,10 @@ def test_what_is_not_valid_is_told_before_anything_runs(tmp_path):
         "unknown engine": {"engine": "spice"},
         "unknown measure": {"measures": ["means"]},
         "give names to functions": {"measures": [lambda waveforms: 1.0]},
+        "it is {0.1}": {"axes": {"drive.offset": {0.1}}},
+        "zip: must be groups": {"axes": {"drive.offset": [1]}, "zip": ["drive.offset"]},
+        "batch: must be a whole number": {"batch": 0},
+        "nothing would be stored": {"measures": []},
         "would all be the same": {"axes": {"drive.amplitude": [0.1]}, "samples": 2},
         "goes with no Testbench": {"engine": None},
         "more than": {"axes": {"drive.offset": range(4), "drive.amplitude": [0.1]}, "samples": 10**7},
@@ -198,6 +203,23 @@ def test_what_a_measure_uses_of_ones_own_modules_decides_whether_runs_are_done_a
     first = keys()
     assert keys(note="def plot(): pass") == first
     assert len({first, keys(scale=2), keys(gain=2), keys(largest=0.1)}) == 4
+
+
+def test_faults_of_functions_of_ones_own(tmp_path):
+    with pytest.raises(InputError, match=r"<lambda> \(line .*\) fails with volts=0.1: ZeroDivisionError"):
+        sc.sweep(lambda volts: 1 / 0, {"volts": [0.1]}, store=tmp_path, **QUIET)
+    with pytest.raises(
+        TypeError, match=r"^sweep\(\) got an unexpected keyword argument 'sample'; did you mean 'samples'"
+    ):
+        sc.sweep(ohmic(), sample=3, store=tmp_path, **QUIET)
+    measures = {"end": lambda run: sys.exit(3)}
+    with pytest.warns(FailedRunsWarning, match="SystemExit: 3"):
+        sc.sweep(ohmic(), store=tmp_path, executor="serial", measures=measures)
+    measures = {"shape": lambda run: np.ones(2) if float(run.v_row.max()) > 0.45 else 1.0}
+    with pytest.raises(StoreError, match="a measure must return arrays of the same dimensions"):
+        sc.sweep(
+            ohmic(), {"drive.amplitude": [0.3, 0.5]}, store=tmp_path / "shapes", executor="serial", measures=measures
+        )
 
 
 def toss(sides, seed):
@@ -404,6 +426,29 @@ def test_yield_and_its_interval():
             yield_within(sweep, "y", **wrong)
     sweep["y"][:10] = np.nan
     assert yield_within(sweep, "y", lower=-1)["count"] == 990
+
+
+def test_samples_that_are_no_draws_have_no_yield():
+    found = made_up(lambda *factors: sum(factors), {"a": {"normal": 0.1}, "b": {"normal": 0.1}}, 8, "saltelli")
+    with pytest.raises(InputError, match="the samples of saltelli are no independent draws"):
+        yield_within(found, "y", lower=0.0)
+    assert [name.partition("_")[2] for name in plot_sweep(found)] == ["correlations", "sobol"]
+
+
+def test_bars_of_distributions_that_are_far_apart_are_narrow():
+    random = np.random.default_rng(1)
+    edges = figures._edges([random.normal(size=500), random.normal(50, 3, size=500)])
+    assert edges[1] - edges[0] < 1.0
+    assert len(figures._edges([np.array([1.0]), np.array([2.0])])) == 11
+    assert len(figures._edges([random.normal(size=500), random.normal(1e6, size=500)])) == 101
+
+
+def test_places_without_an_order_have_no_line_between_them(tmp_path):
+    corners = {"slow": {"drive.amplitude": 0.1}, "fast": {"drive.amplitude": 0.2}}
+    found = sc.sweep(ohmic(), corners=corners, store=tmp_path, **QUIET)
+    (axes,) = figures.plot_bands(found, "peak", "corner", column=0).axes
+    assert [line.get_linestyle() for line in axes.lines] == ["None"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["slow", "fast"]
 
 
 def test_bands():

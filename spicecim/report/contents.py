@@ -47,7 +47,7 @@ class Text(NamedTuple):
 
 @dataclass
 class Contents:
-    """What is on the page; `tables` are those of the summary, and others after them."""
+    """What is on the page; `tables` are those beside the ones of the summary."""
 
     folder: Path
     summary_name: str

@@ -11,6 +11,7 @@ import xarray as xr
 
 from spicecim.plotting.style import COLORS, save_figure
 from spicecim.report.contents import Contents, Table, Text
+from spicecim.report.waveforms import scaled
 from spicecim.sweeps.dataset import FACTOR, open_sweep
 from spicecim.sweeps.figures import plot_sweep
 from spicecim.sweeps.statistics import measures_of
@@ -54,13 +55,15 @@ def sweep_contents(folder: Path) -> Contents:
         "measures": measures_of(sweep),
         **{name: plan[name] for name in ("samples", "seed", "design", "spicecim_version")},
     }
-    scatter = {name: value for name, value in plan["scatter"].items() if value}
-    drawn = {name: {each["kind"]: each["spread"]} for name, each in plan["draws"].items()}
-    contents = Contents(folder, "", {"sweep": settings, "drawn_per_cell": scatter, "drawn_as_a_whole": drawn})
+    drawn = {name: f"{each['kind']} {each['spread']:g}" for name, each in plan["draws"].items()}
+    cells = {name: json.dumps(value) for name, value in plan["scatter"]["vary"].items()}
+    others = {name: value for name, value in plan["scatter"].items() if value and name != "vary"}
+    groups = {"drawn_for_every_cell": {**cells, **others}, "drawn_as_a_whole": drawn}
+    contents = Contents(folder, "", settings | {name: group for name, group in groups.items() if group})
     contents.pictures = [file for file in files if file.suffix == ".png"]
     contents.texts = texts
     contents.files = files
-    contents.tables = [_failures(sweep), _runs(sweep)]
+    contents.tables = [*([_failures(sweep)] if counts["failed"] else []), _runs(sweep)]
     contents.sweep = sweep
     return contents
 
@@ -97,13 +100,17 @@ def _runs(sweep: xr.Dataset) -> Table:
     rows = [
         [
             str(run), *places[run], str(status[run]), f"{seconds[run]:.3g}",
-            *(", ".join(f"{value:.4g}" for value in values[name][run, :_CURVES]) for name in measures),
+            *(_listed(values[name][run, :_CURVES]) for name in measures),
         ]
         for run in range(min(grid, _ROWS))
     ]  # fmt: skip
     units = [sweep[name].attrs.get("units", "") for name in measures]
     titles = [f"{name} ({unit})" if unit else name for name, unit in zip(measures, units, strict=True)]
     return Table(_title("Runs", grid), ["run", *names, "state", "time (s)", *titles], rows)
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(f"{value:.4g}" for value in values if np.isfinite(value))
 
 
 def _title(name: str, count: int) -> str:
@@ -122,22 +129,25 @@ def values_figures(sweep: xr.Dataset) -> dict[str, Model]:
     for measure in measures_of(sweep):
         values = np.asarray(sweep[measure].values, dtype=float).reshape(runs, -1)
         unit = sweep[measure].attrs.get("units", "")
+        finite = np.abs(values[np.isfinite(values)])
+        scale, prefix = scaled(float(finite.max(initial=0.0))) if unit else (1.0, "")
+        title = measure.replace("_", " ")
         plot = figure(
             height=360, sizing_mode="stretch_width", x_axis_label="run", active_drag="box_zoom",
-            y_axis_label=f"{measure} ({unit})" if unit else measure, tools="pan,box_zoom,wheel_zoom,reset,save",
+            y_axis_label=f"{title} ({prefix}{unit})" if unit else title, tools="pan,box_zoom,wheel_zoom,reset,save",
         )  # fmt: skip
         plot.toolbar.logo = None
         inner = sweep[measure].dims[sweep["status"].ndim :]
         items = []
         for place, index in enumerate(list(np.ndindex(sweep[measure].shape[sweep["status"].ndim :]))[:_CURVES]):
             columns = {f"place_{number}": [places[run][number] for run in shown] for number in range(len(names))}
-            source = ColumnDataSource({"run": shown, "value": values[shown, place], **columns})
+            source = ColumnDataSource({"run": shown, "value": values[shown, place] / scale, **columns})
             dots = plot.scatter("run", "value", source=source, color=COLORS[place % len(COLORS)], size=6)
-            title = ", ".join(f"{name} {at}" for name, at in zip(inner, index, strict=True))
+            label = ", ".join(f"{name} {at}" for name, at in zip(inner, index, strict=True))
             tips = [(name, f"@place_{number}") for number, name in enumerate(names)]
-            plot.add_tools(HoverTool(renderers=[dots], tooltips=[("run", "@run"), *tips, (title or measure, "@value")]))
-            items.append((title, [dots]))
+            plot.add_tools(HoverTool(renderers=[dots], tooltips=[("run", "@run"), *tips, (label or title, "@value")]))
+            items.append((label, [dots]))
         if len(items) > 1:
             plot.add_layout(Legend(items=items, click_policy="hide", ncols=2, location="left"), "below")
-        figures[measure] = plot
+        figures[title] = plot
     return figures

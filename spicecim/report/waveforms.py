@@ -56,8 +56,8 @@ def currents_figure(runs: Mapping[str, xr.Dataset]) -> Model:
 
     first = next(iter(runs.values()))
     chosen = _worst_columns(runs)
-    scale, prefix = _scale(max(float(np.abs(run["i_column"]).max()) for run in runs.values()))
-    second, of_second = _scale(float(first["time"].max()))
+    scale, prefix = scaled(max(float(np.abs(run["i_column"]).max()) for run in runs.values()))
+    second, of_second = scaled(float(first["time"].max()))
     plot = figure(
         height=360, sizing_mode="stretch_width", x_axis_label=f"time ({of_second}s)",
         y_axis_label=f"column current ({prefix}A)", tools="pan,box_zoom,wheel_zoom,reset,save", active_drag="box_zoom",
@@ -124,8 +124,8 @@ def cell_picker(run: xr.Dataset, name: str) -> CellPicker | None:
         values = run[variable].values.reshape(run.sizes["time"], -1)[taken][:, kept].T / scale
         return np.ascontiguousarray(values, dtype=np.float32)
 
-    ampere, prefix = _scale(float(peak.max()))
-    second, of_second = _scale(float(run["time"].max()))
+    ampere, prefix = scaled(float(peak.max()))
+    second, of_second = scaled(float(run["time"].max()))
     v, i, x = of_cells("v_cell", 1.0), of_cells("i_cell", ampere), of_cells("x", 1.0)
     everything = ColumnDataSource({"v": list(v), "i": list(i), "x": list(x)})
     shown = ColumnDataSource(
@@ -206,7 +206,7 @@ def _spread(count: int, most: int) -> Any:
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
 
-def _scale(largest: float) -> tuple[float, str]:
+def scaled(largest: float) -> tuple[float, str]:
     """A factor and its prefix with which a number is between 1 and 1000."""
     if not largest > 0.0:
         return 1.0, ""

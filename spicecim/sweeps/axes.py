@@ -67,8 +67,12 @@ def read_axes(
         raise InputError("axes, corners: must be values by the names of fields")
     left = {str(name): _listed(name, values) for name, values in axes.items()}
     groups: list[dict[str, Any]] = []
-    together = [[str(name) for name in group] for group in zipped]
-    firsts = {group[0]: group for group in together if group}
+    together = [[str(name) for name in ([] if isinstance(group, str) else group)] for group in zipped]
+    if isinstance(zipped, str) or not all(map(len, together)):
+        raise InputError(
+            f"zip: must be groups of axes, such as [('drive.offset', 'drive.amplitude')]; it is {shown(zipped)}"
+        )
+    firsts = {group[0]: group for group in together}
     in_step = {name for group in together for name in group}
     for name in in_step:
         if name not in left:
@@ -96,7 +100,7 @@ def _listed(name: Any, values: Any) -> Any:
     """Values of an axis: a list, or a dictionary of them by their labels."""
     if isinstance(values, Mapping):
         found: Any = dict(values)
-    elif isinstance(values, str) or not isinstance(values, Iterable):
+    elif isinstance(values, str | set | frozenset) or not isinstance(values, Iterable):
         raise InputError(f"axes.{name}: must be a list of values; it is {shown(values)}")
     else:
         found = [each.item() if isinstance(each, np.generic) else each for each in values]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -13,11 +14,15 @@ from scipy.stats import qmc
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.problems import did_you_mean
+from spicecim.quantities import shown
 from spicecim.variation.correlation import generator
 from spicecim.variation.distributions import Distribution
 
 DESIGNS = ("random", "sobol", "latin-hypercube", "saltelli", "one-at-a-time")
 """Random numbers; a scrambled Sobol sequence; a Latin hypercube; what Sobol indices take; each factor alone."""
+
+DEPENDENT = ("saltelli", "one-at-a-time")
+"""Designs whose samples are no independent draws, so that their shares are no probabilities."""
 
 _SMALLEST = 2.0**-54
 """Below it a normal number is none: a point of a sequence may be 0."""
@@ -103,3 +108,10 @@ def check_level(level: float) -> None:
     """Raise `InputError` unless a number of standard deviations is above 0 and at most 6."""
     if isinstance(level, bool) or not isinstance(level, int | float) or not 0.0 < level <= 6.0 or math.isnan(level):
         raise InputError(f"level: must be above 0 and at most 6 standard deviations; it is {level!r:.60}")
+
+
+def whole_number(name: str, value: Any) -> int:
+    """Return a setting that is a whole number of at least 1; raises `InputError` for any other."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name}: must be a whole number of at least 1; it is {shown(value)}")
+    return int(value)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from spicecim.errors import InputError, WorkerCrashError
 from spicecim.forked import CAN_FORK, Died, run_forked
 from spicecim.quantities import shown
+from spicecim.sweeps.design import whole_number
 from spicecim.sweeps.recipes import Recipe
 from spicecim.sweeps.work import Job, Outcome, run_batch
 
@@ -76,8 +77,8 @@ def chosen_executor(executor: Any, workers: int | None) -> Executor:
     InputError
         If it is none of these.
     """
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise InputError(f"workers: must be a whole number of at least 1; it is {shown(workers)}")
+    if workers is not None:
+        workers = whole_number("workers", workers)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if executor in (None, "processes"):
         return _processes(workers or processors)

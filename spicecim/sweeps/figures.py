@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,7 @@ from matplotlib.figure import Figure
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
+from spicecim.sweeps.design import DEPENDENT
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
 from spicecim.sweeps.statistics import bands, correlations, measures_of, selected, yield_within
 
@@ -20,6 +23,9 @@ _FEWEST = 5
 """Samples of which a distribution is drawn."""
 _MOST_CURVES = 6
 _MOST_BARS = 20
+_MOST_BARS_OF_A_HISTOGRAM = 100
+_WIDTH = 36
+"""Letters of a line of an axis's name."""
 
 
 def _named(values: xr.DataArray, selection: Mapping[str, Any]) -> str:
@@ -60,7 +66,8 @@ def _legend(figure: Figure, axes: Any, curves: list[Any]) -> None:
 def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> Figure:
     """Plot a measure over an axis: its mean over the samples, with the bands from 5 to 95 % and from 25 to 75 %.
 
-    A sweep without samples has its values alone. Each place along the other axes has its curve, up to six.
+    A sweep without samples has its values alone. Each place along the other axes has its curve, up to six. Points along
+    an axis of texts, such as devices or corners, have no line between them.
     """
     values = selected(sweep, measure, selection)
     if axis not in values.dims:
@@ -69,33 +76,48 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
     axes = grid[0, 0]
     x = values[axis] if axis in values.coords else xr.DataArray(np.arange(values.sizes[axis]))
     numeric = x.dtype.kind in "iuf"
-    at = np.asarray(x.values, dtype=float) if numeric else np.arange(len(x))
     curves = _curves(values, axis)
     for number, (label, where) in enumerate(curves):
         own, color = values.isel(where), COLORS[number % len(COLORS)]
+        at = np.asarray(x.values, dtype=float) if numeric else np.arange(len(x)) + _beside(number, len(curves))
         if "sample" in own.dims:
             found = bands(sweep, measure, (0.05, 0.25, 0.75, 0.95), **selection, **where)
             low, lower, upper, high = found["quantile"].transpose("level", axis).values
-            axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
-            axes.fill_between(at, lower, upper, color=color, alpha=0.3, linewidth=0)
+            if numeric:
+                axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
+                axes.fill_between(at, lower, upper, color=color, alpha=0.3, linewidth=0)
+            else:
+                axes.vlines(at, low, high, color=color, alpha=0.4, linewidth=1.5)
+                axes.vlines(at, lower, upper, color=color, alpha=0.5, linewidth=4)
             own = found["mean"]
-        axes.plot(at, own, marker="o", markersize=3, color=color, label=label)
+        axes.plot(
+            at, own, marker="o", markersize=3 if numeric else 5, linestyle="-" if numeric else "none", color=color,
+            label=label,
+        )  # fmt: skip
     if numeric and (at > 0).all() and at.max() / at.min() >= 100.0:
         axes.set_xscale("log")
-    if numeric:
-        label_axis(axes.xaxis, axis, str(x.attrs.get("units", "")))
-        if not x.attrs.get("units"):
-            axes.set_xlabel(axis)
+    if numeric and x.attrs.get("units"):
+        label_axis(axes.xaxis, axis, str(x.attrs["units"]))
     else:
-        axes.set_xticks(at, [str(each) for each in x.values], rotation=20, ha="right")
         axes.set_xlabel(axis)
+    if not numeric:
+        axes.set_xticks(range(len(x)), [str(each) for each in x.values], rotation=20, ha="right")
+        axes.set_xlim(-0.5, len(x) - 0.5)
+    in_step = [str(name) for name, each in values.coords.items() if each.dims == (axis,) and name != axis]
+    if in_step and axis != "corner":
+        axes.set_xlabel(f"{axes.get_xlabel()}, in step with\n{', '.join(in_step)}")
     _label_values(axes.yaxis, values, selection)
     _legend(figure, axes, curves)
     return figure
 
 
+def _beside(number: int, count: int) -> float:
+    """How far a point stands beside the middle of its text, for points of several curves not to hide each other."""
+    return 0.0 if count < 2 else 0.4 * (number / (count - 1) - 0.5)
+
+
 def _label_values(axis: Any, values: xr.DataArray, selection: Mapping[str, Any]) -> None:
-    name, unit = _named(values, selection), str(values.attrs.get("units", ""))
+    name, unit = textwrap.fill(_named(values, selection), _WIDTH), str(values.attrs.get("units", ""))
     if unit:
         label_axis(axis, name, unit)
     else:
@@ -113,8 +135,8 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
         raise InputError("the sweep has no samples")
     figure, grid = new_figure(1, 2, size=(7.0, 3.2))
     left, right = grid[0]
-    edges = np.histogram_bin_edges(_finite(values), bins="auto") if len(_finite(values)) else np.array([0.0, 1.0])
     curves = _curves(values, "sample")
+    edges = _edges([_finite(values.isel(where)) for _, where in curves])
     for number, (label, where) in enumerate(curves):
         own, color = np.sort(_finite(values.isel(where))), COLORS[number % len(COLORS)]
         left.hist(own, bins=edges, color=color, alpha=0.35 if len(curves) > 1 else 0.7, label=label)
@@ -125,10 +147,22 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
             axes.axvline(limit, color="black", linestyle=":", linewidth=1)
         _label_values(axes.xaxis, values, selection)
         axes.set_ylabel(name)
+        axes.set_axisbelow(True)
         axes.locator_params(axis="x", nbins=5)
     right.set_ylim(0, 1.02)
     _legend(figure, right, curves)
     return figure
+
+
+def _edges(parts: list[FloatArray]) -> FloatArray:
+    """Edges of bars for several distributions, as narrow as the narrowest of them asks for."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return np.array([0.0, 1.0])
+    low, high = min(map(np.min, parts)), max(map(np.max, parts))
+    widths = [edges[1] - edges[0] for part in parts if len(edges := np.histogram_bin_edges(part, "auto")) > 2]
+    count = math.ceil((high - low) / min(widths)) if widths else 10
+    return np.asarray(np.histogram_bin_edges([low, high], min(count, _MOST_BARS_OF_A_HISTOGRAM)))
 
 
 def _finite(values: xr.DataArray) -> FloatArray:
@@ -256,8 +290,9 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
         if design == "one-at-a-time":
             figures[f"{measure}_tornado"] = plot_tornado(sweep, measure, **first)
         elif values.sizes.get("sample", 0) >= _FEWEST:
-            figures[f"{measure}_distribution"] = plot_distribution(sweep, measure, **chosen)
-            figures[f"{measure}_yield"] = plot_yield(sweep, measure, **chosen)
+            if design not in DEPENDENT:
+                figures[f"{measure}_distribution"] = plot_distribution(sweep, measure, **chosen)
+                figures[f"{measure}_yield"] = plot_yield(sweep, measure, **chosen)
             if json.loads(sweep.attrs["sweep"])["draws"] or json.loads(sweep.attrs["sweep"])["scatter"]["vary"]:
                 figures[f"{measure}_correlations"] = plot_correlations(sweep, measure, **chosen)
         if design == "saltelli":

@@ -18,9 +18,10 @@ from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT, SWEEP_RUNS
 from spicecim.measure import MEASURES
 from spicecim.outside import exceeds
+from spicecim.places import named
 from spicecim.quantities import shown
 from spicecim.sweeps.axes import Axis, argument_axes, combinations, field_axes, read_axes
-from spicecim.sweeps.design import check_design, check_level, count_samples, drawn_factors, sample_seed
+from spicecim.sweeps.design import check_design, check_level, count_samples, drawn_factors, sample_seed, whole_number
 from spicecim.sweeps.keys import (
     device_digest,
     engine_identity,
@@ -192,8 +193,8 @@ def make_plan(
             "engine: with None, a function returns what is measured; it goes with no Testbench, measures, vary, "
             "gradients, stuck and draw"
         )
-    if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
-        raise InputError(f"samples: must be a whole number of at least 1; it is {shown(samples)}")
+    if samples is not None:
+        samples = whole_number("samples", samples)
     generator(seed)
     check_level(level)
     if engine is not None and engine not in ENGINES:
@@ -228,10 +229,12 @@ def make_plan(
         raise InputError(
             "samples: would all be the same; name what differs in vary or draw, or give the function an argument seed"
         )
-    named = _named_measures(("mean_current",) if measures is None and engine is not None else measures or ())
+    measured = _named_measures(("mean_current",) if measures is None and engine is not None else measures or ())
+    if engine is not None and not measured and not waveforms:
+        raise InputError("measures: there are none, and waveforms are not kept: nothing would be stored")
     maker: Any = None if base is not None else testbench
     return Plan(
-        base, found, total, samples, scatter, draws, design, level, seed, engine, named, waveforms, time_limit, maker
+        base, found, total, samples, scatter, draws, design, level, seed, engine, measured, waveforms, time_limit, maker
     )
 
 
@@ -267,7 +270,11 @@ def takes_seed(maker: Maker) -> bool:
 
 
 def _made(maker: Maker, values: Mapping[str, Any]) -> Testbench:
-    bench = maker(**values)
+    try:
+        bench = maker(**values)
+    except Exception as error:
+        given = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
+        raise InputError(f"testbench: {named(maker)} fails with {given}: {type(error).__name__}: {error}") from error
     if not isinstance(bench, Testbench):
         raise InputError(f"testbench: the function must return a Testbench; it returns {shown(bench)}")
     return bench

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 import xarray as xr
 
 from spicecim.errors import FailedRunsWarning
+from spicecim.problems import did_you_mean
 from spicecim.sweeps.dataset import dataset_of
+from spicecim.sweeps.design import whole_number
 from spicecim.sweeps.executors import Batch, Executor, Lost, Work, chosen_executor
 from spicecim.sweeps.plan import Maker, Plan, described_plan, make_plan
 from spicecim.sweeps.recipes import Recipe
@@ -179,6 +181,10 @@ def sweep(
     >>> dict(rolls.rolled.sizes)
     {'sides': 2, 'sample': 3}
     """
+    known = inspect.signature(make_plan).parameters
+    for name in settings:
+        if name not in known:
+            raise TypeError(f"sweep() got an unexpected keyword argument {name!r}{did_you_mean(name, [*known])}")
     plan = make_plan(testbench, axes, **settings)
     return run_plan(plan, store, executor=executor, workers=workers, retry=retry, batch=batch, progress=progress)
 
@@ -218,19 +224,20 @@ def run_plan(
     for key, recipe in plan.recipes():
         keys.append(key)
         recipes.append(recipe)
-    store = Store(folder, create=True)
-    store.check()
-    store.set_plan(plan.described(), keys)
-    function = plan.maker if plan.engine is None else None
-    job = Job(plan.base, plan.scatter, plan.engine, plan.measures, plan.waveforms, plan.time_limit, function)
-    first = {key: number for number, key in reversed(list(enumerate(keys)))}
-    store.wait_again(store.damaged(list(first)))
-    if retry:
-        states = store.states(list(first))
-        store.wait_again(key for key, state in states.items() if state == FAILED)
+    most = None if batch is None else whole_number("batch", batch)
     chosen = chosen_executor(executor, workers)
     try:
-        _Sweep(store, Work(job, recipes), first, chosen, batch, progress).run()
+        store = Store(folder, create=True)
+        store.check()
+        store.set_plan(plan.described(), keys)
+        function = plan.maker if plan.engine is None else None
+        job = Job(plan.base, plan.scatter, plan.engine, plan.measures, plan.waveforms, plan.time_limit, function)
+        first = {key: number for number, key in reversed(list(enumerate(keys)))}
+        store.wait_again(store.damaged(list(first)))
+        if retry:
+            states = store.states(list(first))
+            store.wait_again(key for key, state in states.items() if state == FAILED)
+        _Sweep(store, Work(job, recipes), first, chosen, most, progress).run()
     finally:
         chosen.close()
     found = dataset_of(store, plan.described())

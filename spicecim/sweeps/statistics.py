@@ -14,7 +14,7 @@ from scipy import stats
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.sweeps.dataset import FACTOR
-from spicecim.sweeps.design import sample_seed
+from spicecim.sweeps.design import DEPENDENT, sample_seed
 from spicecim.testbench import Testbench
 from spicecim.variation.correlation import correlation_matrix, standard_normal
 from spicecim.variation.distributions import distribution
@@ -113,6 +113,8 @@ def yield_within(
     """
     values = selected(sweep, measure, selection)
     _check_samples(values)
+    if (design := json.loads(sweep.attrs["sweep"])["design"]) in DEPENDENT:
+        raise InputError(f"design: the samples of {design} are no independent draws; a yield takes another design")
     if lower is None and upper is None:
         raise InputError("lower, upper: give one limit at least")
     if not 0.0 < confidence < 1.0:

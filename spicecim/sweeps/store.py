@@ -142,10 +142,10 @@ class Store:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"{self._table}: {error}; the runs that it holds are unchanged, and the same call goes on when the "
-                "cause is gone"
-            ) from None
+            cure = "the same call goes on when the cause is gone"
+            if type(error) is sqlite3.DatabaseError:  # of its kinds, the one for a file that is damaged
+                cure = f"`spicecim sweep repair {self.folder}` saves what can be read"
+            raise StoreError(f"{self._table}: {error}; the runs that it holds are unchanged, and {cure}") from None
 
     def check(self) -> None:
         """Raise `StoreError` if the table of runs is damaged in its structure."""
@@ -306,7 +306,10 @@ class Store:
             own = Layout(tuple(json.loads(dims)), units, long_name, tuple(json.loads(shape)))
             before = found.setdefault(name, own)
             if len(before.shape) != len(own.shape):
-                raise StoreError(f"{name} has the dimensions {before.dims} in some runs and {own.dims} in others")
+                raise StoreError(
+                    f"{name} has the dimensions {before.dims} in some runs and {own.dims} in others; a measure must "
+                    "return arrays of the same dimensions"
+                )
             found[name] = before._replace(shape=tuple(map(max, before.shape, own.shape)))
         return found
 

@@ -101,13 +101,13 @@ def run_batch(job: Job, recipes: Sequence[Recipe]) -> list[Outcome]:
 
 
 class _Failure(NamedTuple):
-    error: Exception
+    error: BaseException
 
 
 def _attempted(action: Callable[[], Any]) -> Any:
     try:
         return action()
-    except Exception as error:  # it becomes the row of a run that failed
+    except (Exception, SystemExit) as error:  # it becomes the row of a run that failed
         return _Failure(error)
 
 
@@ -150,7 +150,7 @@ def _outcome(action: Callable[[], Any]) -> Outcome:
     return Outcome(values, None, said, seconds, waveforms)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     text = str(error) or "".join(traceback.format_exception_only(error)).strip()
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
 
