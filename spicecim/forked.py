@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from threadpoolctl import threadpool_limits
 
 from spicecim.deadline import current_deadline
+from spicecim.errors import WorkerCrashError
 
 Job = Callable[[Any], Any]
 
@@ -35,12 +36,12 @@ class Died(NamedTuple):
 
 
 class _Worker:
-    """A fork that does one job after the other."""
+    """A fork that does one job after the other; one that is no daemon may have forks of its own."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, daemon: bool = True) -> None:
         context = multiprocessing.get_context("fork")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other, self.connection, job), daemon=True)
+        self.process = context.Process(target=_serve, args=(other, self.connection, job), daemon=daemon)
         with warnings.catch_warnings():
             # newer Pythons warn of threads; those of a linear algebra library wait for work and take a fork
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -121,3 +122,60 @@ def run_forked(job: Job, arguments: Iterable[Any], workers: int) -> Iterator[tup
     finally:
         for worker in busy.values():
             worker.end()
+
+
+class Beside:
+    """One job in a fork, beside what this process goes on to do. Where there is no safe fork, it is done at once.
+
+    Warnings of the job are given when its result is asked for.
+
+    Parameters
+    ----------
+    job
+        What to do; what it returns, raises and warns of is pickled.
+    """
+
+    def __init__(self, job: Callable[[], Any]) -> None:
+        self._worker = _Worker(lambda _: _attempted(job), daemon=False) if CAN_FORK else None
+        if self._worker:
+            self._worker.begin(None)
+        else:
+            self._outcome = _attempted(job)
+
+    def result(self) -> Any:
+        """Wait for what the job returns, or raise what it raised; to be called once.
+
+        Raises
+        ------
+        WorkerCrashError
+            If its process ended.
+        """
+        if self._worker:
+            self._outcome = self._worker.result()
+            self.end()
+        if isinstance(self._outcome, Died):
+            raise WorkerCrashError(f"a process that ran beside this one ended with status {self._outcome.status}")
+        found, error, warned = self._outcome
+        for warning in warned:
+            warnings.warn(warning, stacklevel=2)
+        if error is not None:
+            raise error
+        return found
+
+    def end(self) -> None:
+        """End the job, if it is still at work."""
+        if self._worker:
+            self._worker.end()
+            self._worker = None
+
+
+def _attempted(job: Callable[[], Any]) -> tuple[Any, Exception | None, list[Any]]:
+    """Return what a job returns, what it raises, and what it warns of."""
+    found, raised = None, None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = job()
+        except Exception as error:
+            raised = error.with_traceback(None)
+    return found, raised, [each.message for each in caught]

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from spicecim.cell_currents import warned_once
 from spicecim.files import result_folder, write_text
+from spicecim.forked import Beside
 from spicecim.json_text import json_text, write_summary
 from spicecim.netcdf import write_netcdf
 from spicecim.plotting import FORMATS, save_figure
@@ -25,7 +26,7 @@ _TEXTS = ("claims.md", "claims.json", "summary.json")
 
 
 class ValidationReport:
-    """The results of a validation as they come.
+    """The results of a validation as they come; figures are drawn beside what is measured meanwhile.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class ValidationReport:
         self.folder = folder
         self._stated = stated
         self._judged: dict[str, JudgedClaim] = {}
+        self._drawing: Beside | None = None
+        self._beside: list[Beside] = []
 
     @property
     def claims(self) -> list[JudgedClaim]:
@@ -58,9 +61,30 @@ class ValidationReport:
         self._judged[name] = judge(self._stated[name], measured, details)
 
     def add_figure(self, name: str, figure: Figure, data: xr.Dataset) -> None:
-        """Save a figure, and the data behind it as netCDF, under a name."""
-        save_figure(figure, self.folder / name)
+        """Save a figure, and the data behind it as netCDF, under a name.
+
+        The files of the figure are there when the next one is added, or after `finish_drawing`.
+        """
+        self.finish_drawing()
+        self._drawing = self.beside(lambda: save_figure(figure, self.folder / name))
         self.add_data(name, data)
+
+    def finish_drawing(self) -> None:
+        """Wait until all figures are saved."""
+        if self._drawing:
+            self._drawing.result()
+            self._drawing = None
+
+    def beside(self, job: Callable[[], Any]) -> Beside:
+        """Begin a job in a fork, which goes on beside what is measured here and ends with the validation."""
+        begun = Beside(job)
+        self._beside.append(begun)
+        return begun
+
+    def end(self) -> None:
+        """End all jobs that are still at work."""
+        for job in self._beside:
+            job.end()
 
     def add_data(self, name: str, data: xr.Dataset) -> None:
         """Save data as netCDF under a name."""
@@ -104,7 +128,11 @@ def run_validation(
     files = [f"{name}.{suffix}" for name in names for suffix in (*FORMATS, "nc")]
     with result_folder(folder, dict.fromkeys([*files, *_TEXTS], 0)) as scratch, warned_once():
         report = ValidationReport(scratch, stated)
-        settings = {"spicecim_version": __version__, **measure(report)}
+        try:
+            settings = {"spicecim_version": __version__, **measure(report)}
+            report.finish_drawing()
+        finally:
+            report.end()
         claims = report.claims
         figures = [name for name in names if (scratch / f"{name}.png").exists()]
         write_text(scratch / "claims.md", claims_page(claims, title, figures, settings))

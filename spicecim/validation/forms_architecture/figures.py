@@ -127,19 +127,28 @@ def plot_sensitivity(data: xr.Dataset) -> Figure:
     grid[0, 1].set_yticks([])
     sweep = grid[0, 2]
     for rows, color, marker in zip(data["rows"].values, COLORS, "os", strict=False):
-        sweep.plot(data["energy"], data["swept_ratio"].sel(rows=rows), color=color, marker=marker, markersize=3,
-                   label=f"{rows} rows")  # fmt: skip
+        swept = data["swept_ratio"].sel(rows=rows)
+        sweep.plot(data["energy"], swept, color=color, marker=marker, markersize=3)
+        sweep.annotate(
+            f"{rows} rows", (float(data["energy"][0]), float(swept[0])), (-4, 5), textcoords="offset points",
+            fontsize=8, color=color,
+        )  # fmt: skip
     sweep.axhline(published, color=_GRAY, linestyle="--", linewidth=0.8)
-    sweep.text(2.8e-12, 1.02 * published, "published, 16 rows", va="bottom", ha="right", fontsize=7, color=_GRAY)
+    sweep.text(3.3e-14, 1.02 * published, "published, 16 rows", va="bottom", ha="left", fontsize=7, color=_GRAY)
     sweep.axhline(1.0, color=_GRAY, linewidth=0.8)
-    for energy in (0.226e-12, 0.79e-12, 0.92e-12):
-        sweep.axvline(energy, color=_GRAY, linestyle=":", linewidth=0.8)
+    for energy, text, side, shift in (
+        (0.226e-12, "published", "right", -2), (0.79e-12, "ISAAC's rule", "right", -2), (0.92e-12, "survey", "left", 2),
+    ):  # fmt: skip
+        sweep.axvline(energy, 0.0, 1.85 / 2.2, color=_GRAY, linestyle=":", linewidth=0.8)
+        sweep.annotate(
+            f"{text}, {1e12 * energy:g} pJ", (energy, 1.85), (shift, 0), textcoords="offset points", rotation=90,
+            ha=side, va="top", fontsize=7, color=_GRAY,
+        )  # fmt: skip
     sweep.set_xscale("log")
     label_axis(sweep.xaxis, "energy per 4-bit conversion", "J")
     sweep.set_ylim(0, 2.2)
     sweep.set_xlim(3e-14, 3e-12)
     sweep.set_ylabel("per watt / pruned ISAAC")
-    sweep.legend(loc="upper left", bbox_to_anchor=(0.0, 0.85))
     return figure
 
 
