@@ -94,6 +94,11 @@ class StoreError(ResultsError):
 class MissingPackageError(InputError, ImportError):
     """A package of an extra is not installed; the message names the extra."""
 
+    @classmethod
+    def of(cls, extra: str, what: str) -> MissingPackageError:
+        """Return the error for an extra, with what is missing."""
+        return cls(f"{what}; install the extra: pip install 'spicecim[{extra}]'")
+
 
 class AccuracyWarning(UserWarning):
     """A run did not reach the accuracy that was asked for; its result stands, with its estimated error."""

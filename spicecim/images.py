@@ -19,8 +19,6 @@ def camera() -> NDArray[np.uint8]:
     try:
         from skimage import data
     except ImportError as error:
-        raise MissingPackageError(
-            f"the photograph comes with scikit-image ({error}); install the extra: pip install 'spicecim[demo]'"
-        ) from None
+        raise MissingPackageError.of("demo", f"the photograph comes with scikit-image ({error})") from None
     image: NDArray[np.uint8] = data.camera()  # type: ignore[no-untyped-call]
     return image

@@ -65,9 +65,7 @@ def posterior(fit: Fit, *, steps: int = 400, walkers: int = 32, seed: int = 0) -
     try:
         import emcee
     except ImportError as error:
-        raise MissingPackageError(
-            f"the posterior needs emcee ({error}); install the extra: pip install 'spicecim[posterior]'"
-        ) from None
+        raise MissingPackageError.of("posterior", f"the posterior needs emcee ({error})") from None
     unknowns = fit.problem.unknowns
     count = len(unknowns)
     if not count:

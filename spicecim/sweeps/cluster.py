@@ -40,8 +40,8 @@ def dask_executor(address: Any) -> Executor:
     """
     try:
         import distributed
-    except ImportError:
-        raise MissingPackageError("executor: Dask is missing; `pip install spicecim[cluster]` installs it") from None
+    except ImportError as error:
+        raise MissingPackageError.of("cluster", f"executor: a cluster needs Dask ({error})") from None
     if isinstance(address, str):
         try:
             client = distributed.Client(address, timeout=_CONNECT, set_as_default=False)

@@ -1,8 +1,5 @@
 """Training and rounding networks: repeatable, alone, and as near to floats as their bits say."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -121,22 +118,3 @@ def test_binarized_weights_are_one_magnitude_per_output(data):
     for matrix in matrices(model):
         np.testing.assert_allclose(np.abs(matrix), np.broadcast_to(np.abs(matrix[0]), matrix.shape), rtol=1e-6)
     assert accuracy(model, data.test_images, data.test_labels) > 0.9
-
-
-WITHOUT = """
-import sys
-import spicecim
-assert "torch" not in sys.modules
-sys.modules["torch"] = None
-try:
-    spicecim.networks.crossbars
-except spicecim.SpiceCimError as error:
-    print(type(error).__name__, error)
-"""
-
-
-def test_without_pytorch_the_extra_is_named():
-    result = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("MissingPackageError networks need PyTorch")
-    assert "pip install 'spicecim[networks]'" in result.stdout

@@ -8,10 +8,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
-from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
 
 from spicecim.accelerator import load_design
 from spicecim.accelerator.converters import clipped_share
@@ -20,12 +16,20 @@ from spicecim.devices import MODELS, load_presets
 from spicecim.encodings.bit_sliced import Polarized
 from spicecim.encodings.integers import IntArray
 from spicecim.encodings.weight_sets import WeightSet
-from spicecim.errors import InputError, StateWarning
+from spicecim.errors import InputError, MissingPackageError, StateWarning
 from spicecim.fields import FloatArray
 from spicecim.validation.claims import Measured
 from spicecim.validation.forms_architecture.ratios import ROWS, converter_width
 from spicecim.validation.polarized_columns.crossbars import run_in_ngspice
 from spicecim.validation.trials import run_trials
+
+try:
+    from sklearn.datasets import load_digits
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.model_selection import train_test_split
+    from sklearn.neural_network import MLPClassifier
+except ImportError as error:
+    raise MissingPackageError.of("validations", f"fragments come from scikit-learn ({error})") from error
 
 _HIDDEN = 32
 _TESTS = 500
