@@ -48,7 +48,7 @@ def write_text(path: str | Path, text: str) -> Path:
     return write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: str | Path, data: bytes | memoryview) -> Path:
+def write_bytes(path: str | Path, data: bytes) -> Path:
     """Write a file that is whole or not there, and return its path.
 
     An earlier file of that name stays as it is until the new one is complete on the disk. A link keeps pointing to the
@@ -69,7 +69,7 @@ def write_bytes(path: str | Path, data: bytes | memoryview) -> Path:
     return path
 
 
-def _replace(path: Path, data: bytes | memoryview) -> None:
+def _replace(path: Path, data: bytes) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     if mode is not None and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

@@ -35,7 +35,7 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> Path:
     return write_bytes(path, netcdf_bytes(dataset))
 
 
-def netcdf_bytes(dataset: xr.Dataset) -> memoryview:
+def netcdf_bytes(dataset: xr.Dataset) -> bytes:
     """Return what `write_netcdf` writes to a file."""
     built = io.BytesIO()
     encoding = {
@@ -45,7 +45,8 @@ def netcdf_bytes(dataset: xr.Dataset) -> memoryview:
     }
     with h5netcdf.File(built, "w") as file:
         dataset.dump_to_store(H5NetCDFStore(file), encoding=encoding)
-    return built.getbuffer()
+    # a view of its buffer would be a pitfall: collected together with it, it ends some Pythons (3.12.1)
+    return built.getvalue()
 
 
 def read_netcdf(path: str | Path, plain: Collection[str] = (), start: str | None = None) -> xr.Dataset:

@@ -138,7 +138,7 @@ def save_figure(figure: Figure, path: Path, formats: tuple[str, ...] = FORMATS) 
             # Without a date, the same figure is the same file.
             metadata = {"CreationDate": None} if kind == "pdf" else None
             figure.savefig(drawn, format=kind, dpi=200, metadata=metadata)
-            write_bytes(file, drawn.getbuffer())
+            write_bytes(file, drawn.getvalue())
             # what the first format has laid out, the others take: a layout takes as long as a drawing
             figure.set_layout_engine("none")
     figure.set_layout_engine(layout)

@@ -161,7 +161,7 @@ def _measured(
     assert job.engine is not None
     run = done[0] if done else simulate(bench, job.engine, time_limit=job.time_limit)
     values = {name: _value(name, measure, measure(run)) for name, measure in job.measures.items()}
-    return values, bytes(netcdf_bytes(with_testbench_stored(run))) if job.waveforms else None
+    return values, netcdf_bytes(with_testbench_stored(run)) if job.waveforms else None
 
 
 def _called(job: Job, recipe: Recipe) -> tuple[dict[str, Value], None]:
