@@ -128,6 +128,7 @@ def test_what_is_not_valid_is_told_before_anything_runs(tmp_path):
         "zip: must be groups": {"axes": {"drive.offset": [1]}, "zip": ["drive.offset"]},
         "batch: must be a whole number": {"batch": 0},
         "nothing would be stored": {"measures": []},
+        "the name is taken": {"measures": {"error": peak}},
         "would all be the same": {"axes": {"drive.amplitude": [0.1]}, "samples": 2},
         "goes with no Testbench": {"engine": None},
         "more than": {"axes": {"drive.offset": range(4), "drive.amplitude": [0.1]}, "samples": 10**7},

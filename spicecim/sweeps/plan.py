@@ -20,7 +20,7 @@ from spicecim.measure import MEASURES
 from spicecim.outside import exceeds
 from spicecim.places import named
 from spicecim.quantities import shown
-from spicecim.sweeps.axes import Axis, argument_axes, combinations, field_axes, read_axes
+from spicecim.sweeps.axes import RESERVED, Axis, argument_axes, combinations, field_axes, read_axes
 from spicecim.sweeps.design import check_design, check_level, count_samples, drawn_factors, sample_seed, whole_number
 from spicecim.sweeps.keys import (
     device_digest,
@@ -311,5 +311,8 @@ def _named_measures(measures: Any) -> dict[str, Measure]:
                     f"measures: give names to functions, such as {{'ripple': ripple}}; {shown(each)} has none"
                 )
             found[name] = MEASURES[each] if isinstance(each, str) else each
+    for name in found:
+        if name in (*RESERVED, "key"):
+            raise InputError(f"measures: {name}: the name is taken; give the measure another")
     measure_digests(found)
     return found
