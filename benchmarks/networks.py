@@ -6,7 +6,6 @@ Prints tables in Markdown. ``--quick`` for fewer images, passes and tiles; ``--p
 from __future__ import annotations
 
 import argparse
-import copy
 import resource
 import time
 from collections.abc import Callable
@@ -36,6 +35,8 @@ from spicecim.networks import (
     vgg16,
 )
 from spicecim.validation.intervals import mean_interval
+from spicecim.validation.polarized_columns.extent import FULL, QUICK
+from spicecim.validation.polarized_columns.lenet import train_lenets
 
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 
@@ -133,27 +134,17 @@ def measure_shapes() -> None:
         line(name, *counts, f"{seconds:.2f}", f"{plain:.2f}", ratio, different(outputs, wanted), memory())
 
 
-def measure_accuracy(seeds: int, quick: bool) -> None:
-    """Print the loss against float of polarized 8-bit weights by rows of a fragment, in pairs over seeds."""
-    epochs = 3 if quick else 8
-    drops: dict[int, list[float]] = {}
-    for seed in range(seeds):
-        data = mnist(seed)
-        batches = Batches(data.train_images, data.train_labels, seed=seed)
-        start = train(lenet5(seed), batches, 2 * epochs, rate=2e-3)
-        whole = accuracy(start, *data[2:])
-        for rows in (4, 8, 16):
-            model, scheme = copy.deepcopy(start), Polarized(fragment=rows)
-            constraints = dict.fromkeys(LAYERS, scheme.constraint())
-            train_towards(model, batches, constraints, updates=epochs)
-            constrain(model, constraints, keep=True)
-            train(model, batches, epochs, rate=1e-3)
-            reached = accuracy(crossbars(model, scheme, batches), *data[2:])
-            drops.setdefault(rows, []).append(100.0 * (whole - reached))
-    heads("rows of a fragment", "loss against float (points): 95 % confidence of the mean", "of each seed")
-    for rows, found in drops.items():
-        low, high = mean_interval(found)
-        line(rows, f"{low:.2f} to {high:.2f}", ", ".join(f"{value:.1f}" for value in found))
+def measure_accuracy(quick: bool) -> None:
+    """Print what each stage loses against float, in pairs over seeds, as the validation polarized-columns has it."""
+    found = 100.0 * train_lenets(QUICK if quick else FULL, lambda fraction: None).accuracy["accuracy"]
+    lost = found.sel(stage="float") - found
+    heads("rows of a fragment", "pruned", "polarized", "quantized: loss against float (points), 95 % confidence of the "
+          "mean", "of each seed")  # fmt: skip
+    for rows in found["rows"].values:
+        of_rows = lost.sel(rows=rows)
+        ends = [mean_interval(of_rows.sel(stage=stage)) for stage in ("pruned", "polarized", "quantized")]
+        each = ", ".join(f"{value:.1f}" for value in of_rows.sel(stage="quantized").values)
+        line(rows, *(f"{low:.2f} to {high:.2f}" for low, high in ends), each)
 
 
 def different(outputs: Any, wanted: Any) -> int:
@@ -171,14 +162,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--part", choices=["lenet", "shapes", "accuracy"])
-    parser.add_argument("--seeds", type=int, default=3)
     chosen = parser.parse_args()
     if chosen.part in (None, "lenet"):
         measure_lenet(chosen.quick)
     if chosen.part in (None, "shapes"):
         measure_shapes()
     if chosen.part in (None, "accuracy"):
-        measure_accuracy(chosen.seeds, chosen.quick)
+        measure_accuracy(chosen.quick)
 
 
 if __name__ == "__main__":

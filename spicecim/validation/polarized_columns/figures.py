@@ -182,7 +182,7 @@ def plot_faults(faults: dict[str, xr.Dataset]) -> Figure:
     figure, grid = new_figure(2, 3, size=(7.0, 4.8), sharex="col", sharey="row")
     labels = {
         "sigma": ("log-normal scatter", 1.0),
-        "line_resistance": ("line resistance (Ω a segment)", 1.0),
+        "line_resistance": ("line resistance (Ω per segment)", 1.0),
         "stuck_share": ("stuck cells (%)", 100.0),
     }
     for place, (dimension, found) in enumerate(faults.items()):
@@ -213,7 +213,7 @@ def plot_fragment_sizes(faults: dict[str, xr.Dataset]) -> Figure:
     figure, grid = new_figure(2, 3, size=(7.0, 4.8), sharex=True, sharey="row")
     cases = (
         (faults["sigma"].sel(sigma=0.1), "scatter of 0.1"),
-        (faults["line_resistance"].sel(line_resistance=1.0), "1 Ω a segment"),
+        (faults["line_resistance"].sel(line_resistance=1.0), "1 Ω per segment"),
         (faults["stuck_share"].sel(stuck_share=0.01), "1 % stuck cells"),
     )
     for place, (found, title) in enumerate(cases):

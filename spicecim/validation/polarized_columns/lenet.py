@@ -107,12 +107,11 @@ def train_lenets(extent: Extent, progress: Callable[[float], None]) -> LeNets:
         first = first or one
     assert first is not None
     places = {"rows": list(ROWS), "stage": list(STAGES)}
-    mixed = [[_mixed(stage, rows) for stage in first.stages[rows]] for rows in ROWS]
     return LeNets(
         accuracy=xr.Dataset(
             {"accuracy": (("seed", "rows", "stage"), found)}, coords={"seed": np.arange(len(found)), **places}
         ),
-        mixed=xr.Dataset({"mixed": (("rows", "stage"), mixed)}, coords=places),
+        mixed=xr.Dataset({"mixed": (("rows", "stage"), [first.mixed(rows) for rows in ROWS])}, coords=places),
         residuals=xr.concat(list(first.residuals.values()), dim="stage").assign_coords(stage=list(first.residuals)),
         quantized={rows: first.stages[rows][-1] for rows in ROWS},
         data=first.data,
@@ -151,6 +150,16 @@ class _Way:
         return [
             *(accuracy(model, *tests) for model in self.stages[rows][:-1]),
             float((self._integers(rows).argmax(dim=1) == tests[1]).double().mean()),
+        ]
+
+    def mixed(self, rows: int) -> list[int]:
+        """Count the fragments with weights of both signs after each stage, in the rows and columns that are left."""
+        return [
+            sum(
+                int(mixed_fragments(matrix[np.ix_(self._left[name].rows, self._left[name].columns)], rows).sum())
+                for name, matrix in matrices(model).items()
+            )
+            for model in self.stages[rows]
         ]
 
     def off_integers(self) -> tuple[int, int]:
@@ -214,8 +223,3 @@ class _Way:
 def left_over(model: Any) -> dict[str, FloatArray]:
     """Weights (row, column) of each layer without rows and columns of zeros."""
     return {name: one[np.ix_(one.any(axis=1), one.any(axis=0))] for name, one in matrices(model).items()}
-
-
-def _mixed(model: Any, rows: int) -> int:
-    """Fragments with weights of both signs, over all layers."""
-    return sum(int(mixed_fragments(matrix, rows).sum()) for matrix in left_over(model).values())
