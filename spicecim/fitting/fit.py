@@ -20,6 +20,7 @@ from spicecim.fitting import statistics
 from spicecim.fitting.integration import Records
 from spicecim.fitting.modules import ModuleToFit
 from spicecim.fitting.problems import KINDS, Data, Kind, Noise, Problem
+from spicecim.fitting.profile import is_parabola, profiled_ends
 from spicecim.fitting.result import Fit, FittedParameter
 from spicecim.fitting.search import candidates, descend, polish, shaken
 from spicecim.fitting.systems import SERIES, System, TracedSystem
@@ -299,10 +300,20 @@ def finished(
     covariance = found.covariance * factor
     deviation = np.sqrt(np.diag(covariance))
     quantile = float(norm.ppf(0.5 + 0.5 * statistics.CONFIDENCE))
+    limits = q + quantile * np.outer([-1.0, 1.0], deviation)
+    level = quantile**2 * factor
+    straight = is_parabola(problem, q, covariance, level)
+    if not straight:
+        limits = profiled_ends(problem, q, np.flatnonzero(np.isfinite(deviation)), level)
+        # the linearized correlations, with the widths of the intervals
+        finite = np.isfinite(limits).all(axis=0) & np.isfinite(deviation)
+        ratio = np.ones(len(q))
+        ratio[finite] = np.ptp(limits[:, finite], axis=0) / (2.0 * quantile * deviation[finite])
+        covariance, deviation = covariance * np.outer(ratio, ratio), deviation * ratio
     open_ = statistics.undetermined(deviation)
     parameters = {}
     for index, unknown in enumerate(problem.unknowns):
-        ends = [float(unknown.value(q[index] + sign * quantile * deviation[index])) for sign in (-1.0, 1.0)]
+        ends = [float(unknown.value(limit)) for limit in limits[:, index]]
         if not np.isfinite(deviation[index]):
             ends = [-math.inf, math.inf]
         parameters[unknown.name] = FittedParameter(
@@ -326,4 +337,7 @@ def finished(
             "misses something, and the intervals are too narrow"
         )
     return Fit(problem, q, covariance, parameters, measurement, at, dict(labels), dict(values), cost, freedom,
-               probability, runs, texts, {**settings, "residual": problem.kind, "noise_stated": stated})  # fmt: skip
+               probability, runs, texts, {
+                   **settings, "residual": problem.kind, "noise_stated": stated,
+                   "intervals": "linearized" if straight else "likelihood",
+               })  # fmt: skip

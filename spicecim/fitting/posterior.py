@@ -23,7 +23,7 @@ _LOOSEST = 0.1
 def posterior(fit: Fit, *, steps: int = 400, walkers: int = 32, seed: int = 0) -> xr.Dataset:
     """Draw parameters from the posterior of a fit, by an ensemble of walkers.
 
-    The intervals of a fit are those of the linearized model. These draws show what bends: a parameter with a bound on
+    The intervals of a fit are of one parameter at a time. These draws show what bends: a parameter with a bound on
     one side, or two that act as one along a curve. The noise is that of the fit: as stated, or as the residuals tell
     it. The prior is flat in the transformed parameters (logarithms mostly), within a factor of 1000 of the fit. All
     walkers are integrated together. Sampler: D. Foreman-Mackey et al., Publ. Astron. Soc. Pac. 125, 306-312 (2013),

@@ -29,7 +29,7 @@ class FittedParameter(NamedTuple):
     unit
         Of the parameter.
     transform
-        In which the interval is symmetric: ``log``, ``logit`` or ``linear``.
+        In which a linearized interval is symmetric: ``log``, ``logit`` or ``linear``.
     determined
         Whether the data determine it, to within a factor of 2.
     """

@@ -53,18 +53,20 @@ def descend(
     iterations: int = _ITERATIONS,
     enough: float = ENOUGH,
     scale: float = np.inf,
+    held: NDArray[np.bool_] | None = None,
 ) -> Found:
     """Improve all candidates (candidate, unknown) at once, each by Levenberg and Marquardt's method.
 
     A candidate is done when its cost falls by less than a share of `enough` in two iterations. Residuals far above
     `scale` count with their logarithm (Cauchy's loss): a device that switches a sample early or late is that far off
-    there, and by nothing else.
+    there, and by nothing else. Unknowns that are `held` (candidate, unknown) keep their numbers.
     """
     q = q.copy()
+    fixed = np.zeros(q.shape, dtype=bool) if held is None else held
     if not q.shape[1]:
         return Found(q, _losses(problem.evaluate(q, sweeps, slopes=False), scale)[0])
     at = problem.evaluate(q, sweeps)
-    cost, normal, gradient = _equations(at, scale)
+    cost, normal, gradient = _equations(at, scale, fixed)
     damping, slow = np.full(len(q), 1e-2), np.zeros(len(q), dtype=int)
     for _ in range(iterations):
         going = np.flatnonzero((slow < 2) & np.isfinite(cost))
@@ -73,7 +75,7 @@ def descend(
         step = _step(normal[going], gradient[going], damping[going])
         tried = q[going] + np.clip(step, -_LONGEST, _LONGEST)
         new_cost, new_normal, new_gradient = _equations(
-            problem.evaluate(tried, None if sweeps is None else sweeps[going]), scale
+            problem.evaluate(tried, None if sweeps is None else sweeps[going]), scale, fixed[going]
         )
         better = new_cost < cost[going]
         fall = 1.0 - np.divide(new_cost, cost[going], out=np.ones(len(going)), where=cost[going] > 0.0)
@@ -95,10 +97,13 @@ def _losses(at: Evaluated, scale: float) -> tuple[FloatArray, FloatArray]:
     return np.where(at.failed, np.inf, cost), 1.0 / (1.0 + squares)
 
 
-def _equations(at: Evaluated, scale: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _equations(
+    at: Evaluated, scale: float, held: NDArray[np.bool_] | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     cost, weight = _losses(at, scale)
-    weighted = at.jacobian * weight[:, :, None]
-    normal = at.jacobian.transpose(0, 2, 1) @ weighted
+    jacobian = at.jacobian if held is None else np.where(held[:, None, :], 0.0, at.jacobian)
+    weighted = jacobian * weight[:, :, None]
+    normal = jacobian.transpose(0, 2, 1) @ weighted
     gradient = (weighted * at.residual[:, :, None]).sum(axis=1)
     bad = at.failed | ~np.isfinite(normal).all(axis=(1, 2))
     normal[bad], gradient[bad] = 0.0, 0.0

@@ -1,0 +1,90 @@
+"""Intervals by the likelihood where the cost is no parabola, against costs whose profile is known in closed form."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from spicecim.fitting.problems import Evaluated
+from spicecim.fitting.profile import is_parabola, profiled_ends
+from spicecim.fitting.search import descend
+
+LEVEL = 3.84
+SMOOTH = np.linalg.qr(np.random.default_rng(1).standard_normal((60, 2)))[0] @ np.array([[10.0, 6.0], [0.0, 8.0]])
+"""Derivatives of smooth residuals by two unknowns, (sample, unknown)."""
+DEVIATION = np.sqrt(np.diag(np.linalg.inv(SMOOTH.T @ SMOOTH)))
+
+
+class Known:
+    """Residuals ``SMOOTH @ q`` and one of a sample on an edge, a function of the first unknown."""
+
+    def __init__(self, edge=lambda q: (np.zeros_like(q), np.zeros_like(q))):
+        self.edge = edge
+
+    def evaluate(self, q, sweeps=None, slopes=True):
+        value, slope = self.edge(q[:, 0])
+        residual = np.column_stack([q @ SMOOTH.T, value])
+        jacobian = np.zeros((*residual.shape, 2))
+        jacobian[:, :-1], jacobian[:, -1, 0] = SMOOTH, slope
+        none = np.zeros((len(q), 0, 0))
+        return Evaluated(residual, jacobian, none, none, none, np.zeros(len(q), dtype=bool))
+
+
+def steep(q):
+    """A residual that is steep at the best fit, and bounded: it rises the cost by a quarter at most."""
+    return 0.5 * np.tanh(q / 1e-3), 500.0 / np.cosh(np.clip(q / 1e-3, -300, 300)) ** 2
+
+
+def wall(q):
+    """A residual that is nothing at the best fit, and large from 0.05 on: the device would switch a sample earlier."""
+    share = expit((q - 0.05) / 1e-3)
+    return 50.0 * share, 5e4 * share * (1.0 - share)
+
+
+def linearized(problem):
+    jacobian = problem.evaluate(np.zeros((1, 2))).jacobian[0]
+    return np.linalg.inv(jacobian.T @ jacobian)
+
+
+def test_straight_residuals_have_a_parabola_and_the_linearized_ends():
+    problem = Known()
+    assert is_parabola(problem, np.zeros(2), linearized(problem), LEVEL)
+    ends = profiled_ends(problem, np.zeros(2), np.arange(2), LEVEL)
+    np.testing.assert_allclose(ends, np.sqrt(LEVEL) * np.outer([-1, 1], DEVIATION), rtol=1e-6)
+
+
+def test_a_sample_on_an_edge_does_not_make_an_interval_narrow():
+    problem = Known(steep)
+    covariance = linearized(problem)
+    assert np.sqrt(covariance[0, 0]) < 0.03 * DEVIATION[0]
+    assert not is_parabola(problem, np.zeros(2), covariance, LEVEL)
+    ends = profiled_ends(problem, np.zeros(2), np.arange(2), LEVEL)
+    # the edge takes a quarter of the rise
+    np.testing.assert_allclose(ends[:, 0], np.sqrt(LEVEL - 0.25) * DEVIATION[0] * np.array([-1, 1]), rtol=0.03)
+    np.testing.assert_allclose(ends[:, 1], np.sqrt(LEVEL - 0.25) * DEVIATION[1] * np.array([-1, 1]), rtol=0.05)
+
+
+def test_an_interval_ends_where_a_device_would_switch_at_another_sample():
+    problem = Known(wall)
+    assert not is_parabola(problem, np.zeros(2), linearized(problem), LEVEL)
+    ends = profiled_ends(problem, np.zeros(2), np.arange(2), LEVEL)
+    assert ends[0, 0] == pytest.approx(-np.sqrt(LEVEL) * DEVIATION[0], rel=1e-3)
+    assert ends[1, 0] == pytest.approx(0.047, abs=0.002)
+
+
+def test_what_the_data_do_not_determine_is_held_and_has_no_ends():
+    problem = Known()
+    assert is_parabola(problem, np.zeros(2), np.diag([1.0 / (SMOOTH[:, 0] @ SMOOTH[:, 0]), np.inf]), LEVEL)
+    ends = profiled_ends(problem, np.zeros(2), np.array([0]), LEVEL)
+    assert ends[1, 0] == pytest.approx(np.sqrt(LEVEL / (SMOOTH[:, 0] @ SMOOTH[:, 0])), rel=1e-6)
+    assert np.isinf(ends[:, 1]).all()
+
+
+def test_held_unknowns_keep_their_numbers_in_a_descent():
+    q = np.array([[0.3, -0.2], [0.3, -0.2]])
+    found = descend(Known(), q, held=np.array([[True, False], [False, False]]))
+    assert found.q[0, 0] == 0.3
+    # with the first held, the best second is that of a projection
+    assert found.q[0, 1] == pytest.approx(
+        -0.3 * (SMOOTH[:, 0] @ SMOOTH[:, 1]) / (SMOOTH[:, 1] @ SMOOTH[:, 1]), rel=1e-4
+    )
+    np.testing.assert_allclose(found.q[1], 0.0, atol=1e-4)
