@@ -404,6 +404,7 @@ def stanford_bench(state, **crossbar):
     )
 
 
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 def test_a_step_lands_where_a_state_meets_its_stop():
     """Closing in on it by halves would take 130 attempts."""
     waves = simulate(stanford_bench([[0.5]]), "reference")

@@ -275,7 +275,7 @@ class ExplicitCells(Cells):
         cells = np.ones(self._number)
         x, v = np.meshgrid([0.0, 0.5, 1.0], [-scale, scale])
         states = self.device.state_from_x(x.reshape(-1, 1) * cells)
-        return np.abs(self.kinks(v.reshape(-1, 1) * cells, states[..., None])).max(axis=(0, 1))
+        return np.asarray(np.abs(self.kinks(v.reshape(-1, 1) * cells, states[..., None])).max(axis=(0, 1)))
 
     def settling_time(self, state: State, cell: int) -> float:
         slope = self.device.slope("rate", "s", voltage_over(state.v), state.y[:, 0])[cell]
