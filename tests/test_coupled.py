@@ -440,6 +440,10 @@ class TestFirstCrossing:
     def test_what_lies_beyond_the_end_is_none(self):
         assert first_crossing(lambda at: at[:, None, None] - 0.5, np.ones(1), 0.4) is None
 
+    def test_an_end_that_is_near_is_no_place_of_its_own(self):
+        found = first_crossing(lambda at: at[:, None, None] - 4e-7, np.full(1, 1e-7), 1e-6)
+        assert found.place == pytest.approx(4e-7, rel=1e-5)
+
     def test_what_rests_at_a_kink_does_not_cross_it(self):
         assert first_crossing(lambda at: 1e-16 * np.cos(20.0 * at)[:, None, None], np.ones(1)) is None
 

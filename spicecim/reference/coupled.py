@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from spicecim.drives import Drive
-from spicecim.errors import ConvergenceError
+from spicecim.errors import ConvergenceError, ModelError
 from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CURRENT_SHARE, NO_LAYER, CapacitiveNetwork, Ends, Layer
 from spicecim.reference.cells import ExplicitCells, ImplicitCells, combine
@@ -157,7 +158,6 @@ class _Run:
         self._planned = self._control.first * self._longest
         self._most = self._control.most_attempts(self._longest, self.duration, len(self.breaks))
         self._longest_time = network.longest_time() if isinstance(network, CapacitiveNetwork) else 0.0
-        self._magnitudes = self.system.cells.kink_magnitudes(self._scale)
         self._linear: Linearized | None = None
         self.output = DenseOutput(
             self.system, self._rows, self.duration, self.instants, self.sink, self._scale, self.tolerance
@@ -302,8 +302,15 @@ class _Run:
             matrix = rule.values(begin + at * ratio)
             return cells.kinks(combine(matrix, known.v), combine(matrix, known.y))
 
-        found = first_crossing(distances, self._magnitudes, end)
+        found = None
+        with suppress(ModelError):  # too far on, a cell may have no inner voltage
+            found = first_crossing(distances, self._magnitudes, end)
         return found and found._replace(place=found.place * (1.0 + _JUST_PAST))
+
+    @cached_property
+    def _magnitudes(self) -> FloatArray:
+        """What distances from kinks may be (kink,)."""
+        return self.system.cells.kink_magnitudes(self._scale)
 
     def _resolved_layer(self, segment: int) -> Layer:
         """What the corner at the start of a segment sets off, if it is to be resolved."""

@@ -59,7 +59,7 @@ def first_crossing(
 
     One that is next to nothing beside the magnitudes (kink,) that they may have has no sign: a state rests at its stop.
     """
-    samples = np.concatenate([[_AT_CROSSING], np.linspace(0.0, end, _SAMPLES)[1:]])
+    samples = end * np.concatenate([[_AT_CROSSING], np.linspace(0.0, 1.0, _SAMPLES)[1:]])
     values = distances(samples)
     side = np.sign(values) * (np.abs(values) > _NO_SIGN * magnitudes)
     changes = side[1:] * side[:-1] < 0.0
