@@ -7,8 +7,10 @@ also writes it there, and the figures as JSON.
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +91,49 @@ def wired(size: int = 64) -> list[Figure]:
     every = max(len(refined.instants) // 100, 1)  # the network is solved anew for each instant asked for
     error = off_peak(refined.currents[1::every], run_reference(bench, refined.instants[1::every]).currents)
     return [*figures, at_most(f"{title}: that ngspice against reference engine", error, "of peak", 1e-5)]
+
+
+def switching(size: int = 8) -> list[Figure]:
+    """Filaments that form within a millionth of a period and stop, 1 ohm and 1 pF per segment: attempts and CPU time.
+
+    A cell alone is run before, so that what is loaded and derived once counts for neither.
+    """
+    states = np.random.default_rng(3).random((size, size))
+    wires = {"wire_row": 1.0, "wire_column": 1.0, "wire_capacitance": 1e-12}
+    alone, bench = (
+        sc.Testbench(
+            device={"model": "stanford_pku"},
+            crossbar={"state": some, **wires},
+            drive={"kind": "sine", "amplitude": 1.5, "frequency": 1e5},
+        )
+        for some in (states[:1, :1], states)
+    )
+    sc.simulate(alone, "reference")
+    start = time.process_time()
+    waves = sc.simulate(bench, "reference")
+    taken = time.process_time() - start
+    attempts, rejected = waves.attrs["steps"] + waves.attrs["rejected_steps"], waves.attrs["rejected_steps"]
+    title = f"{size} × {size} stanford_pku, 1 ohm and 1 pF per segment"
+    return [
+        at_most(f"{title}: CPU time ({attempts} attempts at a step, {rejected} of them rejected)", taken, "s", 10.0),
+        at_most(f"{title}: stated error of the currents", waves.attrs["current_error"], "of peak", 1e-5),
+    ]
+
+
+def large(size: int = 256) -> list[Figure]:
+    """1 ohm per segment, 100 steps of the grid: CPU time, and the largest memory of this process so far."""
+    bench = crossbar(size, 1.0)
+    start = time.process_time()
+    waves = sc.simulate(bench, "reference")
+    taken = time.process_time() - start
+    unit = 1 if sys.platform == "darwin" else 1024
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    title = f"{size} × {size}, 1 ohm per segment"
+    steps, factorizations = waves.attrs["steps"], waves.attrs["factorizations"]
+    return [
+        at_most(f"{title}: CPU time ({steps} steps, {factorizations} factorizations)", taken, "s", 15.0),
+        at_most(f"{title}: largest memory of the process", largest, "GB", 4.0),
+    ]
 
 
 FREQUENCIES = (0.10, 0.14, 0.18, 0.20)
@@ -196,7 +241,7 @@ def memory() -> list[Figure]:
     return [at_most(f"{title}: largest memory of the process ({taken:.1f} s)", largest, "GB", 4.0)]
 
 
-PARTS: list[Callable[[], list[Figure]]] = [importing, joglekar_oracle, ideal, wired, memory]
+PARTS: list[Callable[[], list[Figure]]] = [importing, joglekar_oracle, ideal, wired, switching, large, memory]
 
 if __name__ == "__main__":
     measure("reference", PARTS)

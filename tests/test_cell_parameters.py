@@ -101,12 +101,15 @@ def test_equations_of_cells_are_those_of_each_alone(device, names):
     v, x = np.linspace(-0.9, 1.0, 7)[:, None, None], np.linspace(0.1, 0.9, 6).reshape(SHAPE)
     s = cells.state_from_x(x)
     found = [cells.current(v, s), cells.rate(v, s), *cells.slopes(v, s)]
+    sides = np.sort(cells.switching(v, s), axis=-1)
     for row, column in np.ndindex(SHAPE):
         one = make_cells(device, preset, {name: float(array[row, column]) for name, array in parameters.items()})
         own = float(one.state_from_x(x[row, column]))
         right = [one.current(v[:, 0, 0], own), one.rate(v[:, 0, 0], own), *one.slopes(v[:, 0, 0], own)]
         for values, wanted in zip(found, right, strict=True):
             np.testing.assert_allclose(values[:, row, column], wanted, rtol=1e-9, atol=1e-9 * np.abs(wanted).max())
+        own_sides = np.sort(one.switching(v[:, 0, 0], np.full(len(v), own)), axis=-1)
+        np.testing.assert_allclose(sides[:, row, column], own_sides, rtol=1e-6, atol=1e-9)
         breaks = cells.voltage_breaks()[row * SHAPE[1] + column]
         np.testing.assert_allclose(breaks[np.isfinite(breaks)], one.voltage_breaks(), rtol=1e-9, atol=1e-12)
 

@@ -21,6 +21,7 @@ from spicecim.reference.capacitance import CapacitiveNetwork
 from spicecim.reference.cells import ExplicitCells, ImplicitCells
 from spicecim.reference.collocation import radau
 from spicecim.reference.coupled import STORING_TOLERANCE
+from spicecim.reference.kinks import first_crossing
 from spicecim.reference.step import System
 from spicecim.reference.step_control import StepControl
 from spicecim.resources import resource_folder
@@ -394,14 +395,60 @@ def test_a_step_closes_in_on_what_failed_a_longer_one_by_halves():
     assert control.towards(1.0, 6.0, 1.0) == 1.0  # what failed may lie beyond: no step is shorter than the last
 
 
+def stanford_bench(state, **crossbar):
+    """Filaments that form at an instant and stop there, behind wires."""
+    ohms = {"wire_row": 1.0, "wire_column": 1.0}
+    drive = {"kind": "sine", "amplitude": 1.5, "frequency": 1e5}
+    return Testbench.from_dict(
+        {"device": {"model": "stanford_pku"}, "crossbar": {"state": state, **ohms, **crossbar}, "drive": drive}
+    )
+
+
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
+def test_a_step_lands_where_a_state_meets_its_stop():
+    """Closing in on it by halves would take 130 attempts."""
+    waves = simulate(stanford_bench([[0.5]]), "reference")
+    assert waves.attrs["steps"] + waves.attrs["rejected_steps"] < 115
+
+
+@pytest.mark.slow
+def test_a_step_lands_on_a_stop_where_charge_is_stored():
+    """Closing in on it by halves would take 176 attempts, and state ten times the error."""
+    bench = stanford_bench([[0.5]], wire_capacitance=1e-12)
+    waves = simulate(bench, "reference")
+    assert waves.attrs["steps"] + waves.attrs["rejected_steps"] < 130
+    assert waves.attrs["current_error"] < 1e-7
+    exact = simulate(bench, "reference", tolerance=1e-9)
+    assert np.abs(waves["i_column"] - exact["i_column"]).max() < 1e-7 * np.abs(exact["i_column"]).max()
+
+
 @pytest.mark.slow
 def test_few_steps_are_rejected_where_cells_switch_abruptly():
-    crossbar = {"state": [[0.2, 0.35]], "wire_row": 1.0, "wire_column": 1.0, "wire_capacitance": 1e-12}
-    drive = {"kind": "sine", "amplitude": 1.5, "frequency": 1e5}
-    waves = simulate(
-        Testbench.from_dict({"device": {"model": "stanford_pku"}, "crossbar": crossbar, "drive": drive}), "reference"
-    )
-    assert waves.attrs["rejected_steps"] < 0.6 * waves.attrs["steps"]
+    waves = simulate(stanford_bench([[0.2, 0.35]], wire_capacitance=1e-12), "reference")
+    assert waves.attrs["rejected_steps"] < 0.4 * waves.attrs["steps"]
+
+
+class TestFirstCrossing:
+    """Where the first of several distances changes its sign."""
+
+    def test_the_first_is_found(self):
+        roots = np.array([[0.81, 0.533], [0.53, 2.0]])
+        found = first_crossing(lambda at: at[:, None, None] ** 2 - roots**2, np.ones(2))
+        assert found.cell == 1
+        assert found.place == pytest.approx(0.53, abs=1e-9)
+
+    def test_what_lies_beyond_the_end_is_none(self):
+        assert first_crossing(lambda at: at[:, None, None] - 0.5, np.ones(1), 0.4) is None
+
+    def test_an_end_that_is_near_is_no_place_of_its_own(self):
+        found = first_crossing(lambda at: at[:, None, None] - 4e-7, np.full(1, 1e-7), 1e-6)
+        assert found.place == pytest.approx(4e-7, rel=1e-5)
+
+    def test_what_rests_at_a_kink_does_not_cross_it(self):
+        assert first_crossing(lambda at: 1e-16 * np.cos(20.0 * at)[:, None, None], np.ones(1)) is None
+
+    def test_without_kinks_there_is_none(self):
+        assert first_crossing(lambda at: np.empty((len(at), 3, 0)), np.empty(0)) is None
 
 
 def test_how_it_was_solved_is_stated():

@@ -208,6 +208,16 @@ class TestFlow:
         np.testing.assert_allclose(device.x_from_state(twice), device.x_from_state(once), atol=1e-10)
         np.testing.assert_allclose(flow.move(flow.position(state), np.array(0.0)), state, atol=1e-12)
 
+    def test_the_rounding_of_a_state_is_no_way(self, model, preset, rising):
+        """Before a bound that it only tends to, its last digits are a long way on the table."""
+        device = make_device(model, preset)
+        flow = Flow(device, rising)
+        last = np.concatenate([np.arange(40), [100, 400, 1000, 3000]]) * np.finfo(float).eps / 2
+        for x in (1.0 - last, last):
+            state = device.state_from_x(x)
+            still = device.x_from_state(flow.move(flow.position(state), np.array(0.0)))
+            np.testing.assert_allclose(still, x, rtol=0, atol=1e-12)
+
     def test_the_error_falls_with_the_sixth_power_of_the_density_at_least(self, model, preset, rising):
         device = make_device(model, preset)
         state = device.state_from_x(np.linspace(0.013, 0.987, 500))

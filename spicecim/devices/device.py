@@ -151,6 +151,13 @@ class Device(ABC):
         """
         return (0.0,)
 
+    def switching(self, v: Any, s: Any) -> FloatArray:
+        """What changes its sign where current or rate are not smooth, at a voltage that depends on the state.
+
+        For voltages and states of one shape (...); the result is (..., kink), without kinks where none are known.
+        """
+        return np.empty((*np.shape(v), 0))
+
     def keeps_range(self) -> bool:
         """Whether the equations are known to keep x between 0 and 1."""
         return True

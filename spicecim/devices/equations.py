@@ -118,6 +118,15 @@ class Equations:
         current, rate, slope = self._motion(v, s)
         return current, rate, slope
 
+    @cached_property
+    def _differences(self) -> Program:
+        return Program(self.switching, ["v", "s", "u"])
+
+    def differences(self, v: FloatArray, s: FloatArray) -> FloatArray:
+        """Evaluate `switching` (..., kink) at voltages and states of one shape."""
+        u = self.inner(v, s) if self._has_inner else np.zeros(np.shape(v))
+        return stacked(self._differences(v, s, u), np.shape(v))
+
     def inner(self, *values: FloatArray) -> FloatArray:
         """Inner voltages at voltages, states and the values of further states.
 
@@ -142,6 +151,11 @@ class Equations:
                 f"no inner voltage was found at v = {flat[0][at]:g} V with the state variable at {flat[1][at]:g}"
             )
         return found.reshape(shape)
+
+
+def stacked(values: Sequence[FloatArray], shape: tuple[int, ...]) -> FloatArray:
+    """Values of one shape as an array (..., value), be there any or not."""
+    return np.stack(values, axis=-1) if values else np.empty((*shape, 0))
 
 
 def combined_slopes(found: Sequence[FloatArray], has_inner: bool) -> Slopes:

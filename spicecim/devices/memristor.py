@@ -225,6 +225,9 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     def voltage_breaks(self) -> tuple[float, ...]:
         return equations_of(self).voltage_breaks
 
+    def switching(self, v: Any, s: Any) -> FloatArray:
+        return equations_of(self).differences(v, s)
+
     def state_nodes(self, density: int) -> FloatArray:
         equations = equations_of(self)
         low, high = sorted(float(s) for s in self.state_from_x([0.0, 1.0]))

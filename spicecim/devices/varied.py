@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.devices.cell import ExplicitCell, WiredCell
 from spicecim.devices.device import Device, Slopes
-from spicecim.devices.equations import equations_of
+from spicecim.devices.equations import equations_of, stacked
 from spicecim.devices.expressions import FloatArray
 from spicecim.devices.library import make_device
 from spicecim.devices.memristor import Memristor
@@ -131,6 +131,10 @@ class VariedDevice(Device):
             return super().motion_terms(v, s)
         current, rate, slope = self._traced.motion(*self._arguments(v, s), *self._given)
         return current, rate, slope
+
+    def switching(self, v: Any, s: Any) -> FloatArray:
+        given = self._arguments(v, s)
+        return stacked(self._traced.switching(*given, *self._given), given[0].shape)
 
     def voltage_breaks(self) -> FloatArray:
         """Voltages (cell, break), V, at which a cell's current or rate are not smooth; NaN where it has fewer."""

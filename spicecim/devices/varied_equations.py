@@ -33,6 +33,12 @@ class TracedCells:
         return Program([current, rate, derivative(rate, "s")], ["v", "s", *self._names])
 
     @cached_property
+    def switching(self) -> Program:
+        """What changes its sign where they are not smooth, at a voltage that depends on the state."""
+        differences = [part for part in kinks(self._outputs[:3]) if symbols_of(part) & {"s", "u"}]
+        return Program(differences, ["v", "s", *("u" * self._has_inner), *self._names])
+
+    @cached_property
     def _slopes(self) -> Program:
         return Program([derivative(f, by) for f in self._outputs[:3] for by in "vsu"], ["v", "s", "u", *self._names])
 

@@ -146,8 +146,14 @@ class Cells(Protocol):
     def at(self, course: Course, where: Places) -> FloatArray:
         """Unknowns (place, cell, k) at places in a solved step."""
 
-    def voltage_breaks(self) -> tuple[float, ...]:
-        """Voltages over a cell at which a step had better end."""
+    def kinks(self, v: FloatArray, y: FloatArray) -> FloatArray:
+        """What changes its sign where a step had better end (place, cell, kink), as the equations are not smooth."""
+
+    def kink_magnitudes(self, scale: float) -> FloatArray:
+        """What the magnitudes of these may be (kink,), with a scale of voltages (V)."""
+
+    def settling_time(self, state: State, cell: int) -> float:
+        """Time constant (s) of a cell's state, which a hard stop makes short; infinite where none is known."""
 
 
 class ExplicitCells(Cells):
@@ -168,7 +174,7 @@ class ExplicitCells(Cells):
     explicit = True
 
     def __init__(self, device: Device, cells: int, rule: Rule, checks: FloatArray) -> None:
-        self.of_crossbar, self._rule = device, rule
+        self.of_crossbar, self._rule, self._number = device, rule, cells
         # arrays are (place, cell) here, and not (row, column)
         self.device = device.of_cells(np.arange(cells))
         self.motion = FlowMotion(device) if device.separable else CollocatedMotion(self.device)
@@ -260,8 +266,20 @@ class ExplicitCells(Cells):
         assert course.finer_v is not None
         return self.motion.missed_at_peaks(self._rule.finer, course.finer_v, course.length, course.y[0, :, 0])
 
-    def voltage_breaks(self) -> tuple[float, ...]:
-        return ()
+    def kinks(self, v: FloatArray, y: FloatArray) -> FloatArray:
+        if isinstance(self.motion, FlowMotion):  # met within a step
+            return np.empty((*y.shape[:2], 0))
+        return self.device.switching(self._over(v), y[..., 0])
+
+    def kink_magnitudes(self, scale: float) -> FloatArray:
+        cells = np.ones(self._number)
+        x, v = np.meshgrid([0.0, 0.5, 1.0], [-scale, scale])
+        states = self.device.state_from_x(x.reshape(-1, 1) * cells)
+        return np.asarray(np.abs(self.kinks(v.reshape(-1, 1) * cells, states[..., None])).max(axis=(0, 1)))
+
+    def settling_time(self, state: State, cell: int) -> float:
+        slope = self.device.slope("rate", "s", voltage_over(state.v), state.y[:, 0])[cell]
+        return 1.0 / abs(float(slope)) if slope else np.inf
 
     def _finer_states(self, course: Course, places: FloatArray) -> FloatArray:
         assert course.finer_v is not None
@@ -383,8 +401,14 @@ class ImplicitCells(Cells):
         missed = defects(self.cell.of_cells(which), self._rule, place, time, v, course.length, y, resistive, reactive)
         return float((missed / allowed.y[which]).max(initial=0.0))
 
-    def voltage_breaks(self) -> tuple[float, ...]:
-        return tuple(np.ravel(self.cell.voltage_breaks()).tolist())
+    def kinks(self, v: FloatArray, y: FloatArray) -> FloatArray:
+        return np.asarray((v[..., 0] - v[..., 1])[..., None] - np.atleast_2d(self.cell.voltage_breaks()))
+
+    def kink_magnitudes(self, scale: float) -> FloatArray:
+        return np.array([scale])
+
+    def settling_time(self, state: State, cell: int) -> float:
+        return np.inf
 
     def _evaluate(self, where: Places, v: FloatArray, y: FloatArray) -> CellTerms:
         places, cells = y.shape[:2]

@@ -11,13 +11,15 @@ between the stages too.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from spicecim.drives import Drive
-from spicecim.errors import ConvergenceError
+from spicecim.errors import ConvergenceError, ModelError
 from spicecim.fields import FloatArray
 from spicecim.reference.capacitance import CURRENT_SHARE, NO_LAYER, CapacitiveNetwork, Ends, Layer
 from spicecim.reference.cells import ExplicitCells, ImplicitCells, combine
@@ -25,7 +27,7 @@ from spicecim.reference.dense_output import Block, DenseOutput
 from spicecim.reference.drive import LineVoltages
 from spicecim.reference.error_estimates import Companion, Errors, relative_to_peaks
 from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, check_time, one_thread
-from spicecim.reference.kinks import first_crossing
+from spicecim.reference.kinks import Crossing, first_crossing
 from spicecim.reference.static import at_rest
 from spicecim.reference.step import DEGREE, STAGES, Course, Linearized, State, System, carried, correct, solve_step
 from spicecim.reference.step_control import Statistics, StepControl
@@ -37,6 +39,10 @@ _STEPS = StepControl(DEGREE + 1, safety=0.8, growth=2.0, per_period=8.0)
 _STORING_STEPS = StepControl(STAGES + 1, kept=1.3)
 """A step that keeps its length keeps its factors, where these depend on it."""
 
+_JUST_PAST = 1e-7
+"""Of the way to a kink, what a step goes beyond it: the equations are then those of the other side."""
+_SETTLED = 3.0
+"""First step after a kink, relative to the time constant of the state that met it."""
 _LEAST_PEAK = 1e-3
 """Peak of a current relative to the largest of all below which it counts as that much."""
 _LEFT = 3.0
@@ -111,6 +117,17 @@ def follow_coupled(
     return Outcome(errors, (rows, columns), statistics)
 
 
+class _Attempt(NamedTuple):
+    """A solved step that is yet to be accepted."""
+
+    course: Course
+    linear: Linearized
+    error: float
+    """Estimated error relative to what is allowed."""
+    off: FloatArray
+    """That of x of each explicit cell (cell,)."""
+
+
 @dataclass
 class _Run:
     """The progress of a run."""
@@ -164,8 +181,8 @@ class _Run:
         """Go from one break of the drive to the next."""
         control, begin = self._control, float(self.breaks[segment])
         room = float(self.breaks[segment + 1]) - begin
-        since, last = 0.0, None
-        beyond = 0.0  # what was planned before a crossing cut it
+        since, last, cells = 0.0, None, self.system.cells
+        kink, beyond = None, 0.0  # where a step is to end, and what was planned before that cut it
         wall = 0.0  # the end of the last attempt that failed
         self._layer = self._resolved_layer(segment)
         self._planned = min(float(control.after_break(self._planned, self._longest, room)), self._layer.shortest)
@@ -179,23 +196,23 @@ class _Run:
                 self._give_up(begin + since)
             end = float(self.breaks[segment + 1]) if lands else begin + since + length
             wanted = self.output.wanted(segment, since, end, lands, length)
-            try:
-                course, linear, error, off = self._attempt(segment, since, length, last, wanted)
-            except NoConvergence:
+            tried: _Attempt | None = None
+            with suppress(NoConvergence):
+                tried = self._attempt(segment, since, length, last, wanted)
+            planned = control.failed_shrinkage * length if tried is None else control.next_length(length, tried.error)
+            if tried is None or tried.error > 1.0:
                 self.rejected += 1
                 wall = end
-                self._planned = control.failed_shrinkage * length
+                kink = self._kink(length, last, tried)
+                beyond = max(beyond, length) if kink else 0.0
+                self._planned = kink.place * length if kink else float(planned)
                 continue
-            planned = float(control.next_length(length, error))
-            if error > 1.0:
-                self.rejected += 1
-                wall = end
-                crossing = first_crossing(self.system.cells.voltage_breaks(), self._voltages(segment, since, course))
-                beyond = max(beyond, length) if crossing else 0.0
-                self._planned = crossing * length if crossing else planned
-                continue
-            self._planned = max(planned, beyond, self._planned if lands else 0.0)
-            beyond = 0.0
+            course, linear, _, off = tried
+            self._planned = max(float(planned), beyond, self._planned if lands else 0.0)
+            if kink:
+                wall = 0.0
+                self._planned = min(self._planned, _SETTLED * cells.settling_time(course.end, kink.cell))
+            kink, beyond = None, 0.0
             self.output.step(segment, since, wanted, course, linear)
             if self.companion is not None:
                 drive = self._rows.places(self.system.rule, segment, since, length, np.ones(1)).drive
@@ -206,10 +223,8 @@ class _Run:
                 self._planned = float(control.towards(wall - begin - since, self._planned, length))
         self.output.end_segment()
 
-    def _attempt(
-        self, segment: int, since: float, length: float, last: Course | None, wanted: FloatArray
-    ) -> tuple[Course, Linearized, float, FloatArray]:
-        """Solve a step; also its error relative to what is allowed, and that of x of each cell."""
+    def _attempt(self, segment: int, since: float, length: float, last: Course | None, wanted: FloatArray) -> _Attempt:
+        """Solve a step, and estimate its errors."""
         cells, network, rule = self.system.cells, self.system.network, self.system.rule
         allowed = cells.allowed(self._state.y, self._scale, self.tolerance)
         linear = self._linear if self._linear is not None and self._linear.serves(length) else None
@@ -257,7 +272,7 @@ class _Run:
         error = float(np.max(errors))
         if not np.isfinite(error):
             raise NoConvergence
-        return course, linear, error, off
+        return _Attempt(course, linear, error, off)
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
         """Unknowns of the cells (stage, cell, k) and the network (stage, unknown) by the last polynomial, or held."""
@@ -271,15 +286,31 @@ class _Run:
             return last.y[1:], p  # no guess is needed of what follows from the potentials
         return combine(matrix, last.y), p
 
-    def _voltages(self, segment: int, since: float, course: Course) -> Callable[[FloatArray], FloatArray]:
-        """Voltages over the cells (place, cell) at places in a step."""
+    def _kink(self, length: float, last: Course | None, tried: _Attempt | None) -> Crossing | None:
+        """Where an attempt that failed meets the first kink of a cell's equations; None if that is not known.
 
-        def voltages(at: FloatArray) -> FloatArray:
-            where = self._rows.places(self.system.rule, segment, since, course.length, at)
-            v = self.system.network.terminals(where.drive, where.values @ course.p)
-            return v[:, :, 0] - v[:, :, 1]
+        An explicit cell meets it as the step before would go on, which was smooth up to there.
+        """
+        cells, rule = self.system.cells, self.system.rule
+        known, begin = (last, 1.0) if cells.explicit else (tried and tried.course, 0.0)
+        if known is None:
+            return None
+        ratio = length / known.length
+        end = min(1.0, self._control.farthest_guess / ratio)
 
-        return voltages
+        def distances(at: FloatArray) -> FloatArray:
+            matrix = rule.values(begin + at * ratio)
+            return cells.kinks(combine(matrix, known.v), combine(matrix, known.y))
+
+        found = None
+        with suppress(ModelError):  # too far on, a cell may have no inner voltage
+            found = first_crossing(distances, self._magnitudes, end)
+        return found and found._replace(place=found.place * (1.0 + _JUST_PAST))
+
+    @cached_property
+    def _magnitudes(self) -> FloatArray:
+        """What distances from kinks may be (kink,)."""
+        return self.system.cells.kink_magnitudes(self._scale)
 
     def _resolved_layer(self, segment: int) -> Layer:
         """What the corner at the start of a segment sets off, if it is to be resolved."""

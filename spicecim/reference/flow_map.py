@@ -79,6 +79,8 @@ class Flow:
             self._theta = _hermite(
                 nodes[::-1], half, theta[::-1], middle_theta[::-1], 1.0 / speed[::-1], 1.0 / middle_speed[::-1]
             )
+        at_nodes = theta if rising else theta[::-1]
+        self._least, self._most = np.minimum(at_nodes[:-1], at_nodes[1:]), np.maximum(at_nodes[:-1], at_nodes[1:])
         quarters = 0.5 * (nodes[:-1] + middles)
         reached = self._state(theta[:-1] + self._way(nodes[:-1], quarters))
         self.error = float(np.abs(device.x_from_state(reached) - device.x_from_state(quarters)).max())
@@ -89,7 +91,10 @@ class Flow:
         state = np.clip(state, *self._range)
         theta = self._theta(state)
         # The two tables are inverse to each other to their own error only; one step of Newton's method closes it.
-        return np.asarray(theta - (self._state(theta) - state) / self._velocity(state))
+        theta = theta - (self._state(theta) - state) / self._velocity(state)
+        # Before a bound that the state only tends to, rounding is a long way: a state stays between its nodes.
+        interval = np.searchsorted(self._theta.x[1:-1], state)
+        return np.asarray(np.clip(theta, self._least[interval], self._most[interval]))
 
     def move(self, position: FloatArray, theta: FloatArray) -> FloatArray:
         """Return the states that lie `theta` (not negative) further than `position`; a stop is not passed."""

@@ -26,6 +26,8 @@ _MOST_REFINEMENTS = 30
 """Most of these steps. Beside a peak, where the slope vanishes, each but the last few halves the distance."""
 _AT_CROSSING = 1e-6
 """Place in a step up to which, and before its end from which, a crossing is that end."""
+_NO_SIGN = 1e-9
+"""Distance from a kink, relative to what it may be, below which it is rounding."""
 _SAMPLES = 17
 """Places in a step between which its first crossing is looked for."""
 
@@ -41,21 +43,37 @@ class Peaks(NamedTuple):
     """Places of the peaks (peak,)."""
 
 
-def first_crossing(levels: tuple[float, ...], voltages: Callable[[FloatArray], FloatArray]) -> float:
-    """First place where a cell's voltage crosses a level (V) in a step, or 0; by voltages (place, cell) at places."""
-    if not levels:
-        return 0.0
-    samples = np.concatenate([[_AT_CROSSING], np.linspace(0.0, 1.0, _SAMPLES)[1:]])
-    v, found = voltages(samples), 1.0
-    for level in levels:
-        above = v > level
-        for index, which in np.argwhere(above[1:] != above[:-1]):
-            if samples[index] >= found:
-                break
-            ends = samples[index : index + 2]
-            root = brentq(lambda at, n, level: voltages(np.array([at]))[0, n] - level, *ends, args=(which, level))
-            found = min(found, float(root))
-    return found if _AT_CROSSING < found < 1.0 - _AT_CROSSING else 0.0
+class Crossing(NamedTuple):
+    """Where a cell's equations are not smooth."""
+
+    place: float
+    """Place in a step."""
+    cell: int
+    """Number of the cell."""
+
+
+def first_crossing(
+    distances: Callable[[FloatArray], FloatArray], magnitudes: FloatArray, end: float = 1.0
+) -> Crossing | None:
+    """First place up to an end where a distance (place, cell, kink), given at places (place,), changes its sign.
+
+    One that is next to nothing beside the magnitudes (kink,) that they may have has no sign: a state rests at its stop.
+    """
+    samples = end * np.concatenate([[_AT_CROSSING], np.linspace(0.0, 1.0, _SAMPLES)[1:]])
+    values = distances(samples)
+    side = np.sign(values) * (np.abs(values) > _NO_SIGN * magnitudes)
+    changes = side[1:] * side[:-1] < 0.0
+    index = int(changes.any(axis=(1, 2)).argmax())
+    begin, until, found = float(samples[index]), float(samples[index + 1]), None
+    for cell, kink in np.argwhere(changes[index]):
+
+        def distance(at: float, cell: int = cell, kink: int = kink) -> float:
+            return float(distances(np.array([at]))[0, cell, kink])
+
+        if found is None or distance(until) * side[index, cell, kink] <= 0.0:
+            until = float(brentq(distance, begin, until))
+            found = Crossing(until, int(cell))
+    return found if found is not None and found.place < 1.0 - _AT_CROSSING else None
 
 
 def find_peaks(polynomial: FloatArray, begin: FloatArray, end: FloatArray) -> Peaks:
