@@ -19,7 +19,7 @@ from spicecim.validation.report import Progress, ValidationReport, run_validatio
 CLAIMS = Path(__file__).with_name("claims.yaml")
 _FIGURES = ("components", "efficiency", "frames", "sensitivity", "utilization", "crossbar_power")
 _IMAGES, _FEW_IMAGES = 500, 100
-_SEEDS, _FEW_SEEDS = 20, 4
+_SEEDS, _FEW_SEEDS = 20, 10
 
 
 def validate_forms_architecture(
