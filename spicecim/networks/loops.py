@@ -48,9 +48,10 @@ def train(
     *,
     rate: float = 3e-3,
     penalty: Callable[[], Any] | None = None,
-    fall: bool = True,
 ) -> Any:
     """Train a classifier with Adam on the cross entropy; the model is changed and returned, ready for use.
+
+    The learning rate falls to zero as half a cosine.
 
     D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, arXiv:1412.6980.
 
@@ -66,24 +67,26 @@ def train(
         Learning rate at the start.
     penalty
         What is added to the loss of every batch, such as `Admm.penalty`.
-    fall
-        Whether the learning rate falls to zero as half a cosine.
     """
     check_integer(epochs, "epochs", 0)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    for epoch in range(epochs):
+        optimizer.param_groups[0]["lr"] = 0.5 * rate * (1.0 + math.cos(math.pi * epoch / epochs))
+        _pass(model, loader, optimizer, penalty)
+    return model.eval()
+
+
+def _pass(model: Any, loader: Any, optimizer: Any, penalty: Callable[[], Any] | None) -> None:
+    """Go through the batches once."""
     model.train()
     with one_thread():
-        for epoch in range(epochs):
-            if fall:
-                optimizer.param_groups[0]["lr"] = 0.5 * rate * (1.0 + math.cos(math.pi * epoch / epochs))
-            for inputs, labels in loader:
-                optimizer.zero_grad()
-                loss = torch.nn.functional.cross_entropy(model(inputs), labels)
-                if penalty is not None:
-                    loss = loss + penalty()
-                loss.backward()
-                optimizer.step()
-    return model.eval()
+        for inputs, labels in loader:
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(model(inputs), labels)
+            if penalty is not None:
+                loss = loss + penalty()
+            loss.backward()
+            optimizer.step()
 
 
 def train_towards(
@@ -126,11 +129,17 @@ def train_towards(
     """
     check_integer(updates, "updates", 1)
     weights = np.geomspace(*penalty, updates)
+    check_integer(epochs, "epochs", 0)
     admm = Admm(model, constraints, float(weights[0]), policy=policy, **signs)
+    # one for all: with averages of gradients that begin anew after every update, the first steps have the full rate
+    # in every weight, and the weights stay away from their sets
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     for weight in [*weights[1:], None]:
-        train(model, loader, epochs, rate=rate, penalty=admm.penalty, fall=False)
+        for _ in range(epochs):
+            _pass(model, loader, optimizer, admm.penalty)
         admm.update(None if weight is None else float(weight))
     admm.project()
+    model.eval()
     return admm
 
 
