@@ -14,14 +14,15 @@ input is at (A u + R i) / (1 + A): a column at virtual ground sees a resistance 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, field_validator
 
-from spicecim.fields import FloatArray, Quantity, QuantityOrArray, Section
+from spicecim.fields import FloatArray, Quantity, QuantityOrArray, Section, resolved_path
 from spicecim.parasitics import per_line
 
 _FEEDBACK = Quantity("ohm", 1e-3, 1e15)
@@ -57,6 +58,71 @@ class TransimpedanceAmplifier(Section):
                     f"{name} must have one number per column, {columns} of them; there are {len(value)}"
                 )  # fmt: skip
         return self
+
+
+class SubcircuitAmplifier(Section):
+    """What a column ends in: an amplifier of one's own, a SPICE subcircuit that ngspice alone knows."""
+
+    place: ClassVar[str] = "columns.sense"
+    initial_parameter: ClassVar[None] = None
+    is_module: ClassVar[bool] = False
+
+    kind: Literal["subcircuit"]
+    subcircuit: str = Field(description="file that holds the subcircuit; relative to the testbench's folder")
+    name: str | None = Field(default=None, description="name of the subcircuit; may be left out if the file has one")
+    ports: list[Literal["input", "output", "reference", "ground", "open"]] = Field(
+        description="what each port of the subcircuit is, in their order: reference is at the column's drive, or 0 V"
+    )
+    parameters: dict[str, Annotated[float, Quantity("")]] = Field(
+        default_factory=dict, description="parameters by name that differ from the subcircuit's defaults"
+    )
+    dialect: Literal["ngspice"] = Field(default="ngspice", description="simulator that the file was written for")
+
+    _resolve = field_validator("subcircuit")(resolved_path)
+
+    @field_validator("ports")
+    @classmethod
+    def _check_ports(cls, value: list[str]) -> list[str]:
+        for role, least in {"input": 1, "output": 0, "reference": 0}.items():
+            if not least <= value.count(role) <= 1:
+                raise ValueError(f"must name {role} {'once' if least else 'once at most'}")
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", value):
+            raise ValueError("must be a name of letters, digits and _.+-")
+        return value
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
+        return value
+
+    def checked(self, columns: int) -> SubcircuitAmplifier:
+        """Return the section, which all columns have alike."""
+        return self
+
+    def only_ngspice(self) -> str:
+        """Why the reference engine does not take it, with its field."""
+        return "columns.sense: the reference engine has no equations for a SPICE subcircuit"
+
+
+def _kind(value: Any) -> str:
+    given = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return (SubcircuitAmplifier if given == "subcircuit" else TransimpedanceAmplifier).__name__
+
+
+AnyAmplifier = Annotated[
+    Annotated[TransimpedanceAmplifier, Tag(TransimpedanceAmplifier.__name__)]
+    | Annotated[SubcircuitAmplifier, Tag(SubcircuitAmplifier.__name__)],
+    Discriminator(_kind),
+]
+"""Any kind of amplifier; a TIA where no kind is given."""
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,17 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
 from spicecim.device_choice import Parameters, check_shapes, read_parameters
 from spicecim.devices.device import Device
 from spicecim.devices.transistor import PRESET_SOURCES, PRESETS, SOURCE, TransistorCells, transistor_values
 from spicecim.devices.transistor_cell import TransistorDevice
 from spicecim.drives import AnyDrive, Drive
-from spicecim.errors import ModelError
+from spicecim.errors import ModelError, UnsupportedError
 from spicecim.fields import FloatArray, Section
 from spicecim.lines import LineNumbers, Rows
+from spicecim.pdk import PdkTransistor
 from spicecim.problems import FieldError
 
 Along = Literal["rows", "columns"]
@@ -63,13 +64,22 @@ def _preset(preset: str | None, parameters: Mapping[str, Any]) -> str | None:
     return next(iter(PRESETS)) if preset is None and not parameters else preset
 
 
-class OneTransistor(Section):
-    """A cell of one transistor and one memristor in series: bit line, memristor, transistor, source line."""
+def _kind_of_transistor(value: Any) -> str:
+    pdk = isinstance(value, PdkTransistor) or (isinstance(value, dict) and "pdk" in value)
+    return (PdkTransistor if pdk else CompactTransistor).__name__
 
-    kind: Literal["1t1r"]
-    transistor: CompactTransistor = Field(
-        default_factory=CompactTransistor, description="the transistor: `preset` and `parameters` of the compact one"
-    )
+
+AnyTransistor = Annotated[
+    Annotated[CompactTransistor, Tag(CompactTransistor.__name__)]
+    | Annotated[PdkTransistor, Tag(PdkTransistor.__name__)],
+    Discriminator(_kind_of_transistor),
+]
+"""Any kind of transistor, told apart by the key `pdk`."""
+
+
+class GatedCell(Section):
+    """A cell with a gate: which lines meet it."""
+
     gates: Along = Field(default="rows", description="word lines, each to all gates of a row or a column")
     source_line: Along = Field(
         default="rows",
@@ -78,7 +88,6 @@ class OneTransistor(Section):
 
     def check_shape(self, shape: tuple[int, int]) -> None:
         """Raise `FieldError` if the parameters of cells are those of another crossbar than of `shape`."""
-        check_shapes("cell.transistor.parameters", self.transistor.arrays(), shape)
 
     def word_lines(self, shape: tuple[int, int]) -> int:
         """Number of word lines of a crossbar."""
@@ -88,10 +97,59 @@ class OneTransistor(Section):
         """Number of the word line of a cell."""
         return row if self.gates == "rows" else column
 
+    def sources(self) -> list[str]:
+        """Texts that cite what the cell is from, beside its device."""
+        return []
+
+    def only_ngspice(self) -> str | None:
+        """Return why the reference engine does not take the cell, with its field; None if it does."""
+        return None
+
+    def device(
+        self, memristor: Device, gates: GateVoltages, shape: tuple[int, int], temperature: float | None
+    ) -> Device:  # fmt: skip
+        """Return the cells of a crossbar, with the potentials of their gates.
+
+        Raises
+        ------
+        UnsupportedError
+            If only ngspice has their equations.
+        """
+        raise UnsupportedError(str(self.only_ngspice()))
+
+
+class OwnCell(GatedCell):
+    """A cell of one's own: the device is the whole cell, a subcircuit or a module with a port for the word line."""
+
+    kind: Literal["own"]
+
+    def only_ngspice(self) -> str:
+        return "cell.kind: only ngspice has the equations of a cell of one's own"
+
+
+class OneTransistor(GatedCell):
+    """A cell of one transistor and one memristor in series: bit line, memristor, transistor, source line."""
+
+    kind: Literal["1t1r"]
+    transistor: AnyTransistor = Field(
+        default_factory=CompactTransistor,
+        description="the transistor: `preset` and `parameters` of the compact one; or `pdk` and what goes with it",
+    )
+
+    def check_shape(self, shape: tuple[int, int]) -> None:
+        check_shapes("cell.transistor.parameters", self.transistor.arrays(), shape)
+
+    def sources(self) -> list[str]:
+        return self.transistor.sources()
+
+    def only_ngspice(self) -> str | None:
+        return self.transistor.only_ngspice() if isinstance(self.transistor, PdkTransistor) else None
+
     def device(
         self, memristor: Device, gates: GateVoltages, shape: tuple[int, int], temperature: float | None
     ) -> TransistorDevice:  # fmt: skip
-        """Return the cells of a crossbar, with the potentials of their gates."""
+        if isinstance(self.transistor, PdkTransistor):
+            raise UnsupportedError(self.transistor.only_ngspice())
         values = {
             name: value.ravel() if isinstance(value, np.ndarray) else value
             for name, value in self.transistor.values(temperature).items()
@@ -105,13 +163,18 @@ def _without_default(value: Any) -> Any:
         if len(value) > 1:
             raise ValueError("takes no further fields with kind 1r, which is the memristor alone")
         return None
-    if isinstance(value, dict) and value.get("kind") not in ("1t1r",):
+    if isinstance(value, dict) and value.get("kind") not in ("1t1r", "own"):
         hint = "; 1s1r is a model of its own: device.model: MODEL_with_SELECTOR" if value.get("kind") == "1s1r" else ""
-        raise FieldError("kind", f"must be 1r or 1t1r; it is {value.get('kind')!r}{hint}")
+        raise FieldError("kind", f"must be 1r, 1t1r or own; it is {value.get('kind')!r}{hint}")
     return value
 
 
-AnyCell = Annotated[OneTransistor | None, BeforeValidator(_without_default)]
+def _kind_of_cell(value: Any) -> str | None:
+    return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+
+
+_Gated = Annotated[Annotated[OneTransistor, Tag("1t1r")] | Annotated[OwnCell, Tag("own")], Discriminator(_kind_of_cell)]
+AnyCell = Annotated[_Gated | None, BeforeValidator(_without_default)]
 """Any kind of cell; None for a memristor alone."""
 
 
@@ -149,7 +212,7 @@ class GateVoltages:
         Rows and columns.
     """
 
-    def __init__(self, word_lines: WordLines | FloatArray, cell: OneTransistor, shape: tuple[int, int]) -> None:
+    def __init__(self, word_lines: WordLines | FloatArray, cell: GatedCell, shape: tuple[int, int]) -> None:
         self._word_lines, self._along_rows, self._columns = word_lines, cell.gates == "rows", shape[1]
 
     def __call__(self, time: FloatArray, cells: NDArray[np.int_]) -> FloatArray:

@@ -47,7 +47,7 @@ def citation(bench: Testbench) -> str:
     True
     """
     known = _entries()
-    sources = " ".join([*bench.device.sources(), *([] if bench.cell is None else bench.cell.transistor.sources())])
+    sources = " ".join([*bench.device.sources(), *([] if bench.cell is None else bench.cell.sources())])
     found = []
     for doi, arxiv in _IDENTIFIER.findall(sources):
         identifier = (doi or arxiv).rstrip(".)")

@@ -29,8 +29,8 @@ from spicecim.devices.device import Device
 from spicecim.devices.library import get_preset, is_preset_file
 from spicecim.devices.varied import make_cells
 from spicecim.errors import InputError, ModelError, UnsupportedError, VerilogAError
-from spicecim.fields import FloatArray, Quantities, Quantity, Section, is_array_file
-from spicecim.outside import check_file, real_path
+from spicecim.fields import FloatArray, Quantities, Quantity, Section, is_array_file, resolved_path
+from spicecim.outside import check_file
 from spicecim.problems import FieldError, did_you_mean
 from spicecim.quantities import parse_quantity, shown
 
@@ -123,6 +123,14 @@ class DeviceSection(Section, ABC):
         """Return the subcircuit that a netlist takes as it is; None where the equations are written into it."""
         return None
 
+    def has_word_port(self) -> bool:
+        """Whether it is a whole cell, with a port for its word line."""
+        return False
+
+    def only_ngspice(self) -> str | None:
+        """Return why the reference engine does not take it, with its field; None if it does."""
+        return None
+
     def largest_current(self) -> tuple[float, str]:
         """Return the largest plausible current (A) of a cell, and what states it."""
         return limits.CELL_CURRENT, "spicecim.limits.CELL_CURRENT"
@@ -191,7 +199,7 @@ class LibraryDevice(DeviceSection):
             return values
         given = values.get("parameters") or {}
         try:
-            found = get_preset(values["model"], _resolved(preset, info))
+            found = get_preset(values["model"], resolved_path(preset, info))
         except (ModelError, ValueError) as error:
             raise FieldError("preset", str(error)) from None
         parameters = {**found.parameters, **given} if isinstance(given, dict) else given
@@ -296,16 +304,6 @@ def _plain_value(name: str, item: Any, info: ValidationInfo) -> Any:
     return item if isinstance(item, str) else parse_quantity(item)
 
 
-def _resolved(value: str, info: ValidationInfo) -> str:
-    """Absolute path of a file named relative to the testbench's folder."""
-    if not value.strip() or not value.isprintable():
-        raise ValueError("must be the name of a file")
-    try:
-        return str(real_path(Path((info.context or {}).get("folder", "."), value)))
-    except OSError as error:
-        raise ValueError(f"cannot be found: {error}") from None
-
-
 def _two_values(value: tuple[float, float] | None) -> tuple[float, float] | None:
     if value is not None and value[0] == value[1]:
         raise ValueError("must be two different values")
@@ -327,11 +325,16 @@ class SubcircuitDevice(DeviceSection):
     """
 
     equations_known: ClassVar[bool] = False
+    place: ClassVar[str] = "device"
 
-    subcircuit: str = Field(description="file that holds the subcircuit; relative to the testbench's folder")
+    subcircuit: str = Field(
+        description="file that holds the subcircuit, relative to the testbench's folder; a Verilog-A file (.va) holds "
+        "a module that is taken as one"
+    )
     name: str | None = Field(default=None, description="name of the subcircuit; may be left out if the file has one")
-    ports: list[Literal["row", "column", "state", "ground", "open"]] = Field(
-        description="what each port of the subcircuit is connected to, in their order"
+    ports: list[Literal["row", "column", "word", "state", "ground", "open"]] = Field(
+        description="what each port of the subcircuit is connected to, in their order; word, the word line, of a whole "
+        "cell (cell.kind: own)"
     )
     parameters: Parameters = Field(
         default_factory=dict,
@@ -348,7 +351,7 @@ class SubcircuitDevice(DeviceSection):
         default=None, description="parameter that takes the initial state; without it the state port does"
     )
 
-    _resolve = field_validator("subcircuit")(_resolved)
+    _resolve = field_validator("subcircuit")(resolved_path)
     _check_initial = field_validator("initial")(_two_values)
 
     @field_validator("name")
@@ -368,7 +371,7 @@ class SubcircuitDevice(DeviceSection):
     @field_validator("ports")
     @classmethod
     def _check_ports(cls, value: list[str]) -> list[str]:
-        for role, least in {"row": 1, "column": 1, "state": 0}.items():
+        for role, least in {"row": 1, "column": 1, "word": 0, "state": 0}.items():
             if not least <= value.count(role) <= 1:
                 raise ValueError(
                     f"must name {role} {'once' if least else 'once at most'}; ground and open may stand repeatedly"
@@ -421,6 +424,17 @@ class SubcircuitDevice(DeviceSection):
 
     def foreign(self) -> SubcircuitDevice:
         return self
+
+    def has_word_port(self) -> bool:
+        return "word" in self.ports
+
+    @property
+    def is_module(self) -> bool:
+        """Whether the file is one of Verilog-A, and the subcircuit a module of it."""
+        return Path(self.subcircuit).suffix.lower() == ".va"
+
+    def only_ngspice(self) -> str:
+        return "device.subcircuit: the reference engine has no equations for a SPICE subcircuit"
 
     def normalized(self, s: FloatArray) -> FloatArray:
         return self.x_from_state(s)
@@ -483,7 +497,7 @@ class VerilogADevice(DeviceSection):
         if not isinstance(preset, str) or not is_preset_file(preset):
             raise FieldError("preset", f"must be a file that ends in .yaml; a module has no others: {shown(preset)}")
         try:
-            found, _ = read_module_preset(_resolved(preset, info), _resolved(values["verilog_a"], info))
+            found, _ = read_module_preset(resolved_path(preset, info), resolved_path(values["verilog_a"], info))
         except (ModelError, VerilogAError, ValueError) as error:
             raise FieldError("preset", str(error)) from None
         given = {key: value for key, value in values.items() if value is not None}
@@ -496,7 +510,7 @@ class VerilogADevice(DeviceSection):
             parameters = {**found["parameters"], **parameters}
         return {**found, **given, "preset": None, "parameters": parameters}
 
-    _resolve = field_validator("verilog_a")(_resolved)
+    _resolve = field_validator("verilog_a")(resolved_path)
     _check_initial = field_validator("initial")(_two_values)
 
     @field_validator("module", "state")

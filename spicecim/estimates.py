@@ -66,7 +66,7 @@ def estimate_error(testbench: Testbench, run: NgspiceRun) -> Estimate:
     as long as ngspice took: a loop of a module is slow in it. Where it agrees with ngspice to the
     accuracy asked for, but does not know its own error to that, the coarser run of ngspice is taken too.
     """
-    covered = testbench.device.equations_known
+    covered = testbench.only_ngspice() is None
     ways = [_by_reference, _by_coarser_run] if covered else [_by_coarser_run]
     if covered and takes_long(testbench):
         ways.reverse()

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import core_schema
 
 from spicecim.array_files import load_array
 from spicecim.errors import InputError, QuantityError, TestbenchError
+from spicecim.outside import real_path
 from spicecim.problems import problems_from
 from spicecim.quantities import is_denormal, parse_quantity
 
@@ -264,3 +265,13 @@ def _check_bounds(array: FloatArray, minimum: float, maximum: float, exclusive: 
 def _place(array: FloatArray, bad: NDArray[np.bool_]) -> str:
     index = tuple(int(i) for i in np.argwhere(bad)[0])
     return f"element {list(index)} is {array[index]:g}" if index else f"it is {array[()]:g}"
+
+
+def resolved_path(value: str, info: ValidationInfo) -> str:
+    """Absolute path of a file named relative to the testbench's folder."""
+    if not value.strip() or not value.isprintable():
+        raise ValueError("must be the name of a file")
+    try:
+        return str(real_path(Path((info.context or {}).get("folder", "."), value)))
+    except OSError as error:
+        raise ValueError(f"cannot be found: {error}") from None

@@ -6,7 +6,7 @@ Lines are numbered the rows first, then the columns.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Field
 
 from spicecim import limits
-from spicecim.amplifiers import Amplifiers, TransimpedanceAmplifier, amplifiers_of
+from spicecim.amplifiers import Amplifiers, AnyAmplifier, TransimpedanceAmplifier, amplifiers_of
 from spicecim.drives import AnyDrive, Drive, SmoothDrive, joined
 from spicecim.fields import FloatArray, Section
 from spicecim.problems import FieldError
@@ -72,7 +72,7 @@ class Columns(Rows):
     drive: AnyDrive | None = Field(
         default=None, description="what the columns are driven by, as the rows are; virtual ground if left out"
     )
-    sense: TransimpedanceAmplifier | None = Field(
+    sense: AnyAmplifier | None = Field(
         default=None,
         description="amplifier that every column ends in which is not grounded and does not float; an ideal one if "
         "left out",
@@ -300,19 +300,22 @@ class Lines:
     floating
         Whether a line floats (row + column,).
     amplifiers
-        Those that columns end in; None where there are none.
+        Those that columns end in; None where there are none, or where their equations are not known.
+    sensed
+        Numbers of the columns that end in an amplifier of any kind (amplifier,).
     """
 
     drive: Drive
     floating: NDArray[np.bool_]
     amplifiers: Amplifiers | None = None
+    sensed: NDArray[np.int_] = field(default_factory=lambda: np.empty(0, dtype=int))
 
     @property
     def free(self) -> NDArray[np.bool_]:
         """Whether the potential at the end of a line is an unknown (row + column,): it floats, or has an amplifier."""
         free = self.floating.copy()
-        if self.amplifiers is not None:
-            free[len(free) - self._columns + self.amplifiers.columns] = True
+        if len(self.sensed):
+            free[len(free) - self._columns + self.sensed] = True
         return free
 
     @property
@@ -358,7 +361,9 @@ def lines_of(
     if sense is None:
         return Lines(joined, floating)
     sensed = np.array([column for column in range(shape[1]) if shape[0] + column not in still], dtype=int)
-    return Lines(joined, floating, amplifiers_of(sense, sensed, shape[1]) if len(sensed) else None)
+    if not isinstance(sense, TransimpedanceAmplifier) or not len(sensed):
+        return Lines(joined, floating, None, sensed)
+    return Lines(joined, floating, amplifiers_of(sense, sensed, shape[1]), sensed)
 
 
 def named_line(line: int, shape: tuple[int, int]) -> str:

@@ -38,7 +38,7 @@ def missed_accuracy(waveforms: xr.Dataset) -> str | None:
         analysis = bench.analysis
         cures.insert(0, f"lower analysis.tolerance ({analysis.tolerance:g})")
         cures.insert(1, f"raise analysis.points_per_period ({analysis.points_per_period})")
-        if bench.device.equations_known:
+        if bench.only_ngspice() is None:
             cures.insert(2, "take the reference engine")
     else:
         cures.insert(0, "take ngspice with a lower analysis.tolerance")

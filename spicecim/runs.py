@@ -29,7 +29,7 @@ from spicecim.plotting import (
     save_figure,
 )
 from spicecim.problems import did_you_mean
-from spicecim.reference.engine import NO_EQUATIONS, check_covered
+from spicecim.reference.engine import check_covered
 from spicecim.summary import summarize
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.version import __version__
@@ -82,7 +82,7 @@ def run_testbench(
         ``summary.json``; see `spicecim.files.result_folder`.
     engine
         The name of an engine, or ``"both"`` for ngspice and reference: then the reference runs at the instants of
-        ngspice. A SPICE subcircuit runs in ngspice alone then, and the summary says so.
+        ngspice. What only ngspice has the equations of runs in ngspice alone then, and the summary says so.
     time_limit
         Seconds after which the run of an engine is stopped; None for no limit.
     tolerance
@@ -95,9 +95,10 @@ def run_testbench(
     engines = chosen_engines(engine)
     taken = {name: MEASURES[name] for name in measures}
     left_out = {}
-    if engine == "both" and not testbench.device.equations_known:
+    only_ngspice = testbench.only_ngspice()
+    if engine == "both" and only_ngspice is not None:
         engines = ("ngspice",)
-        left_out = {"reference_left_out": NO_EQUATIONS}
+        left_out = {"reference_left_out": only_ngspice.partition(": ")[2]}
     if "reference" in engines:
         check_covered(testbench)
     runs: dict[str, xr.Dataset] = {}

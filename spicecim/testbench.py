@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from spicecim import limits
-from spicecim.cell_choice import AnyCell, GateVoltages, WordLines, drive_of
+from spicecim.amplifiers import SubcircuitAmplifier
+from spicecim.cell_choice import AnyCell, GateVoltages, OwnCell, WordLines, drive_of
 from spicecim.device_choice import AnyDevice
 from spicecim.devices.device import Device
 from spicecim.drive_check import check_drive
@@ -313,6 +314,11 @@ class Testbench(Section):
         if self.cell is not None and self.word_lines is not None:
             self.cell.check_shape(self.shape)
             check_drive(self.word_lines.drive, self.cell.word_lines(self.shape), self.duration, "word_lines.drive")
+        has_word, is_own = self.device.has_word_port(), isinstance(self.cell, OwnCell)
+        if is_own and not has_word:
+            raise FieldError("device.ports", "must name word once: the device is the whole cell where cell.kind is own")
+        if has_word and not is_own:
+            raise FieldError("cell", "must be given with kind own: device.ports names word")
         lines = self.lines()
         if lines.floating.all():
             raise FieldError("columns.floating", "every row and column floats; one at least must be connected")
@@ -326,6 +332,15 @@ class Testbench(Section):
         """What drives the rows and the columns, and which of them float."""
         gates = None if self.word_lines is None else self.word_lines.drive
         return lines_of(self.drive, self.rows, self.columns, self.shape, self.duration, gates)
+
+    def only_ngspice(self) -> str | None:
+        """Return why the reference engine does not take the testbench, with the field; None if it does."""
+        sense = None if self.columns is None else self.columns.sense
+        return (
+            self.device.only_ngspice()
+            or (None if self.cell is None else self.cell.only_ngspice())
+            or (sense.only_ngspice() if isinstance(sense, SubcircuitAmplifier) else None)
+        )
 
     def largest_gates(self) -> FloatArray | None:
         """Largest voltage (V) of each word line over the run (word line,); None where the cells have no gates."""

@@ -30,6 +30,7 @@ LAYERS = [
     {"waveforms", "variation", "citation"},
     {"testbench"},
     {"cell_choice"},
+    {"pdk"},
     {"device_choice"},
     {"accuracy"},
     {"drive_check", "lines"},

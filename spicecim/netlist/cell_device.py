@@ -193,4 +193,5 @@ def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarD
         initial_parameter=choice.initial_parameter,
         current_tolerance=_FOREIGN_CURRENT_TOLERANCE,
         compatibility=subcircuit.compatibility,
+        libraries=subcircuit.libraries,
     )

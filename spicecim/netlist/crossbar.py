@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim.cell_choice import OneTransistor
 from spicecim.errors import InputError
 from spicecim.fields import ABSOLUTE_ZERO
+from spicecim.netlist.amplifiers import own_amplifier
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import source_text
 from spicecim.netlist.environment import CheckedText, netlist_environment
 from spicecim.netlist.models import kind_name
-from spicecim.netlist.transistors import WORD_LINE, inner_node, transistor_context
+from spicecim.netlist.transistors import WORD_LINE, inner_node, transistors_of
 from spicecim.netlist.wires import LINE_ENDS, Ends, Wires, capacitors, resistors
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
@@ -92,17 +94,24 @@ class CrossbarNetlist:
         """SHA-256 of the text, as hexadecimal text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def loading(self, library: str) -> str:
-        """The text with a control block that loads the compiled model from a file beside it, if there is one.
+    def library_names(self, stem: str) -> list[str]:
+        """Names of files for the compiled models, beside a netlist whose name without a suffix is `stem`."""
+        return [f"{stem}{f'_{number}' if number else ''}.osdi" for number in range(len(self.libraries))]
+
+    def loading(self, stem: str) -> str:
+        """The text with a control block that loads the compiled models from files beside it, if there are any.
 
         A subcircuit has a comment instead that says so.
         """
         if not self.libraries:
             return self.text
+        names = self.library_names(stem)
         title, rest = self.text.split("\n", 1)
         if self.subcircuit:
-            return "\n".join([title, f"* the device is compiled: load it first, by pre_osdi {library}", rest])
-        return "\n".join([title, ".control", f"pre_osdi {library}", "set num_threads=1", ".endc", rest])
+            loads = "; ".join(f"pre_osdi {name}" for name in names)
+            return "\n".join([title, f"* compiled models are in it: load them first, by {loads}", rest])
+        commands = [f"pre_osdi {name}" for name in names]
+        return "\n".join([title, ".control", *commands, "set num_threads=1", ".endc", rest])
 
 
 def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | None = None) -> CrossbarNetlist:
@@ -139,6 +148,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
     single = rows == columns == 1 and testbench.crossbar.ideal
     amplifiers = testbench.lines().amplifiers
+    transistors = transistors_of(testbench, _metered(testbench, wires), wires.columns)
     own: dict[str, Any] = {
         "version": __version__,
         "compatibility": device.compatibility,
@@ -151,13 +161,14 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
         "rows": rows,
         "columns": columns,
         "cells": _cells(testbench, wires, device),
-        **transistor_context(testbench, _metered(testbench, wires), wires.columns),
+        **transistors.context,
         "state_parameter": device.initial_parameter,
         "resistors": resistors(testbench, wires),
         "capacitors": capacitors(testbench, wires),
         "drivers": _row_sources(testbench),
         "sense_nodes": _column_sources(testbench),
         "amplifiers": _amplifiers(testbench),
+        **own_amplifier(testbench, device.compatibility),
         "pole": 0.0 if amplifiers is None else amplifiers.time_constant,
         "driven_columns": testbench.columns is not None and testbench.columns.drive is not None,
         "duration": testbench.duration,
@@ -178,8 +189,9 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
     elif single:
         template = "single_device.cir.j2"
     text = netlist_environment().get_template(template).render(context)
+    libraries = (*device.libraries, *transistors.libraries)
     return CrossbarNetlist(
-        testbench, text, vectors, watched, device.backend, device.compatibility, device.libraries, subcircuit
+        testbench, text, vectors, watched, device.backend, device.compatibility, libraries, subcircuit
     )
 
 
@@ -220,10 +232,12 @@ def _amplifiers(testbench: Testbench) -> dict[int, tuple[float, float, float]]:
 
 def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[Cell]:
     meter, node = testbench.analysis.probe == "cells", inner_node("%(name)s")
-    at_transistor = None if testbench.cell is None else testbench.cell.source_line
+    cell_section = testbench.cell
+    at_transistor = cell_section.source_line if isinstance(cell_section, OneTransistor) else None
     written = {
         "row": node if at_transistor == "rows" else "p_%(name)s" if meter else "%(row)s",
         "column": node if at_transistor == "columns" else "%(column)s",
+        "word": f"{WORD_LINE}_%(word)s",
         "state": "s_%(name)s",
         "ground": "0",
     }
@@ -239,7 +253,8 @@ def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[C
     ):
         for column, (row_node, column_node, state) in enumerate(zip(row_nodes, column_nodes, states, strict=True)):
             name = f"{row}_{column}"
-            nodes = pattern % {"name": name, "row": row_node, "column": column_node}
+            word = "" if cell_section is None else cell_section.gate_of(row, column)
+            nodes = pattern % {"name": name, "row": row_node, "column": column_node, "word": word}
             given, initial, values = [], [], further[row, column].tolist()
             if device.initial_at_node:
                 nodes_of = [f"s_{name}", *(f"u{index}_{name}" for index in ports)]
@@ -298,8 +313,8 @@ def _vectors(
     }
     if not testbench.lines().plain:
         vectors["v_column"] = [f"v(sense_{column})" for column in range(columns)]
-    if outputs := [f"v(output_{column})" for column in _amplifiers(testbench)]:
-        vectors["v_sense"] = outputs
+    if len(sensed := testbench.lines().sensed):
+        vectors["v_sense"] = [f"v(output_{column})" for column in sensed.tolist()]
     if testbench.analysis.probe == "cells":
         vectors["v_row_node"] = [f"v({node})" for nodes in wires.rows for node in nodes]
         vectors["v_column_node"] = [f"v({node})" for nodes in wires.columns for node in nodes]

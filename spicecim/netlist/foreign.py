@@ -8,13 +8,13 @@ its author tried it in, is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Protocol
 
-from spicecim.device_choice import SubcircuitDevice
-from spicecim.errors import SubcircuitError
-from spicecim.netlist.environment import CheckedText
+from spicecim.errors import InputError, SubcircuitError
+from spicecim.netlist.environment import CheckedText, plain_text
 from spicecim.netlist.spice_blocks import (
     CURES,
     DEFINITIONS,
@@ -38,7 +38,9 @@ from spicecim.netlist.spice_dialect import (
 from spicecim.netlist.spice_functions import Function, Length, check_length, lengths, read_function
 from spicecim.netlist.spice_lines import Line, read_lines
 from spicecim.netlist.spice_ports import check_holds_state, check_not_shorted
+from spicecim.outside import check_file
 from spicecim.problems import did_you_mean
+from spicecim.veriloga.model_cards import compiled_modules
 
 _ELEMENTS = "bcdefghijklmqrstvwxz"
 _MODEL_TYPES = {
@@ -46,6 +48,8 @@ _MODEL_TYPES = {
     "vswitch",
 }  # fmt: skip
 
+NAMES_OF_NGSPICE = {"m", "mfactor", "temp", "dtemp", "dt"}
+"""Names of parameters of a module that mean ngspice's own at an element."""
 _WORD = re.compile(r"(?<!\w)[a-z_][\w.]*", re.IGNORECASE)
 _GROUND_OF_OTHERS = re.compile(r"(?<![\w.])gnd!(?!=)", re.IGNORECASE)
 _PARAMETER_FUNCTION = re.compile(r"\.params?\s+\w+\s*\(", re.IGNORECASE)
@@ -82,6 +86,30 @@ class _Scope:
         )
 
 
+class SubcircuitChoice(Protocol):
+    """What a testbench says of a subcircuit: its file, its name, what its ports are, and what it was written for.
+
+    `place` is the section of the testbench, which errors name.
+    """
+
+    @property
+    def place(self) -> str: ...
+    @property
+    def subcircuit(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def ports(self) -> Sequence[str]: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def dialect(self) -> str: ...
+    @property
+    def initial_parameter(self) -> str | None: ...
+    @property
+    def is_module(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class ForeignSubcircuit:
     """What a netlist needs of a published subcircuit.
@@ -96,15 +124,18 @@ class ForeignSubcircuit:
         ngspice's compatibility mode in which they mean what their author meant; empty for ngspice's own dialect.
     file
         Name of the file without folders.
+    libraries
+        Shared libraries of compiled modules that it needs.
     """
 
     name: str
     text: CheckedText
     compatibility: str
     file: str
+    libraries: tuple[Path, ...] = ()
 
 
-def read_subcircuit(device: SubcircuitDevice) -> ForeignSubcircuit:
+def read_subcircuit(device: SubcircuitChoice) -> ForeignSubcircuit:
     """Read the subcircuit of a device from its file.
 
     Raises
@@ -114,15 +145,60 @@ def read_subcircuit(device: SubcircuitDevice) -> ForeignSubcircuit:
         that is refused or that ngspice cannot take: with the line and what to do.
     """
     path = Path(device.subcircuit)
-    return checked_subcircuit(device, read_lines(path), path.name)
+    if device.is_module:
+        return module_as_subcircuit(device, path)
+    return checked_subcircuit(device, read_lines(path, f"{device.place}.subcircuit"), path.name)
 
 
-def checked_subcircuit(device: SubcircuitDevice, lines: list[Line], file: str) -> ForeignSubcircuit:
+def module_as_subcircuit(device: SubcircuitChoice, path: Path) -> ForeignSubcircuit:
+    """Compile a module of a Verilog-A file, and wrap an element of it into a subcircuit.
+
+    Raises
+    ------
+    SubcircuitError, VerilogAError, CompilerError
+        If it cannot be compiled, or does not fit the device's ports and parameters.
+    """
+    try:
+        check_file(path, "VERILOG_A_FILE_BYTES")
+    except InputError as error:
+        raise SubcircuitError(f"{device.place}.subcircuit: {error}") from None
+    modules = compiled_modules(path)
+    names = ", ".join(module.name for module in modules.values())
+    if device.name is None and len(modules) != 1:
+        raise SubcircuitError(f"{device.place}.name: is required, because {path.name} has several modules: {names}")
+    name = next(iter(modules)) if device.name is None else device.name.lower()
+    if name not in modules:
+        raise SubcircuitError(f"{device.place}.name: {path.name} has no module {device.name!r}; it has {names}")
+    module = modules[name]
+    ports = " ".join(module.terminals)
+    if len(device.ports) != len(module.terminals):
+        raise SubcircuitError(
+            f"{device.place}.ports names {len(device.ports)} ports, and {module.name} has {len(module.terminals)}: "
+            f"{ports}"
+        )
+    given = [*device.parameters, *([device.initial_parameter] if device.initial_parameter else [])]
+    for parameter in given:
+        if parameter.lower() not in module.parameters - NAMES_OF_NGSPICE:
+            raise SubcircuitError(
+                f"{device.place}.parameters: module {module.name} has no parameter {parameter!r} that ngspice can set"
+                f"{did_you_mean(parameter.lower(), module.parameters)}"
+            )
+    own, nodes = plain_text(f"{module.device}_cell"), " ".join(f"n{place}" for place in range(len(module.terminals)))
+    header = " ".join(f"{parameter.lower()}=0" for parameter in given)
+    card = " ".join(f"{parameter.lower()}={{{parameter.lower()}}}" for parameter in given)
+    lines = [
+        f".subckt {own} {nodes} {header}", f"N1 {nodes} {own}_model", f".model {own}_model {module.device} {card}",
+        ".ends",
+    ]  # fmt: skip
+    return ForeignSubcircuit(own, CheckedText("\n".join(lines)), "", path.name, (module.library,))
+
+
+def checked_subcircuit(device: SubcircuitChoice, lines: list[Line], file: str) -> ForeignSubcircuit:
     """Check the lines of a file; parameters, result and errors are those of `read_subcircuit`."""
     definitions, blocks = sort_lines(lines)
     wanted = _wanted(device, blocks, file)
     _check_fit(device, wanted)
-    check_not_shorted(wanted, device.ports)
+    check_not_shorted(wanted, device.ports, device.place)
     used = called_blocks(wanted, blocks)
     carried = needed_definitions(definitions, used)
     scope = _Scope(device.dialect).within(carried)
@@ -136,31 +212,31 @@ def checked_subcircuit(device: SubcircuitDevice, lines: list[Line], file: str) -
     return ForeignSubcircuit(wanted.name, CheckedText("\n".join(text)), COMPATIBILITY[device.dialect], file)
 
 
-def _wanted(device: SubcircuitDevice, blocks: dict[str, Block], file: str) -> Block:
+def _wanted(device: SubcircuitChoice, blocks: dict[str, Block], file: str) -> Block:
     names = ", ".join(block.name for block in blocks.values())
     if not blocks:
-        raise SubcircuitError(f"device.subcircuit: {file} has no .subckt")
+        raise SubcircuitError(f"{device.place}.subcircuit: {file} has no .subckt")
     if device.name is None:
         if len(blocks) > 1:
-            raise SubcircuitError(f"device.name: is required, because {file} has several subcircuits: {names}")
+            raise SubcircuitError(f"{device.place}.name: is required, because {file} has several subcircuits: {names}")
         return next(iter(blocks.values()))
     if device.name.lower() not in blocks:
         hint = did_you_mean(device.name.lower(), blocks)
-        raise SubcircuitError(f"device.name: {file} has no subcircuit {device.name!r}; it has {names}{hint}")
+        raise SubcircuitError(f"{device.place}.name: {file} has no subcircuit {device.name!r}; it has {names}{hint}")
     return blocks[device.name.lower()]
 
 
-def _check_fit(device: SubcircuitDevice, block: Block) -> None:
+def _check_fit(device: SubcircuitChoice, block: Block) -> None:
     """Compare the ports and parameters of a device with those of its subcircuit."""
     if len(device.ports) != len(block.ports):
         block.header.refuse(
-            f"device.ports names {len(device.ports)} ports, and {block.name} has {len(block.ports)}: "
+            f"{device.place}.ports names {len(device.ports)} ports, and {block.name} has {len(block.ports)}: "
             f"{' '.join(block.ports)}"
         )
     known = {name.lower(): name for name in block.parameters}
-    given = {"device.parameters": [*device.parameters]}
+    given = {f"{device.place}.parameters": [*device.parameters]}
     if device.initial_parameter:
-        given["device.initial_parameter"] = [device.initial_parameter]
+        given[f"{device.place}.initial_parameter"] = [device.initial_parameter]
     for where, names in given.items():
         for name in names:
             if name.lower() not in known:

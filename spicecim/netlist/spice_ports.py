@@ -19,11 +19,11 @@ def check_holds_state(block: Block, port: str) -> None:
         )
 
 
-def check_not_shorted(block: Block, roles: Sequence[str]) -> None:
+def check_not_shorted(block: Block, roles: Sequence[str], place: str) -> None:
     """Raise `SubcircuitError` if a source that sets the voltage of a port would be shorted to ground."""
     grounded = {port.lower() for port, role in zip(block.ports, roles, strict=True) if role == "ground"}
     for line in block.lines:
         nodes = line.words[1:3]
         if _SETS_VOLTAGE.match(line.text) and {*nodes} & grounded and {*nodes} <= grounded | {"0"}:
             port = next(node for node in nodes if node in grounded)
-            line.refuse(f"sets the voltage of the port {port}, which device.ports connects to ground; make it open")
+            line.refuse(f"sets the voltage of the port {port}, which {place}.ports connects to ground; make it open")

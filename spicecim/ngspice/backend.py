@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 
+from spicecim.cell_choice import OneTransistor
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.ngspice.client import Worker, shared_worker
 from spicecim.ngspice.messages import Capabilities
+from spicecim.pdk import PdkTransistor
 from spicecim.testbench import Testbench
 from spicecim.veriloga.compiler import compiler_problem
 from spicecim.veriloga.openvaf_choice import openvaf_problem
@@ -36,6 +38,7 @@ def is_native(testbench: Testbench, worker: Worker | None = None, *, wanted: str
     """
     if wanted not in BACKENDS:
         raise InputError(f"backend: must be {' or '.join(BACKENDS)}; it is {wanted!r}")
+    _check_modules(testbench, worker)
     key = f"backend: {wanted}"
     if wanted == "auto":
         wanted, key = testbench.device.wanted_backend()
@@ -47,6 +50,21 @@ def is_native(testbench: Testbench, worker: Worker | None = None, *, wanted: str
     if obstacle is not None and wanted == "osdi":
         raise UnsupportedError(f"{key} needs compiled models: {obstacle}")
     return obstacle is None
+
+
+def _check_modules(testbench: Testbench, worker: Worker | None) -> None:
+    """Raise `UnsupportedError` if a testbench names modules to compile, and compiled models cannot run."""
+    foreign, cell = testbench.device.foreign(), testbench.cell
+    transistor = cell.transistor if isinstance(cell, OneTransistor) else None
+    fields = []
+    if foreign is not None and foreign.is_module:
+        fields.append("device.subcircuit")
+    if isinstance(transistor, PdkTransistor) and transistor.verilog_a:
+        fields.append("cell.transistor.verilog_a")
+    if fields:
+        obstacle = native_obstacle((worker or shared_worker()).capabilities())
+        if obstacle is not None:
+            raise UnsupportedError(f"{fields[0]} needs compiled models: {obstacle}")
 
 
 def default_backend() -> str:

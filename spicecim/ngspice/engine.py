@@ -28,8 +28,8 @@ from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
 
-_LIBRARY, _SUFFIX = "memristor", ".osdi"
-"""File of a compiled device beside a netlist, where the netlist's name is not taken."""
+_LIBRARY = "memristor"
+"""Name without a suffix of a compiled device's file beside a netlist, where the netlist's name is not taken."""
 _PLAIN_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 _START_TOLERANCES = (1e-6, 1e-2)
@@ -175,7 +175,7 @@ def render_netlist(testbench: Testbench, backend: str = "auto", *, subcircuit: s
     >>> [line for line in text.splitlines() if "row_0" in line and line.startswith("+")]
     ['+ row_0 column_0 column_1']
     """
-    return _chosen_netlist(testbench, backend, subcircuit).loading(f"{_LIBRARY}{_SUFFIX}")
+    return _chosen_netlist(testbench, backend, subcircuit).loading(_LIBRARY)
 
 
 def write_netlist(
@@ -223,9 +223,12 @@ def write_netlist(
     """
     path, netlist = Path(path), _chosen_netlist(testbench, backend, subcircuit)
     # ngspice would take other characters of a name for something else
-    library = f"{path.stem if _PLAIN_STEM.fullmatch(path.stem) else _LIBRARY}{_SUFFIX}"
-    written = [write_text(path, netlist.loading(library))]
-    return written + [write_bytes(path.with_name(library), file.read_bytes()) for file in netlist.libraries]
+    stem = path.stem if _PLAIN_STEM.fullmatch(path.stem) else _LIBRARY
+    written = [write_text(path, netlist.loading(stem))]
+    return written + [
+        write_bytes(path.with_name(name), file.read_bytes())
+        for name, file in zip(netlist.library_names(stem), netlist.libraries, strict=True)
+    ]
 
 
 def _chosen_netlist(testbench: Testbench, backend: str, subcircuit: str | None) -> CrossbarNetlist:
@@ -278,9 +281,9 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
     }
     if not lines.plain:
         variables["v_column"] = groups["v_column"]
-    if lines.amplifiers is not None:
+    if "v_sense" in groups:
         variables["v_sense"] = np.zeros_like(groups["v_column"])
-        variables["v_sense"][:, lines.amplifiers.columns] = groups["v_sense"]
+        variables["v_sense"][:, lines.sensed] = groups["v_sense"]
     states = States(groups["s"], netlist.watched) if "s" in groups else None
     if states is not None and testbench.device.foreign() is not None:
         _check_start(testbench, testbench.device.normalized(states.s[:2]))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spicecim.cell_choice import OneTransistor
+from spicecim.cell_choice import GatedCell
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 
@@ -27,7 +27,7 @@ class GatedLevels(NamedTuple):
 
 
 def gated_levels(
-    cell: OneTransistor,
+    cell: GatedCell,
     shape: tuple[int, int],
     selected: tuple[tuple[int, ...], tuple[int, ...]],
     voltages: FloatArray,

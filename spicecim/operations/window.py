@@ -106,7 +106,7 @@ def speed(bench: Testbench, voltage: float, gate: float | None = None) -> float:
         return np.nan
     memristor = bench.device.build().examples()[0]
     below, state, above = memristor.state_from_x(np.array([0.499, 0.5, 0.501]))
-    if bench.cell is None:
+    if bench.only_ngspice() is not None or bench.cell is None:
         rate = memristor.rate(voltage, state)
     else:
         cells = bench.build_cells(bench.largest_gates() if gate is None else gate)

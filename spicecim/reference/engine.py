@@ -27,8 +27,6 @@ from spicecim.testbench import FINEST_TOLERANCE, Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms
 
-NO_EQUATIONS = "the reference engine has no equations for a SPICE subcircuit"
-
 _FINEST = 1e-2
 """Tolerance relative to the first one below which no further run is made."""
 _SAFETY = 1.5
@@ -143,8 +141,9 @@ def takes_long(testbench: Testbench) -> bool:
 
 
 def _device(testbench: Testbench) -> Device:
-    if not testbench.device.equations_known:
-        raise UnsupportedError(f"device.subcircuit: {NO_EQUATIONS}; choose the engine ngspice alone")
+    reason = testbench.only_ngspice()
+    if reason is not None:
+        raise UnsupportedError(f"{reason}; choose the engine ngspice alone")
     return testbench.build_cells()
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from spicecim import limits
 from spicecim.cell_currents import excess_warning
 from spicecim.deadline import run_within
-from spicecim.errors import InputError
+from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.outside import exceeds
 from spicecim.reference.guards import check_time, watched
@@ -103,6 +103,8 @@ def operating_point(
     >>> found.residual < 1e-9
     True
     """
+    if reason := testbench.only_ngspice():
+        raise UnsupportedError(f"{reason}; an operating point is that of the reference engine")
     device, lines = testbench.build_cells(_gates(testbench, v_word)), testbench.lines()
     inputs = _inputs(testbench, v_row, v_column, cells)
     single, inputs = inputs.ndim == 1, np.atleast_2d(inputs)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jinja2
 
 from spicecim.errors import VerilogAError
-from spicecim.veriloga.module import ZERO, Argument, Entry, Function, Instruction, Kind, Module
+from spicecim.veriloga.module import ZERO, Argument, Entry, Function, Instruction, Kind, Module, Parameter
 from spicecim.veriloga.rewriting import BOUND_STEP
 
 _TYPES: dict[Kind, str] = {"real": "double", "int": "int32_t", "bool": "bool", "string": "const char *"}
@@ -27,6 +27,9 @@ _CASTS |= {"ficast": "to_integer", "optbarrier": "", "fneg": "-", "ineg": "-", "
 _CONVERSION = re.compile(r"%(?:%|[-+ #0]*\d*(?:\.\d+)?([a-zA-Z]))")
 _LEVELS = {"Debug": 0, "Display": 1, "Info": 2, "Warn": 3, "Error": 4, "Fatal": 5}
 _FLAGS = {"SetRetFlag(Abort)": 2, "SetRetFlag(Finish)": 4, "SetRetFlag(Stop)": 8}
+
+_TAKEN_NAMES = {"m", "mfactor", "temp", "dtemp", "dt"}
+"""Names of instance parameters that ngspice has for every device."""
 
 INITIAL_STATE = "initial_state"
 """Instance parameter in ngspice that holds the state in the operating point, from which a transient starts."""
@@ -58,6 +61,8 @@ def c_source(
     defaults: Mapping[str, Any],
     states: Sequence[HeldNode] = (),
     drawn: Mapping[str, tuple[str, float]] = MappingProxyType({}),
+    *,
+    own_names: bool = False,
 ) -> str:
     """Write a module in C.
 
@@ -75,6 +80,8 @@ def c_source(
     drawn
         For each node that holds a random number, the instance parameter that has it in its place, as a whole number,
         and what that counts in.
+    own_names
+        Whether parameters are known by the names of the module too, as model cards from elsewhere call them.
 
     Raises
     ------
@@ -84,7 +91,7 @@ def c_source(
     parameters = [
         {
             "name": parameter.name,
-            "names": [module.native_names[parameter.name]],
+            "names": [module.native_names[parameter.name], *(_own_names(module, parameter) if own_names else ())],
             "description": parameter.description,
             "units": parameter.units,
             "type": _PARAMETER_TYPES[parameter.type][0],
@@ -150,6 +157,13 @@ def c_source(
         types=_TYPES,
         bounds_step=any(BOUND_STEP in str(text) for text in _constants(module)),
     )
+
+
+def _own_names(module: Module, parameter: Parameter) -> list[str]:
+    """Names of a parameter in its module, in lower case as ngspice has them, that no other has and ngspice leaves."""
+    every = [name.lower() for one in module.parameters for name in (one.name, *one.aliases)]
+    names = [name.lower() for name in (parameter.name, *parameter.aliases)]
+    return [name for name in names if every.count(name) == 1 and name not in _TAKEN_NAMES]
 
 
 def _with_resistive_diagonal(module: Module, node: int) -> Module:

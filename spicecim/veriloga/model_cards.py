@@ -1,0 +1,109 @@
+"""Modules of a Verilog-A file compiled as they are, for elements of a netlist that has model cards of its own for them.
+
+A PDK's compact model is one: a file of thousands of lines that takes a minute to compile. So what was made of a file is
+found again by its text alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spicecim.deadline import compile_step
+from spicecim.errors import CompilerError, VerilogAError
+from spicecim.veriloga.cache import cached_file, is_intact, key_of
+from spicecim.veriloga.compiler import (
+    FLAGS,
+    HOW_TO_GET_C,
+    c_compiler,
+    compile_native,
+    compile_verilog_a,
+    compiler_version,
+    own_version,
+)
+from spicecim.veriloga.openvaf_choice import HOW_TO_INSTALL, openvaf
+from spicecim.veriloga.parameters import parameter_values
+from spicecim.veriloga.source import read_source
+
+
+@dataclass(frozen=True)
+class CompiledModule:
+    """A module that elements of a netlist call.
+
+    Attributes
+    ----------
+    name
+        Its name in the file.
+    device
+        What ngspice knows it by: the type of its model cards.
+    library
+        The shared library that it is in.
+    terminals
+        Names of its terminals, in order.
+    parameters
+        Names of its parameters in lower case, as ngspice takes them.
+    """
+
+    name: str
+    device: str
+    library: Path
+    terminals: tuple[str, ...]
+    parameters: frozenset[str]
+
+
+@functools.cache
+def compiled_modules(path: Path) -> dict[str, CompiledModule]:
+    """Compile every module of a file, unless it was before; return them by their names in lower case.
+
+    Raises
+    ------
+    VerilogAError
+        If the file cannot be read or compiled, or there is no OpenVAF.
+    CompilerError
+        If there is no C compiler, or it fails.
+    """
+    with compile_step(f"reading {path}"):
+        source = read_source(path)
+    found, compiler = openvaf(), c_compiler()
+    if found is None:
+        raise VerilogAError(f"{source.path}: reading Verilog-A needs OpenVAF, which is not there; {HOW_TO_INSTALL}")
+    if compiler is None:
+        raise CompilerError(f"no C compiler found: {HOW_TO_GET_C}")
+    tools = *found, *compiler, compiler_version(), *FLAGS, sysconfig.get_platform()
+    key = key_of("model cards", own_version(), *tools, str(source.path), source.text)
+    record = cached_file(key, ".json", lambda target: _compile(path, target))
+    modules = _read(record)
+    if not all(is_intact(module.library) for module in modules):
+        record.unlink()
+        modules = _read(cached_file(key, ".json", lambda target: _compile(path, target)))
+    return {module.name.lower(): module for module in modules}
+
+
+def _compile(path: Path, target: Path) -> None:
+    compilation = compile_verilog_a(path)
+    described: list[dict[str, Any]] = []
+    for module in compilation.modules.values():
+        defaults = parameter_values(module, compilation.declarations[module.name])
+        library, device = compile_native(module, defaults, own_names=True)
+        names = {name.lower() for parameter in module.parameters for name in (parameter.name, *parameter.aliases)}
+        described.append(
+            {
+                "name": module.name, "device": device, "library": str(library), "terminals": module.terminals,
+                "parameters": sorted(names),
+            }
+        )  # fmt: skip
+    target.write_text(json.dumps(described), encoding="utf-8")
+
+
+def _read(record: Path) -> list[CompiledModule]:
+    return [
+        CompiledModule(
+            each["name"], each["device"], Path(each["library"]), tuple(each["terminals"]),
+            frozenset(each["parameters"]),
+        )
+        for each in json.loads(record.read_text(encoding="utf-8"))
+    ]  # fmt: skip
