@@ -104,6 +104,7 @@ def test_what_is_not_valid_is_told_before_anything_runs(tmp_path):
         "crossbar.wire_rov": {"axes": {"crossbar.wire_rov": [1]}},
         "crossbar.wire_row": {"axes": {"crossbar.wire_row": [1, -2]}},
         "must be a field of a testbench": {"axes": {"wire_row": [1]}},
+        "stands twice": {"axes": {"crossbar.wire_row": [1, 2, 1]}},
         "has no values": {"axes": {"crossbar.wire_row": []}},
         "must be a list": {"axes": {"crossbar.wire_row": 3}},
         "as many values": {
@@ -245,6 +246,8 @@ def test_a_function_may_measure_without_a_testbench(tmp_path):
     assert bands(found, "rolled")["count"].values.tolist() == [4, 0, 4]
     with pytest.warns(FailedRunsWarning, match="must return what is measured by name; it returns 3"):
         sc.sweep(lambda seed: 3, samples=1, engine=None, store=tmp_path / "none", executor="serial")
+    with pytest.raises(InputError, match=r"toss .* must take the axes as its arguments, side: missing .* 'sides'"):
+        sc.sweep(toss, {"side": [6]}, samples=1, engine=None, store=tmp_path / "none", executor="serial")
     with pytest.raises(InputError, match="made by a function"):
         sweeps.retry_sweep(tmp_path)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from spicecim.encodings.layout import Policy
 from spicecim.encodings.weight_sets import Constraint
+from spicecim.errors import InputError
 from spicecim.networks.matrices import matrix_of, named_layers, weights_of
 from spicecim.networks.pytorch import torch
 
@@ -49,8 +50,9 @@ def constrain(
 ) -> Any:
     """Hold layers of a model in sets of weights, from now on and while it is trained.
 
-    What is open in a set, such as its scale, is fitted to the weights that a layer has now. The model is changed and
-    returned; ``torch.nn.utils.parametrize.remove_parametrizations`` makes the held weights ordinary ones.
+    What is open in a set, such as its scale, is fitted to the weights that a layer has now. A set takes the place of
+    one that held the layer before. The model is changed and returned;
+    ``torch.nn.utils.parametrize.remove_parametrizations`` makes the held weights ordinary ones.
 
     Parameters
     ----------
@@ -81,10 +83,22 @@ def constrain(
         matrix = matrix_of(module, policy, name)
         fitted = constraints[name].fitted(matrix)
         limits = fitted.bounds(fitted.project(matrix)) if keep else None
+        if constraint_of(module) is not None:
+            _release(module, name)
         torch.nn.utils.parametrize.register_parametrization(
             module, "weight", Projected(fitted, module, policy, limits), unsafe=True
         )
     return model
+
+
+def _release(module: Any, name: str) -> None:
+    """Make held weights ordinary ones."""
+    if not all(isinstance(one, Projected) for one in module.parametrizations.weight):
+        raise InputError(
+            f"constraints: {name} is held in a set already, and its weights are made by another parametrization, too; "
+            "remove both by torch.nn.utils.parametrize.remove_parametrizations first"
+        )
+    torch.nn.utils.parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 
 
 def constraint_of(module: Any) -> Constraint | None:

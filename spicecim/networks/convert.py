@@ -20,6 +20,7 @@ from spicecim.networks.layers import CrossbarLayer, Group, InputRange
 from spicecim.networks.matrices import is_held, matrix_of, named_layers
 from spicecim.networks.observers import Observed, observe
 from spicecim.networks.pytorch import torch
+from spicecim.quantities import shown
 
 _OTHERS = "*"
 _SAMPLE = 200
@@ -68,6 +69,8 @@ def crossbars(
     copied = copy.deepcopy(model).eval()
     modules = {name: module for name, module in copied.named_modules() if is_held(module)}
     schemes = _schemes(copied, modules, scheme)
+    for name in schemes:
+        matrix_of(modules[name], policy, name)  # weights that are not finite are told before what comes of them
     norms = followed_by_norm(copied, schemes)
     ranges = observe(copied, {name: modules[name] for name in schemes}, calibration)
     for number, (name, of_layer) in enumerate(schemes.items()):
@@ -91,7 +94,12 @@ class _Integers(NamedTuple):
 
 
 def _schemes(model: Any, modules: Mapping[str, Any], scheme: Encoding | Mapping[str, Encoding]) -> dict[str, Encoding]:
-    given = {_OTHERS: scheme} if isinstance(scheme, Encoding) else dict(scheme)
+    given = {_OTHERS: scheme} if isinstance(scheme, Encoding) else scheme
+    if not isinstance(given, Mapping) or not all(isinstance(one, Encoding) for one in given.values()):
+        raise InputError(
+            "scheme: must be a scheme, such as Polarized(fragment=8), or schemes by the names of layers; it is "
+            f"{shown(scheme)}"
+        )
     named_layers(model, {name: one for name, one in given.items() if name != _OTHERS}, "scheme")
     found = {name: given.get(name, given.get(_OTHERS)) for name in modules}
     chosen = {name: one for name, one in found.items() if one is not None}

@@ -139,6 +139,8 @@ class CrossbarLayer(torch.nn.Module):  # type: ignore[misc]
 
     def forward(self, values: Any) -> Any:
         """Return the layer's outputs, of the type of its inputs."""
+        if not values.numel():
+            raise InputError(f"{self.name}: there must be an image; its inputs have the shape {tuple(values.shape)}")
         if not torch.isfinite(values).all():
             raise InputError(f"{self.name}: its inputs must be finite")
         with torch.no_grad():

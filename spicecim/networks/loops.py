@@ -11,6 +11,7 @@ import numpy as np
 from spicecim.encodings.integers import check_integer
 from spicecim.encodings.layout import Policy
 from spicecim.encodings.weight_sets import Constraint
+from spicecim.errors import InputError
 from spicecim.networks.admm import Admm
 from spicecim.networks.pytorch import one_thread, torch
 
@@ -32,6 +33,7 @@ class Batches:
 
     def __init__(self, images: Any, labels: Any, size: int = _BATCH, seed: int | None = None) -> None:
         self._images, self._labels, self._size = torch.as_tensor(images), torch.as_tensor(labels), size
+        _check_counts(self._images, self._labels)
         self._order = None if seed is None else torch.Generator().manual_seed(seed)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
@@ -150,7 +152,16 @@ def accuracy(model: Any, images: Any, labels: Any) -> float:
 
 def correct(model: Any, images: Any, labels: Any) -> np.ndarray:
     """Whether the largest output for each image is that of its label (image,)."""
+    images, labels = torch.as_tensor(images), torch.as_tensor(labels)
+    _check_counts(images, labels)
     model.eval()
     with torch.no_grad():
-        found = [model(part).argmax(dim=1) for part in torch.as_tensor(images).split(256)]
-    return np.asarray(torch.cat(found).numpy() == np.asarray(labels))
+        found = [model(part).argmax(dim=1) for part in images.split(256)]
+    return np.asarray((torch.cat(found) == labels).numpy())
+
+
+def _check_counts(images: Any, labels: Any) -> None:
+    if not len(images) or len(images) != len(labels):
+        raise InputError(
+            f"labels: must be one for each image, and there must be images; {len(images)} images, {len(labels)} labels"
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from spicecim.errors import InputError
 from spicecim.networks.pytorch import torch
+from spicecim.quantities import shown
 
 _KEPT = 4
 """Inputs of the first batch that are kept as they are."""
@@ -32,6 +33,11 @@ def observe(model: Any, modules: Mapping[str, Any], calibration: Any) -> dict[st
         If the calibration is empty or does not fit, inputs are not finite or all zero, a layer is not used, or a
         pooling leaves out a part of its map.
     """
+    if not isinstance(calibration, Iterable) or hasattr(calibration, "shape"):
+        raise InputError(
+            "calibration: must be batches of inputs, such as Batches(images, labels) or [images]; it is "
+            f"{shown(calibration)}"
+        )
     found: dict[str, Observed] = {}
 
     def look(name: str) -> Any:

@@ -93,6 +93,11 @@ def read_axes(
         if not fields or any(set(values) != set(fields) for values in corners.values()):
             raise InputError(f"corners: each must give all of the fields {', '.join(fields)}")
         groups.append({"corner": corners})
+    for group in groups:
+        points = list(zip(*group.values(), strict=True))
+        plain = [point for point in points if all(isinstance(value, str | numbers.Real) for value in point)]
+        if len(set(plain)) < len(plain):
+            raise InputError(f"axes.{', '.join(group)}: the same point stands twice")
     return groups
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,6 +218,7 @@ def make_plan(
     base = testbench if isinstance(testbench, Testbench) else None
     if base is None:
         found = argument_axes(groups)
+        _check_arguments(testbench, [name for axis in found for name in axis.values[0]])  # type: ignore[arg-type]
     else:
         found = field_axes(groups, base, scatter, folder)
         for name in draws:
@@ -262,6 +263,16 @@ def described_plan(values: Mapping[str, Any]) -> Plan:
 
 def _is_scattered(axis: Axis) -> bool:
     return any(map(is_scatter, axis.values[0]))
+
+
+def _check_arguments(maker: Maker, names: Sequence[str]) -> None:
+    given = [*names, *(["seed"] if takes_seed(maker) else [])]
+    try:
+        inspect.signature(maker).bind(**dict.fromkeys(given))
+    except TypeError as error:
+        raise InputError(
+            f"testbench: {named(maker)} must take the axes as its arguments, {', '.join(names) or 'here none'}: {error}"
+        ) from None
 
 
 def takes_seed(maker: Maker) -> bool:

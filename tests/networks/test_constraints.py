@@ -126,6 +126,18 @@ def test_weights_are_drawn_to_their_set(signs):
     assert accuracy(model, data.test_images, data.test_labels) > started - 0.15
 
 
+def test_a_set_takes_the_place_of_another():
+    model = small()
+    constrain(model, {"0": WeightSet(fragment_size=4, polarized=True)})
+    constrain(model, {"0": WeightSet(levels=3)})
+    assert len(model[0].parametrizations.weight) == 1
+    assert len(np.unique(np.abs(matrices(model)[0]).round(6))) <= 4
+    normed = nn.utils.parametrizations.weight_norm(small()[0])
+    constrain(nn.Sequential(normed), {"0": WeightSet(levels=3)})
+    with pytest.raises(InputError, match="0 is held in a set already, and its weights are made by another"):
+        constrain(nn.Sequential(normed), {"0": WeightSet(levels=3)})
+
+
 def test_pruned_rows_and_columns_leave_fragments_of_what_stays():
     model = small()
     rows, columns = np.arange(36) % 3 > 0, np.arange(10) < 8

@@ -319,12 +319,32 @@ IMAGES = torch.ones(2, 1, 7, 7)
          "1: squares of 2 x 2 do not cover a map of 7 x 7; pad it, or pool with ceil_mode"),
         (lambda: nn.Sequential(zeroed(nn.Linear(7, 2))), DualCrossbar(),
          [IMAGES], "0: weights: are all zero"),
+        (lambda: nn.Sequential(nn.Linear(7, 7), nn.Linear(7, 2)), DualCrossbar(), None,
+         r"calibration: must be batches of inputs, such as Batches\(images, labels\) or \[images\]; it is None"),
+        (lambda: nn.Sequential(nn.Linear(7, 2)), DualCrossbar(), IMAGES, "calibration: must be batches of inputs"),
+        (lambda: nn.Sequential(nn.Linear(7, 2)), "polarized", [IMAGES],
+         r"scheme: must be a scheme, such as Polarized\(fragment=8\), or .*; it is 'polarized'"),
+        (lambda: nn.Sequential(nn.Linear(7, 7), nn.Linear(7, 2)), {"0": "polarized"}, [IMAGES], "scheme: must be"),
+        (lambda: nn.Sequential(without_end(nn.Linear(7, 7)), nn.Linear(7, 2)), DualCrossbar(), [IMAGES],
+         "0: .*weights.* finite"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_told(build, scheme, calibration, message):
     torch.manual_seed(0)
     with pytest.raises(InputError, match=message):
         crossbars(build(), scheme, calibration)
+
+
+def without_end(module):
+    nn.init.constant_(module.weight, np.inf)
+    return module
+
+
+def test_no_image_is_told():
+    for build in (nn.Linear(7, 2), nn.Conv2d(1, 2, 3)):
+        found = crossbars(nn.Sequential(build), DualCrossbar(), [IMAGES])
+        with pytest.raises(InputError, match="0: there must be an image; its inputs have the shape"):
+            found(IMAGES[:0])
 
 
 def zeroed(module):
