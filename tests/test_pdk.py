@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spicecim.engines import simulate
-from spicecim.errors import SubcircuitError, TestbenchError, UnsupportedError
+from spicecim.errors import SubcircuitError, TestbenchError, UnsupportedError, VerilogAError
 from spicecim.netlist.adapting.statements import read_statements
 from spicecim.netlist.elaborated.values import Values
 from spicecim.netlist.spice_lines import Line
@@ -177,7 +177,6 @@ R1 i s 5k
     "models",
     [
         f"{HALVES}{HALF}.subckt within d g s b\nM1 d g s b own w=5u l=1u\n.ends\nX1 d g s b within\n.ends\n",
-        f"{HALVES}{HALF}M1 d g s b own w=5u l=1u\n.ends\n",
         OTHER_NAMES,
         ".subckt nch d g s b\nM1 d g s b own w=5u l=1u\n.ends\n.model own nmos (level=14 VERSION = 4.8.2 vth0=0.3)\n",
         ".subckt nch d g s b\nM1 d g s b own w='5u*(5%0.01+1)' l=1u\n.ends\n.model own nmos level=1 kp=2e-4\n",
@@ -242,6 +241,33 @@ def test_operations_run_in_ngspice_and_the_run_can_be_saved(pdk, tmp_path):
     assert "coarser" in run.attrs["error_estimate"]
     save_waveforms(run, tmp_path / "run.nc")
     assert testbench_of(load_waveforms(tmp_path / "run.nc")).digest() == bench.digest()
+
+
+MODULE = """\
+`include "disciplines.vams"
+`include "scale.vams"
+module fet(d, g, s, b);
+  inout d, g, s, b;
+  electrical d, g, s, b;
+  parameter real k = 1e-3;
+  analog I(d, s) <+ `SCALE*k*V(d, s);
+endmodule
+"""
+
+
+def test_a_module_is_that_of_its_files_now_and_none_of_them_is_outside(pdk):
+    (pdk / "corners.lib").write_text(".subckt nch d g s b\nN1 d g s b own\n.ends\n.model own fet k=1m\n")
+    (pdk / "fet.va").write_text(MODULE)
+    bench = bench_of(pdk, transistor={"corner": None, "verilog_a": ["fet.va"]})
+    for scale in (1, 3):
+        (pdk / "scale.vams").write_text(f"`define SCALE {scale}\n")
+        # 1.2 V over 1k and 1k/scale
+        assert at_knots(simulate(bench, estimate=False))[-1] == pytest.approx(1.2e-3 * scale / (1 + scale), rel=1e-6)
+    (pdk / "scale.vams").rename(pdk.parent / "scale.vams")
+    for file in ("../scale.vams", pdk.parent / "scale.vams"):
+        (pdk / "fet.va").write_text(MODULE.replace("scale.vams", str(file)))
+        with pytest.raises(VerilogAError, match=r"includes .*scale\.vams, which is outside of the folder"):
+            render_netlist(bench)
 
 
 @pytest.mark.parametrize(
