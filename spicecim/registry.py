@@ -48,6 +48,8 @@ class Registry(Generic[Member]):
         self.kind, self.noun = kind, noun or kind
         self._built_in, self._check, self._error = built_in, check, error
         self._members: dict[str, Member] | None = None
+        self._complete = False
+        """Whether the built-in members are there: another thread must not see some of them."""
         self._origins: dict[str, str] = {}
         self._failures: dict[str, str] = {}
         self._waiting: list[EntryPoint] = []
@@ -75,12 +77,25 @@ class Registry(Generic[Member]):
 
     def at_hand(self) -> dict[str, Member]:
         """Return the members that no package has to be loaded for."""
-        if self._members is None:
-            self._members = {}
+        if not self._complete:
+            with self._loading:
+                self._fill()
+        assert self._members is not None
+        return self._members
+
+    def _fill(self) -> None:
+        """Take the built-in members, unless it is done or this thread is about to."""
+        if self._members is not None:
+            return
+        self._members = {}
+        try:
             for name, member in self._built_in().items():
                 self._add(name, member, "spicecim")
             self._waiting = sorted(entry_points(group=self.group))
-        return self._members
+        except BaseException:
+            self._members = None
+            raise
+        self._complete = True
 
     def names(self) -> list[str]:
         """Return every name that can be asked for; whether that of a package can be used, only loading it tells."""

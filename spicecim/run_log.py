@@ -45,5 +45,8 @@ def _formatter() -> logging.Formatter:
 
 
 def _write(handler: logging.Handler, line: str) -> None:
-    """Write a line whatever the level of the logger is."""
-    handler.handle(logging.makeLogRecord({"name": __name__, "levelno": logging.INFO, "msg": " ".join(line.split())}))
+    """Write a line whatever the level of the logger is; what a terminal would act upon is written by its number."""
+    text = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in " ".join(line.split())
+    )
+    handler.handle(logging.makeLogRecord({"name": __name__, "levelno": logging.INFO, "msg": text}))

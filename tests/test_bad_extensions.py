@@ -6,6 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Literal
@@ -583,3 +586,35 @@ def test_every_entry_point_that_fails_is_told_with_what_it_must_be(monkeypatch):
     assert "a package, ::::: an entry point must be MODULE:NAME" in failures
     assert "a package, math:no_such: AttributeError" in failures
     assert re.search(r"a package, math:\w+: [\d.]+: thing 'twin' exists already, from a package", failures)
+
+
+def test_threads_that_ask_first_all_find_the_built_in_members():
+    asked = threading.Barrier(4)
+
+    def built_in():
+        time.sleep(0.2)  # the others ask meanwhile
+        return {"one": 1, "two": 2}
+
+    registry = Registry("thing", built_in, lambda name, member: None)
+
+    def ask(number):
+        asked.wait()
+        return "two" in registry, registry.names()[:2]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, range(4))) == [(True, ["one", "two"])] * 4
+
+
+def test_an_interrupted_registry_takes_its_members_anew():
+    tries = []
+
+    def built_in():
+        tries.append(1)
+        if len(tries) == 1:
+            raise KeyboardInterrupt
+        return {"one": 1}
+
+    registry = Registry("thing", built_in, lambda name, member: None)
+    with pytest.raises(KeyboardInterrupt):
+        registry.names()
+    assert registry["one"] == 1

@@ -18,6 +18,7 @@ from spicecim import runs
 from spicecim.errors import ResultsError
 from spicecim.files import LOCK, READY, SCRATCH, result_folder, write_bytes, write_text
 from spicecim.json_text import write_summary
+from spicecim.run_log import logged_to
 
 NAMES = ["a.txt", "b.txt", "c.txt", "summary.json", "summary.log"]
 WRITTEN = NAMES[:3]
@@ -376,3 +377,12 @@ class TestRuns:
             with pytest.raises(ResultsError, match="in use by process"):
                 runs.run_testbench(make_bench(), tmp_path, engine="reference")
             write_summary(scratch / "summary.json", {})
+
+
+def test_the_log_shows_what_a_terminal_would_act_upon(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["spicecim", "run", "a\x1b[31m\nb\udc80 %s"])
+    with logged_to(tmp_path / "run.log"):
+        pass
+    first, last = (tmp_path / "run.log").read_text().splitlines()
+    assert first.endswith("spicecim run a\\x1b[31m b\\udc80 %s")
+    assert "done in" in last

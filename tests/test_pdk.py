@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spicecim.engines import simulate
-from spicecim.errors import SubcircuitError, TestbenchError, UnsupportedError
+from spicecim.errors import SubcircuitError, TestbenchError, UnsupportedError, VerilogAError
 from spicecim.netlist.adapting.statements import read_statements
 from spicecim.netlist.elaborated.values import Values
 from spicecim.netlist.spice_lines import Line
@@ -151,6 +151,59 @@ def test_a_sweep_equals_that_of_the_library_itself(pdk, corner, parameters):
     np.testing.assert_allclose(at_knots(simulate(bench, estimate=False)), swept(cell), rtol=1e-9, atol=1e-13)
 
 
+HALVES = """\
+.subckt nch d g s b w=5u
+X1 d g s b half v=0.4
+X2 d g s b half v=0.8
+.ends
+"""
+HALF = ".subckt half d g s b v=0.4\n.model own nmos (level=1 vto='v' kp=2e-4)\n"
+OTHER_NAMES = """\
+.subckt nch d g s b w=5u
+X1 d g s b half
+M1 d g x1_i b x1_own w=5u l=1u
+R1 x1_i s 1k
+.ends
+.model x1_own nmos (level=1 vto=0.8 kp=2e-4)
+.subckt half d g s b
+.model own nmos (level=1 vto=0.4 kp=2e-4)
+M1 d g i b own w=5u l=1u
+R1 i s 5k
+.ends
+"""
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        f"{HALVES}{HALF}.subckt within d g s b\nM1 d g s b own w=5u l=1u\n.ends\nX1 d g s b within\n.ends\n",
+        OTHER_NAMES,
+        ".subckt nch d g s b\nM1 d g s b own w=5u l=1u\n.ends\n.model own nmos (level=14 VERSION = 4.8.2 vth0=0.3)\n",
+        ".subckt nch d g s b\nM1 d g s b own w='5u*(5%0.01+1)' l=1u\n.ends\n.model own nmos level=1 kp=2e-4\n",
+    ],
+)
+def test_what_stands_in_several_places_is_a_thing_of_each_place(pdk, models):
+    (pdk / "transistors" / "models.spi").write_text(models)
+    cell = [*models.splitlines(), "X1 d g 0 0 nch"]
+    np.testing.assert_allclose(at_knots(simulate(bench_of(pdk), estimate=False)), swept(cell), rtol=1e-7, atol=1e-13)
+
+
+def test_a_library_that_grows_without_end_is_refused(pdk):
+    calls = "".join(f".subckt a{i} d\nX1 d a{i - 1}\nX2 d a{i - 1}\n.ends\n" for i in range(1, 30))
+    functions = "".join(f".func f{i}(x) {{f{i - 1}(x)+f{i - 1}(x)}}\n" for i in range(1, 40))
+    chain = "".join(f".param p{i}='p{i - 1}{'+0' * 100}'\n" for i in range(1, 190))
+    for text, call, width, message in (
+        (f"{calls}.subckt a0 d\n.ends\n", "X1 d a29\n", "5u", "calls of subcircuits"),
+        (f".func f0(x) {{x+x}}\n{functions}", "", "'f39(1u)'", "calls functions of the file more than"),
+        (f".param p0=1u\n{chain}", "", "p189", "depends on too many parameters"),
+        ("", ".if (1)\n" * 40, "5u", "conditions within each other"),
+    ):
+        models = f"{text}.subckt nch d g s b\n{call}M1 d g s b own w={width} l=1u\n.ends\n.model own nmos level=1\n"
+        (pdk / "transistors" / "models.spi").write_text(models)
+        with pytest.raises(SubcircuitError, match=message):
+            render_netlist(bench_of(pdk))
+
+
 def test_cells_of_their_own_widths_share_models_with_those_alike(pdk):
     widths = np.array([[6e-6, 8e-6, 6e-6], [8e-6, 6e-6, 8e-6]])
     bench = bench_of(pdk, (2, 3), {"w": widths}, analysis={"points_per_period": 8})
@@ -188,6 +241,33 @@ def test_operations_run_in_ngspice_and_the_run_can_be_saved(pdk, tmp_path):
     assert "coarser" in run.attrs["error_estimate"]
     save_waveforms(run, tmp_path / "run.nc")
     assert testbench_of(load_waveforms(tmp_path / "run.nc")).digest() == bench.digest()
+
+
+MODULE = """\
+`include "disciplines.vams"
+`include "scale.vams"
+module fet(d, g, s, b);
+  inout d, g, s, b;
+  electrical d, g, s, b;
+  parameter real k = 1e-3;
+  analog I(d, s) <+ `SCALE*k*V(d, s);
+endmodule
+"""
+
+
+def test_a_module_is_that_of_its_files_now_and_none_of_them_is_outside(pdk):
+    (pdk / "corners.lib").write_text(".subckt nch d g s b\nN1 d g s b own\n.ends\n.model own fet k=1m\n")
+    (pdk / "fet.va").write_text(MODULE)
+    bench = bench_of(pdk, transistor={"corner": None, "verilog_a": ["fet.va"]})
+    for scale in (1, 3):
+        (pdk / "scale.vams").write_text(f"`define SCALE {scale}\n")
+        # 1.2 V over 1k and 1k/scale
+        assert at_knots(simulate(bench, estimate=False))[-1] == pytest.approx(1.2e-3 * scale / (1 + scale), rel=1e-6)
+    (pdk / "scale.vams").rename(pdk.parent / "scale.vams")
+    for file in ("../scale.vams", pdk.parent / "scale.vams"):
+        (pdk / "fet.va").write_text(MODULE.replace("scale.vams", str(file)))
+        with pytest.raises(VerilogAError, match=r"includes .*scale\.vams, which is outside of the folder"):
+            render_netlist(bench)
 
 
 @pytest.mark.parametrize(
@@ -259,6 +339,10 @@ def test_a_library_is_no_program(pdk, line, message):
         ("nmos level = 1", "psp103va type=1", "of type psp103va is refused.*verilog_a"),
         ("kp = 2e-4", "kp = '1/(vth-0.4)'", "division by zero"),
         ("kp = 2e-4", "kp = '2mil'", "2mil: write the number without this scale factor"),
+        ("kp = 2e-4", "kp = '2.mil'", r"2\.mil: write the number without this scale factor"),
+        ("level = 1", "(level = 1) vto=0.4\n*", r"'\(level = 1\) vto=0.4.*' is not understood"),
+        ("wide = 5u", "wide = 5u\n.if (w > wide)\n.param wide = 6u\n.endif", "defined behind a condition"),
+        ("l=l m='m'", "l='log(8, 2)*1u'", r"log\(\) of 8, 2"),
         ("kp = 2e-4", "kp = 'kp2'\n.param kp2='kp3' kp3='kp2'", "depends on itself"),
         ("nmos level = 1", "nmos level = 1 vto={v(d)}", "voltages and currents is no number"),
     ],

@@ -128,7 +128,7 @@ def _pdk(
     folder = Path(transistor.pdk)
     modules: dict[str, CompiledModule] = {}
     for file in transistor.verilog_a:
-        modules |= compiled_modules(_inside(folder, file))
+        modules |= compiled_modules(_inside(folder, file), folder)
     lines = read_section(folder / transistor.lib, transistor.corner or "", folder, "cell.transistor.lib")
     temperature = testbench.analysis.temperature
     library = Library(

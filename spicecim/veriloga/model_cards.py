@@ -6,15 +6,18 @@ found again by its text alone.
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import hashlib
 import json
 import sysconfig
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from spicecim.deadline import compile_step
 from spicecim.errors import CompilerError, VerilogAError
+from spicecim.outside import real_path
 from spicecim.veriloga.cache import cached_file, is_intact, key_of
 from spicecim.veriloga.compiler import (
     FLAGS,
@@ -55,19 +58,61 @@ class CompiledModule:
     parameters: frozenset[str]
 
 
-@functools.cache
-def compiled_modules(path: Path) -> dict[str, CompiledModule]:
+class _Known(NamedTuple):
+    """Modules of a file, and what it and all that it includes were then."""
+
+    contents: dict[Path, bytes]
+    modules: dict[str, CompiledModule]
+
+
+_KNOWN: dict[Path, _Known] = {}
+"""What was read in this process, by path: to read a PDK's compact model takes half a second."""
+
+
+def compiled_modules(path: Path, folder: Path | None = None) -> dict[str, CompiledModule]:
     """Compile every module of a file, unless it was before; return them by their names in lower case.
+
+    Parameters
+    ----------
+    path
+        The file.
+    folder
+        What it may include files of; left out, of everywhere.
 
     Raises
     ------
     VerilogAError
-        If the file cannot be read or compiled, or there is no OpenVAF.
+        If the file cannot be read or compiled, includes one from outside of the folder, or there is no OpenVAF.
     CompilerError
         If there is no C compiler, or it fails.
     """
+    known = _KNOWN.get(path)
+    if known is None or known.contents != _contents(known.contents):
+        known = _KNOWN[path] = _compiled(path, folder)
+    _check_inside(path, known.contents, folder)
+    return known.modules
+
+
+def _contents(files: Iterable[Path]) -> dict[Path, bytes]:
+    """Digests of files by path, without those that cannot be read."""
+    found = {}
+    for file in files:
+        with contextlib.suppress(OSError):
+            found[file] = hashlib.sha256(file.read_bytes()).digest()
+    return found
+
+
+def _check_inside(path: Path, files: Iterable[Path], folder: Path | None) -> None:
+    for file in files:
+        if folder is not None and not real_path(file).is_relative_to(real_path(folder)):
+            raise VerilogAError(f"{path}: includes {file}, which is outside of the folder {folder} and refused")
+
+
+def _compiled(path: Path, folder: Path | None) -> _Known:
     with compile_step(f"reading {path}"):
         source = read_source(path)
+    contents = _contents(source.files)
+    _check_inside(path, contents, folder)
     found, compiler = openvaf(), c_compiler()
     if found is None:
         raise VerilogAError(f"{source.path}: reading Verilog-A needs OpenVAF, which is not there; {HOW_TO_INSTALL}")
@@ -80,7 +125,7 @@ def compiled_modules(path: Path) -> dict[str, CompiledModule]:
     if not all(is_intact(module.library) for module in modules):
         record.unlink()
         modules = _read(cached_file(key, ".json", lambda target: _compile(path, target)))
-    return {module.name.lower(): module for module in modules}
+    return _Known(contents, {module.name.lower(): module for module in modules})
 
 
 def _compile(path: Path, target: Path) -> None:

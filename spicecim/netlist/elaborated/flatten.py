@@ -28,8 +28,10 @@ _MODEL_TYPES = {"r", "res", "c", "d", "npn", "pnp", "nmos", "pmos", "njf", "pjf"
 _NODES = {"m": (4, 4), "n": (2, 20), "d": (2, 2), "q": (3, 4), "j": (3, 3), "r": (2, 2), "c": (2, 2), "x": (1, 100)}
 """Kinds of elements that are taken, and how many nodes they have at least and at most."""
 _PLAIN = re.compile(r"[A-Za-z0-9_]+")
-_VERSION = re.compile(r"\d+(\.\d+){1,3}")
+_VERSION = re.compile(r"\d+\.\d+")
+_VERSIONED = re.compile(r"(?<!\S)version\s*=\s*(\d+(?:\.\d+){2,3})(?!\S)", re.IGNORECASE)
 _MODEL = re.compile(r"(\.model\s+\S+\s+\w+)\s*(?:\((.*)\)|(.*))", re.IGNORECASE)
+_ASSIGNED = re.compile(r"\s*($|[A-Za-z_]\w*\s*=)")
 _GROUND = {"0", "gnd"}
 
 
@@ -52,12 +54,16 @@ class FlatSubcircuit:
 
 @dataclass
 class _Scope:
-    """What is known within a block: values, models and subcircuits by their names in lower case."""
+    """What is known within a block: values, models and subcircuits by their names in lower case.
+
+    `path` are the instances that lead to the block, of which the values are.
+    """
 
     values: Values
     models: dict[str, Line]
     blocks: Mapping[str, Block]
     outer: _Scope | None = None
+    path: str = ""
 
     def models_named(self, name: str) -> tuple[_Scope, list[Line]]:
         """The model of a name and the scope that it stands in; or those of its bins, NAME.0, NAME.1 and so on."""
@@ -158,6 +164,24 @@ class Library:
         return self._blocks[name.lower()]
 
 
+class _Names:
+    """Names in the netlist, another for each thing: the one that is wanted, with a number where that is taken."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, ...], str] = {}
+        self._taken: dict[str, int] = {}
+
+    def of(self, what: tuple[str, ...], wanted: str) -> str:
+        """Return the name of a thing, which `what` tells from all others."""
+        if what not in self._names:
+            name = wanted
+            while name in self._taken:
+                self._taken[wanted] += 1
+                name = f"{wanted}_{self._taken[wanted]}"
+            self._names[what], self._taken[name] = name, 1
+        return self._names[what]
+
+
 @dataclass
 class _Work:
     """What comes out of blocks, one after the other."""
@@ -167,6 +191,8 @@ class _Work:
     models: dict[str, CheckedText] = field(default_factory=dict)
     elements: list[CheckedText] = field(default_factory=list)
     libraries: list[Path] = field(default_factory=list)
+    names: _Names = field(default_factory=_Names)
+    calls: int = 0
 
     def block(
         self, outer: _Scope, block: Block, given: Mapping[str, float], nodes: Mapping[str, str], path: str,
@@ -175,8 +201,11 @@ class _Work:
         """Work out a block with the values that are given, between nodes; `path` are the instances that lead to it."""
         if block in callers or len(callers) >= limits.SUBCIRCUIT_DEPTH:
             block.header.refuse("calls itself, or stands in too long a chain of calls")
+        self.calls += 1
+        if self.calls > limits.SUBCIRCUIT_ELEMENTS:
+            block.header.refuse(exceeds("SUBCIRCUIT_ELEMENTS", "calls of subcircuits"))
         header = header_parameters(block.header, "ngspice", None)
-        scope = _scope([], block.blocks, header, given, outer)
+        scope = _scope([], block.blocks, header, given, outer, path)
         for line in list(_elements(block.lines, scope)):
             if len(self.elements) >= limits.SUBCIRCUIT_ELEMENTS:
                 line.refuse(exceeds("SUBCIRCUIT_ELEMENTS", "elements"))
@@ -193,7 +222,7 @@ class _Work:
         least, most = _NODES[kind]
         if not least <= len(words) - 1 <= most and not (kind in "rc" and len(words) == 2):
             line.refuse(f"{name} needs {least}{f' to {most}' if most > least else ''} nodes, and then what it is")
-        here = f"{path}{_plain(line, name)}"
+        plain = _plain(line, name)
         own = words[:2] if kind in "rc" else words[:-1]
         nodes = [self._node(line, node, ports, path) for node in own]
         assigned = header_parameters(line, "ngspice", None)
@@ -208,21 +237,24 @@ class _Work:
             values = {one.name.lower(): scope.values.of(line, one.slot.tree) for one in assigned}
             if more := [one for one in values if one not in known]:
                 line.refuse(f"{inner.name} has no parameter {more[0]}")
-            self.block(outer, inner, values, dict(zip(_lower(inner.ports), nodes, strict=True)), f"{here}_", callers)
+            within = self.names.of(("path", path, plain), f"{path}{plain}_")
+            self.block(outer, inner, values, dict(zip(_lower(inner.ports), nodes, strict=True)), within, callers)
             return
         what: list[str] = []
         if len(words) > len(own):
-            model = self._model(line, words[-1].lower(), scope, path)
+            model = self._model(line, words[-1].lower(), scope)
             if model is None and kind not in "rc":
                 line.refuse(f"the model {words[-1]} is not in the library")
             what = [spice_text(scope.values.of(line, _bare(line, words[-1])))] if model is None else [model]
         pairs = self._pairs(line, assigned, scope, None)
-        self.elements.append(CheckedText(" ".join([f"{kind}{here}", *nodes, *what, *pairs])))
+        written = self.names.of(("element", path, plain), f"{kind}{path}{plain}")
+        self.elements.append(CheckedText(" ".join([written, *nodes, *what, *pairs])))
 
-    def _model(self, user: Line, name: str, scope: _Scope, path: str) -> str | None:
+    def _model(self, user: Line, name: str, scope: _Scope) -> str | None:
         """Write the model of a name unless it is; return the name that it has there, None if there is no such model."""
         place, lines = scope.models_named(name)
-        written = f"{self.prefix}_{path if place is scope else ''}{_plain(user, name.replace('.', '_'))}"
+        wanted = f"{self.prefix}_{place.path}{_plain(user, name.replace('.', '_'))}"
+        written = self.names.of(("model", place.path, name), wanted)
         for line in lines:
             bin_ = line.words[1].removeprefix(name)
             if f"{written}{bin_}" not in self.models:
@@ -233,7 +265,13 @@ class _Work:
         found = _MODEL.fullmatch(line.text.strip())
         if found is None:
             line.refuse(".model needs a name, a type and name=value")
-        plain = line._replace(text=f"{found[1]} {found[2] if found[2] is not None else found[3]}")
+        rest = found[2] if found[2] is not None else found[3]
+        # a version of three numbers is no value
+        versions = [f"version={version[1]}" for version in _VERSIONED.finditer(rest)]
+        rest = _VERSIONED.sub("", rest)
+        if not _ASSIGNED.match(rest):
+            line.refuse(f"{rest.strip()[:40]!r} is not understood; write name=value, all of them in one parenthesis")
+        plain = line._replace(text=f"{found[1]} {rest}")
         kind = found[1].split()[2].lower()
         module = self.modules.get(kind)
         if module is not None:
@@ -244,7 +282,9 @@ class _Work:
                 "compact model in Verilog-A has to be named in cell.transistor.verilog_a"
             )
         pairs = self._pairs(line, header_parameters(plain, "ngspice", None), scope, module)
-        return CheckedText("\n+ ".join([f".model {name} {kind if module is None else module.device}", *pairs]))
+        return CheckedText(
+            "\n+ ".join([f".model {name} {kind if module is None else module.device}", *versions, *pairs])
+        )
 
     def _pairs(
         self, line: Line, assigned: Sequence[Assignment], scope: _Scope, module: CompiledModule | None
@@ -260,14 +300,18 @@ class _Work:
 
     def _node(self, line: Line, name: str, ports: Mapping[str, str], path: str) -> str:
         lower = name.lower()
-        return ports.get(lower) or ("0" if lower in _GROUND else f"{path}{_plain(line, name)}_inner")
+        if lower in ports:
+            return ports[lower]
+        if lower in _GROUND:
+            return "0"
+        return self.names.of(("node", path, lower), f"{path}{_plain(line, name)}_inner")
 
 
 def _scope(
     definitions: Sequence[Line], blocks: Mapping[str, Block], header: Sequence[Assignment], given: Mapping[str, float],
-    outer: _Scope | None,
+    outer: _Scope | None, path: str = "",
 ) -> _Scope:  # fmt: skip
-    scope = _Scope(Values(given, None if outer is None else outer.values), {}, blocks, outer)
+    scope = _Scope(Values(given, None if outer is None else outer.values), {}, blocks, outer, path)
     for one in header:
         scope.values.define(one.name.lower(), one.line, one.slot.tree)
     for line in definitions:
@@ -301,11 +345,11 @@ def _elements(lines: Sequence[Line], scope: _Scope) -> Iterator[Line]:
     """
     branches: list[str] = []
     """Of each condition that is open: ``taken``, ``done`` if a branch before was, ``waiting`` if none was yet."""
-    depth = 0
     for line in lines:
         command = line.words[0]
         if command == ".if":
-            depth += 1
+            if len(branches) >= limits.SUBCIRCUIT_DEPTH:
+                line.refuse(exceeds("SUBCIRCUIT_DEPTH", "conditions within each other"))
             branches.append("taken" if _holds(line, scope, branches) else "waiting")
         elif command in (".elseif", ".else"):
             if not branches:

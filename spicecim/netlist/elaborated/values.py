@@ -12,15 +12,21 @@ from spicecim.netlist.spice_lines import Line
 
 _MOST_LEVELS = 200
 """Parameters and functions that name each other in a chain."""
-_MIL = re.compile(r"\d\s*mil", re.IGNORECASE)
+_MOST_CALLS = 10_000
+"""Calls of the file's functions in one expression, with those in the functions and parameters that it names."""
+_MIL = re.compile(r"[\d.]mil", re.IGNORECASE)
 
 
 def _nearest(x: float) -> float:
     return float(round(x))
 
 
+def _logarithm(x: float) -> float:
+    return math.log(x)
+
+
 _FUNCTIONS: dict[str, Callable[..., float]] = {
-    "abs": abs, "sqrt": math.sqrt, "exp": math.exp, "ln": math.log, "log": math.log, "log10": math.log10,
+    "abs": abs, "sqrt": math.sqrt, "exp": math.exp, "ln": _logarithm, "log": _logarithm, "log10": math.log10,
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "asin": math.asin, "acos": math.acos, "atan": math.atan,
     "arctan": math.atan, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh, "floor": math.floor,
     "ceil": math.ceil, "nint": _nearest, "int": math.trunc, "min": min, "max": max,
@@ -28,7 +34,8 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
 }  # fmt: skip
 _BINARY: dict[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b,
-    "%": math.fmod, "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b,
+    "%": lambda a, b: a - b * math.trunc(a / b), "==": lambda a, b: a == b, "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
     ">": lambda a, b: a > b, "<=": lambda a, b: a <= b, ">=": lambda a, b: a >= b,
     "&&": lambda a, b: bool(a) and bool(b), "||": lambda a, b: bool(a) or bool(b),
 }  # fmt: skip
@@ -51,16 +58,26 @@ class Values:
         self._outer = outer
         self._known = dict(known)
         self._open: list[str] = []
+        self._read: set[str] = set()
+        self._calls = 0
 
     def define(self, name: str, line: Line, tree: Expression) -> None:
-        """Take over a parameter, by its name in lower case; the last line that defines it counts, as in ngspice."""
+        """Take over a parameter, by its name in lower case; the last line that defines it counts, as in ngspice.
+
+        Raises
+        ------
+        SubcircuitError
+            If a condition has read the parameter before: which value it means then is not the same everywhere.
+        """
+        if name in self._read:
+            line.refuse(f"the parameter {name} is defined behind a condition that depends on it; move it before")
         self._expressions[name] = line, tree
 
     def define_function(self, name: str, arguments: list[str], tree: Expression) -> None:
         """Take over a function, by its name in lower case."""
         self._functions[name] = arguments, tree
 
-    def of(self, line: Line, tree: Expression, arguments: Mapping[str, float] | None = None, level: int = 0) -> float:
+    def of(self, line: Line, tree: Expression) -> float:
         """Return the value of an expression that stands in a line.
 
         Raises
@@ -68,11 +85,18 @@ class Values:
         SubcircuitError
             If a name or function is unknown, draws a random number, or what comes out is no finite number.
         """
+        self._calls = 0
+        try:
+            return self._of(line, tree, {}, 0)
+        except RecursionError:
+            line.refuse("depends on too many parameters, functions and operators that stand within each other")
+
+    def _of(self, line: Line, tree: Expression, arguments: Mapping[str, float], level: int) -> float:
         if level > _MOST_LEVELS:
             line.refuse(f"has more than {_MOST_LEVELS} functions that call each other")
 
         def inner(part: Expression) -> float:
-            return self.of(line, part, arguments, level)
+            return self._of(line, part, arguments, level)
 
         match tree:
             case Number(text, value, foreign):
@@ -81,8 +105,7 @@ class Values:
                     line.refuse(f"{text}: write the number without this scale factor")
                 return value
             case Name(text):
-                own = arguments or {}
-                return own[tree.key] if tree.key in own else self._named(line, text.lower())
+                return arguments[tree.key] if tree.key in arguments else self._named(line, text.lower())
             case Unary(operator, operand):
                 value = inner(operand)
                 return {"-": -value, "+": value, "!": float(not value)}[operator]
@@ -105,6 +128,7 @@ class Values:
         return None if self._outer is None else self._outer.function(name)
 
     def _named(self, line: Line, name: str) -> float:
+        self._read.add(name)
         if name in self._known:
             return self._known[name]
         if name not in self._expressions:
@@ -126,7 +150,10 @@ class Values:
             arguments, tree = own
             if len(arguments) != len(values):
                 line.refuse(f"{name}() takes {len(arguments)} arguments; it has {len(values)}")
-            return self.of(line, tree, dict(zip(arguments, values, strict=True)), level + 1)
+            self._calls += 1
+            if self._calls > _MOST_CALLS:
+                line.refuse(f"calls functions of the file more than {_MOST_CALLS:,} times")
+            return self._of(line, tree, dict(zip(arguments, values, strict=True)), level + 1)
         if name in CHANCE:
             line.refuse(f"{name}: a model must not depend on chance; take a section without, and draw with sc.vary")
         if name not in _FUNCTIONS:
