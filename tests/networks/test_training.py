@@ -45,9 +45,9 @@ def test_training_repeats_itself_and_leaves_pytorch_alone(data):
         train(first, [], -1)
     with pytest.raises(InputError, match=r"updates: must be an integer of at least 1 \(given: 0\)"):
         train_towards(first, [], {}, updates=0)
-    with pytest.raises(InputError, match="labels: must be one for each image, .*; 3 images, 2 labels"):
+    with pytest.raises(InputError, match=r"labels: must be one for each image, .*; 3 images, 2 labels"):
         Batches(data.train_images[:3], data.train_labels[:2])
-    with pytest.raises(InputError, match="labels: must be one for each image, .*; 500 images, 3 labels"):
+    with pytest.raises(InputError, match=r"labels: must be one for each image, .*; 500 images, 3 labels"):
         accuracy(first, data.test_images, data.test_labels[:3])
 
 
