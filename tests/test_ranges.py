@@ -31,7 +31,7 @@ def test_the_bounds_of_an_expression(expression, bounds):
 def test_no_part_of_a_model_leaves_its_bounds(model, rng):
     device = make_device(model)
     equations = equations_of(device)
-    parts = ordered(unified([equations.current, equations.rate, equations.balance]))
+    parts = ordered(unified(equations.outputs[:3]))
     v, x, share = rng.uniform(-2, 2, 500), rng.uniform(0, 1, 500), rng.uniform(0, 1, 500)
     found = Program(parts, ["v", "s", "u"])(v, device.state_from_x(x), share * v)
     for part, values, (low, high) in zip(parts, found, ranges_of(parts).values(), strict=True):
@@ -45,7 +45,7 @@ def test_newtons_method_comes_from_rest_to_the_inner_voltage(model):
     v, s = np.meshgrid(np.linspace(-2.5, 2.5, 50), device.state_from_x(np.linspace(0.0, 1.0, 41)))
     u = np.zeros_like(v)
     equations = equations_of(device)
-    balance = Program([equations.balance, derivative(equations.balance, "u")], ["v", "s", "u"])
+    balance = Program([equations.outputs.balance, derivative(equations.outputs.balance, "u")], ["v", "s", "u"])
     for _ in range(100):  # as many as ngspice makes
         missed, slope = balance(v, s, u)
         u = u - missed / slope
