@@ -354,6 +354,13 @@ def test_it_is_read_while_it_runs(tmp_path):
     assert np.isfinite(seen[0]["peak"].values).all(axis=1).tolist() == [True, True, False]
 
 
+def test_states_are_in_the_order_that_was_asked_for(tmp_path):
+    sc.sweep(ohmic(), AXES, store=tmp_path, **QUIET)
+    keys = sc.open_sweep(tmp_path)["key"].values.tolist()
+    for order in (keys, keys[::-1], sorted(keys)):
+        assert list(Store(tmp_path).states(order)) == order
+
+
 def test_values_are_read_lazily_and_ten_thousand_runs_open_in_less_than_a_second(tmp_path):
     from spicecim.sweeps.plan import make_plan
     from spicecim.sweeps.work import Outcome, Value

@@ -232,7 +232,9 @@ def run_plan(
         store.set_plan(plan.described(), keys)
         function = plan.maker if plan.engine is None else None
         job = Job(plan.base, plan.scatter, plan.engine, plan.measures, plan.waveforms, plan.time_limit, function)
-        first = {key: number for number, key in reversed(list(enumerate(keys)))}
+        first: dict[str, int] = {}
+        for number, key in enumerate(keys):
+            first.setdefault(key, number)
         store.wait_again(store.damaged(list(first)))
         if retry:
             states = store.states(list(first))

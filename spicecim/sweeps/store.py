@@ -363,7 +363,7 @@ def _states(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, st
         part = keys[start : start + _CHUNK]
         marks = ",".join("?" * len(part))
         found |= dict(connection.execute(f"SELECT key, status FROM runs WHERE key IN ({marks})", part).fetchall())
-    return found
+    return {key: found[key] for key in keys if key in found}  # in the order of the plan, in which runs are begun
 
 
 def _save(connection: sqlite3.Connection, session: str, key: str, outcome: Outcome) -> None:
