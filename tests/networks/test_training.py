@@ -51,6 +51,17 @@ def test_training_repeats_itself_and_leaves_pytorch_alone(data):
         accuracy(first, data.test_images, data.test_labels[:3])
 
 
+def test_initial_weights_keep_the_size_of_values():
+    """The variance of 2 / inputs makes up for the half that rectification takes."""
+    for kind, layer, edge in (("perceptron", "fc1", 64), ("convolutional", "conv2", 8 * 9)):
+        weights = torch.cat(
+            [digit_network(kind, seed).get_submodule(layer).weight.detach().flatten() for seed in range(20)]
+        )
+        assert float(weights.var()) == pytest.approx(2 / edge, rel=0.03)
+        assert abs(float(weights.mean())) < 0.03 * float(weights.std())
+    assert not digit_network("perceptron", 0).get_submodule("fc1").bias.any()
+
+
 def test_digits_are_split_without_a_rest_or_an_overlap(data):
     assert data.train_images.shape == (1297, 1, 8, 8)
     assert data.test_images.shape == (500, 1, 8, 8)

@@ -132,8 +132,7 @@ def test_accuracies_follow_from_products(run):
     # an exact product leaves every answer as it is
     for case in (f"{DRIFT.title}, coscaled", f"{OBLEA.title}, bit by bit"):
         assert float(mean.sel(case=case, bits=8, varied=False)) == pytest.approx(exact, abs=2e-3)
-    # one that is no product costs answers; how many depends on the network: 20 to 60 of a hundred were seen
-    assert float(mean.sel(case=f"{OBLEA.title}, coscaled", bits=8, varied=False)) < exact - 0.1
+    assert float(mean.sel(case=f"{OBLEA.title}, coscaled", bits=8, varied=False)) < 0.5
     assert exact > 0.9
 
 
