@@ -14,7 +14,6 @@ input is at (A u + R i) / (1 + A): a column at virtual ground sees a resistance 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -24,6 +23,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 
 from spicecim.fields import FloatArray, Quantity, QuantityOrArray, Section, resolved_path
 from spicecim.parasitics import per_line
+from spicecim.spice_names import SubcircuitName, check_parameter_names
 
 _FEEDBACK = Quantity("ohm", 1e-3, 1e15)
 _FARAD = Quantity("F", 0.0, 1.0, smallest=1e-24)
@@ -49,6 +49,9 @@ class TransimpedanceAmplifier(Section):
         """That of the open loop's pole (s); 0 without a limit of the bandwidth."""
         return 0.0 if self.bandwidth is None else self.gain / (2.0 * math.pi * self.bandwidth)
 
+    def only_ngspice(self) -> None:
+        """Return None: the reference engine takes it, too."""
+
     def checked(self, columns: int) -> TransimpedanceAmplifier:
         """Return the section; raises ValueError if an array has another length."""
         for name in ("feedback", "feedback_capacitance"):
@@ -69,7 +72,9 @@ class SubcircuitAmplifier(Section):
 
     kind: Literal["subcircuit"]
     subcircuit: str = Field(description="file that holds the subcircuit; relative to the testbench's folder")
-    name: str | None = Field(default=None, description="name of the subcircuit; may be left out if the file has one")
+    name: SubcircuitName | None = Field(
+        default=None, description="name of the subcircuit; may be left out if the file has one"
+    )
     ports: list[Literal["input", "output", "reference", "ground", "open"]] = Field(
         description="what each port of the subcircuit is, in their order: reference is at the column's drive, or 0 V"
     )
@@ -79,28 +84,14 @@ class SubcircuitAmplifier(Section):
     dialect: Literal["ngspice"] = Field(default="ngspice", description="simulator that the file was written for")
 
     _resolve = field_validator("subcircuit")(resolved_path)
+    _check_parameters = field_validator("parameters")(check_parameter_names)
 
     @field_validator("ports")
     @classmethod
     def _check_ports(cls, value: list[str]) -> list[str]:
-        for role, least in {"input": 1, "output": 0, "reference": 0}.items():
+        for role, least in {"input": 1, "output": 1, "reference": 0}.items():
             if not least <= value.count(role) <= 1:
                 raise ValueError(f"must name {role} {'once' if least else 'once at most'}")
-        return value
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", value):
-            raise ValueError("must be a name of letters, digits and _.+-")
-        return value
-
-    @field_validator("parameters")
-    @classmethod
-    def _check_parameters(cls, value: dict[str, float]) -> dict[str, float]:
-        for name in value:
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-                raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
         return value
 
     def checked(self, columns: int) -> SubcircuitAmplifier:

@@ -54,6 +54,9 @@ class CompactTransistor(Section):
         """Texts that cite the model, and what its preset is from."""
         return [SOURCE, *([PRESET_SOURCES] if _preset(self.preset, self.parameters) else [])]
 
+    def only_ngspice(self) -> None:
+        """Return None: the reference engine takes it, too."""
+
     def values(self, temperature: float | None = None) -> dict[str, Any]:
         """All parameters by name, numbers or arrays (row, column), at an ambient temperature (K) if one is given."""
         found = transistor_values(_preset(self.preset, self.parameters), self.parameters)
@@ -143,13 +146,13 @@ class OneTransistor(GatedCell):
         return self.transistor.sources()
 
     def only_ngspice(self) -> str | None:
-        return self.transistor.only_ngspice() if isinstance(self.transistor, PdkTransistor) else None
+        return self.transistor.only_ngspice()
 
     def device(
         self, memristor: Device, gates: GateVoltages, shape: tuple[int, int], temperature: float | None
-    ) -> TransistorDevice:  # fmt: skip
-        if isinstance(self.transistor, PdkTransistor):
-            raise UnsupportedError(self.transistor.only_ngspice())
+    ) -> Device:  # fmt: skip
+        if not isinstance(self.transistor, CompactTransistor):
+            return super().device(memristor, gates, shape, temperature)
         values = {
             name: value.ravel() if isinstance(value, np.ndarray) else value
             for name, value in self.transistor.values(temperature).items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from numbers import Real
@@ -33,6 +32,7 @@ from spicecim.fields import FloatArray, Quantities, Quantity, Section, is_array_
 from spicecim.outside import check_file
 from spicecim.problems import FieldError, did_you_mean
 from spicecim.quantities import parse_quantity, shown
+from spicecim.spice_names import ParameterName, SubcircuitName, check_parameter_names
 
 if TYPE_CHECKING:
     from spicecim.veriloga.device import ModuleDevice
@@ -49,9 +49,6 @@ def plain_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 Parameters = Annotated[dict[str, Any], PlainSerializer(plain_parameters)]
 """Parameters by name: numbers, texts, and arrays (row, column) of what cells have of their own."""
-
-_SUBCIRCUIT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def check_shapes(place: str, arrays: Mapping[str, FloatArray], shape: tuple[int, int]) -> None:
@@ -293,6 +290,20 @@ def read_parameters(value: Any, info: ValidationInfo) -> Any:
     return {name: _plain_value(name, item, info) for name, item in value.items()}
 
 
+def read_numbers(value: Any, info: ValidationInfo, unit: str = "") -> Any:
+    """Pass a dictionary as `read_parameters` does, with the numbers that its texts stand for."""
+    read = read_parameters(value, info)
+    if not isinstance(read, dict):
+        return read
+    for name, item in read.items():
+        if isinstance(item, str):
+            try:
+                read[name] = parse_quantity(item, unit)
+            except ValueError as error:
+                raise FieldError(str(name), str(error)) from None
+    return read
+
+
 def _plain_value(name: str, item: Any, info: ValidationInfo) -> Any:
     if isinstance(item, list | tuple | np.ndarray) or is_array_file(item):
         try:
@@ -331,7 +342,9 @@ class SubcircuitDevice(DeviceSection):
         description="file that holds the subcircuit, relative to the testbench's folder; a Verilog-A file (.va) holds "
         "a module that is taken as one"
     )
-    name: str | None = Field(default=None, description="name of the subcircuit; may be left out if the file has one")
+    name: SubcircuitName | None = Field(
+        default=None, description="name of the subcircuit; may be left out if the file has one"
+    )
     ports: list[Literal["row", "column", "word", "state", "ground", "open"]] = Field(
         description="what each port of the subcircuit is connected to, in their order; word, the word line, of a whole "
         "cell (cell.kind: own)"
@@ -347,26 +360,13 @@ class SubcircuitDevice(DeviceSection):
     initial: tuple[Number, Number] = Field(
         default=(0.0, 1.0), description="the subcircuit's own value of its state at x = 0 and at x = 1"
     )
-    initial_parameter: str | None = Field(
+    initial_parameter: ParameterName | None = Field(
         default=None, description="parameter that takes the initial state; without it the state port does"
     )
 
     _resolve = field_validator("subcircuit")(resolved_path)
     _check_initial = field_validator("initial")(_two_values)
-
-    @field_validator("name")
-    @classmethod
-    def _check_subcircuit_name(cls, value: str | None) -> str | None:
-        if value is not None and not _SUBCIRCUIT_NAME.fullmatch(value):
-            raise ValueError("must be a name of letters, digits and _.+-")
-        return value
-
-    @field_validator("initial_parameter")
-    @classmethod
-    def _check_name(cls, value: str | None) -> str | None:
-        if value is not None and not _NAME.fullmatch(value):
-            raise ValueError("must be a name of letters, digits and underscores")
-        return value
+    _check_parameters = field_validator("parameters")(check_parameter_names)
 
     @field_validator("ports")
     @classmethod
@@ -381,26 +381,7 @@ class SubcircuitDevice(DeviceSection):
     @field_validator("parameters", mode="before")
     @classmethod
     def _read_parameters(cls, value: Any, info: ValidationInfo) -> Any:
-        read = read_parameters(value, info)
-        if not isinstance(read, dict):
-            return read
-        for name, item in read.items():
-            if isinstance(item, str):
-                try:
-                    read[name] = parse_quantity(item)
-                except ValueError as error:
-                    raise FieldError(name, str(error)) from None
-        return read
-
-    @field_validator("parameters")
-    @classmethod
-    def _check_parameters(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in value:
-            if not _NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
-        if len({name.lower() for name in value}) < len(value):
-            raise ValueError("has a name twice: upper and lower case are the same in SPICE")
-        return value
+        return read_numbers(value, info)
 
     @field_validator("initial_parameter")
     @classmethod

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
-from spicecim.device_choice import Parameters, read_parameters
+from spicecim.device_choice import Parameters, read_numbers
 from spicecim.fields import FloatArray, Section, resolved_path
-from spicecim.problems import FieldError
-from spicecim.quantities import parse_quantity
-
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+from spicecim.spice_names import SubcircuitName, check_parameter_names
 
 Port = Literal["drain", "gate", "source", "bulk", "ground", "open"]
 
@@ -26,14 +21,12 @@ class PdkTransistor(Section):
     and models are worked out before.
     """
 
-    equations_known: ClassVar[bool] = False
-
     pdk: str = Field(description="folder of the PDK, relative to the testbench's folder; nothing outside of it is read")
     lib: str = Field(description="the library in that folder, such as ngspice/models/cornerMOSlv.lib")
-    corner: str | None = Field(
+    corner: SubcircuitName | None = Field(
         default=None, description="section of the library, `.lib NAME`; left out, what stands outside of sections"
     )
-    subcircuit: str = Field(description="name of the transistor's subcircuit")
+    subcircuit: SubcircuitName = Field(description="name of the transistor's subcircuit")
     ports: list[Port] = Field(
         default=["drain", "gate", "source", "bulk"],
         description="what each of its ports is; bulk is at 0 V, and source may stand twice. Between drain and source "
@@ -51,6 +44,7 @@ class PdkTransistor(Section):
     )
 
     _resolve = field_validator("pdk")(resolved_path)
+    _check_parameters = field_validator("parameters")(check_parameter_names)
 
     @field_validator("lib", "verilog_a")
     @classmethod
@@ -58,13 +52,6 @@ class PdkTransistor(Section):
         for name in [value] if isinstance(value, str) else value:
             if not name.strip() or not name.isprintable():
                 raise ValueError("must be the name of a file")
-        return value
-
-    @field_validator("corner", "subcircuit")
-    @classmethod
-    def _check_name(cls, value: str | None) -> str | None:
-        if value is not None and not _NAME.fullmatch(value):
-            raise ValueError("must be a name of letters, digits and _.+-")
         return value
 
     @field_validator("ports")
@@ -78,20 +65,7 @@ class PdkTransistor(Section):
     @field_validator("parameters", mode="before")
     @classmethod
     def _read_parameters(cls, value: Any, info: ValidationInfo) -> Any:
-        read = read_parameters(value, info)
-        if not isinstance(read, dict):
-            return read
-        for name, item in read.items():
-            if not isinstance(name, str) or not _PARAMETER.fullmatch(name):
-                raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
-            if isinstance(item, str):
-                try:
-                    read[name] = parse_quantity(item, "m")
-                except ValueError as error:
-                    raise FieldError(name, str(error)) from None
-        if len({name.lower() for name in read}) < len(read):
-            raise ValueError("has a name twice: upper and lower case are the same in SPICE")
-        return read
+        return read_numbers(value, info, "m")
 
     def arrays(self) -> dict[str, FloatArray]:
         """Parameters that cells have values of their own of (row, column), by name."""

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from spicecim import limits
-from spicecim.amplifiers import SubcircuitAmplifier
 from spicecim.cell_choice import AnyCell, GateVoltages, OwnCell, WordLines, drive_of
 from spicecim.device_choice import AnyDevice
 from spicecim.devices.device import Device
@@ -339,7 +338,7 @@ class Testbench(Section):
         return (
             self.device.only_ngspice()
             or (None if self.cell is None else self.cell.only_ngspice())
-            or (sense.only_ngspice() if isinstance(sense, SubcircuitAmplifier) else None)
+            or (None if sense is None else sense.only_ngspice())
         )
 
     def largest_gates(self) -> FloatArray | None:

@@ -41,7 +41,7 @@ LAYERS = [
     {"children", "forked"},
     {"deadline", "private_files"},
     {"registry"},
-    {"problems", "resources", "json_text", "yaml_text", "array_files", "netcdf"},
+    {"problems", "resources", "json_text", "yaml_text", "array_files", "spice_names", "netcdf"},
     {"quantities", "version", "files", "images", "outside", "run_log"},
     {"errors", "limits", "places"},
 ]

@@ -95,7 +95,9 @@ def test_what_does_not_fit_is_named(file, change, message):
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"ports": ["output"]}, "ports"),
+        ({"ports": ["output"]}, "ports: must name input once"),
+        ({"ports": ["input", "reference", "ground"]}, "ports: must name output once"),
+        ({"parameters": {"gain": 1, "GAIN": 2}}, "parameters: has a name twice"),
         ({"ports": ["input", "input"]}, "ports"),
         ({"parameters": {"a b": 1}}, "parameters"),
         ({"name": "x y"}, "name"),
