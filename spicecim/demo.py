@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from spicecim.engines import simulate
 from spicecim.files import result_folder
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
-from spicecim.images import camera
+from spicecim.images import photograph
 from spicecim.json_text import write_summary
 from spicecim.ngspice.engine import write_netlist
 from spicecim.plotting import (
@@ -97,7 +97,7 @@ def run_demo(folder: Path, progress: Callable[[str, float], None] = lambda task,
     progress
         Called with what is being done and the fraction of it that is.
     """
-    image = camera()
+    image = photograph("camera")
     bench = demo_testbench(image)
     figures = [f"{name}.{suffix}" for name in ("image_patch", "hysteresis") for suffix in FORMATS]
     with result_folder(folder, {**dict.fromkeys(figures, 0), **least_sizes(bench, ENGINES)}) as scratch:

@@ -126,7 +126,7 @@ class CurrentWarning(UserWarning):
 
 
 class FailedRunsWarning(UserWarning):
-    """Runs of a sweep failed; their values are missing in the result, which holds their errors."""
+    """Runs of a sweep failed or are not done; their values are missing in the result, which holds their errors."""
 
 
 class ProgrammingWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""The photograph that the demonstration and the validations take, from a package that carries it."""
+"""Photographs that the demonstration and the validations take, from a package that carries them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from spicecim.errors import MissingPackageError
 
 
-def camera() -> NDArray[np.uint8]:
-    """Return scikit-image's photograph of a man with a camera, 512 x 512 pixels from 0 to 255.
+def photograph(name: str) -> NDArray[np.uint8]:
+    """Return a photograph of scikit-image by its name there: pixels (row, column) or (row, column, color), 0 to 255.
 
     Raises
     ------
@@ -19,6 +19,6 @@ def camera() -> NDArray[np.uint8]:
     try:
         from skimage import data
     except ImportError as error:
-        raise MissingPackageError.of("demo", f"the photograph comes with scikit-image ({error})") from None
-    image: NDArray[np.uint8] = data.camera()  # type: ignore[no-untyped-call]
+        raise MissingPackageError.of("demo", f"photographs come with scikit-image ({error})") from None
+    image: NDArray[np.uint8] = getattr(data, name)()
     return image

@@ -28,8 +28,8 @@ def fragments():
     import spicecim.validation.forms_architecture.fragments
 
 def photograph():
-    from spicecim.images import camera
-    camera()
+    from spicecim.images import photograph
+    photograph("camera")
 
 def cluster():
     from spicecim.sweeps.cluster import dask_executor

@@ -93,18 +93,17 @@ def test_what_does_not_fit_is_named(file, change, message):
 
 
 @pytest.mark.parametrize(
-    ("change", "field"),
+    ("change", "message"),
     [
         ({"ports": ["output"]}, "ports: must name input once"),
         ({"ports": ["input", "reference", "ground"]}, "ports: must name output once"),
+        ({"ports": ["input", "input", "output"]}, "ports: must name input once"),
         ({"parameters": {"gain": 1, "GAIN": 2}}, "parameters: has a name twice"),
-        ({"ports": ["input", "input"]}, "ports"),
-        ({"parameters": {"a b": 1}}, "parameters"),
-        ({"name": "x y"}, "name"),
-        ({"feedback": 1e3}, "feedback"),
+        ({"parameters": {"a b": 1}}, "parameters: 'a b' is not a name"),
+        ({"name": "x y"}, "name: must be a name"),
+        ({"feedback": 1e3}, "feedback: "),
     ],
 )
-def test_what_is_no_amplifier_is_refused_with_its_field(file, change, field):
-    with pytest.raises(TestbenchError) as caught:
+def test_what_is_no_amplifier_is_refused_with_its_field(file, change, message):
+    with pytest.raises(TestbenchError, match=rf"columns\.sense\.{message}"):
         bench_of(of_file(file, **change))
-    assert any(problem.field == f"columns.sense.{field}" for problem in caught.value.problems), str(caught.value)

@@ -1,9 +1,9 @@
 """Transistors of a PDK in cells: values as ngspice computes them, a made-up library, and IHP's own if it is there."""
 
-import importlib.util
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -356,11 +356,10 @@ def test_what_cannot_be_worked_out_is_named_with_its_line(pdk, old, new, message
 
 
 def foundry():
-    """Folder of IHP's SG13G2: what SPICECIM_PDK names, or that of the package ihp-gdsfactory."""
-    if named := os.environ.get("SPICECIM_PDK"):
-        return Path(named)
-    found = importlib.util.find_spec("ihp")
-    return None if found is None or found.origin is None else Path(found.origin).parent / "models"
+    """Folder of IHP's SG13G2: what SPICECIM_PDK names, or that of the package ihp-gdsfactory (scripts/pdk.sh)."""
+    named = os.environ.get("SPICECIM_PDK", Path(sys.prefix, "pdk", "ihp", "models"))
+    assert Path(named).is_dir(), "scripts/pdk.sh .venv fetches the PDK"
+    return Path(named)
 
 
 PSP = "ngspice/va/psp103/psp103.va"
@@ -368,11 +367,9 @@ IHP = {
     "lib": "ngspice/models/cornerMOSlv.lib", "corner": "mos_tt", "subcircuit": "sg13_lv_nmos", "verilog_a": [PSP],
     "parameters": {"w": "10u", "l": "0.13u"},
 }  # fmt: skip
-needs_foundry = pytest.mark.skipif(foundry() is None, reason="needs pip install --no-deps ihp-gdsfactory")
 
 
 @pytest.mark.slow
-@needs_foundry
 @pytest.mark.timeout(600)
 def test_a_sweep_of_a_foundrys_transistor_equals_that_of_its_own_library(tmp_path):
     folder = foundry()
@@ -387,7 +384,6 @@ def test_a_sweep_of_a_foundrys_transistor_equals_that_of_its_own_library(tmp_pat
 
 
 @pytest.mark.slow
-@needs_foundry
 @pytest.mark.timeout(600)
 def test_an_array_of_a_foundrys_transistors_runs_and_its_netlist_stands_alone(tmp_path):
     states = np.random.default_rng(1).uniform(0.1, 0.7, (3, 4)).tolist()

@@ -244,6 +244,8 @@ def test_a_function_may_measure_without_a_testbench(tmp_path):
     np.testing.assert_array_equal(more["seconds"][[0, 2], :4], found["seconds"][[0, 2]])  # nothing was done again
     assert (found["rolled"].sel(sides=13).isnull()).all()
     assert bands(found, "rolled")["count"].values.tolist() == [4, 0, 4]
+    with pytest.warns(FailedRunsWarning, match="4 of 12 runs have no result; the figures are of the others"):
+        plot_sweep(found[["rolled", "status"]])
     with pytest.warns(FailedRunsWarning, match="must return what is measured by name; it returns 3"):
         sc.sweep(lambda seed: 3, samples=1, engine=None, store=tmp_path / "none", executor="serial")
     with pytest.raises(InputError, match=r"toss .* must take the axes as its arguments, side: missing .* 'sides'"):

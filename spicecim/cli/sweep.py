@@ -94,13 +94,7 @@ def plot(
     folder = output or store / "figures"
     with progress_bar(quiet=as_json) as progress:
         progress("figures", 0.0)
-        found = open_sweep(store)
-        missing = int((found["status"] != "done").sum())
-        if missing:
-            warnings.warn(
-                f"{missing} of {found['status'].size} runs have no result; the figures are of the others", stacklevel=1
-            )
-        figures = plot_sweep(found, **selection)
+        figures = plot_sweep(open_sweep(store), **selection)
         _make(folder)
         files = [str(file) for name, figure in figures.items() for file in save_figure(figure, folder / name)]
     if as_json:

@@ -137,20 +137,8 @@ class Equations:
         """
         last = self._last_inner  # read once: another thread may put another in its place
         if last is None or not all(map(np.array_equal, last[0], values)):
-            last = self._last_inner = tuple(map(np.array, values)), self._solve_balance(values)
+            last = self._last_inner = tuple(map(np.array, values)), solved_balance(self._balance, values)
         return last[1]
-
-    def _solve_balance(self, values: Sequence[FloatArray]) -> FloatArray:
-        """Solve for the inner voltages (see `inner_voltages`)."""
-        shape = np.broadcast_shapes(*map(np.shape, values))
-        flat = [np.broadcast_to(part, shape).ravel() for part in values]
-        found = inner_voltages(lambda at, u: self._balance(*(part[at] for part in flat), u), flat[0])
-        if np.isnan(found).any():
-            at = int(np.isnan(found).argmax())
-            raise ModelError(
-                f"no inner voltage was found at v = {flat[0][at]:g} V with the state variable at {flat[1][at]:g}"
-            )
-        return found.reshape(shape)
 
 
 def stacked(values: Sequence[FloatArray], shape: tuple[int, ...]) -> FloatArray:
@@ -166,6 +154,30 @@ def combined_slopes(found: Sequence[FloatArray], has_inner: bool) -> Slopes:
     # the inner voltage follows: balance(v, s, u(v, s)) = 0
     by_v, by_s = -balance[0] / balance[2], -balance[1] / balance[2]
     return Slopes(*(part for f in (current, rate) for part in (f[0] + f[2] * by_v, f[1] + f[2] * by_s)))
+
+
+def solved_balance(
+    balance: Program, values: Sequence[FloatArray], given: Sequence[FloatArray] = ()
+) -> FloatArray:  # fmt: skip
+    """Return the inner voltages at voltages, states and further ones, which broadcast against each other.
+
+    `balance` is evaluated at these, the inner voltage and, where they are given, parameters that points have of their
+    own.
+
+    Raises
+    ------
+    ModelError
+        If the balance is not finite, or there is no solution between 0 and the voltage.
+    """
+    shape = np.broadcast_shapes(*map(np.shape, values))
+    flat, own = ([np.broadcast_to(part, shape).ravel() for part in parts] for parts in (values, given))
+    found = inner_voltages(lambda at, u: balance(*(part[at] for part in flat), u, *(part[at] for part in own)), flat[0])
+    if np.isnan(found).any():
+        at = int(np.isnan(found).argmax())
+        raise ModelError(
+            f"no inner voltage was found at v = {flat[0][at]:g} V with the state variable at {flat[1][at]:g}"
+        )
+    return found.reshape(shape)
 
 
 def inner_voltages(

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from spicecim.devices.device import Slopes
-from spicecim.devices.equations import combined_slopes, inner_voltages
+from spicecim.devices.equations import combined_slopes, solved_balance
 from spicecim.devices.expressions import FloatArray, Program, derivative, kinks, symbol, symbols_of
 from spicecim.devices.memristor import Memristor
 from spicecim.devices.states_cell import StateProgram, StateTerms
 from spicecim.devices.traced import trace
-from spicecim.errors import ModelError
 
 
 class TracedCells:
@@ -61,17 +60,7 @@ class TracedCells:
 
     def inner(self, given: Sequence[FloatArray], v: FloatArray, *states: FloatArray) -> FloatArray:
         """Inner voltages at voltages and states of one shape."""
-        flat = [np.broadcast_to(part, v.shape).ravel() for part in (v, *states)]
-        own = [np.broadcast_to(part, v.shape).ravel() for part in given]
-        found = inner_voltages(
-            lambda at, u: self._balance(*(part[at] for part in flat), u, *(part[at] for part in own)), flat[0]
-        )
-        if np.isnan(found).any():
-            at = int(np.isnan(found).argmax())
-            raise ModelError(
-                f"no inner voltage was found at v = {flat[0][at]:g} V with the state variable at {flat[1][at]:g}"
-            )
-        return found.reshape(v.shape)
+        return solved_balance(self._balance, (v, *states), given)
 
     def breaks(self, arrays: Mapping[str, FloatArray], cells: int) -> FloatArray | None:
         """Voltages (cell, break) at which the equations are not smooth whatever the state; None where these are curved.

@@ -10,6 +10,7 @@ import numpy as np
 
 from spicecim.encodings.integers import check_integer
 from spicecim.errors import InputError, MissingPackageError
+from spicecim.images import photograph
 from spicecim.networks.pytorch import torch
 
 _TRUNKS: dict[str, tuple[tuple[Any, ...], ...]] = {
@@ -97,16 +98,16 @@ def photographs(edge: int, count: int = 20, seed: int = 0) -> Any:
     -------
     torch.Tensor
         Images (image, 3, height, width) from 0 to 1.
-    """
-    from skimage import data
 
+    Raises
+    ------
+    MissingPackageError
+        Without scikit-image, the extra ``demo``.
+    """
     check_integer(edge, "edge", 1, 75)
     check_integer(count, "count", 1)
     check_integer(seed, "seed", 0)
-    pictures = [
-        picture()[::4, ::4]  # type: ignore[no-untyped-call]
-        for picture in (data.astronaut, data.chelsea, data.coffee, data.rocket)
-    ]
+    pictures = [photograph(name)[::4, ::4] for name in ("astronaut", "chelsea", "coffee", "rocket")]
     rng, windows = np.random.default_rng(seed), []
     for number in range(count):
         picture = pictures[number % len(pictures)]

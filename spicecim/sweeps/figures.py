@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import textwrap
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from spicecim.errors import InputError
+from spicecim.errors import FailedRunsWarning, InputError
 from spicecim.fields import FloatArray
 from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
 from spicecim.sweeps.design import DEPENDENT
@@ -272,7 +273,16 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
         What `spicecim.open_sweep` returns.
     **selection
         Places along dimensions; of a measure's own ones the first if left out.
+
+    Warns
+    -----
+    FailedRunsWarning
+        If runs have no result, because they failed or were not done yet: the figures are of the others.
     """
+    missing = int((sweep["status"] != "done").sum())
+    if missing:
+        what = f"{missing} of {sweep['status'].size} runs have no result; the figures are of the others"
+        warnings.warn(what, FailedRunsWarning, stacklevel=2)
     grid = [str(name) for name in sweep["status"].dims]
     axes = [name for name in grid if name != "sample" and name not in selection]
     design = json.loads(sweep.attrs["sweep"])["design"]

@@ -15,7 +15,7 @@ from spicecim.encodings.frequency_weighting.disturb import repeated_reads
 from spicecim.encodings.frequency_weighting.images import WEIGHT_MAX
 from spicecim.encodings.frequency_weighting.responses import Readout
 from spicecim.encodings.integers import IntArray
-from spicecim.images import camera
+from spicecim.images import photograph
 from spicecim.validation.claims import JudgedClaim, stated_claims
 from spicecim.validation.frequency_weighting import curves, figures, measures
 from spicecim.validation.frequency_weighting.chips import area_of_the_chip, chip_energies, energy_per_convolution
@@ -143,7 +143,7 @@ def validate_frequency_weighting(
 def _measure(
     report: ValidationReport, extent: Extent, digits_accuracy: Callable[..., xr.Dataset], progress: Progress
 ) -> None:
-    image: IntArray = camera().astype(int)
+    image: IntArray = photograph("camera").astype(int)
     drift_and_threshold = (DRIFT, OBLEA)
 
     cases: list[tuple[Subject, PixelScheme]] = [(DRIFT, "coscaled"), (OBLEA, "coscaled"), (OBLEA, "bit by bit")]
