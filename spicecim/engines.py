@@ -225,8 +225,12 @@ def simulate(
     with run_within(time_limit):
         waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
     _check_waveforms(engine, chosen, waveforms)
-    stated = {name: waveforms.attrs[name] for name in ("current_error", "state_error") if name in waveforms.attrs}
-    _log.info("%s: %d instants in %.3g s; %s", engine, waveforms.sizes["time"], monotonic() - begun, stated)
+    stated = [
+        f"; {name.replace('_', ' ')} {waveforms.attrs[name]:.2g}"
+        for name in ("current_error", "state_error")
+        if name in waveforms.attrs
+    ]
+    _log.info("%s: %d instants in %.3g s%s", engine, waveforms.sizes["time"], monotonic() - begun, "".join(stated))
     for warning in warnings_of(testbench, waveforms):
         _log.info("warning: %s", warning)
         warnings.warn(warning, stacklevel=2)
