@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from spicecim.errors import FailedRunsWarning
 from spicecim.plotting.style import COLORS, save_figure
 from spicecim.report.contents import Contents, Table, Text
 from spicecim.report.waveforms import scaled
@@ -39,7 +41,10 @@ def sweep_contents(folder: Path) -> Contents:
     sweep = open_sweep(folder).load()
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    files = [file for name, figure in plot_sweep(sweep).items() for file in save_figure(figure, figures / name)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FailedRunsWarning)  # the page says it
+        drawn_figures = plot_sweep(sweep)
+    files = [file for name, figure in drawn_figures.items() for file in save_figure(figure, figures / name)]
     texts = []
     if "testbench" in sweep.attrs:
         text = Testbench.from_dict(json.loads(sweep.attrs["testbench"])).to_yaml()
