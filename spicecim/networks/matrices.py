@@ -14,8 +14,15 @@ from spicecim.networks.pytorch import torch
 
 
 def is_held(module: Any) -> bool:
-    """Whether the weights of a module can go on crossbars: linear layers, convolutions in one or two dimensions."""
-    return isinstance(module, torch.nn.Linear | torch.nn.Conv1d | torch.nn.Conv2d)
+    """Whether the weights of a module can go on crossbars: linear layers, convolutions in one or two dimensions.
+
+    The last layer of `torch.nn.MultiheadAttention` cannot: attention takes its weights without calling it.
+    """
+    return isinstance(module, torch.nn.Linear | torch.nn.Conv1d | torch.nn.Conv2d) and not _of_attention(module)
+
+
+def _of_attention(module: Any) -> bool:
+    return isinstance(module, torch.nn.modules.linear.NonDynamicallyQuantizableLinear)
 
 
 def kernel_shape(module: Any) -> tuple[int, ...]:
@@ -59,6 +66,11 @@ def named_layers(model: Any, names: Mapping[str, Any], what: str) -> dict[str, A
             held = [known for known, module in modules.items() if is_held(module)]
             raise InputError(
                 f"{what}: no module {name!r} is there; those that crossbars can hold are {', '.join(held)}"
+            )
+        if _of_attention(modules[name]):
+            raise InputError(
+                f"{what}: {name} belongs to an attention, which takes its weights without calling it; no crossbar can "
+                "hold it"
             )
         if not is_held(modules[name]):
             raise InputError(

@@ -286,7 +286,31 @@ def test_tiles_of_a_layer_add_up_to_its_products(polarized):
 
 def test_an_attention_runs_as_it_is_and_the_rest_on_crossbars():
     model, images = seeded(lambda: with_statistics(Skipping()), 2, 1, 6, 6)
-    assert crossbars(model, {"last": DualCrossbar()}, [(images, torch.zeros(2))])(images).shape == (2, 3)
+    found = crossbars(model, DualCrossbar(), [(images, torch.zeros(2))])
+    assert found(images).shape == (2, 3)
+    assert not {name for name in layers_of(found) if "attention" in name}
+
+
+class Encoding(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.first, self.encoder = nn.Linear(8, 16), nn.TransformerEncoder(layer, 2)
+
+    def forward(self, words, absent=None):
+        return self.encoder(self.first(words), src_key_padding_mask=absent)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")  # by the encoder before it is on crossbars
+def test_the_linear_layers_of_an_encoder_are_called():
+    model, words = seeded(lambda: Encoding().eval(), 4, 5, 8)
+    found = crossbars(model, DualCrossbar(), [words])
+    assert sorted(layers_of(found)) == [f"encoder.layers.{n}.linear{m}" for n in (0, 1) for m in (1, 2)] + ["first"]
+    difference = found(words) - model(words)
+    assert 0.0 < difference.abs().max() < 0.02
+    absent = torch.zeros(4, 5, dtype=torch.bool)
+    absent[0, 3:] = True
+    assert (found(words, absent) - model(words, absent))[~absent].abs().max() < 0.02
 
 
 def not_finite(module):
@@ -304,6 +328,8 @@ IMAGES = torch.ones(2, 1, 7, 7)
         (lambda: nn.Sequential(nn.Conv3d(1, 2, 1)), DualCrossbar(), [IMAGES], "model: it has no layer that crossbars"),
         (lambda: nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv3d(1, 2, 1)), {"1": DualCrossbar()}, [IMAGES],
          "scheme: 1 is a Conv3d, which no crossbar can hold; Linear, Conv1d and Conv2d can be"),
+        (lambda: nn.MultiheadAttention(8, 2), {"out_proj": DualCrossbar()}, [IMAGES],
+         "scheme: out_proj belongs to an attention, which takes its weights without calling it; no crossbar can"),
         (lambda: nn.Sequential(nn.Conv2d(1, 2, 1)), {"fc": DualCrossbar()}, [IMAGES],
          "scheme: no module 'fc' is there; those that crossbars can hold are 0"),
         (lambda: nn.Sequential(not_finite(nn.Linear(7, 2))), DualCrossbar(), [IMAGES], "0: its weights must be finite"),
