@@ -11,7 +11,7 @@ from integration import Cells, Course, FloatArray, cycle
 
 from spicecim.testbench import Testbench
 
-CHECK = {"tolerance": 1e-8, "steps": 67}
+CHECK = {"tolerance": 3e-9, "steps": 67}
 """Tolerance and least steps of the course that the first is compared with, for what it is off by itself."""
 
 FINE = 1e-4
