@@ -434,6 +434,92 @@ def test_yield_and_its_interval():
     assert yield_within(sweep, "y", lower=-1)["count"] == 990
 
 
+def test_axes_in_step_have_one_bar_which_names_both(tmp_path):
+    axes = {"crossbar.wire_row": [0, 10, 20], "crossbar.wire_column": [0, 1, 5], "drive.offset": [0.2, 0.1, 0.3]}
+    found = sc.sweep(ohmic(), axes, zip=[tuple(axes)], store=tmp_path, **QUIET)
+    ranked = correlations(found, "peak", column=0).set_coords("in_step")
+    row, column = (ranked["spearman"].sel(parameter=f"crossbar.wire_{name}") for name in ("row", "column"))
+    assert float(row) == float(column)
+    assert column["in_step"] == "crossbar.wire_row"
+    assert ranked["in_step"].sel(parameter=["crossbar.wire_row", "drive.offset"]).values.tolist() == ["", ""]
+    (drawn,) = figures.plot_correlations(found, "peak", column=0).axes
+    names = {text.get_text() for text in drawn.get_yticklabels()}
+    assert names == {"drive.offset", "crossbar.wire_row\nin step with crossbar.wire_column"}
+    assert len(drawn.patches) == 2
+
+
+def test_an_axis_and_the_factors_of_the_same_field_are_two_parameters(tmp_path):
+    found = sc.sweep(
+        ohmic(), {"drive.amplitude": [0.1, 0.3]}, samples=4, draw={"drive.amplitude": {"normal": 0.1}}, store=tmp_path,
+        **QUIET,
+    )  # fmt: skip
+    ranked = correlations(found, "peak", column=0)
+    assert set(ranked["parameter"].values) == {"drive.amplitude", "factor of drive.amplitude"}
+
+
+def legend_of(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_every_band_is_named_in_the_legend(tmp_path):
+    axes = {"drive.amplitude": [0.1, 0.3], "drive.frequency": {"slow": 50, "fast": 100}}
+    found = sc.sweep(ohmic(), axes, samples=6, vary={"Ron": {"normal": 0.1}}, store=tmp_path, **QUIET)
+    drawn = plot_sweep(found)
+    quantiles = ["mean", "quantiles 5 % to 95 %", "quantiles 25 % to 75 %"]
+    assert legend_of(drawn["peak_over_drive_amplitude"]) == ["frequency slow", "frequency fast", *quantiles]
+    assert legend_of(drawn["peak_over_drive_frequency"]) == ["amplitude 0.1 V", "amplitude 0.3 V", *quantiles]
+    assert legend_of(drawn["peak_yield"])[-1] == "95 % confidence interval (Wilson)"
+    assert drawn["peak_yield"].axes[0].get_ylabel() == "yield"
+    one = figures.plot_bands(found, "peak", "drive.amplitude", **{"drive.frequency": 0, "column": 0})
+    assert legend_of(one) == quantiles
+
+
+def test_the_interval_of_a_yield_is_drawn_where_the_values_of_its_curve_lie():
+    sweep = made_up(lambda a: a, {"a": {"normal": 0.01}}, 20, "random")
+    sweep["y"] = xr.concat([sweep["y"], 50.0 + sweep["y"]], "place")
+    (axes,) = figures.plot_yield(sweep, "y").axes
+    ranges = [np.ptp(band.get_paths()[0].vertices[:, 0]) for band in axes.collections]
+    assert max(ranges) < 0.1
+    assert [line.get_xdata()[[0, -1]].round().tolist() for line in axes.lines] == [[-4, 56]] * 2
+    assert all(0.0 in line.get_ydata() and 1.0 in line.get_ydata() for line in axes.lines)
+
+
+def test_a_legend_stays_inside_of_its_figure(tmp_path):
+    axes = {"crossbar.wire_column": [1000, 2000, 3000], "drive.amplitude": [0.1, 0.3]}
+    found = sc.sweep(ohmic(), axes, samples=6, vary={"Ron": {"normal": 0.1}}, store=tmp_path, **QUIET)
+    figure = figures.plot_yield(found, "peak", column=0)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert 0.0 < box.x0 < box.x1 < figure.bbox.x1
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "ticks"),
+    [
+        (1.234567e-3 + 1e-9 * np.arange(8.0), "y \N{MINUS SIGN} 1.23457 mA (nA)", {"\N{MINUS SIGN}2", "0", "2"}),
+        (1e-3 * 10.0 ** np.arange(8.0), "y", {"100 A"}),
+        (np.full(8, 1e-3), "y (mA)", {"1", "1.02"}),
+        (2e-3 + 5e-19 * np.arange(8.0), "y (mA)", {"2"}),
+        (1e-3 * np.linspace(32, 48, 8), "y (mA)", {"32.5", "35", "45"}),
+    ],
+    ids=["close", "decades", "equal", "rounding", "range"],
+)
+def test_ticks_of_a_distribution_tell_its_values(values, label, ticks):
+    sweep = made_up(lambda a: values, {"a": {"normal": 0.1}}, 8, "random")
+    sweep["y"].attrs["units"] = "A"
+    figure = figures.plot_distribution(sweep, "y")
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        shown = [text.get_text() for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high]
+        assert axes.get_xlabel().replace("\N{NO-BREAK SPACE}", " ") == label
+        assert len(set(shown)) == len(shown) >= 3
+        assert low < values.min() <= values.max() < high
+    assert ticks <= {text.get_text().replace("\N{NO-BREAK SPACE}", " ") for text in figure.axes[0].get_xticklabels()}
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 8
+    assert all(float(text.get_text()).is_integer() for text in figure.axes[0].get_yticklabels())
+
+
 def test_samples_that_are_no_draws_have_no_yield():
     found = made_up(lambda *factors: sum(factors), {"a": {"normal": 0.1}, "b": {"normal": 0.1}}, 8, "saltelli")
     with pytest.raises(InputError, match="the samples of saltelli are no independent draws"):
