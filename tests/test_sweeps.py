@@ -1,6 +1,7 @@
 """Sweeps: what they run, how it is labeled, and what is computed of it."""
 
 import importlib
+import json
 import linecache
 import sys
 import warnings
@@ -9,12 +10,13 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 import xarray as xr
+from command import spicecim
 from scipy import stats
 from sweeping import CALLS, QUIET, kill_worker, ohmic, peak, refuse_large
 
 import spicecim as sc
 from spicecim import sweeps
-from spicecim.errors import FailedRunsWarning, InputError, StoreError, TestbenchError
+from spicecim.errors import FailedRunsWarning, InputError, NotFiniteWarning, StoreError, TestbenchError
 from spicecim.sweeps import figures, load_run
 from spicecim.sweeps.design import drawn_factors
 from spicecim.sweeps.figures import plot_sweep
@@ -78,6 +80,36 @@ def test_measures_of_several_shapes_share_a_dataset(tmp_path):
     found = sc.sweep(lambda columns: ohmic(2, columns), {"columns": [1, 3]}, store=tmp_path, **QUIET)
     assert found["peak"].shape == (2, 3)
     assert np.isnan(found["peak"].values).tolist() == [[False, True, True], [False, False, False]]
+    assert json.loads(found.attrs["padded"]) == {"peak": {"column": [1, 3]}}
+    assert "not_finite" not in found.attrs  # padding is not what was measured
+
+
+def lost(volts, seed):
+    """Give a number below 0.2 V, and above it no number, of which one of three is infinite."""
+    bad = [np.nan, np.nan, np.inf][seed % 3]
+    return {"delay": volts if volts < 0.2 else bad, "level": volts}
+
+
+def test_values_that_are_no_numbers_are_kept_and_counted(tmp_path):
+    arguments = {"samples": 6, "engine": None, "executor": "serial"}
+    with pytest.warns(NotFiniteWarning, match="^values that are NaN or infinite: delay: 12 in 12 runs$"):
+        found = sc.sweep(lost, {"volts": [0.1, 0.2, 0.3]}, store=tmp_path, **arguments)
+    assert (found["status"] == "done").all()
+    assert 0 < np.isinf(found["delay"]).sum() < 12
+    assert json.loads(found.attrs["not_finite"]) == {"delay": {"values": 12, "runs": 12}}
+    with pytest.warns(NotFiniteWarning, match="delay: 12 in 12 runs; the figures are of the others"):
+        drawn = plot_sweep(sc.open_sweep(tmp_path))
+    assert {"delay_over_volts", "level_over_volts"} <= set(drawn)
+    said = spicecim("sweep", "status", tmp_path)
+    assert (
+        said.stdout == "18 of 18 runs done, 0 failed, 0 left\n  values that are NaN or infinite: delay: 12 in 12 runs\n"
+    )
+    told = json.loads(spicecim("sweep", "status", tmp_path, "--json").stdout)
+    assert told["not_finite"] == {"delay": {"values": 12, "runs": 12}}
+    assert "values that are NaN or infinite: delay: 12" in spicecim("sweep", "plot", tmp_path).stderr
+    # of another plan of the store, these are none of its runs
+    fewer = sc.sweep(lost, {"volts": [0.1]}, store=tmp_path, **arguments)
+    assert "not_finite" not in fewer.attrs
 
 
 def test_the_same_samples_at_every_point_and_in_any_number(tmp_path):
@@ -349,8 +381,6 @@ def test_designs_grow_and_fill_their_space():
 
 def made_up(function, draw, samples, design, **plan):
     """A dataset as of a sweep, with a function of the factors in place of what is simulated."""
-    import json
-
     from spicecim.variation.distributions import distribution
 
     draws = {name: distribution(each) for name, each in draw.items()}

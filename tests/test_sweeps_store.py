@@ -21,6 +21,7 @@ from processes import alive, becomes
 from sweeping import QUIET, ohmic, peak, slow_peak
 
 import spicecim as sc
+from spicecim.cli import main
 from spicecim.errors import FailedRunsWarning, InputError, ResultsError, StoreError
 from spicecim.sweeps import retry_sweep, run, sessions
 from spicecim.sweeps import store as stores
@@ -316,18 +317,53 @@ def test_a_folder_without_a_sweep(tmp_path):
         sc.sweep(ohmic(), store=tmp_path / "file", **QUIET)
 
 
-def test_an_interruption_finishes_what_is_under_way(tmp_path, undisturbed):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_finishes_what_is_under_way(tmp_path, undisturbed, number):
     def progress(state):
         if state.done >= 8 and not sent:
-            sent.append(os.kill(os.getpid(), signal.SIGINT))
+            sent.append(os.kill(os.getpid(), number))
 
-    sent = []
-    with pytest.raises(KeyboardInterrupt, match=r"of 48 runs are stored in .* the same call goes on"):
+    sent, before = [], signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt, match=r"of 48 runs are stored in .* the same call goes on") as raised:
         sc.sweep(ohmic(), AXES, store=tmp_path, workers=2, batch=2, progress=progress, **SLOW)
+    assert raised.value.signal == number
+    assert signal.getsignal(number) == before
     found = counts(tmp_path)
     assert (found.claimed, found.started) == (0, found.finished)
     assert 8 <= found.done < 48
     same(sc.sweep(ohmic(), AXES, store=tmp_path, executor="serial", **SLOW), undisturbed)
+
+
+def command(folder):
+    """The command line in a process group of its own, as a batch system starts it."""
+    os.setpgrp()
+    os.chdir(folder)
+    sys.stderr = Path("errors").open("w")  # noqa: SIM115
+    sys.argv = ["spicecim", "sweep", "run", "sweep.yaml", "-o", "out", "--workers", "2"]
+    main()
+
+
+def test_a_signal_to_the_whole_group_loses_nothing_and_ends_with_how_to_go_on(tmp_path):
+    """As Slurm sends SIGTERM to every process of a step: the workers finish, and none of their runs failed."""
+    ohmic(1, 1, crossbar={"state": [[1]]}).to_yaml(tmp_path / "bench.yaml")
+    (tmp_path / "sweep.yaml").write_text("testbench: bench.yaml\nsamples: 2000\nvary: {Ron: {normal: 5 %}}\n")
+    process = in_fork(command, tmp_path)
+    deadline = time.monotonic() + 60
+    while not begun(tmp_path / "out").done:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    workers = children_of(process.pid)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    found = counts(tmp_path / "out")
+    assert (found.failed, found.claimed, found.started) == (0, 0, found.finished)
+    assert 0 < found.done < 2000
+    assert (tmp_path / "errors").read_text() == (
+        f"ended by SIGTERM: {found.done} of 2000 runs are stored in out; the same call goes on with the others\n"
+    )
+    assert workers
+    assert not any(map(alive, workers))
 
 
 def test_a_second_interruption_does_not_wait(tmp_path):

@@ -17,9 +17,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from spicecim.errors import FailedRunsWarning, InputError
+from spicecim.errors import FailedRunsWarning, InputError, NotFiniteWarning
 from spicecim.fields import FloatArray
 from spicecim.plotting.style import COLORS, ROUNDING, label_axis, new_figure, styled
+from spicecim.sweeps.dataset import not_finite
 from spicecim.sweeps.design import DEPENDENT
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
 from spicecim.sweeps.statistics import bands, check_draws, correlations, measures_of, selected, shares_within
@@ -385,11 +386,15 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
     -----
     FailedRunsWarning
         If runs have no result, because they failed or were not done yet: the figures are of the others.
+    NotFiniteWarning
+        If values that were measured are NaN or infinite: likewise.
     """
     missing = int((sweep["status"] != "done").sum())
     if missing:
         what = f"{missing} of {sweep['status'].size} runs have no result; the figures are of the others"
         warnings.warn(what, FailedRunsWarning, stacklevel=2)
+    if text := not_finite(sweep):
+        warnings.warn(f"{text}; the figures are of the others", NotFiniteWarning, stacklevel=2)
     grid = [str(name) for name in sweep["status"].dims]
     axes = [name for name in grid if name != "sample" and name not in selection]
     design = json.loads(sweep.attrs["sweep"])["design"]
