@@ -129,6 +129,10 @@ class FailedRunsWarning(UserWarning):
     """Runs of a sweep failed or are not done; their values are missing in the result, which holds their errors."""
 
 
+class NotFiniteWarning(UserWarning):
+    """Values that a sweep has measured are NaN or infinite; their runs are kept."""
+
+
 class ProgrammingWarning(UserWarning):
     """Cells are off their targets after write-verify; the result marks them (``converged``)."""
 

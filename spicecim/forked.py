@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import multiprocessing
 import signal
@@ -24,6 +25,9 @@ CAN_FORK = sys.platform == "linux"
 
 _NONE = object()
 
+_LOOK = 0.5
+"""Seconds between looks of a process without a job for a signal that it holds back."""
+
 _GRACE = 1.0
 """Seconds that jobs get after the deadline of the run to end by themselves."""
 
@@ -38,10 +42,10 @@ class Died(NamedTuple):
 class _Worker:
     """A fork that does one job after the other; one that is no daemon may have forks of its own."""
 
-    def __init__(self, job: Job, daemon: bool = True) -> None:
+    def __init__(self, job: Job, daemon: bool = True, to_the_end: bool = False) -> None:
         context = multiprocessing.get_context("fork")
         self.connection, other = context.Pipe()
-        self.process = context.Process(target=_serve, args=(other, self.connection, job), daemon=daemon)
+        self.process = context.Process(target=_serve, args=(other, self.connection, job, to_the_end), daemon=daemon)
         with warnings.catch_warnings():
             # newer Pythons warn of threads; those of a linear algebra library wait for work and take a fork
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -51,7 +55,8 @@ class _Worker:
 
     def begin(self, argument: Any) -> None:
         self.argument = argument
-        self.connection.send(argument)
+        with contextlib.suppress(OSError):  # the process has ended, which `result` tells
+            self.connection.send(argument)
 
     def result(self) -> Any:
         try:
@@ -66,20 +71,26 @@ class _Worker:
         self.connection.close()
 
 
-def _serve(connection: Connection, parents: Connection, job: Job) -> None:
+def _serve(connection: Connection, parents: Connection, job: Job, to_the_end: bool) -> None:
     parents.close()  # what the fork has of it: only so is the parent's end the last, and its death the end of this
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and ends this
+    # before libraries start threads: any that does not block it would take it
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if to_the_end else ())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with threadpool_limits(limits=1):  # threads of OpenMP too: those of a parent are not there in its fork
         while True:
             try:
-                argument = connection.recv()
-                connection.send(job(argument))
+                while to_the_end and not connection.poll(_LOOK):
+                    if signal.SIGTERM in signal.sigpending():
+                        return
+                connection.send(job(connection.recv()))
             except (EOFError, OSError):
                 return
 
 
-def run_forked(job: Job, arguments: Iterable[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+def run_forked(
+    job: Job, arguments: Iterable[Any], workers: int, *, to_the_end: bool = False
+) -> Iterator[tuple[Any, Any]]:
     """Do ``job(argument)`` for all arguments, and yield each with its result as it is there.
 
     Parameters
@@ -90,6 +101,8 @@ def run_forked(job: Job, arguments: Iterable[Any], workers: int) -> Iterator[tup
         What is pickled and sent to a process when it is free: an iterator is asked for the next one only then.
     workers
         Number of processes.
+    to_the_end
+        Whether a process that gets SIGTERM ends only when it has no job, for a parent that waits for its results.
 
     Raises
     ------
@@ -100,7 +113,7 @@ def run_forked(job: Job, arguments: Iterable[Any], workers: int) -> Iterator[tup
     busy: dict[Any, _Worker] = {}
     try:
         for argument in itertools.islice(waiting, workers):
-            worker = _Worker(job)
+            worker = _Worker(job, to_the_end=to_the_end)
             busy[worker.connection] = worker
             worker.begin(argument)
         while busy:
@@ -114,7 +127,7 @@ def run_forked(job: Job, arguments: Iterable[Any], workers: int) -> Iterator[tup
                 following = next(waiting, _NONE)
                 if isinstance(result, Died) or following is _NONE:
                     worker.end()
-                    worker = _Worker(job) if following is not _NONE else worker
+                    worker = _Worker(job, to_the_end=to_the_end) if following is not _NONE else worker
                 if following is not _NONE:
                     busy[worker.connection] = worker
                     worker.begin(following)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import types
 import typing
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -25,9 +26,47 @@ class FieldError(ValueError):
         super().__init__(reason)
 
 
+_WANTED = {
+    "dict_type": "a dictionary",
+    "model_type": "a dictionary",
+    "model_attributes_type": "a dictionary",
+    "list_type": "a list",
+    "string_type": "a text",
+    "invalid_key": "a text",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+"""What a value must be, by pydantic's types of errors, whose texts name Python's types."""
+
+
 def problems_from(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Problem]:
-    """Translate a pydantic error of `model` into problems, with field names that start with `prefix`."""
-    return [_problem(dict(details), model, prefix) for details in error.errors(include_url=False)]
+    """Translate a pydantic error of `model` into problems, with field names that start with `prefix`.
+
+    Where a field may be of several kinds, pydantic tells what is wrong with each: the problem is with the kind that was
+    followed furthest into the value, or, where none fits at all, that it is none of them.
+    """
+    errors = error.errors(include_url=False)
+    places = [_walk(details["loc"], model) for details in errors]
+    furthest: dict[Any, int] = {}
+    for place in places:
+        furthest[place.choice] = max(furthest.get(place.choice, 0), len(place.path))
+    found: list[Problem] = []
+    for details, place in zip(errors, places, strict=True):
+        problem = _problem(dict(details), place, prefix)
+        if place.choice is None or len(place.path) == furthest[place.choice] > len(place.choice):
+            found.append(problem)
+        elif len(place.path) == furthest[place.choice]:
+            last = found[-1] if found else None
+            if last is not None and last.field == problem.field:
+                found[-1] = last._replace(reason=f"{last.reason} or {problem.reason.removeprefix('must be ')}")
+            else:
+                found.append(problem)
+    return found
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -36,28 +75,33 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _problem(details: dict[str, Any], model: type[BaseModel], prefix: str) -> Problem:
-    path, parent = _walk(details["loc"], model)
+def _problem(details: dict[str, Any], place: _Place, prefix: str) -> Problem:
+    path, kind = list(place.path), details["type"]
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, FieldError):
         path.append(cause.field)
     field = shortened(".".join(part for part in (prefix, *path) if part))
-    if details["type"] == "extra_forbidden":
-        known = list(parent.model_fields) if parent else []
+    if kind == "extra_forbidden":
+        known = list(place.parent.model_fields) if place.parent else []
         hint = did_you_mean(str(details["loc"][-1]), known)
         return Problem(field, "", f"unknown key; known are {', '.join(known)}{hint}")
-    if details["type"] == "missing":
+    if kind == "missing":
         return Problem(field, "", "is required")
-    if details["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return _unknown_tag(field, details["ctx"])
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _unknown_tag(field, details)
     reason = shortened(str(details["msg"]).removeprefix("Value error, "))
-    if reason.startswith("Input"):
-        reason = "i" + reason[1:]
-    return Problem(field, _shorten(details["input"]), reason)
+    if kind in _WANTED:
+        reason = f"must be {_WANTED[kind]}"
+    elif reason.startswith("Input should be"):
+        reason = "must be" + reason.removeprefix("Input should be")
+    return Problem(field, _shorten(details["input"]), f"the name {reason}" if place.of_key else reason)
 
 
-def _unknown_tag(field: str, context: dict[str, Any]) -> Problem:
+def _unknown_tag(field: str, details: Mapping[str, Any]) -> Problem:
     """A section of several kinds whose key that tells the kind is missing or unknown."""
+    context = details["ctx"]
+    if str(context["discriminator"]).endswith("()"):  # a function tells the kind: of no dictionary, it cannot
+        return Problem(field, _shorten(details["input"]), "must be a dictionary")
     place = f"{field}.{str(context['discriminator']).strip(chr(39))}".lstrip(".")
     if "tag" not in context:
         return Problem(place, "", "is required")
@@ -67,26 +111,66 @@ def _unknown_tag(field: str, context: dict[str, Any]) -> Problem:
     )
 
 
-def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], type[BaseModel] | None]:
-    """Follow pydantic's location through nested models; drops the tags of unions, which users never wrote."""
+class _Place(NamedTuple):
+    """Where in the input an error is.
+
+    Attributes
+    ----------
+    path
+        Names and numbers as the user wrote them.
+    parent
+        The model whose field it is.
+    choice
+        The part of the path that leads to the first field that may be of several kinds, None without one.
+    of_key
+        Whether it is the name itself that is wrong, not what it stands for.
+    """
+
+    path: tuple[str, ...]
+    parent: type[BaseModel] | None
+    choice: tuple[str, ...] | None
+    of_key: bool
+
+
+def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> _Place:
+    """Follow pydantic's location through annotations; drops the names of the kinds of unions, which no user wrote."""
     path: list[str] = []
-    here: list[type[BaseModel]] = [model]
+    here: list[Any] = [model]
     parent: type[BaseModel] | None = model
-    named = False
-    """Whether the next part is the key of a dictionary of models."""
+    choice: tuple[str, ...] | None = None
     for part in location:
-        tagged = [m for m in here if len(here) > 1 and (part == m.__name__ or part in _tags(m))]
-        if tagged:
-            here = tagged
-            continue
+        if part == "[key]":
+            break
+        if len(here) > 1:
+            fitting = [kind for kind in here if _is_named(kind, part)]
+            if not all(map(_is_model, here)):
+                choice = tuple(path) if choice is None else choice
+                here = fitting[:1]
+                continue
+            if fitting:
+                here = fitting
+                continue
         path.append(str(part))
-        if named:
-            named = False
-            continue
-        parent = here[0] if here else None
-        annotation = parent.model_fields[str(part)].annotation if parent and part in parent.model_fields else None
-        here, named = _models_in(annotation), typing.get_origin(annotation) in (dict, list, tuple)
-    return path, parent
+        kind = here[0] if here else None
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            parent = kind
+            here = _kinds_of(kind.model_fields[str(part)].annotation) if part in kind.model_fields else []
+        else:
+            inner = typing.get_args(kind)
+            here = _kinds_of(inner[-1]) if typing.get_origin(kind) in (dict, list, tuple) and inner else []
+    return _Place(tuple(path), parent, choice, location[-1:] == ("[key]",))
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _is_named(kind: Any, part: int | str) -> bool:
+    """Whether pydantic calls a kind of a union by this name: that of a model or its tag, ``float``, ``list[any]``."""
+    if _is_model(kind):
+        return part == kind.__name__ or part in _tags(kind)
+    origin = typing.get_origin(kind) or kind
+    return str(part).startswith(str(getattr(origin, "__name__", origin)).lower())
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
@@ -95,12 +179,15 @@ def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
     )
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        # a base class that stands for all its kinds
-        kinds = vars(annotation).get("kinds")
-        return [annotation] if kinds is None else list(kinds.__get__(None, annotation)())
-    return [model for argument in typing.get_args(annotation) for model in _models_in(argument)]
+def _kinds_of(annotation: Any) -> list[Any]:
+    """What a value of an annotation may be: itself, the members of a union, all kinds that a base class stands for."""
+    if typing.get_origin(annotation) is Annotated:
+        return _kinds_of(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        members = (member for member in typing.get_args(annotation) if member is not type(None))
+        return [kind for member in members for kind in _kinds_of(member)]
+    kinds = vars(annotation).get("kinds") if _is_model(annotation) else None
+    return [annotation] if kinds is None else list(kinds.__get__(None, annotation)())
 
 
 def _shorten(value: Any) -> str:

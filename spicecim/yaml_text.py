@@ -100,10 +100,10 @@ _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Loader(_Parser):  # type: ignore[misc]
-    """YAML's safe loader with two changes that keep numbers what they look like.
+    """YAML's safe loader with three changes that keep what is written what it looks like.
 
-    A key that stands twice is an error instead of the last one winning, and only decimal numbers are numbers: YAML 1.1
-    reads ``1:30`` as 90 and ``010`` as 8.
+    A key that stands twice is an error instead of the last one winning, only decimal numbers are numbers (YAML 1.1
+    reads ``1:30`` as 90 and ``010`` as 8), and no key is a truth value (YAML 1.1 reads ``on`` and ``off`` as such).
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -114,6 +114,8 @@ class _Loader(_Parser):  # type: ignore[misc]
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
             seen.add(key.value)
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep)  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ from spicecim.engines import simulate
 from spicecim.errors import WaveformError
 from spicecim.hysteresis_sweep import HysteresisSweep, hysteresis
 from spicecim.plotting import plot_column_currents, plot_hysteresis, plot_power, plot_row_drives, save_figure
-from spicecim.plotting.style import micro_sign, quantity_text, si_prefix
+from spicecim.plotting.style import label_axis, micro_sign, new_figure, quantity_text, si_prefix
 from spicecim.testbench import Testbench
 
 
@@ -131,6 +131,30 @@ def test_figures_are_saved_as_png_and_pdf(run, tmp_path):
 )
 def test_prefixes(largest, prefix):
     assert si_prefix(largest)[1] == prefix
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "label", "ticks"),
+    [
+        ([0.97310, 0.97314], "", "y \N{MINUS SIGN} 0.97312 (10⁻⁶)", ["\N{MINUS SIGN}20", "0", "20"]),
+        ([-2.00001, -2.00003], "V", "y + 2.00002 V (\N{MICRO SIGN}V)", ["\N{MINUS SIGN}10", "0", "10"]),
+        ([1.0, 1.002], "s", "y (s)", ["1", "1.001", "1.002"]),
+        ([2e-7, 4e-7], "", "y (10⁻⁹)", ["200", "300", "400"]),
+        ([2e7, 4e7], "", "y (10⁶)", ["20", "30", "40"]),
+        ([0.0, 50.0], "", "y", ["0", "25", "50"]),
+        ([0.0, 0.0], "A", "y (A)", ["0"]),
+        ([], "A", "y (A)", []),
+    ],
+)
+def test_a_label_names_what_its_ticks_are_counted_from_and_in(values, unit, label, ticks):
+    figure, grid = new_figure()
+    axes = grid[0, 0]
+    axes.plot(values, marker="o")
+    axes.set_yticks([*values, np.mean(values)] if values else [])
+    label_axis(axes.yaxis, "y", unit)
+    assert axes.get_ylabel().replace("\N{NO-BREAK SPACE}", " ") == label
+    figure.draw_without_rendering()
+    assert sorted({text.get_text() for text in axes.get_yticklabels()}) == sorted(ticks)
 
 
 def test_the_scale_bar_is_as_long_as_the_voltage_that_it_names(run):

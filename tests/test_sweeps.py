@@ -1,6 +1,7 @@
 """Sweeps: what they run, how it is labeled, and what is computed of it."""
 
 import importlib
+import json
 import linecache
 import sys
 import warnings
@@ -9,12 +10,13 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import numpy as np
 import pytest
 import xarray as xr
+from command import spicecim
 from scipy import stats
 from sweeping import CALLS, QUIET, kill_worker, ohmic, peak, refuse_large
 
 import spicecim as sc
 from spicecim import sweeps
-from spicecim.errors import FailedRunsWarning, InputError, StoreError, TestbenchError
+from spicecim.errors import FailedRunsWarning, InputError, NotFiniteWarning, StoreError, TestbenchError
 from spicecim.sweeps import figures, load_run
 from spicecim.sweeps.design import drawn_factors
 from spicecim.sweeps.figures import plot_sweep
@@ -78,6 +80,36 @@ def test_measures_of_several_shapes_share_a_dataset(tmp_path):
     found = sc.sweep(lambda columns: ohmic(2, columns), {"columns": [1, 3]}, store=tmp_path, **QUIET)
     assert found["peak"].shape == (2, 3)
     assert np.isnan(found["peak"].values).tolist() == [[False, True, True], [False, False, False]]
+    assert json.loads(found.attrs["padded"]) == {"peak": {"column": [1, 3]}}
+    assert "not_finite" not in found.attrs  # padding is not what was measured
+
+
+def lost(volts, seed):
+    """Give a number below 0.2 V, and above it no number, of which one of three is infinite."""
+    bad = [np.nan, np.nan, np.inf][seed % 3]
+    return {"delay": volts if volts < 0.2 else bad, "level": volts}
+
+
+def test_values_that_are_no_numbers_are_kept_and_counted(tmp_path):
+    arguments = {"samples": 6, "engine": None, "executor": "serial"}
+    with pytest.warns(NotFiniteWarning, match="^values that are NaN or infinite: delay: 12 in 12 runs$"):
+        found = sc.sweep(lost, {"volts": [0.1, 0.2, 0.3]}, store=tmp_path, **arguments)
+    assert (found["status"] == "done").all()
+    assert 0 < np.isinf(found["delay"]).sum() < 12
+    assert json.loads(found.attrs["not_finite"]) == {"delay": {"values": 12, "runs": 12}}
+    with pytest.warns(NotFiniteWarning, match="delay: 12 in 12 runs; the figures are of the others"):
+        drawn = plot_sweep(sc.open_sweep(tmp_path))
+    assert {"delay_over_volts", "level_over_volts"} <= set(drawn)
+    said = spicecim("sweep", "status", tmp_path)
+    assert (
+        said.stdout == "18 of 18 runs done, 0 failed, 0 left\n  values that are NaN or infinite: delay: 12 in 12 runs\n"
+    )
+    told = json.loads(spicecim("sweep", "status", tmp_path, "--json").stdout)
+    assert told["not_finite"] == {"delay": {"values": 12, "runs": 12}}
+    assert "values that are NaN or infinite: delay: 12" in spicecim("sweep", "plot", tmp_path).stderr
+    # of another plan of the store, these are none of its runs
+    fewer = sc.sweep(lost, {"volts": [0.1]}, store=tmp_path, **arguments)
+    assert "not_finite" not in fewer.attrs
 
 
 def test_the_same_samples_at_every_point_and_in_any_number(tmp_path):
@@ -349,8 +381,6 @@ def test_designs_grow_and_fill_their_space():
 
 def made_up(function, draw, samples, design, **plan):
     """A dataset as of a sweep, with a function of the factors in place of what is simulated."""
-    import json
-
     from spicecim.variation.distributions import distribution
 
     draws = {name: distribution(each) for name, each in draw.items()}
@@ -432,6 +462,92 @@ def test_yield_and_its_interval():
             yield_within(sweep, "y", **wrong)
     sweep["y"][:10] = np.nan
     assert yield_within(sweep, "y", lower=-1)["count"] == 990
+
+
+def test_axes_in_step_have_one_bar_which_names_both(tmp_path):
+    axes = {"crossbar.wire_row": [0, 10, 20], "crossbar.wire_column": [0, 1, 5], "drive.offset": [0.2, 0.1, 0.3]}
+    found = sc.sweep(ohmic(), axes, zip=[tuple(axes)], store=tmp_path, **QUIET)
+    ranked = correlations(found, "peak", column=0).set_coords("in_step")
+    row, column = (ranked["spearman"].sel(parameter=f"crossbar.wire_{name}") for name in ("row", "column"))
+    assert float(row) == float(column)
+    assert column["in_step"] == "crossbar.wire_row"
+    assert ranked["in_step"].sel(parameter=["crossbar.wire_row", "drive.offset"]).values.tolist() == ["", ""]
+    (drawn,) = figures.plot_correlations(found, "peak", column=0).axes
+    names = {text.get_text() for text in drawn.get_yticklabels()}
+    assert names == {"drive.offset", "crossbar.wire_row\nin step with crossbar.wire_column"}
+    assert len(drawn.patches) == 2
+
+
+def test_an_axis_and_the_factors_of_the_same_field_are_two_parameters(tmp_path):
+    found = sc.sweep(
+        ohmic(), {"drive.amplitude": [0.1, 0.3]}, samples=4, draw={"drive.amplitude": {"normal": 0.1}}, store=tmp_path,
+        **QUIET,
+    )  # fmt: skip
+    ranked = correlations(found, "peak", column=0)
+    assert set(ranked["parameter"].values) == {"drive.amplitude", "factor of drive.amplitude"}
+
+
+def legend_of(figure):
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_every_band_is_named_in_the_legend(tmp_path):
+    axes = {"drive.amplitude": [0.1, 0.3], "drive.frequency": {"slow": 50, "fast": 100}}
+    found = sc.sweep(ohmic(), axes, samples=6, vary={"Ron": {"normal": 0.1}}, store=tmp_path, **QUIET)
+    drawn = plot_sweep(found)
+    quantiles = ["mean", "quantiles 5 % to 95 %", "quantiles 25 % to 75 %"]
+    assert legend_of(drawn["peak_over_drive_amplitude"]) == ["frequency slow", "frequency fast", *quantiles]
+    assert legend_of(drawn["peak_over_drive_frequency"]) == ["amplitude 0.1 V", "amplitude 0.3 V", *quantiles]
+    assert legend_of(drawn["peak_yield"])[-1] == "95 % confidence interval (Wilson)"
+    assert drawn["peak_yield"].axes[0].get_ylabel() == "yield"
+    one = figures.plot_bands(found, "peak", "drive.amplitude", **{"drive.frequency": 0, "column": 0})
+    assert legend_of(one) == quantiles
+
+
+def test_the_interval_of_a_yield_is_drawn_where_the_values_of_its_curve_lie():
+    sweep = made_up(lambda a: a, {"a": {"normal": 0.01}}, 20, "random")
+    sweep["y"] = xr.concat([sweep["y"], 50.0 + sweep["y"]], "place")
+    (axes,) = figures.plot_yield(sweep, "y").axes
+    ranges = [np.ptp(band.get_paths()[0].vertices[:, 0]) for band in axes.collections]
+    assert max(ranges) < 0.1
+    assert [line.get_xdata()[[0, -1]].round().tolist() for line in axes.lines] == [[-4, 56]] * 2
+    assert all(0.0 in line.get_ydata() and 1.0 in line.get_ydata() for line in axes.lines)
+
+
+def test_a_legend_stays_inside_of_its_figure(tmp_path):
+    axes = {"crossbar.wire_column": [1000, 2000, 3000], "drive.amplitude": [0.1, 0.3]}
+    found = sc.sweep(ohmic(), axes, samples=6, vary={"Ron": {"normal": 0.1}}, store=tmp_path, **QUIET)
+    figure = figures.plot_yield(found, "peak", column=0)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert 0.0 < box.x0 < box.x1 < figure.bbox.x1
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "ticks"),
+    [
+        (1.234567e-3 + 1e-9 * np.arange(8.0), "y \N{MINUS SIGN} 1.23457 mA (nA)", {"\N{MINUS SIGN}2", "0", "2"}),
+        (1e-3 * 10.0 ** np.arange(8.0), "y", {"100 A"}),
+        (np.full(8, 1e-3), "y (mA)", {"1", "1.02"}),
+        (2e-3 + 5e-19 * np.arange(8.0), "y (mA)", {"2"}),
+        (1e-3 * np.linspace(32, 48, 8), "y (mA)", {"32.5", "35", "45"}),
+    ],
+    ids=["close", "decades", "equal", "rounding", "range"],
+)
+def test_ticks_of_a_distribution_tell_its_values(values, label, ticks):
+    sweep = made_up(lambda a: values, {"a": {"normal": 0.1}}, 8, "random")
+    sweep["y"].attrs["units"] = "A"
+    figure = figures.plot_distribution(sweep, "y")
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        shown = [text.get_text() for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high]
+        assert axes.get_xlabel().replace("\N{NO-BREAK SPACE}", " ") == label
+        assert len(set(shown)) == len(shown) >= 3
+        assert low < values.min() <= values.max() < high
+    assert ticks <= {text.get_text().replace("\N{NO-BREAK SPACE}", " ") for text in figure.axes[0].get_xticklabels()}
+    assert sum(bar.get_height() for bar in figure.axes[0].patches) == 8
+    assert all(float(text.get_text()).is_integer() for text in figure.axes[0].get_yticklabels())
 
 
 def test_samples_that_are_no_draws_have_no_yield():

@@ -21,9 +21,12 @@ from processes import alive, becomes
 from sweeping import QUIET, ohmic, peak, slow_peak
 
 import spicecim as sc
+from spicecim.cli import main
 from spicecim.errors import FailedRunsWarning, InputError, ResultsError, StoreError
 from spicecim.sweeps import retry_sweep, run, sessions
 from spicecim.sweeps import store as stores
+from spicecim.sweeps.file import read_plan
+from spicecim.sweeps.recipes import make_bench
 from spicecim.sweeps.repair import repair_sweep
 from spicecim.sweeps.store import TABLE, Counts, Store
 
@@ -316,18 +319,53 @@ def test_a_folder_without_a_sweep(tmp_path):
         sc.sweep(ohmic(), store=tmp_path / "file", **QUIET)
 
 
-def test_an_interruption_finishes_what_is_under_way(tmp_path, undisturbed):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_finishes_what_is_under_way(tmp_path, undisturbed, number):
     def progress(state):
         if state.done >= 8 and not sent:
-            sent.append(os.kill(os.getpid(), signal.SIGINT))
+            sent.append(os.kill(os.getpid(), number))
 
-    sent = []
-    with pytest.raises(KeyboardInterrupt, match=r"of 48 runs are stored in .* the same call goes on"):
+    sent, before = [], signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt, match=r"of 48 runs are stored in .* the same call goes on") as raised:
         sc.sweep(ohmic(), AXES, store=tmp_path, workers=2, batch=2, progress=progress, **SLOW)
+    assert raised.value.signal == number
+    assert signal.getsignal(number) == before
     found = counts(tmp_path)
     assert (found.claimed, found.started) == (0, found.finished)
     assert 8 <= found.done < 48
     same(sc.sweep(ohmic(), AXES, store=tmp_path, executor="serial", **SLOW), undisturbed)
+
+
+def command(folder):
+    """The command line in a process group of its own, as a batch system starts it."""
+    os.setpgrp()
+    os.chdir(folder)
+    sys.stderr = Path("errors").open("w")  # noqa: SIM115
+    sys.argv = ["spicecim", "sweep", "run", "sweep.yaml", "-o", "out", "--workers", "2"]
+    main()
+
+
+def test_a_signal_to_the_whole_group_loses_nothing_and_ends_with_how_to_go_on(tmp_path):
+    """As Slurm sends SIGTERM to every process of a step: the workers finish, and none of their runs failed."""
+    ohmic(1, 1, crossbar={"state": [[1]]}).to_yaml(tmp_path / "bench.yaml")
+    (tmp_path / "sweep.yaml").write_text("testbench: bench.yaml\nsamples: 2000\nvary: {Ron: {normal: 5 %}}\n")
+    process = in_fork(command, tmp_path)
+    deadline = time.monotonic() + 60
+    while not begun(tmp_path / "out").done:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    workers = children_of(process.pid)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.join(60)
+    assert process.exitcode == 128 + signal.SIGTERM
+    found = counts(tmp_path / "out")
+    assert (found.failed, found.claimed, found.started) == (0, 0, found.finished)
+    assert 0 < found.done < 2000
+    assert (tmp_path / "errors").read_text() == (
+        f"ended by SIGTERM: {found.done} of 2000 runs are stored in out; the same call goes on with the others\n"
+    )
+    assert workers
+    assert not any(map(alive, workers))
 
 
 def test_a_second_interruption_does_not_wait(tmp_path):
@@ -453,6 +491,52 @@ def test_faults_of_a_file_are_told_by_their_fields(tmp_path, change, message):
     assert ran.returncode == 2
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("axes: {drive.amplitude: 3}", "axes.drive.amplitude: must be a list or a dictionary (given: 3.0)"),
+        ("axes: {1: [3]}", "axes.1.0: the name must be a text (given: 1.0)"),
+        ("correlation: true", "correlation: must be a dictionary or a list (given: True)"),
+        ("correlation: [[1, 0], 1]", "correlation.1: must be a list (given: 1.0)"),
+        ("testbench: 3", "testbench: must be a text or a dictionary (given: 3.0)"),
+        ("time_limit: []", "time_limit: must be a number or a text (given: [])"),
+        ("vary: [Ron]", "vary: must be a dictionary (given: ['Ron'])"),
+        ("vary: {Rom: {normal: 5 %}}", "vary.Rom: the device has no value of 'Rom'; known are Ron, Roff"),
+        ("vary: {Ron: {gauss: 5 %}}", "vary.Ron: must have one of the keys lognormal, normal, uniform, and no other"),
+        ("vary: {Ron: {normal: x}}", "vary.Ron: normal: 'x' is not a number"),
+        ("axes: {vary.Ron.lognormal: [1]}", "axes.vary.Ron.lognormal: vary.Ron: must have one of the keys"),
+        ("gradients: {Ron: 3}", "gradients.Ron: must be two numbers"),
+        ("gradients: {Ron: [x, 0]}", "gradients.Ron: 'x' is not a number"),
+        ("gradients: {Rom: [0, 0]}", "gradients.Rom: the device has no value of 'Rom'"),
+        ("stuck: {off: x}", "stuck.off: 'x' is not a number"),
+        ("samples: many", "samples: must be a whole number (given: 'many')"),
+        ("zip: [a, b]", "zip.0: must be a list (given: 'a')"),
+    ],
+)
+def test_every_fault_of_a_file_names_its_field_as_it_is_written(tmp_path, change, message):
+    ohmic().to_yaml(tmp_path / "bench.yaml")
+    name = change.partition(":")[0]
+    kept = [line for line in SWEEP.splitlines() if not line.startswith(f"{name}:")]
+    (tmp_path / "sweep.yaml").write_text("\n".join([*kept, change]))
+    with pytest.raises(InputError) as raised:
+        read_plan(tmp_path / "sweep.yaml")
+    assert str(raised.value).removeprefix(f"{tmp_path / 'sweep.yaml'}: ").startswith(message)
+    assert "[any]" not in str(raised.value)
+
+
+def test_stuck_cells_of_a_file(tmp_path):
+    """On and off, which are truth values in YAML 1.1, are names."""
+    ohmic(2, 2).to_yaml(tmp_path / "bench.yaml")
+    (tmp_path / "sweep.yaml").write_text(
+        "testbench: bench.yaml\nsamples: 2\nstuck: {off: 25 %, on: 0.25, by: {Ron: 1k}}\n"
+    )
+    plan = read_plan(tmp_path / "sweep.yaml")
+    assert plan.scatter.stuck == {"off": "25 %", "on": 0.25, "by": {"Ron": "1k"}}
+    ((_, first), _) = plan.recipes()
+    drawn = make_bench(plan.base, plan.scatter, first)
+    assert sorted(drawn.device.arrays()["Ron"].ravel()) == [1e3, 1e3, 1e4, 1e4]
 
 
 def test_a_retry_takes_measures_by_their_names(tmp_path):

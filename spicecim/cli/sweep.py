@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import typer
 from spicecim.cli.options import EXIT_SIMULATION_FAILED, JsonFlag, ReportFlag, assignments, report_if
 from spicecim.errors import InputError
 
-EXIT_INTERRUPTED = 130
+EXIT_BY_SIGNAL = 128
 
 sweep_app = typer.Typer(no_args_is_help=True, help="Run a testbench along axes and samples, into a store.")
 
@@ -137,7 +138,7 @@ def _progress(quiet: bool) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from spicecim.errors import FailedRunsWarning
+    from spicecim.errors import FailedRunsWarning, NotFiniteWarning
 
     console = Console(stderr=True)
     bar = Progress(
@@ -152,10 +153,13 @@ def _progress(quiet: bool) -> Iterator[Any]:
     try:
         with bar, warnings.catch_warnings():
             warnings.simplefilter("ignore", FailedRunsWarning)  # what is printed says it
+            warnings.simplefilter("ignore", NotFiniteWarning)  # likewise
             yield report
     except KeyboardInterrupt as interruption:
-        print(f"interrupted: {interruption}" if str(interruption) else "interrupted", file=sys.stderr)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
+        number = signal.Signals(getattr(interruption, "signal", signal.SIGINT))
+        what = "interrupted" if number == signal.SIGINT else f"ended by {number.name}"
+        print(f"{what}: {interruption}" if str(interruption) else what, file=sys.stderr)
+        raise typer.Exit(EXIT_BY_SIGNAL + number) from None
 
 
 def _finish(store: Path, quiet: bool, as_json: bool) -> None:
@@ -169,16 +173,17 @@ _SHOWN = 10
 def _show(folder: Path, as_json: bool, quiet: bool = False) -> int:
     """Print the state of a store, and return how many runs failed."""
     from spicecim.cli.tables import print_json
-    from spicecim.sweeps.store import Store
+    from spicecim.sweeps.store import Store, told_not_finite
 
     store = Store(folder)
-    plan, counts = store.plan(), store.counts()
+    plan, counts, not_finite = store.plan(), store.counts(), store.not_finite()
     failures = store.failures(-1 if as_json else _SHOWN)
     if as_json:
         axes = {axis["name"]: len(axis["sources"]) for axis in plan["axes"]}
         failed = [dict(zip(("place", "key", "error", "text"), each, strict=True)) for each in failures]
         own = {name: plan[name] for name in ("engine", "samples", "seed", "design")}
-        print_json({**counts._asdict(), "axes": axes, **own, "measures": list(plan["measures"]), "failures": failed})
+        own["measures"], own["not_finite"] = list(plan["measures"]), not_finite
+        print_json({**counts._asdict(), "axes": axes, **own, "failures": failed})
     elif not quiet:
         left = counts.waiting + counts.claimed
         typer.echo(f"{counts.done} of {counts.total} runs done, {counts.failed} failed, {left} left")
@@ -186,4 +191,6 @@ def _show(folder: Path, as_json: bool, quiet: bool = False) -> int:
             typer.echo(f"  run {place}: {kind}: {' '.join(text.split())[:200]}")
         if counts.failed > len(failures):
             typer.echo(f"  and {counts.failed - len(failures)} more")
+        if text := told_not_finite(not_finite):
+            typer.echo(f"  {text}")
     return counts.failed

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
+import numpy as np
 import xarray as xr
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
+from numpy.typing import NDArray
 
 from spicecim.files import write_bytes
 from spicecim.quantities import format_quantity
@@ -38,6 +40,12 @@ _PREFIXES = {
     12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "\N{MICRO SIGN}", -9: "n", -12: "p", -15: "f", -18: "a",
     -21: "z", -24: "y",
 }  # fmt: skip
+_RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+_CLOSE = 1e-3
+"""Of their size: values that differ by less need too many digits at the ticks."""
+ROUNDING = 1e-11
+"""Of their size: values that differ by less differ by rounding alone."""
 
 STYLE: Any = {
     "font.size": 9,
@@ -81,6 +89,8 @@ def label_axis(axis: Axis, name: str, unit: str) -> None:
     """Label an axis "name (unit)", with the SI prefix that suits its range, and its ticks with plain numbers.
 
     To be called when the data are drawn. A logarithmic axis spans several prefixes, so there they stand at the ticks.
+    Where the data differ by less than a thousandth, the axis is that of their difference from a round number, which
+    its label names: "name \N{MINUS SIGN} 1.2345 mA (nA)". Without a unit, a power of ten stands in place of the prefix.
     """
     if axis.get_scale() == "log":
         # Whole decades, so that ticks with labels stand at both ends even where there is one point only, and room for
@@ -92,9 +102,42 @@ def label_axis(axis: Axis, name: str, unit: str) -> None:
         axis.set_minor_formatter(NullFormatter())
         axis.set_label_text(name)
         return
-    factor, prefix = si_prefix(max(map(abs, axis.get_data_interval())))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / factor:g}".replace("-", "\N{MINUS SIGN}")))
-    axis.set_label_text(f"{name} ({prefix}{unit})")
+    ends = np.array(axis.get_data_interval())
+    origin, written = _origin(ends, unit)
+    if np.isfinite(ends).all() and 0.0 < np.ptp(ends) <= ROUNDING * np.abs(ends).max():
+        room = 0.05 * abs(float(ends[0]))
+        axis.set_view_interval(ends[0] - room, ends[0] + room, ignore=True)
+    factor, scaled_unit = _scale(float(np.abs(ends - origin).max()), unit)
+
+    def tick(value: float, _: object) -> str:
+        shown = round((value - origin) / factor, 4) + 0.0 if origin else value / factor
+        return f"{shown:g}".replace("-", "\N{MINUS SIGN}")
+
+    axis.set_major_formatter(FuncFormatter(tick))
+    axis.set_label_text(f"{name}{written}" + (f" ({scaled_unit})" if scaled_unit else ""))
+
+
+def _origin(ends: NDArray[Any], unit: str) -> tuple[float, str]:
+    """Return the round number that an axis begins to count from, and how its label says so; 0 for most data."""
+    spread, largest = float(np.ptp(ends)), float(np.abs(ends).max())
+    if not math.isfinite(largest) or not ROUNDING * largest < spread < _CLOSE * largest:
+        return 0.0, ""
+    place = math.floor(math.log10(spread))
+    origin = float(f"{round(float(ends.mean()) / 10.0**place)}e{place}")
+    digits = math.floor(math.log10(abs(origin))) - place + 1
+    text = quantity_text(abs(origin), unit, digits) if unit else f"{abs(origin):.{digits}g}"
+    sign = "+" if origin < 0.0 else "\N{MINUS SIGN}"
+    return origin, f" {sign}\N{NO-BREAK SPACE}" + text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _scale(largest: float, unit: str) -> tuple[float, str]:
+    """Return what an axis is divided by, and its unit with the SI prefix, or the power of ten where there is none."""
+    factor, prefix = si_prefix(largest)
+    if unit:
+        return factor, f"{prefix}{unit}"
+    if factor == 1.0 or 1e-3 <= largest < 1e5:
+        return 1.0, ""
+    return factor, "10" + str(round(math.log10(factor))).translate(_RAISED)
 
 
 def mark_missed_accuracy(figure: Figure, runs: Iterable[xr.Dataset]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from spicecim.errors import FailedRunsWarning
+from spicecim.errors import FailedRunsWarning, NotFiniteWarning
 from spicecim.plotting.style import COLORS, save_figure
 from spicecim.report.contents import Contents, Table, Text
 from spicecim.report.waveforms import scaled
@@ -42,7 +42,8 @@ def sweep_contents(folder: Path) -> Contents:
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FailedRunsWarning)  # the page says it
+        for kind in (FailedRunsWarning, NotFiniteWarning):
+            warnings.simplefilter("ignore", kind)  # the page says it
         drawn_figures = plot_sweep(sweep)
     files = [file for name, figure in drawn_figures.items() for file in save_figure(figure, figures / name)]
     texts = []
@@ -63,7 +64,12 @@ def sweep_contents(folder: Path) -> Contents:
     drawn = {name: f"{each['kind']} {each['spread']:g}" for name, each in plan["draws"].items()}
     cells = {name: json.dumps(value) for name, value in plan["scatter"]["vary"].items()}
     others = {name: value for name, value in plan["scatter"].items() if value and name != "vary"}
-    groups = {"drawn_for_every_cell": {**cells, **others}, "drawn_as_a_whole": drawn}
+    missing = json.loads(sweep.attrs.get("not_finite", "{}"))
+    groups = {
+        "drawn_for_every_cell": {**cells, **others},
+        "drawn_as_a_whole": drawn,
+        "values_that_are_NaN_or_infinite": {name: each["values"] for name, each in missing.items()},
+    }
     contents = Contents(folder, "", settings | {name: group for name, group in groups.items() if group})
     contents.pictures = [file for file in files if file.suffix == ".png"]
     contents.texts = texts
@@ -105,7 +111,7 @@ def _runs(sweep: xr.Dataset) -> Table:
     rows = [
         [
             str(run), *places[run], str(status[run]), f"{seconds[run]:.3g}",
-            *(_listed(values[name][run, :_CURVES]) for name in measures),
+            *(_listed(values[name][run, :_CURVES]) if status[run] == "done" else "" for name in measures),
         ]
         for run in range(min(grid, _ROWS))
     ]  # fmt: skip
@@ -115,7 +121,7 @@ def _runs(sweep: xr.Dataset) -> Table:
 
 
 def _listed(values: Any) -> str:
-    return ", ".join(f"{value:.4g}" for value in values if np.isfinite(value))
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def _title(name: str, count: int) -> str:

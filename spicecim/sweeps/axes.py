@@ -165,7 +165,10 @@ def _field_axis(
             own = {field: _read_back(bench, field, value) for field, value in own.items()}
         scattered = {field: value for field, value in own.items() if is_scatter(field)}
         if scattered:
-            scatter.changed(scattered).of(bench, 0)
+            try:
+                scatter.changed(scattered).of(bench, 0)
+            except InputError as error:
+                raise InputError(f"axes.{', '.join(scattered)}: {error}") from None
         values.append(own)
         sources.append(device_digest(bench) if any(field.split(".")[0] == "device" for field in own) else "")
         for field in labels:

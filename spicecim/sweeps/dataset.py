@@ -19,7 +19,7 @@ from spicecim.fields import FloatArray
 from spicecim.limits import SWEEP_RUNS
 from spicecim.outside import exceeds, read_bytes
 from spicecim.sweeps.design import drawn_factors
-from spicecim.sweeps.store import Store
+from spicecim.sweeps.store import Store, told_not_finite
 from spicecim.variation.distributions import Distribution
 from spicecim.waveforms import load_waveforms
 
@@ -44,7 +44,10 @@ def open_sweep(store: str | Path) -> xr.Dataset:
         A variable per measure, over the axes, ``sample`` and the measure's own dimensions (NaN where there is no
         value); ``status`` (done, failed, claimed, waiting), ``error``, ``seconds``, ``warnings`` and ``key`` of every
         run; coordinates of the axes with their units, and the factors of the fields that were drawn. The
-        attribute ``testbench`` holds the testbench that all are made of, ``sweep`` the rest of the plan.
+        attribute ``testbench`` holds the testbench that all are made of, ``sweep`` the rest of the plan, in JSON. Of
+        measures whose arrays are not as large in all runs, and have NaN beyond their end, ``padded`` holds the smallest
+        and the largest size by measure and dimension; of measures with values that are NaN or infinite, ``not_finite``
+        holds how many, and of how many runs.
 
     Raises
     ------
@@ -96,13 +99,24 @@ def dataset_of(store: Store, plan: Mapping[str, Any]) -> xr.Dataset:
             {"units": "s", "long_name": "time it took"},
         ),
     }
+    padded = {}
     for name, layout in store.layouts().items():
         if taken := {*dims, *variables} & {name, *layout.dims}:
             raise InputError(f"measures: {name}: the name {taken.pop()} is taken; give the measure another")
         values = indexing.LazilyIndexedArray(_Values(store, name, numbers, layout.shape))
         attributes = {"units": layout.units, "long_name": layout.long_name}
         variables[name] = ((*dims, *layout.dims), values, {key: text for key, text in attributes.items() if text})
-    return xr.Dataset(variables, coords=_coordinates(axes, samples, plan), attrs=_attributes(plan))
+        if layout.smallest != layout.shape:
+            sizes = zip(layout.dims, layout.smallest, layout.shape, strict=True)
+            padded[name] = {dim: [low, high] for dim, low, high in sizes if low < high}
+    remarks = {"padded": padded, "not_finite": store.not_finite()}
+    attributes = _attributes(plan) | {name: json.dumps(each) for name, each in remarks.items() if each}
+    return xr.Dataset(variables, coords=_coordinates(axes, samples, plan), attrs=attributes)
+
+
+def not_finite(sweep: xr.Dataset) -> str:
+    """Say how many values of which measures of a sweep are NaN or infinite; an empty text if there are none."""
+    return told_not_finite(json.loads(sweep.attrs.get("not_finite", "{}")))
 
 
 def _coordinates(axes: list[Any], samples: int | None, plan: Mapping[str, Any]) -> dict[str, Any]:

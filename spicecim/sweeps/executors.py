@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,7 +40,7 @@ class Lost(NamedTuple):
     reason: str
 
 
-Results = Iterator[tuple[Batch, "list[Outcome] | Lost"]]
+Results = Generator[tuple[Batch, "list[Outcome] | Lost"], None, None]
 
 
 class Executor(NamedTuple):
@@ -109,7 +109,7 @@ def _processes(workers: int) -> Executor:
 
 
 def _forked(workers: int, work: Work, batches: Iterator[Batch]) -> Results:
-    for batch, found in run_forked(work, batches, workers):
+    for batch, found in run_forked(work, batches, workers, to_the_end=True):
         yield batch, Lost(f"the process ended with status {found.status}") if isinstance(found, Died) else found
 
 

@@ -6,27 +6,44 @@ import json
 import math
 import textwrap
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
-from spicecim.errors import FailedRunsWarning, InputError
+from spicecim.errors import FailedRunsWarning, InputError, NotFiniteWarning
 from spicecim.fields import FloatArray
-from spicecim.plotting.style import COLORS, label_axis, new_figure, styled
+from spicecim.plotting.style import COLORS, ROUNDING, label_axis, new_figure, styled
+from spicecim.sweeps.dataset import not_finite
 from spicecim.sweeps.design import DEPENDENT
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
-from spicecim.sweeps.statistics import bands, correlations, measures_of, selected, yield_within
+from spicecim.sweeps.statistics import bands, check_draws, correlations, measures_of, selected, shares_within
 
 _FEWEST = 5
 """Samples of which a distribution is drawn."""
 _MOST_CURVES = 6
 _MOST_BARS = 20
+_LIMITS = 120
+"""Limits at which a yield is computed."""
+_THIN, _THICK = 1.5, 4.0
+"""Widths of the lines that stand for the bands of a point."""
 _MOST_BARS_OF_A_HISTOGRAM = 100
 _WIDTH = 36
 """Letters of a line of an axis's name."""
+_LETTERS = 15
+"""Letters of a legend per inch."""
+_LETTERS_OF_A_MARK = 5
+"""What the mark of a curve in a legend takes, and the gap to the next one."""
+_DECADES = 100.0
+"""Largest over smallest value from which on an axis is logarithmic."""
+_MANY = "#777777"
+"""Color of the marks in a legend that stand for those of all curves."""
 
 
 def _named(values: xr.DataArray, selection: Mapping[str, Any]) -> str:
@@ -58,9 +75,20 @@ def _shown(values: xr.DataArray, name: str, index: int) -> str:
     return f"{value:g} {unit}".strip() if values[name].dtype.kind in "iuf" else str(value)
 
 
-def _legend(figure: Figure, axes: Any, curves: list[Any]) -> None:
-    if len(curves) > 1 or curves[0][0]:
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=min(3, len(curves)))
+def _legend(figure: Figure, axes: Any, others: Sequence[Artist] = ()) -> None:
+    """Put the names of the curves above a figure, and after them what else is drawn."""
+    drawn, names = axes.get_legend_handles_labels()
+    handles, names = [*drawn, *others], [*names, *(str(each.get_label()) for each in others)]
+    if handles:
+        room = figure.get_figwidth() * _LETTERS
+        columns = next((count for count in (3, 2) if _width_of_legend(names, count) <= room), 1)
+        figure.legend(handles, names, loc="outside upper center", ncols=columns)
+
+
+def _width_of_legend(names: list[str], columns: int) -> int:
+    """Letters of all columns of a legend side by side."""
+    parts = np.array_split([len(name) + _LETTERS_OF_A_MARK for name in names], columns)
+    return sum(int(part.max(initial=0)) for part in parts)
 
 
 @styled
@@ -73,43 +101,63 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
     values = selected(sweep, measure, selection)
     if axis not in values.dims:
         raise InputError(f"axis: must be one of {', '.join(map(str, values.dims))}; it is {axis!r}")
-    figure, grid = new_figure(size=(5.0, 3.4))
+    figure, grid = new_figure(size=(5.0, 3.6))
     axes = grid[0, 0]
     x = values[axis] if axis in values.coords else xr.DataArray(np.arange(values.sizes[axis]))
-    numeric = x.dtype.kind in "iuf"
+    numeric, sampled = x.dtype.kind in "iuf", "sample" in values.dims
+    filled = numeric and len(x) > 1
     curves = _curves(values, axis)
     for number, (label, where) in enumerate(curves):
         own, color = values.isel(where), COLORS[number % len(COLORS)]
-        at = np.asarray(x.values, dtype=float) if numeric else np.arange(len(x)) + _beside(number, len(curves))
-        if "sample" in own.dims:
+        beside = _beside(number, len(curves))
+        at: FloatArray = np.asarray(x.values if numeric else np.arange(len(x)) + beside, dtype=float)
+        if sampled:
             found = bands(sweep, measure, (0.05, 0.25, 0.75, 0.95), **selection, **where)
             low, lower, upper, high = found["quantile"].transpose("level", axis).values
-            if numeric:
-                axes.fill_between(at, low, high, color=color, alpha=0.15, linewidth=0)
-                axes.fill_between(at, lower, upper, color=color, alpha=0.3, linewidth=0)
+            if filled:
+                axes.fill_between(at, low, high, color=(color, 0.15), edgecolor=(color, 0.5), linewidth=0.5)
+                axes.fill_between(at, lower, upper, color=(color, 0.35), linewidth=0)
             else:
-                axes.vlines(at, low, high, color=color, alpha=0.4, linewidth=1.5)
-                axes.vlines(at, lower, upper, color=color, alpha=0.5, linewidth=4)
+                axes.vlines(at, low, high, color=(color, 0.4), linewidth=_THIN)
+                axes.vlines(at, lower, upper, color=(color, 0.5), linewidth=_THICK)
             own = found["mean"]
         axes.plot(
             at, own, marker="o", markersize=3 if numeric else 5, linestyle="-" if numeric else "none", color=color,
             label=label,
         )  # fmt: skip
-    if numeric and (at > 0).all() and at.max() / at.min() >= 100.0:
-        axes.set_xscale("log")
-    if numeric and x.attrs.get("units"):
-        label_axis(axes.xaxis, axis, str(x.attrs["units"]))
+    if numeric:
+        if _spans_decades(at):
+            axes.set_xscale("log")
+        _label(axes.xaxis, axis, str(x.attrs.get("units", "")))
     else:
         axes.set_xlabel(axis)
-    if not numeric:
         axes.set_xticks(range(len(x)), [str(each) for each in x.values], rotation=20, ha="right")
         axes.set_xlim(-0.5, len(x) - 0.5)
     in_step = [str(name) for name, each in values.coords.items() if each.dims == (axis,) and name != axis]
     if in_step and axis != "corner":
         axes.set_xlabel(f"{axes.get_xlabel()}, in step with\n{', '.join(in_step)}")
     _label_values(axes.yaxis, values, selection)
-    _legend(figure, axes, curves)
+    _legend(figure, axes, _marks_of_bands(filled, _common_color(curves)) if sampled else ())
     return figure
+
+
+def _marks_of_bands(filled: bool, color: str) -> list[Artist]:
+    """What a legend says of the marker and the bands of every curve."""
+    mean = Line2D([], [], color=color, marker="o", markersize=3, label="mean")
+    wide, narrow = "quantiles 5 % to 95 %", "quantiles 25 % to 75 %"
+    if not filled:
+        thin = Line2D([], [], color=(color, 0.4), linewidth=_THIN, label=wide)
+        return [mean, thin, Line2D([], [], color=(color, 0.5), linewidth=_THICK, label=narrow)]
+    light = Patch(facecolor=(color, 0.15), edgecolor=(color, 0.5), linewidth=0.5, label=wide)
+    return [mean, light, Patch(color=(color, 0.5), label=narrow)]
+
+
+def _common_color(curves: list[Any]) -> str:
+    return COLORS[0] if len(curves) == 1 else _MANY
+
+
+def _spans_decades(values: FloatArray) -> bool:
+    return bool((values > 0.0).all() and values.max() >= _DECADES * values.min())
 
 
 def _beside(number: int, count: int) -> float:
@@ -117,12 +165,25 @@ def _beside(number: int, count: int) -> float:
     return 0.0 if count < 2 else 0.4 * (number / (count - 1) - 0.5)
 
 
-def _label_values(axis: Any, values: xr.DataArray, selection: Mapping[str, Any]) -> None:
-    name, unit = textwrap.fill(_named(values, selection), _WIDTH), str(values.attrs.get("units", ""))
-    if unit:
+def _label_values(axis: Any, values: xr.DataArray, selection: Mapping[str, Any], before: str = "") -> None:
+    _label(axis, before + _named(values, selection), str(values.attrs.get("units", "")))
+
+
+def _label(axis: Any, name: str, unit: str) -> None:
+    if unit or axis.get_scale() != "log":
         label_axis(axis, name, unit)
     else:
-        axis.set_label_text(name)
+        axis.set_label_text(name)  # its ticks are powers of ten
+    together = axis.get_label_text().replace(" (", "\N{NO-BREAK SPACE}(")  # a unit alone on a line is easily missed
+    axis.set_label_text(textwrap.fill(together, _WIDTH).replace("\N{NO-BREAK SPACE}(", " ("))
+
+
+def _more_ticks(axes: Any) -> None:
+    """Have four ticks of x or more, and on a logarithmic axis no more than have room."""
+    if axes.get_xscale() == "linear":
+        axes.locator_params(axis="x", nbins=6, min_n_ticks=4)
+    else:
+        axes.locator_params(axis="x", numticks=4)
 
 
 @styled
@@ -137,33 +198,52 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
     figure, grid = new_figure(1, 2, size=(7.0, 3.2))
     left, right = grid[0]
     curves = _curves(values, "sample")
-    edges = _edges([_finite(values.isel(where)) for _, where in curves])
-    for number, (label, where) in enumerate(curves):
-        own, color = np.sort(_finite(values.isel(where))), COLORS[number % len(COLORS)]
+    parts = [np.sort(_finite(values.isel(where))) for _, where in curves]
+    edges = _edges(parts)
+    for number, ((label, _), own) in enumerate(zip(curves, parts, strict=True)):
+        color = COLORS[number % len(COLORS)]
         left.hist(own, bins=edges, color=color, alpha=0.35 if len(curves) > 1 else 0.7, label=label)
         if len(own):
-            right.step(own, np.arange(1, len(own) + 1) / len(own), where="post", color=color, label=label)
+            shares = np.arange(len(own) + 1) / len(own)
+            right.step(np.insert(own, 0, own[0]), shares, where="post", color=color, label=label)
     for axes, name in ((left, "samples"), (right, "share of the samples below")):
+        if _spans_decades(edges):
+            axes.set_xscale("log")
         if limit is not None:
-            axes.axvline(limit, color="black", linestyle=":", linewidth=1)
+            axes.axvline(limit, color="black", linestyle=":", linewidth=1, label="limit")
+        _more_ticks(axes)
         _label_values(axes.xaxis, values, selection)
         axes.set_ylabel(name)
         axes.set_axisbelow(True)
-        axes.locator_params(axis="x", nbins=5)
+    left.yaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylim(0, 1.02)
-    _legend(figure, right, curves)
+    _legend(figure, right)
     return figure
 
 
 def _edges(parts: list[FloatArray]) -> FloatArray:
-    """Edges of bars for several distributions, as narrow as the narrowest of them asks for."""
+    """Edges of bars for several distributions, as narrow as the narrowest of them asks for.
+
+    Values that span decades have bars of the same width on a logarithmic axis; equal ones have one bar in the middle.
+    """
     parts = [part for part in parts if len(part)]
     if not parts:
         return np.array([0.0, 1.0])
-    low, high = min(map(np.min, parts)), max(map(np.max, parts))
+    every = np.concatenate(parts)
+    if _spans_decades(every):
+        return np.asarray(10.0 ** _edges([np.log10(part) for part in parts]))
+    low, high = float(every.min()), float(every.max())
+    if high - low <= ROUNDING * max(abs(low), abs(high)):
+        return low + _margin(every) * np.array([-0.3, -0.1, 0.1, 0.3])
     widths = [edges[1] - edges[0] for part in parts if len(edges := np.histogram_bin_edges(part, "auto")) > 2]
     count = math.ceil((high - low) / min(widths)) if widths else 10
     return np.asarray(np.histogram_bin_edges([low, high], min(count, _MOST_BARS_OF_A_HISTOGRAM)))
+
+
+def _margin(values: FloatArray) -> float:
+    """Beside some values, a tenth of their range; of equal ones, a tenth of their size."""
+    spread, size = float(np.ptp(values)), float(np.abs(values).max())
+    return 0.1 * (spread if spread > ROUNDING * size else size or 1.0)
 
 
 def _finite(values: xr.DataArray) -> FloatArray:
@@ -173,33 +253,51 @@ def _finite(values: xr.DataArray) -> FloatArray:
 
 @styled
 def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selection: Any) -> Figure:
-    """Plot the yield against a limit, from above or below, with its 95 % confidence interval (Wilson)."""
+    """Plot the yield against a limit, from above or below, with its 95 % confidence interval (Wilson).
+
+    Each place along the axes has its curve, up to six; its interval is drawn where its values lie.
+    """
     values = selected(sweep, measure, selection)
-    figure, grid = new_figure(size=(5.0, 3.4))
+    check_draws(sweep, values)
+    figure, grid = new_figure(size=(5.0, 3.6))
     axes = grid[0, 0]
     data = _finite(values)
     if not len(data):
         raise InputError(f"{measure}: no run has a value")
-    margin = 0.1 * np.ptp(data) or abs(data[0]) or 1.0
-    limits = np.linspace(data.min() - margin, data.max() + margin, 120)
     curves = _curves(values, "sample")
+    ends = _around(data)[[0, -1]]
     for number, (label, where) in enumerate(curves):
-        color = COLORS[number % len(COLORS)]
-        ends: list[dict[str, Any]] = [{"upper" if upper else "lower": float(each)} for each in limits]
-        found = [yield_within(sweep, measure, **selection, **where, **end) for end in ends]
-        share, low, high = ([float(each[name]) for each in found] for name in ("share", "low", "high"))
-        axes.fill_between(limits, low, high, color=color, alpha=0.2, linewidth=0)
-        axes.plot(limits, share, color=color, label=label)
-    _label_values(axes.xaxis, values, selection)
-    axes.set_xlabel(f"{'upper' if upper else 'lower'} limit of {axes.get_xlabel()}")
-    axes.set_ylabel("yield, 95 % confidence")
+        own, color = values.isel(where), COLORS[number % len(COLORS)]
+        if not len(_finite(own)):
+            continue
+        limits = _around(_finite(own))
+        there = own.values[own.notnull().values]
+        passed = there <= limits[:, None] if upper else there >= limits[:, None]
+        share = passed.mean(axis=1)
+        low, high = shares_within(passed.sum(axis=1), np.full(len(limits), len(there)))
+        axes.fill_between(limits, low, high, color=(color, 0.15), edgecolor=(color, 0.6), linewidth=0.5)
+        along, shares = np.r_[ends[0], limits, ends[1]], np.r_[share[0], share, share[-1]]
+        axes.plot(along, shares, color=color, label=label or "yield", zorder=3)
+    if _spans_decades(data):
+        axes.set_xscale("log")
+    _label_values(axes.xaxis, values, selection, f"{'upper' if upper else 'lower'} limit of ")
+    axes.set_ylabel("yield")
     axes.set_ylim(-0.02, 1.02)
-    _legend(figure, axes, curves)
+    band = Patch(color=(_common_color(curves), 0.3), label="95 % confidence interval (Wilson)")
+    _legend(figure, axes, [band])
     return figure
 
 
+def _around(values: FloatArray) -> FloatArray:
+    """Limits from a little below some values to a little above them."""
+    if _spans_decades(values):
+        return np.asarray(10.0 ** _around(np.log10(values)))
+    margin = _margin(values)
+    return np.linspace(values.min() - margin, values.max() + margin, _LIMITS)
+
+
 def _bars(count: int) -> tuple[Figure, Any]:
-    figure, grid = new_figure(size=(6.0, 1.2 + 0.32 * count))
+    figure, grid = new_figure(size=(6.0, 1.3 + 0.32 * count))
     axes = grid[0, 0]
     axes.grid(False, axis="y")
     axes.set_axisbelow(True)
@@ -213,15 +311,24 @@ def _name_bars(axes: Any, names: list[str]) -> None:
 
 @styled
 def plot_correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
-    """Plot the rank correlation of a measure with every parameter, the strongest on top."""
-    found = correlations(sweep, measure, **selection).isel(parameter=slice(_MOST_BARS))
-    figure, axes = _bars(found.sizes["parameter"])
-    colors = [COLORS[0] if rho > 0 else COLORS[1] for rho in found["spearman"].values]
-    axes.barh(range(len(colors)), found["spearman"].values, color=colors, height=0.6)
+    """Plot the rank correlation of a measure with every parameter, the strongest on top.
+
+    Axes that rise or fall together have one bar, with the names of all.
+    """
+    found = correlations(sweep, measure, **selection)
+    parameters, partners = found["parameter"].values, found["in_step"].values
+    shown = found.isel(parameter=np.flatnonzero(partners == "")[:_MOST_BARS])
+    figure, axes = _bars(shown.sizes["parameter"])
+    colors = [COLORS[0] if rho > 0 else COLORS[1] for rho in shown["spearman"].values]
+    axes.barh(range(len(colors)), shown["spearman"].values, color=colors, height=0.6)
     axes.axvline(0.0, color="black", linewidth=0.8)
     axes.set_xlim(-1.05, 1.05)
-    axes.set_xlabel(f"rank correlation with {_named(sweep[measure], selection)}")
-    _name_bars(axes, [str(name) for name in found["parameter"].values])
+    axes.set_xlabel(textwrap.fill(f"rank correlation with {_named(sweep[measure], selection)}", _WIDTH))
+    names = []
+    for name in shown["parameter"].values:
+        others = ", ".join(parameters[partners == name])
+        names.append(f"{name}\nin step with {others}" if others else str(name))
+    _name_bars(axes, names)
     return figure
 
 
@@ -239,10 +346,10 @@ def plot_tornado(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
             label=f"{sign}{level:g} standard deviation{'s' if level != 1 else ''}",
         )  # fmt: skip
     axes.axvline(nominal, color="black", linewidth=0.8)
+    _more_ticks(axes)
     _label_values(axes.xaxis, sweep[measure], selection)
-    axes.locator_params(axis="x", nbins=6)
     _name_bars(axes, [str(name) for name in found["parameter"].values])
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    _legend(figure, axes)
     return figure
 
 
@@ -258,9 +365,10 @@ def plot_sobol(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
         axes.barh(places + shift, value, xerr=errors, color=color, height=0.36, label=f"{name} order"
                   if name == "first" else "total", error_kw={"linewidth": 0.8})  # fmt: skip
     axes.axvline(0.0, color="black", linewidth=0.8)
-    axes.set_xlabel(f"share of the variance of {_named(sweep[measure], selection)}")
+    axes.set_xlabel(textwrap.fill(f"share of the variance of {_named(sweep[measure], selection)}", _WIDTH))
     _name_bars(axes, [str(name) for name in found["parameter"].values])
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    interval = Line2D([], [], color="black", linewidth=0.8, label="95 % confidence interval (bootstrap)")
+    _legend(figure, axes, [interval])
     return figure
 
 
@@ -278,11 +386,15 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
     -----
     FailedRunsWarning
         If runs have no result, because they failed or were not done yet: the figures are of the others.
+    NotFiniteWarning
+        If values that were measured are NaN or infinite: likewise.
     """
     missing = int((sweep["status"] != "done").sum())
     if missing:
         what = f"{missing} of {sweep['status'].size} runs have no result; the figures are of the others"
         warnings.warn(what, FailedRunsWarning, stacklevel=2)
+    if text := not_finite(sweep):
+        warnings.warn(f"{text}; the figures are of the others", NotFiniteWarning, stacklevel=2)
     grid = [str(name) for name in sweep["status"].dims]
     axes = [name for name in grid if name != "sample" and name not in selection]
     design = json.loads(sweep.attrs["sweep"])["design"]

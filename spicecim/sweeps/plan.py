@@ -205,7 +205,7 @@ def make_plan(
     check_design(design, draws, samples)
     scatter = Scatter(
         {str(name): _plain_distribution(f"vary.{name}", each) for name, each in (vary or {}).items()},
-        _plain_correlation(correlation), {name: list(each) for name, each in (gradients or {}).items()},
+        _plain_correlation(correlation), {str(name): _plain_numbers(each) for name, each in (gradients or {}).items()},
         dict(stuck or {}),
     )  # fmt: skip
     groups = read_axes(axes or {}, zip, corners or {})
@@ -303,10 +303,16 @@ def _plain_distribution(name: str, value: Any) -> dict[str, Any]:
     return {found.kind: found.spread, **({} if found.within is None else {"within": found.within})}
 
 
+def _plain_numbers(given: Any) -> Any:
+    if isinstance(given, np.ndarray):
+        return given.tolist()
+    return list(given) if isinstance(given, tuple) else given
+
+
 def _plain_correlation(given: Any) -> Any:
     if isinstance(given, Mapping):
         return {pair if isinstance(pair, str) else ",".join(map(str, pair)): value for pair, value in given.items()}
-    return given.tolist() if isinstance(given, np.ndarray) else given
+    return _plain_numbers(given)
 
 
 def _named_measures(measures: Any) -> dict[str, Measure]:

@@ -11,7 +11,7 @@ import numpy as np
 from spicecim.errors import InputError
 from spicecim.sweeps.places import changed, numeric_value
 from spicecim.testbench import Testbench
-from spicecim.variation.vary import vary
+from spicecim.variation.vary import vary_cells
 
 SCATTER = ("vary", "stuck")
 """Sections of a sweep, beside those of its testbench, whose values may be an axis."""
@@ -53,10 +53,7 @@ class Scatter:
         """Return a testbench with its cells drawn."""
         if not self:
             return bench
-        return vary(
-            bench, self.vary, seed=seed, correlation=self.correlation, gradients=self.gradients or None,
-            stuck=self.stuck or None,
-        )  # fmt: skip
+        return vary_cells(bench, self.vary, "vary", seed, self.correlation, self.gradients or None, self.stuck or None)
 
 
 class Recipe(NamedTuple):

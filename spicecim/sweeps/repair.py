@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from spicecim.errors import StoreError
 from spicecim.files import write_bytes
-from spicecim.sweeps.store import CLAIMED, DONE, TABLE, WAITING, Store
+from spicecim.sweeps.store import CLAIMED, DONE, FORMAT, TABLE, WAITING, Store
 
 
 class Repaired(NamedTuple):
@@ -48,7 +48,7 @@ def repair_sweep(store: str | Path) -> Repaired:
                     marks = ",".join("?" * len(row))
                     with contextlib.suppress(sqlite3.IntegrityError):
                         new.execute(f"INSERT INTO {table} VALUES ({marks})", row)
-            new.execute("INSERT OR IGNORE INTO meta VALUES ('format', '1')")
+            new.execute(f"INSERT OR IGNORE INTO meta VALUES ('format', '{FORMAT}')")
             new.execute("DELETE FROM results WHERE run NOT IN (SELECT id FROM runs)")
             new.execute("DELETE FROM grid WHERE run NOT IN (SELECT id FROM runs)")
             new.execute(

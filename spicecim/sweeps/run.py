@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from spicecim.errors import FailedRunsWarning
+from spicecim.errors import FailedRunsWarning, NotFiniteWarning
 from spicecim.problems import did_you_mean
-from spicecim.sweeps.dataset import dataset_of
+from spicecim.sweeps.dataset import dataset_of, not_finite
 from spicecim.sweeps.design import whole_number
 from spicecim.sweeps.executors import Batch, Executor, Lost, Work, chosen_executor
 from spicecim.sweeps.plan import Maker, Plan, described_plan, make_plan
@@ -34,6 +34,20 @@ _GROWTH = 4
 """Of a batch over the one before."""
 _POLL = 0.2
 """Seconds between looks at runs that another process is at."""
+
+
+class Interruption(KeyboardInterrupt):
+    """A signal has ended a sweep; what was finished is stored.
+
+    Attributes
+    ----------
+    signal
+        Number of the signal: SIGINT (Ctrl-C) or SIGTERM.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        self.signal = number
+        super().__init__(message)
 
 
 class Progress(NamedTuple):
@@ -98,8 +112,8 @@ def sweep(
         Samples at every point of the axes.
     measures
         Names (`spicecim.measure.MEASURES`), functions of waveforms, or a dictionary of them by name; by default
-        ``mean_current``. A function returns a number or an array; a change of its source, or of what it uses of your
-        own modules, has its runs done again.
+        ``mean_current``. A function returns a number, or an array of the same dimensions in all runs, whose sizes may
+        differ; a change of its source, or of what it uses of your own modules, has its runs done again.
     executor
         ``"processes"`` (the default), ``"serial"``, the address of a Dask scheduler, a ``distributed.Client``, or any
         `concurrent.futures.Executor`.
@@ -140,7 +154,7 @@ def sweep(
     -------
     xarray.Dataset
         That of `open_sweep`: a variable per measure over the axes, ``sample`` and the measure's own dimensions, NaN
-        where a run failed.
+        where a run failed, and beyond the end of an array that is smaller than that of another run.
 
     Raises
     ------
@@ -151,12 +165,14 @@ def sweep(
     WorkerCrashError
         If the executor is gone.
     KeyboardInterrupt
-        After an interruption, when the runs that were under way are stored; a second one does not wait for these.
+        After Ctrl-C or SIGTERM, when the runs that were under way are stored; a second one does not wait for these.
 
     Warns
     -----
     FailedRunsWarning
         If runs failed.
+    NotFiniteWarning
+        If values that were measured are NaN or infinite. Their runs are done; what is measured of them is kept.
 
     Examples
     --------
@@ -243,11 +259,13 @@ def run_plan(
     finally:
         chosen.close()
     found = dataset_of(store, plan.described())
-    _warn(store)
+    _warn(store, found)
     return found
 
 
-def _warn(store: Store) -> None:
+def _warn(store: Store, found: xr.Dataset) -> None:
+    if text := not_finite(found):
+        warnings.warn(NotFiniteWarning(text), stacklevel=4)
     counts = store.counts()
     if counts.failed:
         ((place, _, kind, text),) = store.failures(1)
@@ -275,27 +293,29 @@ class _Sweep:
         self._began = time.monotonic()
         self._lost: list[int] = []
         self._suspects: list[int] = []
-        self._stop = threading.Event()
+        self._signals: list[int] = []
+        """Those that have asked to stop."""
 
     def run(self) -> None:
         """Do all runs that nobody has done, and wait for those that others do."""
         self._note(self._store.states(list(self._first)))
         self._session = Session(self._store.folder)
         try:
-            with _interruptible(self._stop):
+            with _interruptible(self._signals):
                 while True:
                     self._store.release_dead()
                     self._note(self._store.states([*self._waiting, *self._elsewhere]))
-                    if (self._waiting or self._lost) and not self._stop.is_set():
+                    if (self._waiting or self._lost) and not self._signals:
                         self._work_off()
-                    elif not self._elsewhere or self._stop.is_set():
+                    elif not self._elsewhere or self._signals:
                         break
                     else:
                         time.sleep(_POLL)
-            if self._stop.is_set():
-                raise KeyboardInterrupt(
+            if self._signals:
+                raise Interruption(
                     f"{self._done + self._failed} of {len(self._first)} runs are stored in {self._store.folder}; the "
-                    "same call goes on with the others"
+                    "same call goes on with the others",
+                    self._signals[0],
                 )
         finally:
             with contextlib.suppress(Exception):  # the error that ends the sweep says more; a lock ends the claims
@@ -318,20 +338,22 @@ class _Sweep:
         self._report()
 
     def _work_off(self) -> None:
-        for batch, found in self._executor.run(self._work, self._batches()):
-            if isinstance(found, Lost):
-                self._handle_lost(batch)
-            else:
-                self._keep(batch, found)
-        while self._suspects and not self._stop.is_set():
-            for batch, found in self._executor.run(self._work, iter([[self._suspects.pop()]])):
+        with contextlib.closing(self._executor.run(self._work, self._batches())) as results:
+            for batch, found in results:
                 if isinstance(found, Lost):
-                    found = [Outcome({}, ("WorkerCrashError", found.reason), [], 0.0, None)]
-                self._keep(batch, found)
+                    self._handle_lost(batch)
+                else:
+                    self._keep(batch, found)
+        while self._suspects and not self._signals:
+            with contextlib.closing(self._executor.run(self._work, iter([[self._suspects.pop()]]))) as results:
+                for batch, found in results:
+                    if isinstance(found, Lost):
+                        found = [Outcome({}, ("WorkerCrashError", found.reason), [], 0.0, None)]
+                    self._keep(batch, found)
 
     def _batches(self) -> Iterator[Batch]:
         """Claim runs as workers ask for them."""
-        while not self._stop.is_set():
+        while not self._signals:
             if self._lost:
                 yield [self._lost.pop()]
                 continue
@@ -378,20 +400,20 @@ class _Sweep:
 
 
 @contextlib.contextmanager
-def _interruptible(stop: threading.Event) -> Iterator[None]:
-    """Turn a first Ctrl-C into a wish to stop; a second one interrupts."""
+def _interruptible(signals: list[int]) -> Iterator[None]:
+    """Turn a first Ctrl-C or SIGTERM, which batch systems send, into a wish to stop; a second one interrupts."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: Any = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
+        signals.append(number)
+        if len(signals) > 1:
+            raise Interruption("", number)
 
-    signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from scipy import stats
 
 from spicecim.errors import InputError
@@ -112,9 +115,7 @@ def yield_within(
         If there are no samples or no limits, or a value is out of range.
     """
     values = selected(sweep, measure, selection)
-    _check_samples(values)
-    if (design := json.loads(sweep.attrs["sweep"])["design"]) in DEPENDENT:
-        raise InputError(f"design: the samples of {design} are no independent draws; a yield takes another design")
+    check_draws(sweep, values)
     if lower is None and upper is None:
         raise InputError("lower, upper: give one limit at least")
     if not 0.0 < confidence < 1.0:
@@ -127,25 +128,34 @@ def yield_within(
     if upper is not None:
         passed &= values <= upper
     good, count = passed.sum("sample"), values.count("sample")
+    low, high = (
+        good.copy(data=ends) for ends in shares_within(good.values, count.values, confidence, method)
+    )  # fmt: skip
+    return xr.Dataset({"share": good / count.where(count > 0), "low": low, "high": high, "count": count})
 
-    def interval(k: Any, n: Any) -> tuple[float, float]:
+
+def shares_within(
+    good: NDArray[np.int_], count: NDArray[np.int_], confidence: float = 0.95, method: str = "wilson"
+) -> tuple[FloatArray, FloatArray]:
+    """Ends of the confidence intervals of the share of which `good` of `count` are a sample; NaN for a sample of 0."""
+
+    @functools.cache
+    def interval(k: int, n: int) -> tuple[float, float]:
         if not n:
             return np.nan, np.nan
-        found = stats.binomtest(int(k), int(n)).proportion_ci(confidence, method)
+        found = stats.binomtest(k, n).proportion_ci(confidence, method)
         return float(found.low), float(found.high)
 
-    ends = [interval(k, n) for k, n in zip(good.values.flat, count.values.flat, strict=True)]
-    low, high = (
-        good.copy(data=np.array(column, dtype=float).reshape(good.shape)) for column in zip(*ends, strict=True)
-    )
-    return xr.Dataset({"share": good / count.where(count > 0), "low": low, "high": high, "count": count})
+    ends = np.array([interval(int(k), int(n)) for k, n in zip(good.flat, count.flat, strict=True)]).reshape(-1, 2)
+    return ends[:, 0].reshape(good.shape), ends[:, 1].reshape(good.shape)
 
 
 def correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> xr.Dataset:
     """Return how a measure goes with every parameter that differs between the runs, the strongest first.
 
-    Parameters are the axes that are numbers, the factors of the fields that were drawn, and of what was drawn for each
-    cell the mean over the cells, of the column that is selected or of all.
+    Parameters are the axes that are numbers, the factors of the fields that were drawn (``factor of NAME`` where the
+    field is an axis too), and of what was drawn for each cell the mean over the cells, of the column that is selected
+    or of all.
 
     Parameters
     ----------
@@ -156,7 +166,9 @@ def correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> xr.Datase
     -------
     xarray.Dataset
         Over ``parameter``: ``spearman``, the correlation of the ranks (1 for whatever rises with it), ``pearson``, that
-        of the values, and ``p``, how probable ranks correlated like these are if nothing goes with it.
+        of the values, ``p``, how probable ranks correlated like these are if nothing goes with it, and
+        ``in_step``, of an axis in step with another whose ranks are the same, or the opposite, the name of that; empty
+        for the others.
 
     Raises
     ------
@@ -179,10 +191,23 @@ def correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> xr.Datase
         raise InputError(f"{measure}: no parameter, or not the measure, differs between the runs")
     order = sorted(found, key=lambda name: -abs(found[name][0]))
     columns = zip(*(found[name] for name in order), strict=True)
+    in_step = _in_step({name: parameters[name] for name in order})
     return xr.Dataset(
-        {name: ("parameter", list(each)) for name, each in zip(("spearman", "pearson", "p"), columns, strict=True)},
+        {name: ("parameter", list(each)) for name, each in zip(("spearman", "pearson", "p"), columns, strict=True)}
+        | {"in_step": ("parameter", [in_step.get(name, "") for name in order])},
         coords={"parameter": order},
     )
+
+
+def _in_step(parameters: Mapping[str, xr.DataArray]) -> dict[str, str]:
+    """Of axes of one dimension whose ranks are those of another, or the opposite, the name of the first of these."""
+    found: dict[str, str] = {}
+    for (one, first), (other, second) in itertools.combinations(parameters.items(), 2):
+        if one not in found and first.dims == second.dims != ("sample",) and first.ndim == 1:
+            ranks, others = stats.rankdata(first), stats.rankdata(second)
+            if np.array_equal(ranks, others) or np.array_equal(ranks, len(others) + 1 - others):
+                found.setdefault(other, one)
+    return found
 
 
 def _of_runs(sweep: xr.Dataset, measure: str, selection: Mapping[str, Any]) -> xr.DataArray:
@@ -197,9 +222,9 @@ def _of_runs(sweep: xr.Dataset, measure: str, selection: Mapping[str, Any]) -> x
 def _numeric(sweep: xr.Dataset, values: xr.DataArray) -> dict[str, xr.DataArray]:
     found = {}
     for name, coordinate in values.coords.items():
-        drawn = str(name).startswith(FACTOR)
-        if drawn or (name != "sample" and coordinate.dtype.kind in "iuf" and coordinate.dims):
-            found[str(name).removeprefix(FACTOR)] = coordinate.reset_coords(drop=True)
+        field = str(name).removeprefix(FACTOR)
+        if field != name or (name != "sample" and coordinate.dtype.kind in "iuf" and coordinate.dims):
+            found[str(name) if field in values.coords else field] = coordinate.reset_coords(drop=True)
     return found
 
 
@@ -224,6 +249,13 @@ def _of_cells(sweep: xr.Dataset, values: xr.DataArray, column: int | None) -> di
 def _check_samples(values: xr.DataArray) -> None:
     if "sample" not in values.dims:
         raise InputError("the sweep has no samples")
+
+
+def check_draws(sweep: xr.Dataset, values: xr.DataArray) -> None:
+    """Raise `InputError` unless a measure has samples that are independent draws."""
+    _check_samples(values)
+    if (design := json.loads(sweep.attrs["sweep"])["design"]) in DEPENDENT:
+        raise InputError(f"design: the samples of {design} are no independent draws; a yield takes another design")
 
 
 def runs_of_design(

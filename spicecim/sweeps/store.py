@@ -25,7 +25,7 @@ from spicecim.sweeps.sessions import is_alive, remove_marks
 from spicecim.sweeps.work import Outcome, Value
 
 TABLE = "runs.sqlite"
-_FORMAT = "1"
+FORMAT = "2"
 _PATIENCE = 60.0
 """Seconds to wait for another process's transaction, each of which takes milliseconds."""
 _CHUNK = 500
@@ -35,7 +35,7 @@ WAITING, CLAIMED, DONE, FAILED = "waiting", "claimed", "done", "failed"
 
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-INSERT OR IGNORE INTO meta VALUES ('format', '{_FORMAT}');
+INSERT OR IGNORE INTO meta VALUES ('format', '{FORMAT}');
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, status TEXT NOT NULL, session TEXT,
     started INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0, seconds REAL,
@@ -45,8 +45,8 @@ CREATE TABLE IF NOT EXISTS measures (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL, dims TEXT NOT NULL, units TEXT NOT NULL, long_name TEXT NOT NULL,
     UNIQUE (name, dims, units, long_name));
 CREATE TABLE IF NOT EXISTS results (
-    run INTEGER NOT NULL, measure INTEGER NOT NULL, shape TEXT NOT NULL, crc INTEGER NOT NULL, data BLOB NOT NULL,
-    PRIMARY KEY (run, measure)) WITHOUT ROWID;
+    run INTEGER NOT NULL, measure INTEGER NOT NULL, shape TEXT NOT NULL, not_finite INTEGER NOT NULL,
+    crc INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (run, measure)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS grid (place INTEGER PRIMARY KEY, run INTEGER NOT NULL);
 """
 
@@ -64,12 +64,23 @@ class Counts(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How the values of a measure are laid out: names of dimensions, unit, name for people, largest shape."""
+    """How the values of a measure are laid out.
+
+    Attributes
+    ----------
+    dims
+        Names of its own dimensions.
+    units, long_name
+        Its unit, and its name for people.
+    shape, smallest
+        Largest and smallest size along each of the dimensions.
+    """
 
     dims: tuple[str, ...]
     units: str
     long_name: str
     shape: tuple[int, ...]
+    smallest: tuple[int, ...]
 
 
 class Store:
@@ -105,8 +116,11 @@ class Store:
             found = connection.execute("SELECT value FROM meta WHERE name = 'format'").fetchone() if made else None
         if not made:
             raise StoreError(f"{folder} holds no sweep yet: another process is about to make its tables")
-        if found != (_FORMAT,):
-            raise StoreError(f"{folder} has the format {found and found[0]}, this version of spicecim reads {_FORMAT}")
+        if found != (FORMAT,):
+            raise StoreError(
+                f"{folder} has the format {found and found[0]}, this version of spicecim reads {FORMAT}; "
+                "begin a new store"
+            )
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -302,16 +316,28 @@ class Store:
                 "JOIN measures ON measures.id = results.measure"
             ).fetchall()
         found: dict[str, Layout] = {}
-        for name, dims, units, long_name, shape in rows:
-            own = Layout(tuple(json.loads(dims)), units, long_name, tuple(json.loads(shape)))
+        for name, dims, units, long_name, written in rows:
+            shape = tuple(json.loads(written))
+            own = Layout(tuple(json.loads(dims)), units, long_name, shape, shape)
             before = found.setdefault(name, own)
             if len(before.shape) != len(own.shape):
                 raise StoreError(
                     f"{name} has the dimensions {before.dims} in some runs and {own.dims} in others; a measure must "
                     "return arrays of the same dimensions"
                 )
-            found[name] = before._replace(shape=tuple(map(max, before.shape, own.shape)))
+            found[name] = before._replace(
+                shape=tuple(map(max, before.shape, shape)), smallest=tuple(map(min, before.smallest, shape))
+            )
         return found
+
+    def not_finite(self) -> dict[str, dict[str, int]]:
+        """Numbers of values that are NaN or infinite, and of runs that gave them, of the measures that have any."""
+        with self.reading() as connection:
+            rows = connection.execute(
+                "SELECT name, sum(not_finite), count(*) FROM grid JOIN results USING (run) "
+                "JOIN measures ON measures.id = results.measure WHERE not_finite > 0 GROUP BY name ORDER BY name"
+            ).fetchall()
+        return {name: {"values": values, "runs": runs} for name, values, runs in rows}
 
     def values(self, name: str, runs: NDArray[np.int_], shape: tuple[int, ...]) -> FloatArray:
         """Values (run, ...) of a measure of runs by their numbers in the table, NaN where there are none.
@@ -357,6 +383,14 @@ class Store:
         return key, crc
 
 
+def told_not_finite(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Say in words what `Store.not_finite` gave; an empty text if there are none."""
+    parts = [
+        f"{name}: {each['values']} in {each['runs']} run{'s' * (each['runs'] > 1)}" for name, each in counts.items()
+    ]
+    return f"values that are NaN or infinite: {'; '.join(parts)}" if parts else ""
+
+
 def _states(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(keys), _CHUNK):
@@ -386,9 +420,12 @@ def _save(connection: sqlite3.Connection, session: str, key: str, outcome: Outco
         measure = _measure_id(connection, name, value)
         data = value.data.tobytes()
         connection.execute(
-            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
-            (run, measure, json.dumps(value.data.shape), zlib.crc32(data), data),
-        )
+            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                run, measure, json.dumps(value.data.shape), int((~np.isfinite(value.data)).sum()), zlib.crc32(data),
+                data,
+            ),
+        )  # fmt: skip
 
 
 def _measure_id(connection: sqlite3.Connection, name: str, value: Value) -> int:

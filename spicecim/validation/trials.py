@@ -9,7 +9,7 @@ from typing import Any
 
 import xarray as xr
 
-from spicecim.errors import FailedRunsWarning, SimulationError
+from spicecim.errors import FailedRunsWarning, NotFiniteWarning, SimulationError
 from spicecim.sweeps import sweep
 
 
@@ -41,6 +41,7 @@ def run_trials(
     """
     with tempfile.TemporaryDirectory() as store, warnings.catch_warnings():
         warnings.simplefilter("ignore", FailedRunsWarning)  # it is an error here
+        warnings.simplefilter("ignore", NotFiniteWarning)  # NaN is how a trial says that there is nothing to measure
         found = sweep(
             function, axes, engine=None, store=store, time_limit=None,
             progress=lambda state: progress(state.done / state.total),

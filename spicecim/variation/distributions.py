@@ -111,8 +111,8 @@ def distribution(value: Any) -> Distribution:
         )
     kinds = [key for key in value if key != "within"]
     if len(kinds) != 1 or kinds[0] not in KINDS:
-        hint = did_you_mean(str(kinds[0]), KINDS) if kinds else ""
-        raise InputError(f"must have one of the keys {', '.join(KINDS)}{hint}; it is {shown(value)}")
+        hint = next((did_you_mean(str(key), KINDS) for key in kinds if key not in KINDS), "")
+        raise InputError(f"must have one of the keys {', '.join(KINDS)}, and no other{hint}; it is {shown(value)}")
     return _made(kinds[0], value[kinds[0]], value.get("within"))
 
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.devices.stopping import stopping_parameters
-from spicecim.errors import InputError, UnsupportedError
+from spicecim.errors import InputError, QuantityError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.problems import did_you_mean
-from spicecim.quantities import shown
+from spicecim.quantities import UNITS, input_quantity, shown
 from spicecim.testbench import Crossbar, Testbench
 from spicecim.variation.correlation import check_covariance, correlation_matrix, generator, standard_normal
 from spicecim.variation.distributions import distribution, share
@@ -77,25 +77,32 @@ def vary(
     >>> varied.device.arrays()["Vp"].shape
     (3, 4)
     """
+    return vary_cells(testbench, parameters, "parameters", seed, correlation, gradients, stuck)
+
+
+def vary_cells(
+    testbench: Testbench, parameters: Any, field: str, seed: int, correlation: Any = None,
+    gradients: Mapping[str, Any] | None = None, stuck: Mapping[str, Any] | None = None,
+) -> Testbench:  # fmt: skip
+    """Do what `vary` does, with the name that errors give to `parameters`."""
     if not isinstance(testbench, Testbench):
         raise InputError(f"testbench: must be a Testbench; it is {shown(testbench)}")
     shape, known = testbench.shape, _numbers(testbench)
     if hasattr(parameters, "covariance"):
         if correlation is not None:
             raise InputError("correlation: a joint distribution has its own")
-        drawn = _joint(parameters, known, shape, seed)
+        drawn = _joint(parameters, field, known, shape, seed)
     else:
-        drawn = _each(parameters, known, shape, seed, correlation)
+        drawn = _each(parameters, field, known, shape, seed, correlation)
     for name, (down, across) in _slopes(gradients or {}, known).items():
         tilt = 1.0 + down * _ramp(shape[0])[:, None] + across * _ramp(shape[1])
         drawn[name] = drawn.get(name, known[name]) * tilt
     crossbar = testbench.crossbar
     if stuck:
-        state, cells, held = _stuck(testbench, stuck, seed)
+        state, cells, held = _stuck(testbench, stuck, known, seed)
         changed = {name: getattr(crossbar, name) for name in Crossbar.model_fields} | {"state": state}
         crossbar = Crossbar(**changed)
         for name, value in held.items():
-            _check_name(name, known)
             drawn[name] = np.where(cells, value, drawn.get(name, known[name]))
     device = testbench.device
     fields = {name: getattr(device, name) for name in type(device).model_fields}
@@ -117,25 +124,27 @@ def _numbers(testbench: Testbench) -> dict[str, FloatArray]:
     }
 
 
-def _check_name(name: Any, known: Mapping[str, FloatArray]) -> None:
+def _check_name(field: str, name: Any, known: Mapping[str, FloatArray]) -> None:
     if name not in known:
         hint = did_you_mean(str(name), known)
-        raise InputError(f"parameters: the device has no value of {shown(name)}; known are {', '.join(known)}{hint}")
+        raise InputError(
+            f"{field}.{name}: the device has no value of {shown(name)}; known are {', '.join(known)}{hint}"
+        )
 
 
 def _each(
-    parameters: Any, known: Mapping[str, FloatArray], shape: tuple[int, int], seed: int, correlation: Any
+    parameters: Any, field: str, known: Mapping[str, FloatArray], shape: tuple[int, int], seed: int, correlation: Any
 ) -> dict[str, FloatArray]:
     """Draw parameters of which each has its distribution."""
     if not isinstance(parameters, Mapping):
-        raise InputError(f"parameters: must be distributions by name; it is {shown(parameters)}")
+        raise InputError(f"{field}: must be distributions by name; it is {shown(parameters)}")
     chosen = {}
     for name, value in parameters.items():
-        _check_name(name, known)
+        _check_name(field, name, known)
         try:
             chosen[name] = distribution(value)
         except InputError as error:
-            raise InputError(f"parameters.{name}: {error}") from None
+            raise InputError(f"{field}.{name}: {error}") from None
     if not chosen:
         generator(seed)
         return {}
@@ -145,13 +154,13 @@ def _each(
 
 
 def _joint(
-    joint: Any, known: Mapping[str, FloatArray], shape: tuple[int, int], seed: int
+    joint: Any, field: str, known: Mapping[str, FloatArray], shape: tuple[int, int], seed: int
 ) -> dict[str, FloatArray]:  # fmt: skip
     """Draw parameters of a joint normal distribution of their transforms."""
     names, mean = list(joint.names), np.asarray(joint.mean, dtype=float)
     covariance = np.asarray(joint.covariance, dtype=float)
     for name in names:
-        _check_name(name, known)
+        _check_name(field, name, known)
     check_covariance(covariance, len(names), "covariance")
     spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     scale = np.where(spread > 0.0, spread, 1.0)
@@ -166,13 +175,20 @@ def _joint(
 def _slopes(gradients: Mapping[str, Any], known: Mapping[str, FloatArray]) -> dict[str, tuple[float, float]]:
     found = {}
     for name, value in gradients.items():
-        _check_name(name, known)
+        _check_name("gradients", name, known)
         if not isinstance(value, list | tuple) or len(value) != 2:
             raise InputError(
                 f"gradients.{name}: must be two numbers, over the rows and over the columns; it is {shown(value)}"
             )
-        found[name] = share(value[0]), share(value[1])
+        found[name] = _share(f"gradients.{name}", value[0]), _share(f"gradients.{name}", value[1])
     return found
+
+
+def _share(field: str, value: Any) -> float:
+    try:
+        return share(value)
+    except QuantityError as error:
+        raise InputError(f"{field}: {error}") from None
 
 
 def _ramp(count: int) -> FloatArray:
@@ -181,12 +197,12 @@ def _ramp(count: int) -> FloatArray:
 
 
 def _stuck(
-    testbench: Testbench, stuck: Mapping[str, Any], seed: int
+    testbench: Testbench, stuck: Mapping[str, Any], known: Mapping[str, FloatArray], seed: int
 ) -> tuple[FloatArray, NDArray[np.bool_], dict[str, float]]:
     """States with those of stuck cells, which cells these are (row, column), and the parameters that hold them."""
     if not isinstance(stuck, Mapping) or not set(stuck) <= {"off", "on", "by"} or not {"off", "on"} & set(stuck):
         raise InputError(f"stuck: must have shares of cells as off and on; it is {shown(stuck)}")
-    shares = {end: share(stuck.get(end, 0.0)) for end in ("off", "on")}
+    shares = {end: _share(f"stuck.{end}", stuck.get(end, 0.0)) for end in ("off", "on")}
     if min(shares.values()) < 0.0 or sum(shares.values()) > 1.0:
         raise InputError(f"stuck: the shares must be at least 0 and at most 1 together; they are {shown(shares)}")
     cells = testbench.crossbar.state.size
@@ -198,13 +214,20 @@ def _stuck(
     state[off], state[on] = 0.0, 1.0
     chosen = np.zeros(cells, dtype=bool)
     chosen[off] = chosen[on] = True
-    return state.reshape(testbench.shape), chosen.reshape(testbench.shape), _holding(testbench, stuck.get("by"))
+    return state.reshape(testbench.shape), chosen.reshape(testbench.shape), _holding(testbench, stuck.get("by"), known)
 
 
-def _holding(testbench: Testbench, given: Mapping[str, float] | None) -> dict[str, float]:
+def _holding(testbench: Testbench, given: Any, known: Mapping[str, FloatArray]) -> dict[str, float]:
     """Parameters that hold the state of a stuck cell."""
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError(f"stuck.by: must be values by the names of parameters; it is {shown(given)}")
     if given:
-        return dict(given)
+        found = {}
+        for name, value in given.items():
+            _check_name("stuck.by", name, known)
+            unit = testbench.device.unit_of(name)
+            found[name] = input_quantity(f"stuck.by.{name}", value, unit if unit in UNITS else "")
+        return found
     if not testbench.device.equations_known:
         raise UnsupportedError(
             "stuck: what stops the state of a subcircuit is not known; say so, such as by: {speed: 0}"
