@@ -37,7 +37,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _problem(details: dict[str, Any], model: type[BaseModel], prefix: str) -> Problem:
-    path, parent = _walk(details["loc"], model)
+    path, parent, own = _walk(details["loc"], model)
     cause = details.get("ctx", {}).get("error")
     if isinstance(cause, FieldError):
         path.append(cause.field)
@@ -50,10 +50,34 @@ def _problem(details: dict[str, Any], model: type[BaseModel], prefix: str) -> Pr
         return Problem(field, "", "is required")
     if details["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _unknown_tag(field, details["ctx"])
+    if details["type"] == "model_type" and own is not None:
+        given = "" if details["input"] is None else _shorten(details["input"])
+        return Problem(field, given, _no_section(details["input"], own))
+    if details["type"] in ("list_type", "tuple_type"):
+        return Problem(field, _shorten(details["input"]), "must be a list")
+    if details["type"] == "too_short":
+        fewest = details["ctx"]["min_length"]
+        return Problem(
+            field, _shorten(details["input"]), f"must have {fewest} entr{'y' if fewest == 1 else 'ies'} at least"
+        )
     reason = shortened(str(details["msg"]).removeprefix("Value error, "))
     if reason.startswith("Input"):
         reason = "i" + reason[1:]
     return Problem(field, _shorten(details["input"]), reason)
+
+
+def _no_section(given: Any, model: type[BaseModel]) -> str:
+    """What is said of something else in place of a section."""
+    fields = model.model_fields
+    required = [name for name, info in fields.items() if info.is_required()]
+    keys = f"the keys {', '.join(required)}" if required else f"keys such as {', '.join(list(fields)[:3])}"
+    return f"must be a section with {keys}; it is {_KINDS.get(type(given), 'something else')}"
+
+
+_KINDS = {
+    type(None): "empty", list: "a list", tuple: "a list", str: "a text", bool: "a truth value", int: "a number",
+    float: "a number",
+}  # fmt: skip
 
 
 def _unknown_tag(field: str, context: dict[str, Any]) -> Problem:
@@ -67,8 +91,16 @@ def _unknown_tag(field: str, context: dict[str, Any]) -> Problem:
     )
 
 
-def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list[str], type[BaseModel] | None]:
-    """Follow pydantic's location through nested models; drops the tags of unions, which users never wrote."""
+def _walk(
+    location: tuple[int | str, ...], model: type[BaseModel]
+) -> tuple[list[str], type[BaseModel] | None, type[BaseModel] | None]:
+    """Follow pydantic's location through nested models; drops the tags of unions, which users never wrote.
+
+    Returns
+    -------
+    tuple
+        The names on the way, the model that has the last of them, and the one model that can stand there, if any.
+    """
     path: list[str] = []
     here: list[type[BaseModel]] = [model]
     parent: type[BaseModel] | None = model
@@ -86,7 +118,7 @@ def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> tuple[list
         parent = here[0] if here else None
         annotation = parent.model_fields[str(part)].annotation if parent and part in parent.model_fields else None
         here, named = _models_in(annotation), typing.get_origin(annotation) in (dict, list, tuple)
-    return path, parent
+    return path, parent, here[0] if len(here) == 1 else None
 
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:

@@ -71,7 +71,8 @@ def test_a_layer_of_any_size_is_counted_and_not_enumerated(tmp_path):
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
-        ([], "layers: "),
+        ([], "layers: must have 1 entry at least (given: [])"),
+        ({"a": {"lines": 1, "outputs": 1}}, "layers: must be a list"),
         ([{"name": "a", "lines": 0, "outputs": 1}], "layers.0.lines: "),
         ([{"name": "a", "lines": 1}], "layers.0.outputs: is required"),
         ([{"name": "a", "lines": 1, "outputs": 1, "stride": 2}], "layers.0.stride: unknown key; known are name, lines"),
@@ -91,7 +92,7 @@ def test_an_unknown_network_is_an_input_error():
         load_network("vgg61")
 
 
-@pytest.mark.parametrize("given", ["net.pt", "net.onnx", object()])
+@pytest.mark.parametrize("given", ["net.pt", "net.onnx", "net.py", object()])
 def test_a_module_is_sent_to_what_takes_it(given):
     with pytest.raises(InputError, match=r"network: must be a name or a file .*torch_layers\.layers_of"):
         load_network(given)
