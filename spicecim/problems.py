@@ -51,8 +51,9 @@ def _problem(details: dict[str, Any], model: type[BaseModel], prefix: str) -> Pr
     if details["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _unknown_tag(field, details["ctx"])
     if details["type"] == "model_type" and own is not None:
-        given = "" if details["input"] is None else _shorten(details["input"])
-        return Problem(field, given, _no_section(details["input"], own))
+        return Problem(field, _given(details["input"]), _no_section(details["input"], own))
+    if details["type"] == "dict_type":
+        return Problem(field, _given(details["input"]), f"must be names with values; it is {_kind(details['input'])}")
     if details["type"] in ("list_type", "tuple_type"):
         return Problem(field, _shorten(details["input"]), "must be a list")
     if details["type"] == "too_short":
@@ -71,7 +72,15 @@ def _no_section(given: Any, model: type[BaseModel]) -> str:
     fields = model.model_fields
     required = [name for name, info in fields.items() if info.is_required()]
     keys = f"the keys {', '.join(required)}" if required else f"keys such as {', '.join(list(fields)[:3])}"
-    return f"must be a section with {keys}; it is {_KINDS.get(type(given), 'something else')}"
+    return f"must be a section with {keys}; it is {_kind(given)}"
+
+
+def _given(value: Any) -> str:
+    return "" if value is None else _shorten(value)
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "something else")
 
 
 _KINDS = {

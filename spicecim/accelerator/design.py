@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from spicecim.accelerator.cycles import ExponentialInputs, wrong_shares
 from spicecim.accelerator.output_by_output import OutputByOutput
 from spicecim.accelerator.sourced import (
     FROM_FILE,
+    Bits,
     BytesPerSecond,
     Hertz,
     Joules,
@@ -38,7 +39,14 @@ from spicecim.quantities import format_quantity, shown
 from spicecim.resources import resource_folder
 from spicecim.yaml_text import parse_yaml
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ +/-]{0,59}$")]
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_ +/-]{0,59}", name):
+        raise ValueError("must be 60 letters, digits, spaces, _, +, / or - at most, the first a letter or a digit")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 Level = Literal["unit", "tile", "chip"]
 LEVELS: tuple[Level, ...] = ("unit", "tile", "chip")
@@ -153,7 +161,7 @@ class Component(SourcedSection):
 
     kind: Literal["converter", "crossbar", "other"] = "other"
     count: Whole | None = Field(default=None, description="how many there are")
-    bits: Whole | None = Field(default=None, description="resolution of a converter")
+    bits: Bits | None = Field(default=None, description="resolution of a converter")
     rate: Hertz | None = Field(default=None, description="events per second of one")
     power: Watts | None = Field(default=None, description="of all together, at full rate")
     energy: Joules | None = Field(default=None, description="of one event, in place of the power")
@@ -252,11 +260,12 @@ class Design(Section):
     def _check_components(cls, components: Components) -> Components:
         if not any(components.level(level) for level in LEVELS):
             raise ValueError("must have a component")
-        if sum(component.kind == "converter" for component in components.unit.values()) > 1:
-            raise FieldError("unit", "must have one converter at most")
-        for level in LEVELS[1:]:
-            if any(component.kind == "converter" for component in components.level(level).values()):
-                raise FieldError(level, "must have no converter: they belong to a unit")
+        for kind in ("converter", "crossbar"):
+            if sum(component.kind == kind for component in components.unit.values()) > 1:
+                raise FieldError("unit", f"must have one component of kind {kind} at most")
+            for level in LEVELS[1:]:
+                if any(component.kind == kind for component in components.level(level).values()):
+                    raise FieldError(level, f"must have no component of kind {kind}: they belong to a unit")
         return components
 
     @model_validator(mode="after")
@@ -277,13 +286,15 @@ class Design(Section):
         return self
 
     def _check_skipping(self) -> None:
-        if self.times.zero_skipping is not None and not isinstance(self.crossbars, BitSliced):
+        skipping = self.times.zero_skipping
+        if skipping is not None and not isinstance(self.crossbars, BitSliced):
             raise FieldError("timing.zero_skipping", "must be left out where bits are not read one after the other")
         shares = self.skipping_shares()
         if shares is not None:
             wrong = wrong_shares(shares, self.bits_in_turn)
             if wrong:
-                raise FieldError("timing.zero_skipping.shares", wrong)
+                given = skipping is not None and skipping.shares is not None
+                raise FieldError(f"timing.zero_skipping{'.shares' if given else ''}", wrong)
 
     def _check_counts(self) -> None:
         """Check that counts of components fit the organization and the cycle."""
@@ -365,7 +376,7 @@ class Design(Section):
         return None if name is None else self.components.unit[name]
 
     def unit_part(self, kind: Literal["converter", "crossbar"]) -> str | None:
-        """Name of the first component of a kind in a unit, None if there is none."""
+        """Name of the component of a kind in a unit, None if there is none."""
         return next((name for name, part in self.components.unit.items() if part.kind == kind), None)
 
     def skipping_shares(self) -> FloatArray | None:

@@ -16,7 +16,8 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from spicecim.fields import Quantities, Quantity, Section
-from spicecim.quantities import names_unit
+from spicecim.problems import FieldError
+from spicecim.quantities import names_unit, shown
 
 PROVENANCES = ("published", "derived", "estimated", "assumed")
 """Where a number may come from, the surest first."""
@@ -166,6 +167,12 @@ class Whole(Sourced):
     value: Annotated[int, Field(ge=1, le=1_000_000), NoTruth]
 
 
+class Bits(Sourced):
+    """Bits of a code."""
+
+    value: Annotated[int, Field(ge=1, le=32), NoTruth]
+
+
 class Shares(Sourced):
     """Shares of each number of cycles, from 0 on."""
 
@@ -189,6 +196,13 @@ class SourcedSection(_Stated):
             return given
         if len(source) > 1:
             raise ValueError(f"must have one source at most: {_SOURCES}")
+        for name, text in source.items():  # before it is that of every number, so that what is wrong is said once
+            if not isinstance(text, str):
+                raise FieldError(name, f"must be a text (given: {shown(text)})")
+            try:
+                _check_text(text)
+            except ValueError as error:
+                raise FieldError(name, f"{error} (given: {shown(text)})") from None
         numbers = {name for name, info in cls.model_fields.items() if _is_sourced(info.annotation)}
         return {
             name: {"value": value, **source}

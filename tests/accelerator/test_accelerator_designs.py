@@ -208,6 +208,24 @@ def written(tmp_path, **changes):
             {"organization__crossbars_per_unit": 4},
             "components.unit.crossbars.count: must be that of organization.crossbars_per_unit, 4 (given: 8)",
         ),
+        (
+            {"components__unit__ADC__bits": 33},
+            "components.unit.ADC.bits.value: input should be less than or equal to 32",
+        ),
+        ({"components__unit": ["ADC"]}, "components.unit: must be names with values; it is a list (given: ['ADC'])"),
+        (
+            {"components__unit__DAC__kind": "crossbar"},
+            "components.unit: must have one component of kind crossbar at most",
+        ),
+        (
+            {"components__tile__bus__kind": "crossbar"},
+            "components.tile: must have no component of kind crossbar: they belong to a unit",
+        ),
+        (
+            {"timing__zero_skipping": {"assumed": "x", "zero_inputs": 1, "mean_input": 0.1}},
+            "timing.zero_skipping: must leave fragments that need a cycle",
+        ),
+        ({"name": "a/../b"}, "name: must be 60 letters, digits, spaces, _, +, / or - at most, the first a letter or"),
         ({"timing": 5}, "timing: must be a section with keys such as published, derived, estimated; it is a number"),
         ({"title": "\x1b[31m"}, "title: must be a text of one line"),
         ({"name": None}, "name: is required"),
@@ -255,6 +273,18 @@ def test_all_fields_with_a_dimension_are_tried():
         if any(kind in get_args(info.annotation) for kind in kinds)
     }
     assert found == {field.removesuffix("__value").rpartition("__")[2] for field in PHYSICAL}
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("", "must be a text of one line of 1000 characters at most (given: '')"), (5, "must be a text")],
+)
+def test_what_is_wrong_with_the_source_of_a_section_is_said_once(tmp_path, source, said):
+    with pytest.raises(TestbenchError) as error:
+        load_design(written(tmp_path, components__unit__ADC__published=source))
+    (problem,) = error.value.problems
+    assert problem.field == "components.unit.ADC.published"
+    assert said in str(problem)
 
 
 def test_numbers_from_python_are_in_si_units():
