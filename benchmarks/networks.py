@@ -136,7 +136,7 @@ def measure_shapes() -> None:
 
 def measure_accuracy(quick: bool) -> None:
     """Print what each stage loses against float, in pairs over seeds, as the validation polarized-columns has it."""
-    found = 100.0 * train_lenets(QUICK if quick else FULL, lambda fraction: None).accuracy["accuracy"]
+    found = 100.0 * train_lenets(QUICK if quick else FULL).accuracy["accuracy"]
     lost = found.sel(stage="float") - found
     heads("rows of a fragment", "pruned", "polarized", "quantized: loss against float (points), 95 % confidence of the "
           "mean", "of each seed")  # fmt: skip

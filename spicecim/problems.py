@@ -31,6 +31,7 @@ _WANTED = {
     "model_type": "a dictionary",
     "model_attributes_type": "a dictionary",
     "list_type": "a list",
+    "tuple_type": "a list",
     "string_type": "a text",
     "invalid_key": "a text",
     "float_type": "a number",
@@ -50,7 +51,12 @@ def problems_from(error: ValidationError, model: type[BaseModel], prefix: str = 
     Where a field may be of several kinds, pydantic tells what is wrong with each: the problem is with the kind that was
     followed furthest into the value, or, where none fits at all, that it is none of them.
     """
-    errors = error.errors(include_url=False)
+    # a list whose entries are wrong is not too short besides
+    errors = [
+        each
+        for each in error.errors(include_url=False)
+        if each["type"] != "too_short" or len(each["input"]) < each["ctx"]["min_length"]
+    ]
     places = [_walk(details["loc"], model) for details in errors]
     furthest: dict[Any, int] = {}
     for place in places:
@@ -89,12 +95,27 @@ def _problem(details: dict[str, Any], place: _Place, prefix: str) -> Problem:
         return Problem(field, "", "is required")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _unknown_tag(field, details)
+    if kind == "too_short":
+        fewest = details["ctx"]["min_length"]
+        reason = f"must have {fewest} entr{'y' if fewest == 1 else 'ies'} at least"
+        return Problem(field, _shorten(details["input"]), reason)
     reason = shortened(str(details["msg"]).removeprefix("Value error, "))
     if kind in _WANTED:
-        reason = f"must be {_WANTED[kind]}"
+        wanted = _section(place.section) if place.section and kind == "model_type" else _WANTED[kind]
+        reason = f"must be {wanted}"
+        if details["input"] is None:
+            reason += "; it is empty"
     elif reason.startswith("Input should be"):
         reason = "must be" + reason.removeprefix("Input should be")
     return Problem(field, _shorten(details["input"]), f"the name {reason}" if place.of_key else reason)
+
+
+def _section(model: type[BaseModel]) -> str:
+    """Words for a section: with its keys, those that it must have if there are any."""
+    fields = model.model_fields
+    required = [name for name, info in fields.items() if info.is_required()]
+    keys = f"the keys {', '.join(required)}" if required else f"keys such as {', '.join(list(fields)[:3])}"
+    return f"a section with {keys}"
 
 
 def _unknown_tag(field: str, details: Mapping[str, Any]) -> Problem:
@@ -124,12 +145,15 @@ class _Place(NamedTuple):
         The part of the path that leads to the first field that may be of several kinds, None without one.
     of_key
         Whether it is the name itself that is wrong, not what it stands for.
+    section
+        The one model that can stand there, if any.
     """
 
     path: tuple[str, ...]
     parent: type[BaseModel] | None
     choice: tuple[str, ...] | None
     of_key: bool
+    section: type[BaseModel] | None
 
 
 def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> _Place:
@@ -156,9 +180,17 @@ def _walk(location: tuple[int | str, ...], model: type[BaseModel]) -> _Place:
             parent = kind
             here = _kinds_of(kind.model_fields[str(part)].annotation) if part in kind.model_fields else []
         else:
-            inner = typing.get_args(kind)
-            here = _kinds_of(inner[-1]) if typing.get_origin(kind) in (dict, list, tuple) and inner else []
-    return _Place(tuple(path), parent, choice, location[-1:] == ("[key]",))
+            here = _kinds_of(_of_entry(kind, part))
+    section = here[0] if len(here) == 1 and _is_model(here[0]) else None
+    return _Place(tuple(path), parent, choice, location[-1:] == ("[key]",), section)
+
+
+def _of_entry(kind: Any, part: int | str) -> Any:
+    """Annotation of an entry of a dictionary, list or tuple; None without one."""
+    inner, origin = typing.get_args(kind), typing.get_origin(kind)
+    if origin is tuple and inner[-1:] != (...,):
+        return inner[part] if isinstance(part, int) and part < len(inner) else None
+    return inner[0 if origin is tuple else -1] if inner and origin in (dict, list, tuple) else None
 
 
 def _is_model(kind: Any) -> bool:
@@ -186,9 +218,11 @@ def _kinds_of(annotation: Any) -> list[Any]:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         members = (member for member in typing.get_args(annotation) if member is not type(None))
         return [kind for member in members for kind in _kinds_of(member)]
+    if annotation is None:
+        return []
     kinds = vars(annotation).get("kinds") if _is_model(annotation) else None
     return [annotation] if kinds is None else list(kinds.__get__(None, annotation)())
 
 
 def _shorten(value: Any) -> str:
-    return "" if isinstance(value, dict | BaseModel) else shown(value)
+    return "" if value is None or isinstance(value, dict | BaseModel) else shown(value)

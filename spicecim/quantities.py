@@ -28,6 +28,7 @@ UNITS: dict[str, set[str]] = {
     "W": {"W"},
     "J": {"J"},
     "mm2": {"mm2", "mm\N{SUPERSCRIPT TWO}"},
+    "B/s": {"B/s"},
     "": set(),
 }
 
@@ -52,7 +53,7 @@ def parse_quantity(value: Any, unit: str = "") -> float:
         A number, or a text with an optional SI scale factor and unit: ``0.45``, ``"10k"``, ``"50us"``, ``"1 meg"``.
     unit
         The unit that the quantity has: ``"V"``, ``"A"``, ``"Hz"``, ``"s"``, ``"rad"``, ``"ohm"``, ``"F"``, ``"m"``,
-        ``"W"``, ``"J"``, ``"mm2"`` or ``""``. A text may leave its unit out, but not name another one.
+        ``"W"``, ``"J"``, ``"mm2"``, ``"B/s"`` or ``""``. A text may leave its unit out, but not name another one.
 
     Returns
     -------
@@ -98,6 +99,18 @@ def input_quantity(name: str, value: Any, unit: str = "") -> float:
         raise InputError(f"{name}: {error}") from None
 
 
+def names_unit(value: Any, unit: str) -> bool:
+    """Tell whether a value is a text of a number with its unit, which `parse_quantity` lets a text leave out.
+
+    Examples
+    --------
+    >>> names_unit("15.24 ns", "s"), names_unit("15.24 n", "s"), names_unit(15.24, "s")
+    (True, False, False)
+    """
+    match = _matched(value, unit) if isinstance(value, str) else None
+    return match is not None and match["unit"] is not None
+
+
 def is_denormal(values: ArrayLike) -> Any:
     """Tell which numbers are so close to zero that a float holds them with fewer digits: below 2.2e-308."""
     return (np.asarray(values) != 0) & (np.abs(values) < sys.float_info.min)
@@ -114,8 +127,12 @@ def shown(value: Any, longest: int = 60) -> str:
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
+def _matched(text: str, unit: str) -> re.Match[str] | None:
+    return _PATTERNS[unit].fullmatch(text.strip(" \t\r\n")) if len(text) <= _LONGEST_TEXT else None
+
+
 def _parse_text(text: str, unit: str) -> float:
-    match = _PATTERNS[unit].fullmatch(text.strip(" \t\r\n")) if len(text) <= _LONGEST_TEXT else None
+    match = _matched(text, unit)
     if match is None:
         wanted = f"a quantity in {unit}" if unit else "a number"
         raise QuantityError(f"{shown(text)} is not {wanted} such as 0.45, '10k' or '50u{unit}'")
@@ -132,7 +149,7 @@ def _parse_text(text: str, unit: str) -> float:
 
 def _mantissa(text: str) -> bool:
     """Whether a number that was read from a text has a digit other than 0 before its exponent."""
-    return re.match(r"[^eE]*?[1-9]", text.strip()) is not None
+    return re.match(r"[+-]?[0.]*[1-9]", text.strip()) is not None
 
 
 def format_quantity(value: float, unit: str = "", digits: int = 4) -> str:

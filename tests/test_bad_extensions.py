@@ -222,7 +222,7 @@ PRESET = "{description: d, source: s, x0: 0.5, amplitude: 1, frequency: 1, param
             "preset: unknown key; known are",
         ),
         ("model: filed\ndefault: one\npresets: [1]\n", "presets: must be a dictionary with a preset by its name"),
-        ("model: filed\ndefault: one\npresets: {one: 1}\n", "presets.one: must be a dictionary"),
+        ("model: filed\ndefault: one\npresets: {one: 1}\n", "presets.one: must be a section with the keys "),
         (
             f"model: filed\ndefault: one\npresets:\n  one: {PRESET.replace('x0: 0.5', 'x: 0.5')}\n",
             r"presets\.one\.x0: is required; presets\.one\.x: unknown key; known are description, source",

@@ -109,7 +109,16 @@ def frequency_weighting():
 
 
 def forms_architecture():
-    measured = {name: claim.measured for name, claim in VERDICTS["judged"]("forms-architecture").items()}
+    claims = VERDICTS["judged"]("forms-architecture")
+    measured = {name: claim.measured for name, claim in claims.items()}
+    converted = claims["headline-power"].details
+    per_watt = [converted[f"{rows} rows, with skipping, 0.226 pJ per conversion of 4 bits"] for rows in (8, 16)]
+    yield "published 0.226 pJ per conversion it is {:.2f} per watt at 8 rows and {:.2f} at 16".format(*per_watt)
+    cells = claims["crossbar-power"].details
+    least, most = (cells[f"crossbars of the chip's power, by presets: {end} (%)"] for end in ("least", "most"))
+    yield f"crossbars are {least:.0f} to {most:.0f} % of the chip"
+    siemens = cells["conductance of a cell times the share of ones for the published power (S)"]
+    yield f"The published 2.44 mW is that of {1e6 * siemens:.0f} µS per cell"
     doubled = measured["two-crossbars"]
     ranges = ["{:.2f} to {:.2f}".format(*doubled[f"per {what}"]) for what in ("area", "watt")]
     yield f"16 rows with skipping give {ranges[0]} per area and {ranges[1]} per watt"

@@ -34,6 +34,8 @@ from spicecim.quantities import format_quantity, parse_quantity
         ("1e3k", "ohm", 1e6),
         ("10nm", "m", 1e-8),
         ("5m", "s", 5e-3),
+        ("0 mm2", "mm2", 0.0),
+        ("20.48 GB/s", "B/s", 20.48e9),
         (7, "V", 7.0),
         (np.float64(0.26), "V", 0.26),
         (np.int64(3), "", 3.0),

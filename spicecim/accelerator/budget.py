@@ -112,12 +112,3 @@ def peak_tops(design: Design, skipping: bool = False) -> float | None:
     cycles = cycles_per_vector(design, fragments).read if skipping else float(whole.cycles)
     crossbars = design.parts.crossbars / whole.crossbars
     return float(2e-12 * crossbars * scheme.rows * outputs / (cycles * cycle.value))
-
-
-def converter_load(design: Design) -> float | None:
-    """Conversions that a cycle asks for over those that the converters make in it, None if one is not known."""
-    part = design.converter
-    if part is None or part.count is None or part.rate is None or design.times.cycle is None:
-        return None
-    conversions = design.crossbars.columns * design.parts.crossbars_per_unit.value
-    return float(conversions / (part.count.value * part.rate.value * design.times.cycle.value))

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from spicecim.accelerator.design import Design
 from spicecim.encodings.bit_sliced import Converter, lossless_bits
 from spicecim.encodings.bit_sliced.encoding import BitSliced
+from spicecim.encodings.integers import check_integer
 from spicecim.errors import InputError
 from spicecim.quantities import shown
 
@@ -84,7 +85,7 @@ def with_converters(
     Raises
     ------
     InputError
-        If the model is unknown, or the design has no converter with a rate.
+        If the model is unknown, the bits are not 1 to 32, or the design has no converter with a rate.
     """
     if model not in CONVERTER_MODELS:
         raise InputError(f"converters: must be one of {', '.join(CONVERTER_MODELS)} (given: {shown(model)})")
@@ -93,6 +94,8 @@ def with_converters(
     name, part = design.unit_part("converter"), design.converter
     if name is None or part is None or part.bits is None or part.count is None:
         raise InputError(f"{design.name} has no converters whose energy is known")
+    if bits is not None:
+        check_integer(bits, "bits", 1, 32)
     width = part.bits.value if bits is None else bits
     joules, area = part.energy_per_event, part.area_mm2
     why: dict[str, Any] = {"estimated": f"converter model {model}, {width} bits"}

@@ -27,9 +27,9 @@ _ROUNDING = 1e-6
 
 def wrong_shares(shares: FloatArray, bits: int) -> str:
     """What is wrong with the shares of fragments that need 0 to `bits` cycles, "" if nothing is."""
-    if shares.shape == (bits + 1,) and (shares >= 0).all() and abs(shares.sum() - 1.0) <= _ROUNDING:
-        return ""
-    return f"must be the {bits + 1} shares of 0 to {bits} cycles, of sum 1"
+    if shares.shape != (bits + 1,) or not (shares >= 0).all() or abs(shares.sum() - 1.0) > _ROUNDING:
+        return f"must be the {bits + 1} shares of 0 to {bits} cycles, of sum 1"
+    return "" if shares[1:].any() else "must leave fragments that need a cycle: no inputs take no time"
 
 
 class ExponentialInputs(NamedTuple):

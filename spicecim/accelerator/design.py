@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from spicecim.accelerator.cycles import ExponentialInputs, wrong_shares
 from spicecim.accelerator.output_by_output import OutputByOutput
 from spicecim.accelerator.sourced import (
+    FROM_FILE,
+    Bits,
+    BytesPerSecond,
     Hertz,
     Joules,
     Number,
@@ -32,15 +35,26 @@ from spicecim.errors import InputError, Problem, TestbenchError
 from spicecim.fields import FloatArray, Section
 from spicecim.outside import read_text
 from spicecim.problems import FieldError, did_you_mean, problems_from
-from spicecim.quantities import shown
+from spicecim.quantities import format_quantity, shown
 from spicecim.resources import resource_folder
 from spicecim.yaml_text import parse_yaml
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_ +/-]{0,59}$")]
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_ +/-]{0,59}", name):
+        raise ValueError("must be 60 letters, digits, spaces, _, +, / or - at most, the first a letter or a digit")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 Level = Literal["unit", "tile", "chip"]
 LEVELS: tuple[Level, ...] = ("unit", "tile", "chip")
 """Where components are, from the smallest part up: a unit is a group of crossbars, an IMA in ISAAC, an MCU in FORMS."""
+
+
+MOST_CONVERTER_LOAD = 1.1
+"""Largest time of a cycle's conversions over the cycle. That of ISAAC is 1.07: it rounds 1.28 GS/s to 1.2."""
 
 
 class WeightEncoding(SourcedSection):
@@ -136,10 +150,10 @@ class Timing(SourcedSection):
 
 
 class Traffic(SourcedSection):
-    """What inputs and outputs are moved by, in bytes per second, where that limits the frames."""
+    """What inputs and outputs are moved by, where that limits the frames."""
 
-    tile_bus: Number | None = Field(default=None, description="between the buffer of a tile and its units (B/s)")
-    chip_links: Number | None = Field(default=None, description="all links of a chip to the next together (B/s)")
+    tile_bus: BytesPerSecond | None = Field(default=None, description="between the buffer of a tile and its units")
+    chip_links: BytesPerSecond | None = Field(default=None, description="all links of a chip to the next together")
 
 
 class Component(SourcedSection):
@@ -147,7 +161,7 @@ class Component(SourcedSection):
 
     kind: Literal["converter", "crossbar", "other"] = "other"
     count: Whole | None = Field(default=None, description="how many there are")
-    bits: Whole | None = Field(default=None, description="resolution of a converter")
+    bits: Bits | None = Field(default=None, description="resolution of a converter")
     rate: Hertz | None = Field(default=None, description="events per second of one")
     power: Watts | None = Field(default=None, description="of all together, at full rate")
     energy: Joules | None = Field(default=None, description="of one event, in place of the power")
@@ -246,11 +260,12 @@ class Design(Section):
     def _check_components(cls, components: Components) -> Components:
         if not any(components.level(level) for level in LEVELS):
             raise ValueError("must have a component")
-        if sum(component.kind == "converter" for component in components.unit.values()) > 1:
-            raise FieldError("unit", "must have one converter at most")
-        for level in LEVELS[1:]:
-            if any(component.kind == "converter" for component in components.level(level).values()):
-                raise FieldError(level, "must have no converter: they belong to a unit")
+        for kind in ("converter", "crossbar"):
+            if sum(component.kind == kind for component in components.unit.values()) > 1:
+                raise FieldError("unit", f"must have one component of kind {kind} at most")
+            for level in LEVELS[1:]:
+                if any(component.kind == kind for component in components.level(level).values()):
+                    raise FieldError(level, f"must have no component of kind {kind}: they belong to a unit")
         return components
 
     @model_validator(mode="after")
@@ -261,6 +276,7 @@ class Design(Section):
             if missing:
                 raise FieldError(missing[0], "is required, unless peak_tops is given")
             self._check_skipping()
+            self._check_counts()
         elif len(missing) < len(sections):
             raise FieldError("peak_tops", "follows from encoding, organization and timing; give one or the other")
         elif self.traffic is not None:
@@ -270,13 +286,41 @@ class Design(Section):
         return self
 
     def _check_skipping(self) -> None:
-        if self.times.zero_skipping is not None and not isinstance(self.crossbars, BitSliced):
+        skipping = self.times.zero_skipping
+        if skipping is not None and not isinstance(self.crossbars, BitSliced):
             raise FieldError("timing.zero_skipping", "must be left out where bits are not read one after the other")
         shares = self.skipping_shares()
         if shares is not None:
             wrong = wrong_shares(shares, self.bits_in_turn)
             if wrong:
-                raise FieldError("timing.zero_skipping.shares", wrong)
+                given = skipping is not None and skipping.shares is not None
+                raise FieldError(f"timing.zero_skipping{'.shares' if given else ''}", wrong)
+
+    def _check_counts(self) -> None:
+        """Check that counts of components fit the organization and the cycle."""
+        unit, crossbars = self.components.unit, self.parts.crossbars_per_unit.value
+        name = self.unit_part("crossbar")
+        count = None if name is None else unit[name].count
+        if count is not None and count.value != crossbars:
+            raise FieldError(
+                f"components.unit.{name}.count",
+                f"must be that of organization.crossbars_per_unit, {crossbars} (given: {count.value})",
+            )
+        part, cycle, load = self.converter, self.times.cycle, self.converter_load
+        if load is None or load <= MOST_CONVERTER_LOAD:
+            return
+        assert part is not None
+        assert part.count is not None
+        assert part.rate is not None
+        assert cycle is not None
+        raise FieldError(
+            "timing.cycle",
+            f"must be {format_quantity(cycle.value * load / MOST_CONVERTER_LOAD, 's')} at least, or there must be more "
+            f"or faster converters: {part.count.value} of {format_quantity(part.rate.value, 'Hz')} "
+            f"(components.unit.{self.unit_part('converter')}) take {format_quantity(cycle.value * load, 's')} for "
+            f"{crossbars} crossbars with {self.columns_at_once} conversions each "
+            f"(given: {format_quantity(cycle.value, 's')})",
+        )
 
     @property
     def has_crossbars(self) -> bool:
@@ -295,6 +339,21 @@ class Design(Section):
         """Bits of an input that are read one after the other: one read where the amplitude holds all of them."""
         scheme = self.crossbars
         return scheme.input_bits if isinstance(scheme, BitSliced) else 1
+
+    @property
+    def columns_at_once(self) -> int:
+        """Columns of a crossbar that are converted in a cycle: one where outputs are read one after the other."""
+        scheme = self.crossbars
+        return scheme.columns if isinstance(scheme, BitSliced) else 1
+
+    @property
+    def converter_load(self) -> float | None:
+        """Time that the converters of a unit take for the conversions of a cycle, over the cycle; None if not known."""
+        part, cycle = self.converter, None if self.timing is None else self.timing.cycle
+        if part is None or part.count is None or part.rate is None or cycle is None:
+            return None
+        conversions = self.columns_at_once * self.parts.crossbars_per_unit.value
+        return float(conversions / (part.count.value * part.rate.value * cycle.value))
 
     @property
     def parts(self) -> Organization:
@@ -317,7 +376,7 @@ class Design(Section):
         return None if name is None else self.components.unit[name]
 
     def unit_part(self, kind: Literal["converter", "crossbar"]) -> str | None:
-        """Name of the first component of a kind in a unit, None if there is none."""
+        """Name of the component of a kind in a unit, None if there is none."""
         return next((name for name, part in self.components.unit.items() if part.kind == kind), None)
 
     def skipping_shares(self) -> FloatArray | None:
@@ -346,16 +405,20 @@ class Design(Section):
 
     @classmethod
     def from_dict(cls, values: Any, *, source: str = "design") -> Design:
-        """Build a design from plain values."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise TestbenchError(problems_from(error, cls), source) from None
+        """Build a design from plain values; numbers are in SI units, areas in mm2."""
+        return cls._validated(values, source)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Design:
-        """Read a design from a YAML file."""
-        return cls.from_dict(read_yaml(path, "design"), source=str(path))
+        """Read a design from a YAML file, in which a number with a dimension has its unit."""
+        return cls._validated(read_yaml(path, "design"), str(path), FROM_FILE)
+
+    @classmethod
+    def _validated(cls, values: Any, source: str, context: Mapping[str, Any] | None = None) -> Design:
+        try:
+            return cls.model_validate(values, context=context)
+        except ValidationError as error:
+            raise TestbenchError(problems_from(error, cls), source) from None
 
 
 def read_yaml(path: str | Path, what: str) -> Any:

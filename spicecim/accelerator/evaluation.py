@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from spicecim.accelerator.budget import (
     ComponentBudget,
     component_budgets,
-    converter_load,
     cycles_per_vector,
     peak_tops,
     total,
@@ -136,7 +135,7 @@ class Evaluation:
     effective_tops
         Peak rate with the input cycles that are skipped on average.
     converter_load
-        Conversions that a cycle asks for over those that the converters make in it.
+        Time that the converters of a unit take for the conversions of a cycle, over the cycle; None if not known.
     components
         Power and area by component.
     result
@@ -213,7 +212,7 @@ def evaluate(
         effective_tops=peak_tops(design, skipping=True),
         gops_per_watt=_ratio(peak, power),
         gops_per_mm2=_ratio(peak, area),
-        converter_load=converter_load(design) if design.has_crossbars else None,
+        converter_load=design.converter_load,
         components=tuple(components),
     )
     if network is None:

@@ -123,8 +123,8 @@ _NETWORKS: dict[str, tuple[str, float | None, Callable[[], _Builder]]] = {
     "resnet50_cifar100": ("ResNet-50, CIFAR-100", 9.18, lambda: _resnet(32, 100, (3, 4, 6, 3), True)),
 }
 
-_MODULES = (".pt", ".pth", ".onnx")
-"""Endings of files that hold a whole network."""
+_MODULES = (".pt", ".pth", ".onnx", ".py")
+"""Endings of files that hold or build a whole network."""
 
 NETWORK_NAMES = tuple(_NETWORKS)
 """Names of the networks that spicecim knows."""

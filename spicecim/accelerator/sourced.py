@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 from spicecim.fields import Quantities, Quantity, Section
+from spicecim.problems import FieldError
+from spicecim.quantities import names_unit, shown
 
 PROVENANCES = ("published", "derived", "estimated", "assumed")
 """Where a number may come from, the surest first."""
@@ -32,6 +43,31 @@ def _check_no_truth(value: Any) -> Any:
 
 NoTruth = BeforeValidator(_check_no_truth)
 """Keeps true and false, which Python counts as 1 and 0, out of a whole number."""
+
+
+FROM_FILE = {"from_file": True}
+"""Context in which what a file says is checked: there every number with a dimension has its unit."""
+
+
+@dataclass(frozen=True)
+class _Dimensional(Quantity):
+    """Annotation of a field that holds one quantity with a dimension, which a file gives with its unit."""
+
+    example: str = ""
+    """A value as it stands in a file."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._parse_stated,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: f"{value!r} {self.unit}", when_used="json"
+            ),
+        )
+
+    def _parse_stated(self, value: Any, info: ValidationInfo) -> float:
+        if info.context == FROM_FILE and not names_unit(value, self.unit):
+            raise ValueError(f"must be a number with a unit, such as {self.example}")
+        return self.parse(value)
 
 
 class _Stated(Section):
@@ -80,31 +116,37 @@ _LARGEST = 1e9
 class Watts(Sourced):
     """A power."""
 
-    value: Annotated[float, Quantity("W", 0.0, _LARGEST)]
+    value: Annotated[float, _Dimensional("W", 0.0, _LARGEST, example="15.2 mW")]
 
 
 class Joules(Sourced):
     """An energy."""
 
-    value: Annotated[float, Quantity("J", 0.0, _LARGEST)]
+    value: Annotated[float, _Dimensional("J", 0.0, _LARGEST, example="1.67 pJ")]
 
 
 class SquareMillimeters(Sourced):
     """An area in mm2, the unit of all published tables."""
 
-    value: Annotated[float, Quantity("mm2", 0.0, _LARGEST)]
+    value: Annotated[float, _Dimensional("mm2", 0.0, _LARGEST, example="0.0096 mm2")]
 
 
 class Seconds(Sourced):
     """A time."""
 
-    value: Annotated[float, Quantity("s", 1e-15, _LARGEST)]
+    value: Annotated[float, _Dimensional("s", 1e-15, _LARGEST, example="15.24 ns")]
 
 
 class Hertz(Sourced):
     """A rate, events per second."""
 
-    value: Annotated[float, Quantity("Hz", 1e-9, 1e15)]
+    value: Annotated[float, _Dimensional("Hz", 1e-9, 1e15, example="1.2 GHz")]
+
+
+class BytesPerSecond(Sourced):
+    """A rate of a bus or link."""
+
+    value: Annotated[float, _Dimensional("B/s", 0.0, 1e15, exclusive=True, example="20.48 GB/s")]
 
 
 class Share(Sourced):
@@ -123,6 +165,12 @@ class Whole(Sourced):
     """A count."""
 
     value: Annotated[int, Field(ge=1, le=1_000_000), NoTruth]
+
+
+class Bits(Sourced):
+    """Bits of a code."""
+
+    value: Annotated[int, Field(ge=1, le=32), NoTruth]
 
 
 class Shares(Sourced):
@@ -148,6 +196,13 @@ class SourcedSection(_Stated):
             return given
         if len(source) > 1:
             raise ValueError(f"must have one source at most: {_SOURCES}")
+        for name, text in source.items():  # before it is that of every number, so that what is wrong is said once
+            if not isinstance(text, str):
+                raise FieldError(name, f"must be a text (given: {shown(text)})")
+            try:
+                _check_text(text)
+            except ValueError as error:
+                raise FieldError(name, f"{error} (given: {shown(text)})") from None
         numbers = {name for name, info in cls.model_fields.items() if _is_sourced(info.annotation)}
         return {
             name: {"value": value, **source}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from spicecim.accelerator.layers import LayerShape, NetworkShape
-from spicecim.errors import UnsupportedError
+from spicecim.errors import InputError, UnsupportedError
 from spicecim.networks.pytorch import torch
+from spicecim.quantities import shown
 
 
 def layers_of(module: Any, inputs: Any, name: str = "network") -> NetworkShape:
@@ -26,6 +27,8 @@ def layers_of(module: Any, inputs: Any, name: str = "network") -> NetworkShape:
 
     Raises
     ------
+    InputError
+        If it is no module, or does not take the inputs.
     UnsupportedError
         If there is no such layer, or a parameter of two or more dimensions belongs to none.
     MissingPackageError
@@ -36,6 +39,10 @@ def layers_of(module: Any, inputs: Any, name: str = "network") -> NetworkShape:
     >>> layers_of(torch.nn.Conv2d(3, 8, 3), torch.zeros(1, 3, 32, 32)).layers[0].positions
     900
     """
+    if not isinstance(module, torch.nn.Module):
+        raise InputError(f"module: must be a torch.nn.Module; it is {shown(module)}")
+    if not isinstance(inputs, torch.Tensor) or not inputs.numel():
+        raise InputError(f"inputs: must be a batch of inputs, a tensor that is not empty; it is {shown(inputs)}")
     names = {layer: label for label, layer in module.named_modules()}
     uses: dict[Any, int] = {}
     covered: set[int] = set()
@@ -52,6 +59,9 @@ def layers_of(module: Any, inputs: Any, name: str = "network") -> NetworkShape:
         module.eval()
         with torch.no_grad():
             module(inputs)
+    except (RuntimeError, ValueError, IndexError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"inputs: the network does not take inputs of shape {tuple(inputs.shape)}: {why}") from error
     finally:
         for hook in hooks:
             hook.remove()

@@ -19,6 +19,7 @@ _TOTALS = {
     "effective_tops": ("peak rate with skipped cycles", "", "TOPS"),
     "gops_per_watt": ("peak rate per power", "gops_per_watt", "GOPS/W"),
     "gops_per_mm2": ("peak rate per area", "gops_per_mm2", "GOPS/(s mm2)"),
+    "converter_load": ("time of conversions over cycle", "", ""),
     "frames_per_second": ("frames per second", "", ""),
     "most_frames_per_second": ("with all crossbars busy", "", ""),
     "latency_s": ("latency", "", "s"),
@@ -61,6 +62,8 @@ def _totals(found: dict[str, Any]) -> Table:
     table = _table("", right=tuple(columns))
     for name, (title, published, unit) in _TOTALS.items():
         if name not in found or (name == "effective_tops" and found[name] == found["peak_tops"]):
+            continue
+        if name == "converter_load" and found[name] is None:
             continue
         known = found["published"].get(published)
         cells = [_shown(found[name], unit), "" if known is None else _shown(known, unit)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from spicecim.cell_currents import warned_once
 from spicecim.files import result_folder, write_text
@@ -126,7 +127,11 @@ def run_validation(
         If a claim was not measured.
     """
     files = [f"{name}.{suffix}" for name in names for suffix in (*FORMATS, "nc")]
-    with result_folder(folder, dict.fromkeys([*files, *_TEXTS], 0)) as scratch, warned_once():
+    with (
+        result_folder(folder, dict.fromkeys([*files, *_TEXTS], 0)) as scratch,
+        warned_once(),
+        threadpool_limits(limits=1),  # with matrices this small, more threads wait for each other most of the time
+    ):
         report = ValidationReport(scratch, stated)
         try:
             settings = {"spicecim_version": __version__, **measure(report)}

@@ -1,11 +1,32 @@
 """Designs: sums of the published tables, where numbers come from, and what is said of a file that is wrong."""
 
+from typing import get_args
+
 import pytest
 import yaml
 
-from spicecim.accelerator import Design, design_names, evaluate, load_design
-from spicecim.accelerator.design import LEVELS
-from spicecim.accelerator.sourced import PROVENANCES, Sourced, SourcedSection
+from spicecim.accelerator import Design, design_names, evaluate, load_design, load_network
+from spicecim.accelerator.design import (
+    LEVELS,
+    Component,
+    Organization,
+    PublishedTotals,
+    Timing,
+    Traffic,
+    WeightEncoding,
+    ZeroSkipping,
+)
+from spicecim.accelerator.sourced import (
+    PROVENANCES,
+    BytesPerSecond,
+    Hertz,
+    Joules,
+    Seconds,
+    Sourced,
+    SourcedSection,
+    SquareMillimeters,
+    Watts,
+)
 from spicecim.errors import InputError, TestbenchError
 from spicecim.fields import Section
 from spicecim.resources import resource_folder
@@ -151,9 +172,15 @@ def written(tmp_path, **changes):
     ("changes", "said"),
     [
         ({"components__unit__ADC": {"power": "1 mW"}}, "components.unit.ADC.power: must say where it is from"),
-        ({"components__unit__ADC__power": "16 mV"}, "components.unit.ADC.power.value: '16 mV' is not a quantity in W"),
+        (
+            {"components__unit__ADC__power": "16 mV"},
+            "components.unit.ADC.power.value: must be a number with a unit, such as 15.2 mW (given: '16 mV')",
+        ),
         ({"components__unit__DAC__powr": 1}, "components.unit.DAC.powr: unknown key; known are published, "),
-        ({"components__unit__DAC__power": {"value": 1}}, "components.unit.DAC.power: must have exactly one source"),
+        (
+            {"components__unit__DAC__power": {"value": "1 mW"}},
+            "components.unit.DAC.power: must have exactly one source",
+        ),
         ({"components__unit__DAC__assumed": "x"}, "components.unit.DAC: must have one source at most"),
         ({"components__unit__DAC__area": "-1 mm2"}, "components.unit.DAC.area.value: must be between 0"),
         ({"components__unit__ADC__rate": None}, "components.unit.ADC.kind: a converter needs count, bits and rate"),
@@ -172,6 +199,34 @@ def written(tmp_path, **changes):
         ({"timing__cycle": "0 s"}, "timing.cycle.value: must be between 1e-15"),
         ({"timing__zero_skipping": {"assumed": "x"}}, "timing.zero_skipping: must have either shares"),
         ({"timing__zero_skipping": {"assumed": "x", "shares": [0.5, 0.5]}}, "must be the 17 shares of 0 to 16 cycles"),
+        (
+            {"components__unit__ADC__count": 4},
+            "timing.cycle: must be 193.9 ns at least, or there must be more or faster",
+        ),
+        ({"timing__cycle": "15.24 ns"}, "take 106.7 ns for 8 crossbars with 128 conversions each (given: 15.24 ns)"),
+        (
+            {"organization__crossbars_per_unit": 4},
+            "components.unit.crossbars.count: must be that of organization.crossbars_per_unit, 4 (given: 8)",
+        ),
+        (
+            {"components__unit__ADC__bits": 33},
+            "components.unit.ADC.bits.value: must be less than or equal to 32",
+        ),
+        ({"components__unit": ["ADC"]}, "components.unit: must be a dictionary (given: ['ADC'])"),
+        (
+            {"components__unit__DAC__kind": "crossbar"},
+            "components.unit: must have one component of kind crossbar at most",
+        ),
+        (
+            {"components__tile__bus__kind": "crossbar"},
+            "components.tile: must have no component of kind crossbar: they belong to a unit",
+        ),
+        (
+            {"timing__zero_skipping": {"assumed": "x", "zero_inputs": 1, "mean_input": 0.1}},
+            "timing.zero_skipping: must leave fragments that need a cycle",
+        ),
+        ({"name": "a/../b"}, "name: must be 60 letters, digits, spaces, _, +, / or - at most, the first a letter or"),
+        ({"timing": 5}, "timing: must be a section with keys such as published, derived, estimated (given: 5"),
         ({"title": "\x1b[31m"}, "title: must be a text of one line"),
         ({"name": None}, "name: is required"),
     ],
@@ -181,6 +236,70 @@ def test_what_is_wrong_with_a_design_is_said_with_its_field(tmp_path, changes, s
         load_design(written(tmp_path, **changes))
     assert said in str(error.value)
     assert "own.yaml" in str(error.value)
+
+
+PHYSICAL = {
+    "timing__cycle": "such as 15.24 ns",
+    "traffic__tile_bus__value": "such as 20.48 GB/s",
+    "traffic__chip_links__value": "such as 20.48 GB/s",
+    "components__unit__ADC__rate": "such as 1.2 GHz",
+    "components__unit__ADC__power": "such as 15.2 mW",
+    "components__unit__ADC__energy": "such as 1.67 pJ",
+    "components__unit__ADC__area": "such as 0.0096 mm2",
+    "published__power": "such as 15.2 mW",
+    "published__area": "such as 0.0096 mm2",
+}
+"""Fields of a design with a dimension, and what is said of a number without a unit."""
+
+
+@pytest.mark.parametrize("value", [15.24, 0, "15.24", "15.24 n"])
+@pytest.mark.parametrize("field", PHYSICAL)
+def test_a_number_with_a_dimension_needs_a_unit_in_a_file(tmp_path, field, value):
+    with pytest.raises(TestbenchError) as error:
+        load_design(written(tmp_path, **{field: value}))
+    (problem,) = [one for one in error.value.problems if "with a unit" in one.reason]
+    assert problem.field == field.replace("__", ".").removesuffix(".value") + ".value"
+    assert PHYSICAL[field] in problem.reason
+
+
+def test_all_fields_with_a_dimension_are_tried():
+    """Every other number of a design is a count, a share, or has its unit in its name."""
+    kinds = (Watts, Joules, SquareMillimeters, Seconds, Hertz, BytesPerSecond)
+    sections = (WeightEncoding, Organization, ZeroSkipping, Timing, Traffic, Component, PublishedTotals, Design)
+    found = {
+        name
+        for section in sections
+        for name, info in section.model_fields.items()
+        if any(kind in get_args(info.annotation) for kind in kinds)
+    }
+    assert found == {field.removesuffix("__value").rpartition("__")[2] for field in PHYSICAL}
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("", "must be a text of one line of 1000 characters at most (given: '')"), (5, "must be a text")],
+)
+def test_what_is_wrong_with_the_source_of_a_section_is_said_once(tmp_path, source, said):
+    with pytest.raises(TestbenchError) as error:
+        load_design(written(tmp_path, components__unit__ADC__published=source))
+    (problem,) = error.value.problems
+    assert problem.field == "components.unit.ADC.published"
+    assert said in str(problem)
+
+
+def test_numbers_from_python_are_in_si_units():
+    slow = load_design("isaac").changed(timing={"cycle": {"value": 2e-7, "assumed": "a test"}})
+    assert slow.times.cycle.value == 2e-7
+    assert Design.from_dict(slow.model_dump(exclude_none=True)) == slow
+
+
+def test_converters_of_published_designs_keep_up():
+    """Of columns read one after the other, as in frequency weighting, one is converted in a cycle."""
+    loads = {name: load_design(name).converter_load for name in design_names()}
+    assert loads["isaac"] == pytest.approx(8 * 128 / (8 * 1.2e9 * 100e-9))
+    assert loads["frequency_weighting"] == pytest.approx(8 / (8 * 16.59e6 * 60.27e-9))
+    assert loads["dadiannao"] is loads["prime"] is None
+    assert all(load is None or 0.9 < load < 1.1 for load in loads.values())
 
 
 @pytest.mark.parametrize(
@@ -201,8 +320,27 @@ def test_a_class_of_a_design_says_what_is_wrong_too():
         Design(name="x", title="x", source="x", technology="x")
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "text", "", "a: [", "a: 1\na: 2"])
-def test_a_file_that_is_no_design_is_refused(tmp_path, text):
+@pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2"])
+def test_a_file_that_is_no_yaml_is_refused(tmp_path, text):
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(TestbenchError, match=r"own\.yaml"):
         load_design(tmp_path / "own.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "; it is empty"),
+        ("# nothing yet", "; it is empty"),
+        ("[a, b]", " (given: ['a', 'b'])"),
+        ("text", " (given: 'text')"),
+        ("true", " (given: True)"),
+    ],
+)
+def test_a_file_that_is_no_section_is_refused_with_the_keys_of_one(tmp_path, text, found):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    for load, keys in ((load_design, "name, title, source, technology, components"), (load_network, "name, layers")):
+        with pytest.raises(TestbenchError) as error:
+            load(path)
+        assert str(error.value) == f"{path}: must be a section with the keys {keys}{found}"

@@ -232,6 +232,9 @@ def test_converters_of_other_bits_and_energies():
             with_converters(load_design(wrong), "scaled")
     with pytest.raises(InputError, match="converters: must be one of published, scaled, survey"):
         with_converters(design, "free")
+    for bits in (0, 33, 2000, 2.5):
+        with pytest.raises(InputError, match="bits: must be an integer from 1 to 32"):
+            with_converters(design, "scaled", bits=bits)
 
 
 def test_fragments_of_2_bit_cells_need_a_bit_more_than_forms_has():

@@ -71,7 +71,8 @@ def test_a_layer_of_any_size_is_counted_and_not_enumerated(tmp_path):
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
-        ([], "layers: "),
+        ([], "layers: must have 1 entry at least (given: [])"),
+        ({"a": {"lines": 1, "outputs": 1}}, "layers: must be a list"),
         ([{"name": "a", "lines": 0, "outputs": 1}], "layers.0.lines: "),
         ([{"name": "a", "lines": 1}], "layers.0.outputs: is required"),
         ([{"name": "a", "lines": 1, "outputs": 1, "stride": 2}], "layers.0.stride: unknown key; known are name, lines"),
@@ -91,7 +92,7 @@ def test_an_unknown_network_is_an_input_error():
         load_network("vgg61")
 
 
-@pytest.mark.parametrize("given", ["net.pt", "net.onnx", object()])
+@pytest.mark.parametrize("given", ["net.pt", "net.onnx", "net.py", object()])
 def test_a_module_is_sent_to_what_takes_it(given):
     with pytest.raises(InputError, match=r"network: must be a name or a file .*torch_layers\.layers_of"):
         load_network(given)
@@ -128,6 +129,27 @@ def test_groups_sequences_and_layers_that_are_used_twice():
     depthwise, dense = layers_of(Twice(), torch.zeros(2, 8, 10)).layers
     assert (depthwise.lines, depthwise.outputs, depthwise.groups, depthwise.positions) == (6, 4, 4, 10)
     assert (dense.lines, dense.outputs, dense.positions) == (16, 16, 20)
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "said"),
+    [
+        (nn.Linear, torch.zeros(1, 4), "module: must be a torch.nn.Module; it is <class"),
+        (nn.Linear(4, 4), [1.0], "inputs: must be a batch of inputs, a tensor that is not empty; it is"),
+        (nn.Linear(4, 4), torch.zeros(0, 4), "inputs: must be a batch of inputs, a tensor that is not empty; it is"),
+        (nn.Linear(4, 4), torch.zeros(1, 5), r"inputs: the network does not take inputs of shape \(1, 5\): "),
+    ],
+)
+def test_what_is_no_module_or_does_not_fit_it_is_refused(module, inputs, said):
+    with pytest.raises(InputError, match=f"^{said}"):
+        layers_of(module, inputs)
+
+
+def test_the_layers_of_a_module_are_the_same_after_they_are_written_and_read(tmp_path):
+    found = layers_of(nn.Sequential(nn.Conv2d(1, 6, 5), nn.Flatten(), nn.Linear(96, 4)), torch.zeros(1, 1, 8, 8))
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(found.model_dump(mode="json", exclude_none=True)))
+    assert load_network(path) == found
 
 
 def test_weights_that_no_layer_reads_are_refused():

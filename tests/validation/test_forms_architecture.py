@@ -18,6 +18,24 @@ from spicecim.validation.forms_architecture.run import CLAIMS
 STATED = stated_claims(CLAIMS)
 
 
+def test_what_else_is_measured_belongs_to_claims():
+    """A published 2.44 mW of eight crossbars with 8 x 128 cells each, by pulses of 0.1 V with edges of a tenth."""
+    power = xr.DataArray([[0.0, 2.44, 1e3]], dims=("seed", "preset"), coords={"preset": ["a", "b", "c"]})
+    found = measured.details(xr.Dataset({"power": power}))
+    assert set(found) <= set(STATED)
+    numbers = found["crossbar-power"]
+    chip = evaluate("forms_8").power_w
+    assert numbers["crossbars of the chip's power, by presets: least (%)"] == 0.0
+    most = 100 * 2016 / (chip + 2016 * (1 - 2.44e-3))
+    assert numbers["crossbars of the chip's power, by presets: most (%)"] == pytest.approx(most)
+    siemens = 2.44e-3 / (8 * 8 * 128 * 0.1**2 * (0.8 + 2 * 0.1 / 3))
+    assert numbers["conductance of a cell times the share of ones for the published power (S)"] == pytest.approx(
+        siemens
+    )
+    ratio = forms_over_isaac(8, 12.99, energy=0.226e-12).per_watt
+    assert found["headline-power"]["8 rows, with skipping, 0.226 pJ per conversion of 4 bits"] == pytest.approx(ratio)
+
+
 def test_every_claim_is_measured():
     assert set(measured.measures(_Nothing(), _Nothing(), _Nothing())) == set(STATED)
 

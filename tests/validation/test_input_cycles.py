@@ -6,7 +6,8 @@ import torch
 
 from spicecim.encodings import WeightSet
 from spicecim.networks import constrain
-from spicecim.validation.polarized_columns.cycles import FORMATS, Activations, cycles_of, layer_activations
+from spicecim.validation.polarized_columns.activations import Activations, layer_activations
+from spicecim.validation.polarized_columns.cycles import FORMATS, cycles_of
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ _TESTS = 500
 _LARGEST_PIXEL = 16
 _LARGEST = 255
 _POWER_VECTORS = 10
-_VOLTAGE = 0.1
+READ_VOLTAGE = 0.1
+"""Of the pulses that read the crossbars (V)."""
 _IN_NGSPICE = (("data_driven", "tiox"), ("stanford_pku", "hfox"), ("resistor", "ideal"))
 
 
@@ -79,7 +80,7 @@ class TrainedFragments:
         inputs = self.inputs[:_POWER_VECTORS] * 257  # the same images in the 16 bits of the design
         device = {"model": model, "preset": preset}
         try:
-            return 8e3 * crossbar_power(load_design("forms_8"), device, self.polarized(8), inputs, _VOLTAGE).power
+            return 8e3 * crossbar_power(load_design("forms_8"), device, self.polarized(8), inputs, READ_VOLTAGE).power
         except InputError:
             return float("nan")
 
@@ -89,7 +90,7 @@ class TrainedFragments:
         found: Measured = {}
         for model, preset in _IN_NGSPICE:
             device = {"model": model, "preset": preset}
-            scheme = reading_scheme(load_design("forms_8"), device, _VOLTAGE)
+            scheme = reading_scheme(load_design("forms_8"), device, READ_VOLTAGE)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", StateWarning)  # they are read, and are not to move
                 spice = run_in_ngspice(scheme, weights, inputs).energy

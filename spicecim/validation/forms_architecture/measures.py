@@ -11,8 +11,10 @@ import xarray as xr
 from spicecim.accelerator import evaluate, load_design
 from spicecim.accelerator.converters import converter_energy, lossless_converter_bits
 from spicecim.accelerator.design import Level
+from spicecim.accelerator.device_power import reading_scheme
 from spicecim.validation.claims import Measured, Range
-from spicecim.validation.forms_architecture.fragments import TrainedFragments
+from spicecim.validation.forms_architecture.figure_data import crossbar_power_data
+from spicecim.validation.forms_architecture.fragments import READ_VOLTAGE, TrainedFragments
 from spicecim.validation.forms_architecture.frames import Frames
 from spicecim.validation.forms_architecture.ratios import (
     CYCLES,
@@ -22,6 +24,7 @@ from spicecim.validation.forms_architecture.ratios import (
     ROWS,
     Ratio,
     converter_width,
+    forms_over_isaac,
     over_pruned_isaac,
     polarization_alone,
     ratio_range,
@@ -139,6 +142,24 @@ def crossbar_powers(perceptrons: xr.Dataset) -> Measured:
     return {str(name): mean_interval(power.sel(preset=name)) for name in power["preset"].values}
 
 
+def crossbars_of_the_chip(perceptrons: xr.Dataset) -> Measured:
+    """Share of the crossbars in the chip's power, and the conductance for which the published power holds."""
+    shares = 100 * crossbar_power_data(perceptrons["power"].mean("seed"))["share"]
+    forms = load_design("forms_8")
+    name = forms.unit_part("crossbar")
+    assert name is not None
+    scheme, power = reading_scheme(forms, {"model": "resistor"}, READ_VOLTAGE), forms.components.unit[name].power_w
+    assert power is not None
+    cells = forms.parts.crossbars_per_unit.value * scheme.fragment_rows * scheme.columns
+    return {
+        "crossbars of the chip's power, by presets: least (%)": float(shares.min()),
+        "crossbars of the chip's power, by presets: most (%)": float(shares.max()),
+        "conductance of a cell times the share of ones for the published power (S)": power
+        * scheme.pulse.period
+        / (cells * scheme.pulse.weight),
+    }
+
+
 def power_increase() -> Measured:
     """Chip power of FORMS over that of ISAAC in FORMS's own table (%)."""
     return {"chip": 100 * (66360.8 / 65808.08 - 1)}
@@ -169,6 +190,16 @@ def headline(name: str) -> Measured:
         f"{rows} rows, {'with' if skipping else 'without'} skipping": ratio_range(same_converters(rows, skipping), name)
         for rows in ROWS
         for skipping in (False, True)
+    }
+
+
+def published_conversions() -> Measured:
+    """Ratios per watt with the published energy of conversions in both designs, and skipping."""
+    return {
+        f"{rows} rows, with skipping, 0.226 pJ per conversion of 4 bits": forms_over_isaac(
+            rows, CYCLES[rows][0], energy=0.226e-12
+        ).per_watt
+        for rows in (8, 16)
     }
 
 
@@ -237,3 +268,8 @@ def measures(
         "crossbar-power-engines": trained.energies_of_engines,
         "evaluation-time": evaluation_time,
     }
+
+
+def details(perceptrons: xr.Dataset) -> dict[str, Measured]:
+    """Return what else is measured, that no verdict depends on, by the claims' ids."""
+    return {"headline-power": published_conversions(), "crossbar-power": crossbars_of_the_chip(perceptrons)}

@@ -13,7 +13,7 @@ from spicecim.validation.claims import JudgedClaim, stated_claims
 from spicecim.validation.forms_architecture import figure_data, figures
 from spicecim.validation.forms_architecture.fragments import TrainedFragments, perceptrons
 from spicecim.validation.forms_architecture.frames import Frames
-from spicecim.validation.forms_architecture.measures import measures
+from spicecim.validation.forms_architecture.measures import details, measures
 from spicecim.validation.report import Progress, ValidationReport, run_validation
 
 CLAIMS = Path(__file__).with_name("claims.yaml")
@@ -50,10 +50,10 @@ def validate_forms_architecture(
     def measure(report: ValidationReport) -> dict[str, Any]:
         images, seeds = (_FEW_IMAGES, _FEW_SEEDS) if quick else (_IMAGES, _SEEDS)
         trained = perceptrons(images, seeds, lambda fraction: progress("perceptrons", fraction))
-        measured = measures(Frames(), TrainedFragments(images), trained)
+        measured, further = measures(Frames(), TrainedFragments(images), trained), details(trained)
         for number, (name, measure_claim) in enumerate(measured.items()):
             progress("claims", number / len(measured))
-            report.judge(name, measure_claim())
+            report.judge(name, measure_claim(), further.get(name))
         for number, (name, (measure_data, plot)) in enumerate(_figures(trained).items()):
             progress("figures", number / len(_FIGURES))
             data = measure_data()

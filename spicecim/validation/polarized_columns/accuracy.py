@@ -10,7 +10,7 @@ from spicecim.networks import lenet5
 from spicecim.validation.claims import Measured
 from spicecim.validation.intervals import mean_interval
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, rows_text
-from spicecim.validation.polarized_columns.lenet import OUTPUTS, ROWS, STAGES, LeNets, left_over
+from spicecim.validation.polarized_columns.lenet import OUTPUTS, ROWS, STAGES, LeNets
 from spicecim.validation.polarized_columns.networks import matrices
 
 
@@ -59,8 +59,7 @@ def crossbars_saved(lenets: LeNets) -> tuple[Measured, Measured]:
     """Count crossbars of the float network in 32 bits on two sets of them over those of the last stage."""
     plain = matrices(lenet5())
     before = 2 * _crossbars(plain, 16)
-    left = {rows: left_over(lenets.quantized[rows]) for rows in ROWS}
-    after = {rows: _crossbars(of_rows, WHOLE // OUTPUTS) for rows, of_rows in left.items()}
+    after = {rows: _crossbars(of_rows, WHOLE // OUTPUTS) for rows, of_rows in lenets.left.items()}
     measured: Measured = {rows_text(rows): before / count for rows, count in after.items()}
     details: Measured = {
         "crossbars of 32-bit weights on two sets of them": before,
@@ -68,7 +67,7 @@ def crossbars_saved(lenets: LeNets) -> tuple[Measured, Measured]:
         "the most that any pruning saves, a crossbar for each layer": before / len(plain),
     }
     for rows, count in after.items():
-        ratio = _size(plain) / _size(left[rows])
+        ratio = _size(plain) / _size(lenets.left[rows])
         details |= {
             f"{rows_text(rows)}: crossbars": count,
             f"{rows_text(rows)}: weights over those left": ratio,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from spicecim.encodings import IdealArithmetic, WeightSet
+from spicecim.encodings import WeightSet
 from spicecim.encodings.bit_sliced import effective_cycles
 from spicecim.encodings.integers import IntArray
 from spicecim.fields import FloatArray
-from spicecim.networks import constrain, crossbars, layers_of, mtcnn, photographs, record_inputs
+from spicecim.networks import constrain, mtcnn, photographs
 from spicecim.validation.claims import Measured
-from spicecim.validation.polarized_columns.crossbars import evenly_drawn
+from spicecim.validation.polarized_columns.activations import Activations, layer_activations
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, Extent, rows_text
 from spicecim.validation.polarized_columns.lenet import LeNets
 from spicecim.validation.polarized_columns.networks import Trained, matrices
@@ -22,18 +22,8 @@ from spicecim.validation.polarized_columns.networks import Trained, matrices
 _SIZES = (4, 8, 16, 32, WHOLE)
 _MTCNN = {"pnet": 60, "rnet": 24, "onet": 48}
 """Edges of the windows that each of the networks gets."""
-_VECTORS = 1000
 _FINE = 4095
 """Levels of weights that have no set of their own: so many that activations are those of the float network."""
-
-
-class Activations(NamedTuple):
-    """What a layer gets."""
-
-    values: FloatArray
-    """Inputs (vector, row)."""
-    shifted: IntArray
-    """The same as integers of 16 bits from 0 on, as its crossbars get them: inputs of both signs have a zero point."""
 
 
 Format = Callable[[Activations, float], tuple[IntArray, int]]
@@ -65,17 +55,6 @@ least for which its largest magnitude leaves two of 16 bits, for the sign and to
 """
 
 
-def layer_activations(model: Any, images: Any) -> list[Activations]:
-    """Return what the layers of a network get for images, without the rows that its weights do not read."""
-    found = crossbars(model, IdealArithmetic(bits=12, input_bits=16), [images])
-    layers = []
-    for name, vectors in record_inputs(found, images).items():
-        layer = layers_of(found)[name]
-        own = evenly_drawn(layer.group_inputs(0, vectors), _VECTORS)
-        layers.append(Activations(np.asarray((own - layer.inputs.zero) * layer.inputs.scale, dtype=float), own))
-    return layers
-
-
 def measure_cycles(trained: Trained, lenets: LeNets, extent: Extent) -> xr.Dataset:
     """Count the effective cycles of all layers of several networks.
 
@@ -92,7 +71,7 @@ def measure_cycles(trained: Trained, lenets: LeNets, extent: Extent) -> xr.Datas
     """
     networks = {
         "digits": layer_activations(trained.polarized[FRAGMENT], trained.first(extent.images)),
-        "LeNet-5": layer_activations(lenets.quantized[FRAGMENT], lenets.data.test_images[: extent.images]),
+        "LeNet-5": lenets.activations,
         **{
             name: layer_activations(_on_fine_levels(mtcnn(name)), photographs(edge, extent.photographs))
             for name, edge in _MTCNN.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,6 @@ from spicecim.encodings.weight_sets import Compacted, WeightSet, left_whole
 from spicecim.fields import FloatArray
 from spicecim.networks import (
     Batches,
-    Images,
     accuracy,
     constrain,
     crossbars,
@@ -28,6 +26,7 @@ from spicecim.networks import (
     train_towards,
 )
 from spicecim.networks.pytorch import torch
+from spicecim.validation.polarized_columns.activations import Activations, layer_activations
 from spicecim.validation.polarized_columns.extent import FRAGMENT, WHOLE, Extent
 from spicecim.validation.polarized_columns.networks import draw, held_layers, matrices
 
@@ -57,10 +56,11 @@ class LeNets:
         ``mixed`` (rows, stage): fragments with weights of both signs in the networks of the first seed.
     residuals
         ``primal_residual`` and ``dual_residual`` (stage, update, layer) of the first seed, fragments of 8 rows.
-    quantized
-        Networks of the first seed by the rows of a fragment, whose weights are held in their sets.
-    data
-        Images of the first seed.
+    left
+        Weights (row, column) of each layer without rows and columns of zeros, by the rows of a fragment: of the
+        quantized networks of the first seed.
+    activations
+        What the layers of that with fragments of 8 rows get for test images.
     off_integers
         Outputs for test images on crossbars that are not those of integers, and how many were compared.
     """
@@ -68,8 +68,8 @@ class LeNets:
     accuracy: xr.Dataset
     mixed: xr.Dataset
     residuals: xr.Dataset
-    quantized: dict[int, Any]
-    data: Images
+    left: dict[int, dict[str, FloatArray]]
+    activations: list[Activations]
     off_integers: tuple[int, int]
 
 
@@ -95,7 +95,7 @@ class FewestCrossbars:
         return -largest, largest
 
 
-def train_lenets(extent: Extent, progress: Callable[[float], None]) -> LeNets:
+def train_lenets(extent: Extent) -> LeNets:
     """Train LeNet-5 of all seeds, each with a split and initial weights of its own, through all stages."""
     found = np.empty((extent.lenet_seeds, len(ROWS), len(STAGES)))
     first = None
@@ -103,7 +103,6 @@ def train_lenets(extent: Extent, progress: Callable[[float], None]) -> LeNets:
         one = _Way(extent, seed)
         for number, rows in enumerate(ROWS):
             found[seed, number] = one.accuracies(rows)
-            progress((seed + (number + 1) / len(ROWS)) / extent.lenet_seeds)
         first = first or one
     assert first is not None
     places = {"rows": list(ROWS), "stage": list(STAGES)}
@@ -113,8 +112,8 @@ def train_lenets(extent: Extent, progress: Callable[[float], None]) -> LeNets:
         ),
         mixed=xr.Dataset({"mixed": (("rows", "stage"), [first.mixed(rows) for rows in ROWS])}, coords=places),
         residuals=xr.concat(list(first.residuals.values()), dim="stage").assign_coords(stage=list(first.residuals)),
-        quantized={rows: first.stages[rows][-1] for rows in ROWS},
-        data=first.data,
+        left={rows: left_over(first.stages[rows][-1]) for rows in ROWS},
+        activations=first.activations(),
         off_integers=first.off_integers(),
     )
 
@@ -162,12 +161,21 @@ class _Way:
             for model in self.stages[rows]
         ]
 
+    def activations(self) -> list[Activations]:
+        """Return what the layers get for test images."""
+        return layer_activations(self.stages[FRAGMENT][-1], self._test_images)
+
     def off_integers(self) -> tuple[int, int]:
         """Compare what ideal crossbars of fragments of 8 rows give for test images with integers."""
-        images = self.data.test_images[: self._extent.images]
+        images = self._test_images
         with torch.no_grad():
             found, wanted = self._on_crossbars(FRAGMENT)(images), self._integers(FRAGMENT)[: len(images)]
         return int((found != wanted).sum()), found.numel()
+
+    @property
+    def _test_images(self) -> Any:
+        """Images that are classified on crossbars."""
+        return self.data.test_images[: self._extent.images]
 
     def _on_crossbars(self, rows: int) -> Any:
         return crossbars(self.stages[rows][-1], Polarized(fragment=rows), [self.data.train_images])

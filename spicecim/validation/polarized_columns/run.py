@@ -25,7 +25,7 @@ def validate_polarized_columns(
     folder
         Folder for ``claims.json`` (a list), ``claims.md``, ``summary.json``, figures and the data behind each.
     quick
-        A smaller network, fewer seeds and fewer runs: about a minute.
+        A smaller network, shorter training and fewer runs: half a minute on two idle cores.
     progress
         Called with what is being done and the fraction of it that is.
 

@@ -11,7 +11,7 @@ from spicecim.validation.polarized_columns.accuracy import accuracy, crossbars_s
 from spicecim.validation.polarized_columns.agreement import read_layers, wired_currents
 from spicecim.validation.polarized_columns.converters import few_bits, sum_shares
 from spicecim.validation.polarized_columns.extent import WHOLE, Extent
-from spicecim.validation.polarized_columns.lenet import train_lenets
+from spicecim.validation.polarized_columns.lenet import LeNets, train_lenets
 from spicecim.validation.polarized_columns.networks import Trained, train_networks
 from spicecim.validation.polarized_columns.power import engines_apart, measure_power, read_energy
 from spicecim.validation.polarized_columns.resources import crossbars
@@ -35,16 +35,18 @@ def measure_claims(report: ValidationReport, extent: Extent, progress: Progress)
         progress(name, 0.0)
         return lambda fraction: progress(name, fraction)
 
+    lenets = report.beside(lambda: train_lenets(extent))
     trained = train_networks(extent.kind, extent.fragments, step("networks for the digits"))
     report.judge("crossbars", *crossbars(trained))
     polarization = figure_data.polarization_data(trained)
     report.add_figure("polarization", figures.plot_polarization(polarization), polarization)
     _in_both_engines(report, trained, extent, step)
     _disturbed(report, trained, extent, step)
-    _training(report, trained, extent, step)
     throughput = measure_throughput()
     report.judge("exact-products", throughput.wrong)
     report.judge("faster-than-loops", throughput.faster, throughput.seconds)
+    step("LeNet-5")
+    _training(report, trained, lenets.result(), extent, step)
 
 
 def _in_both_engines(report: ValidationReport, trained: Trained, extent: Extent, step: _Step) -> None:
@@ -75,9 +77,8 @@ def _disturbed(report: ValidationReport, trained: Trained, extent: Extent, step:
     report.add_figure("fragment_sizes", figures.plot_fragment_sizes(swept), together)
 
 
-def _training(report: ValidationReport, trained: Trained, extent: Extent, step: _Step) -> None:
-    """Train LeNet-5 through all stages, and count the input cycles of what several networks get."""
-    lenets = train_lenets(extent, step("LeNet-5"))
+def _training(report: ValidationReport, trained: Trained, lenets: LeNets, extent: Extent, step: _Step) -> None:
+    """Judge what training LeNet-5 through all stages gave, and count the input cycles of what several networks get."""
     report.judge("one-sign", *one_sign(lenets))
     report.judge("accuracy", *accuracy(lenets))
     report.judge("crossbars-saved", *crossbars_saved(lenets))
