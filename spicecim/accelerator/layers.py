@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from spicecim.accelerator.design import Name, read_yaml
-from spicecim.accelerator.sourced import NoTruth, Number, SourcedSection, Text
+from spicecim.accelerator.sourced import NoTruth, PruningRatio, SourcedSection, Text
 from spicecim.errors import TestbenchError
 from spicecim.fields import Quantity, Section
 from spicecim.problems import problems_from
@@ -51,7 +51,7 @@ class NetworkShape(SourcedSection):
 
     name: Name
     title: Text = "a network of one's own"
-    pruning: Number | None = Field(default=None, description="weights over those that pruning leaves")
+    pruning: PruningRatio | None = Field(default=None, description="weights over those that pruning leaves")
     layers: Annotated[tuple[LayerShape, ...], Field(min_length=1, max_length=100_000)]
 
     @property

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from spicecim.accelerator.design import is_yaml_file
 from spicecim.accelerator.layers import LayerShape, NetworkShape
-from spicecim.accelerator.sourced import Number
+from spicecim.accelerator.sourced import PruningRatio
 from spicecim.errors import InputError
 from spicecim.quantities import shown
 
@@ -160,5 +160,5 @@ def load_network(network: str | Path | NetworkShape) -> NetworkShape:
     if is_yaml_file(network, "network", NETWORK_NAMES):
         return NetworkShape.from_yaml(network)
     title, pruning, build = _NETWORKS[str(network)]
-    ratio = None if pruning is None else Number(value=pruning, published=_FORMS)
+    ratio = None if pruning is None else PruningRatio(value=pruning, published=_FORMS)
     return NetworkShape(name=str(network), title=title, pruning=ratio, layers=tuple(build().layers))

@@ -161,6 +161,12 @@ class Number(Sourced):
     value: Annotated[float, Quantity("", 0.0, 1e15, exclusive=True)]
 
 
+class PruningRatio(Sourced):
+    """Weights over those that pruning leaves."""
+
+    value: Annotated[float, Quantity("", 1.0, 1e6)]
+
+
 class Whole(Sourced):
     """A count."""
 

@@ -87,6 +87,14 @@ def test_what_is_wrong_with_a_table_is_said_with_its_field(tmp_path, layers, sai
     assert said in str(error.value)
 
 
+def test_pruning_leaves_weights_over(tmp_path):
+    path = tmp_path / "own.yaml"
+    layers = [{"name": "a", "lines": 1, "outputs": 1}]
+    path.write_text(yaml.safe_dump({"name": "own", "pruning": {"value": 0.5, "assumed": "x"}, "layers": layers}))
+    with pytest.raises(TestbenchError, match=r"own\.yaml: pruning\.value: must be between 1 and 1e\+06; it is 0\.5"):
+        load_network(path)
+
+
 def test_an_unknown_network_is_an_input_error():
     with pytest.raises(InputError, match=r"unknown network 'vgg61'; known are lenet5.*did you mean 'vgg16'"):
         load_network("vgg61")
