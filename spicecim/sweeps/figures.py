@@ -382,6 +382,11 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
     **selection
         Places along dimensions; of a measure's own ones the first if left out.
 
+    Raises
+    ------
+    InputError
+        If no measure has a dimension that is selected, or a place is none of it.
+
     Warns
     -----
     FailedRunsWarning
@@ -395,6 +400,10 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
         warnings.warn(what, FailedRunsWarning, stacklevel=2)
     if text := not_finite(sweep):
         warnings.warn(f"{text}; the figures are of the others", NotFiniteWarning, stacklevel=2)
+    known = dict.fromkeys(str(name) for measure in measures_of(sweep) for name in sweep[measure].dims)
+    for name in selection:
+        if name not in known:
+            raise InputError(f"no measure has a dimension {name!r}; there are {', '.join(known)}")
     grid = [str(name) for name in sweep["status"].dims]
     axes = [name for name in grid if name != "sample" and name not in selection]
     design = json.loads(sweep.attrs["sweep"])["design"]
