@@ -16,7 +16,7 @@ from sweeping import CALLS, QUIET, kill_worker, ohmic, peak, refuse_large
 import spicecim as sc
 from spicecim import sweeps
 from spicecim.errors import FailedRunsWarning, InputError, NotFiniteWarning, StoreError, TestbenchError
-from spicecim.sweeps import figures, load_run
+from spicecim.sweeps import drawing, figures, load_run
 from spicecim.sweeps.design import drawn_factors
 from spicecim.sweeps.figures import plot_sweep
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
@@ -550,10 +550,18 @@ def test_samples_that_are_no_draws_have_no_yield():
 
 def test_bars_of_distributions_that_are_far_apart_are_narrow():
     random = np.random.default_rng(1)
-    edges = figures._edges([random.normal(size=500), random.normal(50, 3, size=500)])
+    edges = drawing.edges_of_bars([random.normal(size=500), random.normal(50, 3, size=500)])
     assert edges[1] - edges[0] < 1.0
-    assert len(figures._edges([np.array([1.0]), np.array([2.0])])) == 11
-    assert len(figures._edges([random.normal(size=500), random.normal(1e6, size=500)])) == 101
+    assert len(drawing.edges_of_bars([np.array([1.0]), np.array([2.0])])) == 11
+    assert len(drawing.edges_of_bars([random.normal(size=500), random.normal(1e6, size=500)])) == 101
+
+
+def test_bars_and_limits_of_decades_are_even_on_a_logarithmic_axis():
+    values = 10.0 ** np.linspace(0.01, 5, 200)
+    for found in (drawing.edges_of_bars([values]), drawing.limits_around(values)):
+        steps = np.diff(np.log10(found))
+        np.testing.assert_allclose(steps, steps.mean(), rtol=1e-6)
+        assert found[0] <= values[0] < values[-1] <= found[-1]
 
 
 def test_places_without_an_order_have_no_line_between_them(tmp_path):
