@@ -505,6 +505,15 @@ def test_the_interval_of_a_yield_is_drawn_where_the_values_of_its_curve_lie():
     assert all(0.0 in line.get_ydata() and 1.0 in line.get_ydata() for line in axes.lines)
 
 
+def test_a_legend_tells_that_there_are_more_curves_than_are_drawn():
+    sweep = made_up(lambda a: a, {"a": {"normal": 0.01}}, 8, "random")
+    for count, title in ((6, ""), (9, "6 of 9 curves")):
+        many = sweep.assign(y=sweep["y"] + xr.DataArray(np.arange(count), dims="place"))
+        for plot in (figures.plot_yield, figures.plot_distribution):
+            (legend,) = plot(many, "y").legends
+            assert legend.get_title().get_text() == title
+
+
 def test_a_legend_stays_inside_of_its_figure(tmp_path):
     axes = {"crossbar.wire_column": [1000, 2000, 3000], "drive.amplitude": [0.1, 0.3]}
     found = sc.sweep(ohmic(), axes, samples=6, vary={"Ron": {"normal": 0.1}}, store=tmp_path, **QUIET)

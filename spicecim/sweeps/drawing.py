@@ -36,8 +36,11 @@ def named(values: xr.DataArray, selection: Mapping[str, Any]) -> str:
     return ", ".join([name, *(f"{key} {place}" for key, place in selection.items() if key in ("row", "column"))])
 
 
-def curves_along(values: xr.DataArray, along: str) -> list[tuple[str, dict[str, Any]]]:
-    """Labels and places of the curves along a dimension, one for each place of the others."""
+def curves_along(values: xr.DataArray, along: str) -> tuple[list[tuple[str, dict[str, Any]]], str]:
+    """Labels and places of the curves along a dimension, one for each place of the others, and a title for a legend.
+
+    Of many places there are some, spread over all, and the title says so.
+    """
     others = [name for name in values.dims if name not in (along, "sample")]
     places = list(np.ndindex(*(values.sizes[name] for name in others)))
     kept = [places[number] for number in np.unique(np.linspace(0, len(places) - 1, _MOST_CURVES).round().astype(int))]
@@ -48,7 +51,7 @@ def curves_along(values: xr.DataArray, along: str) -> list[tuple[str, dict[str, 
         where: dict[str, Any] = {str(name): int(index) for name, index in zip(others, place, strict=True)}
         texts = [f"{name.rpartition('.')[2]} {_shown(values, name, index)}" for name, index in where.items()]
         curves.append((", ".join(texts), where))
-    return curves
+    return curves, f"{len(curves)} of {len(places)} curves" if len(curves) < len(places) else ""
 
 
 def _shown(values: xr.DataArray, name: str, index: int) -> str:
@@ -59,14 +62,14 @@ def _shown(values: xr.DataArray, name: str, index: int) -> str:
     return f"{value:g} {unit}".strip() if values[name].dtype.kind in "iuf" else str(value)
 
 
-def add_legend(figure: Figure, axes: Any, others: Sequence[Artist] = ()) -> None:
+def add_legend(figure: Figure, axes: Any, others: Sequence[Artist] = (), title: str = "") -> None:
     """Put the names of the curves above a figure, and after them what else is drawn."""
     drawn, names = axes.get_legend_handles_labels()
     handles, names = [*drawn, *others], [*names, *(str(each.get_label()) for each in others)]
     if handles:
         room = figure.get_figwidth() * _LETTERS
         columns = next((count for count in (3, 2) if _width_of_legend(names, count) <= room), 1)
-        figure.legend(handles, names, loc="outside upper center", ncols=columns)
+        figure.legend(handles, names, loc="outside upper center", ncols=columns, title=title or None)
 
 
 def _width_of_legend(names: list[str], columns: int) -> int:

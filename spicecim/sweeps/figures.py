@@ -59,7 +59,7 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
     x = values[axis] if axis in values.coords else xr.DataArray(np.arange(values.sizes[axis]))
     numeric, sampled = x.dtype.kind in "iuf", "sample" in values.dims
     filled = numeric and len(x) > 1
-    curves = curves_along(values, axis)
+    curves, title = curves_along(values, axis)
     for number, (label, where) in enumerate(curves):
         own, color = values.isel(where), COLORS[number % len(COLORS)]
         beside = _beside(number, len(curves))
@@ -90,7 +90,7 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
     if in_step and axis != "corner":
         axes.set_xlabel(f"{axes.get_xlabel()}, in step with\n{', '.join(in_step)}")
     label_values(axes.yaxis, values, selection)
-    add_legend(figure, axes, _marks_of_bands(filled, common_color(curves)) if sampled else ())
+    add_legend(figure, axes, _marks_of_bands(filled, common_color(curves)) if sampled else (), title)
     return figure
 
 
@@ -121,7 +121,7 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
         raise InputError("the sweep has no samples")
     figure, grid = new_figure(1, 2, size=(7.0, 3.2))
     left, right = grid[0]
-    curves = curves_along(values, "sample")
+    curves, title = curves_along(values, "sample")
     parts = [np.sort(finite_values(values.isel(where))) for _, where in curves]
     edges = edges_of_bars(parts)
     for number, ((label, _), own) in enumerate(zip(curves, parts, strict=True)):
@@ -141,7 +141,7 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
         axes.set_axisbelow(True)
     left.yaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylim(0, 1.02)
-    add_legend(figure, right)
+    add_legend(figure, right, title=title)
     return figure
 
 
@@ -158,7 +158,7 @@ def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selecti
     data = finite_values(values)
     if not len(data):
         raise InputError(f"{measure}: no run has a value")
-    curves = curves_along(values, "sample")
+    curves, title = curves_along(values, "sample")
     ends = limits_around(data)[[0, -1]]
     for number, (label, where) in enumerate(curves):
         own, color = values.isel(where), COLORS[number % len(COLORS)]
@@ -178,7 +178,7 @@ def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selecti
     axes.set_ylabel("yield")
     axes.set_ylim(-0.02, 1.02)
     band = Patch(color=(common_color(curves), 0.3), label="95 % confidence interval (Wilson)")
-    add_legend(figure, axes, [band])
+    add_legend(figure, axes, [band], title)
     return figure
 
 
