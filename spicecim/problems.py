@@ -94,7 +94,10 @@ def _problem(details: dict[str, Any], place: _Place, prefix: str) -> Problem:
         reason = f"must be {_WANTED[kind]}"
     elif reason.startswith("Input should be"):
         reason = "must be" + reason.removeprefix("Input should be")
-    return Problem(field, _shorten(details["input"]), f"the name {reason}" if place.of_key else reason)
+    elif reason.startswith("Input"):
+        reason = "i" + reason[1:]
+    of_key = place.of_key or kind == "invalid_key"
+    return Problem(field, _shorten(details["input"]), f"the name {reason}" if of_key else reason)
 
 
 def _unknown_tag(field: str, details: Mapping[str, Any]) -> Problem:
