@@ -107,7 +107,10 @@ def _problem(details: dict[str, Any], place: _Place, prefix: str) -> Problem:
             reason += "; it is empty"
     elif reason.startswith("Input should be"):
         reason = "must be" + reason.removeprefix("Input should be")
-    return Problem(field, _shorten(details["input"]), f"the name {reason}" if place.of_key else reason)
+    elif reason.startswith("Input"):
+        reason = "i" + reason[1:]
+    of_key = place.of_key or kind == "invalid_key"
+    return Problem(field, _shorten(details["input"]), f"the name {reason}" if of_key else reason)
 
 
 def _section(model: type[BaseModel]) -> str:

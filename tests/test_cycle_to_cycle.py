@@ -136,7 +136,7 @@ def test_the_command_endurance(tmp_path, monkeypatch):
     [
         ({"cycle_to_cycle": SPREAD}, "cycle_to_cycle: needs a seed"),
         ({"seed": 1}, "seed: is that of cycle_to_cycle"),
-        ({"cycle_to_cycle": {"Vq": sc.lognormal(0.1)}, "seed": 1}, "cycle_to_cycle, pulse 0: parameters: .*Vq"),
+        ({"cycle_to_cycle": {"Vq": sc.lognormal(0.1)}, "seed": 1}, "cycle_to_cycle, pulse 0: parameters.Vq: .*Vq"),
         ({"cycle_to_cycle": {"Vp": 0.1}, "seed": 1}, "cycle_to_cycle, pulse 0: parameters.Vp: must be one of"),
         ({"cycle_to_cycle": SPREAD, "seed": -1}, "seed: must be a whole number"),
     ],

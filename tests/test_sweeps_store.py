@@ -22,7 +22,7 @@ from sweeping import QUIET, ohmic, peak, slow_peak
 
 import spicecim as sc
 from spicecim.cli import main
-from spicecim.errors import FailedRunsWarning, InputError, ResultsError, StoreError
+from spicecim.errors import FailedRunsWarning, InputError, NotFiniteWarning, ResultsError, StoreError
 from spicecim.sweeps import retry_sweep, run, sessions
 from spicecim.sweeps import store as stores
 from spicecim.sweeps.file import read_plan
@@ -553,6 +553,15 @@ def test_errors_of_a_failing_run_are_shown_by_status(tmp_path):
         sc.sweep(ohmic(), store=tmp_path, executor="serial", measures={"peak": fail})
     said = spicecim("sweep", "status", tmp_path)
     assert said.stdout == "0 of 1 runs done, 1 failed, 0 left\n  run 0: ValueError: no measure\n"
+
+
+def test_values_that_are_no_numbers_are_shown_by_status(tmp_path):
+    with pytest.warns(NotFiniteWarning):
+        sc.sweep(lambda seed: {"delay": np.nan}, samples=2, engine=None, store=tmp_path, executor="serial")
+    said = spicecim("sweep", "status", tmp_path)
+    assert said.stdout == "2 of 2 runs done, 0 failed, 0 left\n  values that are NaN or infinite: delay: 2 in 2 runs\n"
+    told = json.loads(spicecim("sweep", "status", tmp_path, "--json").stdout)
+    assert told["not_finite"] == {"delay": {"values": 2, "runs": 2}}
 
 
 def test_workers_end_with_a_killed_parent(tmp_path):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,76 +17,31 @@ from matplotlib.ticker import MaxNLocator
 
 from spicecim.errors import FailedRunsWarning, InputError, NotFiniteWarning
 from spicecim.fields import FloatArray
-from spicecim.plotting.style import COLORS, ROUNDING, label_axis, new_figure, styled
+from spicecim.plotting.style import COLORS, new_figure, styled
 from spicecim.sweeps.dataset import not_finite
 from spicecim.sweeps.design import DEPENDENT
+from spicecim.sweeps.drawing import (
+    WIDTH,
+    add_legend,
+    common_color,
+    curves_along,
+    edges_of_bars,
+    finite_values,
+    label_values,
+    label_wrapped,
+    limits_around,
+    more_ticks,
+    named,
+    spans_decades,
+)
 from spicecim.sweeps.sensitivity import sobol_indices, tornado
 from spicecim.sweeps.statistics import bands, check_draws, correlations, measures_of, selected, shares_within
 
 _FEWEST = 5
 """Samples of which a distribution is drawn."""
-_MOST_CURVES = 6
 _MOST_BARS = 20
-_LIMITS = 120
-"""Limits at which a yield is computed."""
 _THIN, _THICK = 1.5, 4.0
 """Widths of the lines that stand for the bands of a point."""
-_MOST_BARS_OF_A_HISTOGRAM = 100
-_WIDTH = 36
-"""Letters of a line of an axis's name."""
-_LETTERS = 15
-"""Letters of a legend per inch."""
-_LETTERS_OF_A_MARK = 5
-"""What the mark of a curve in a legend takes, and the gap to the next one."""
-_DECADES = 100.0
-"""Largest over smallest value from which on an axis is logarithmic."""
-_MANY = "#777777"
-"""Color of the marks in a legend that stand for those of all curves."""
-
-
-def _named(values: xr.DataArray, selection: Mapping[str, Any]) -> str:
-    """Name of a measure at a place, for an axis."""
-    name = str(values.attrs.get("long_name") or values.name).replace("_", " ")
-    return ", ".join([name, *(f"{key} {place}" for key, place in selection.items() if key in ("row", "column"))])
-
-
-def _curves(values: xr.DataArray, along: str) -> list[tuple[str, dict[str, Any]]]:
-    """Labels and places of the curves along a dimension, one for each place of the others."""
-    others = [name for name in values.dims if name not in (along, "sample")]
-    places = list(np.ndindex(*(values.sizes[name] for name in others)))
-    kept = [places[number] for number in np.unique(np.linspace(0, len(places) - 1, _MOST_CURVES).round().astype(int))]
-    if len(places) <= _MOST_CURVES:
-        kept = places
-    curves = []
-    for place in kept:
-        where: dict[str, Any] = {str(name): int(index) for name, index in zip(others, place, strict=True)}
-        texts = [f"{name.rpartition('.')[2]} {_shown(values, name, index)}" for name, index in where.items()]
-        curves.append((", ".join(texts), where))
-    return curves
-
-
-def _shown(values: xr.DataArray, name: str, index: int) -> str:
-    if name not in values.coords:
-        return str(index)
-    value = values[name].values[index]
-    unit = values[name].attrs.get("units", "")
-    return f"{value:g} {unit}".strip() if values[name].dtype.kind in "iuf" else str(value)
-
-
-def _legend(figure: Figure, axes: Any, others: Sequence[Artist] = ()) -> None:
-    """Put the names of the curves above a figure, and after them what else is drawn."""
-    drawn, names = axes.get_legend_handles_labels()
-    handles, names = [*drawn, *others], [*names, *(str(each.get_label()) for each in others)]
-    if handles:
-        room = figure.get_figwidth() * _LETTERS
-        columns = next((count for count in (3, 2) if _width_of_legend(names, count) <= room), 1)
-        figure.legend(handles, names, loc="outside upper center", ncols=columns)
-
-
-def _width_of_legend(names: list[str], columns: int) -> int:
-    """Letters of all columns of a legend side by side."""
-    parts = np.array_split([len(name) + _LETTERS_OF_A_MARK for name in names], columns)
-    return sum(int(part.max(initial=0)) for part in parts)
 
 
 @styled
@@ -106,7 +59,7 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
     x = values[axis] if axis in values.coords else xr.DataArray(np.arange(values.sizes[axis]))
     numeric, sampled = x.dtype.kind in "iuf", "sample" in values.dims
     filled = numeric and len(x) > 1
-    curves = _curves(values, axis)
+    curves, title = curves_along(values, axis)
     for number, (label, where) in enumerate(curves):
         own, color = values.isel(where), COLORS[number % len(COLORS)]
         beside = _beside(number, len(curves))
@@ -126,9 +79,9 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
             label=label,
         )  # fmt: skip
     if numeric:
-        if _spans_decades(at):
+        if spans_decades(at):
             axes.set_xscale("log")
-        _label(axes.xaxis, axis, str(x.attrs.get("units", "")))
+        label_wrapped(axes.xaxis, axis, str(x.attrs.get("units", "")))
     else:
         axes.set_xlabel(axis)
         axes.set_xticks(range(len(x)), [str(each) for each in x.values], rotation=20, ha="right")
@@ -136,8 +89,8 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
     in_step = [str(name) for name, each in values.coords.items() if each.dims == (axis,) and name != axis]
     if in_step and axis != "corner":
         axes.set_xlabel(f"{axes.get_xlabel()}, in step with\n{', '.join(in_step)}")
-    _label_values(axes.yaxis, values, selection)
-    _legend(figure, axes, _marks_of_bands(filled, _common_color(curves)) if sampled else ())
+    label_values(axes.yaxis, values, selection)
+    add_legend(figure, axes, _marks_of_bands(filled, common_color(curves)) if sampled else (), title)
     return figure
 
 
@@ -152,38 +105,9 @@ def _marks_of_bands(filled: bool, color: str) -> list[Artist]:
     return [mean, light, Patch(color=(color, 0.5), label=narrow)]
 
 
-def _common_color(curves: list[Any]) -> str:
-    return COLORS[0] if len(curves) == 1 else _MANY
-
-
-def _spans_decades(values: FloatArray) -> bool:
-    return bool((values > 0.0).all() and values.max() >= _DECADES * values.min())
-
-
 def _beside(number: int, count: int) -> float:
     """How far a point stands beside the middle of its text, for points of several curves not to hide each other."""
     return 0.0 if count < 2 else 0.4 * (number / (count - 1) - 0.5)
-
-
-def _label_values(axis: Any, values: xr.DataArray, selection: Mapping[str, Any], before: str = "") -> None:
-    _label(axis, before + _named(values, selection), str(values.attrs.get("units", "")))
-
-
-def _label(axis: Any, name: str, unit: str) -> None:
-    if unit or axis.get_scale() != "log":
-        label_axis(axis, name, unit)
-    else:
-        axis.set_label_text(name)  # its ticks are powers of ten
-    together = axis.get_label_text().replace(" (", "\N{NO-BREAK SPACE}(")  # a unit alone on a line is easily missed
-    axis.set_label_text(textwrap.fill(together, _WIDTH).replace("\N{NO-BREAK SPACE}(", " ("))
-
-
-def _more_ticks(axes: Any) -> None:
-    """Have four ticks of x or more, and on a logarithmic axis no more than have room."""
-    if axes.get_xscale() == "linear":
-        axes.locator_params(axis="x", nbins=6, min_n_ticks=4)
-    else:
-        axes.locator_params(axis="x", numticks=4)
 
 
 @styled
@@ -197,9 +121,9 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
         raise InputError("the sweep has no samples")
     figure, grid = new_figure(1, 2, size=(7.0, 3.2))
     left, right = grid[0]
-    curves = _curves(values, "sample")
-    parts = [np.sort(_finite(values.isel(where))) for _, where in curves]
-    edges = _edges(parts)
+    curves, title = curves_along(values, "sample")
+    parts = [np.sort(finite_values(values.isel(where))) for _, where in curves]
+    edges = edges_of_bars(parts)
     for number, ((label, _), own) in enumerate(zip(curves, parts, strict=True)):
         color = COLORS[number % len(COLORS)]
         left.hist(own, bins=edges, color=color, alpha=0.35 if len(curves) > 1 else 0.7, label=label)
@@ -207,48 +131,18 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
             shares = np.arange(len(own) + 1) / len(own)
             right.step(np.insert(own, 0, own[0]), shares, where="post", color=color, label=label)
     for axes, name in ((left, "samples"), (right, "share of the samples below")):
-        if _spans_decades(edges):
+        if spans_decades(edges):
             axes.set_xscale("log")
         if limit is not None:
             axes.axvline(limit, color="black", linestyle=":", linewidth=1, label="limit")
-        _more_ticks(axes)
-        _label_values(axes.xaxis, values, selection)
+        more_ticks(axes)
+        label_values(axes.xaxis, values, selection)
         axes.set_ylabel(name)
         axes.set_axisbelow(True)
     left.yaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylim(0, 1.02)
-    _legend(figure, right)
+    add_legend(figure, right, title=title)
     return figure
-
-
-def _edges(parts: list[FloatArray]) -> FloatArray:
-    """Edges of bars for several distributions, as narrow as the narrowest of them asks for.
-
-    Values that span decades have bars of the same width on a logarithmic axis; equal ones have one bar in the middle.
-    """
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        return np.array([0.0, 1.0])
-    every = np.concatenate(parts)
-    if _spans_decades(every):
-        return np.asarray(10.0 ** _edges([np.log10(part) for part in parts]))
-    low, high = float(every.min()), float(every.max())
-    if high - low <= ROUNDING * max(abs(low), abs(high)):
-        return low + _margin(every) * np.array([-0.3, -0.1, 0.1, 0.3])
-    widths = [edges[1] - edges[0] for part in parts if len(edges := np.histogram_bin_edges(part, "auto")) > 2]
-    count = math.ceil((high - low) / min(widths)) if widths else 10
-    return np.asarray(np.histogram_bin_edges([low, high], min(count, _MOST_BARS_OF_A_HISTOGRAM)))
-
-
-def _margin(values: FloatArray) -> float:
-    """Beside some values, a tenth of their range; of equal ones, a tenth of their size."""
-    spread, size = float(np.ptp(values)), float(np.abs(values).max())
-    return 0.1 * (spread if spread > ROUNDING * size else size or 1.0)
-
-
-def _finite(values: xr.DataArray) -> FloatArray:
-    data = np.asarray(values.values, dtype=float).ravel()
-    return np.asarray(data[np.isfinite(data)])
 
 
 @styled
@@ -261,16 +155,16 @@ def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selecti
     check_draws(sweep, values)
     figure, grid = new_figure(size=(5.0, 3.6))
     axes = grid[0, 0]
-    data = _finite(values)
+    data = finite_values(values)
     if not len(data):
         raise InputError(f"{measure}: no run has a value")
-    curves = _curves(values, "sample")
-    ends = _around(data)[[0, -1]]
+    curves, title = curves_along(values, "sample")
+    ends = limits_around(data)[[0, -1]]
     for number, (label, where) in enumerate(curves):
         own, color = values.isel(where), COLORS[number % len(COLORS)]
-        if not len(_finite(own)):
+        if not len(finite_values(own)):
             continue
-        limits = _around(_finite(own))
+        limits = limits_around(finite_values(own))
         there = own.values[own.notnull().values]
         passed = there <= limits[:, None] if upper else there >= limits[:, None]
         share = passed.mean(axis=1)
@@ -278,22 +172,14 @@ def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selecti
         axes.fill_between(limits, low, high, color=(color, 0.15), edgecolor=(color, 0.6), linewidth=0.5)
         along, shares = np.r_[ends[0], limits, ends[1]], np.r_[share[0], share, share[-1]]
         axes.plot(along, shares, color=color, label=label or "yield", zorder=3)
-    if _spans_decades(data):
+    if spans_decades(data):
         axes.set_xscale("log")
-    _label_values(axes.xaxis, values, selection, f"{'upper' if upper else 'lower'} limit of ")
+    label_values(axes.xaxis, values, selection, f"{'upper' if upper else 'lower'} limit of ")
     axes.set_ylabel("yield")
     axes.set_ylim(-0.02, 1.02)
-    band = Patch(color=(_common_color(curves), 0.3), label="95 % confidence interval (Wilson)")
-    _legend(figure, axes, [band])
+    band = Patch(color=(common_color(curves), 0.3), label="95 % confidence interval (Wilson)")
+    add_legend(figure, axes, [band], title)
     return figure
-
-
-def _around(values: FloatArray) -> FloatArray:
-    """Limits from a little below some values to a little above them."""
-    if _spans_decades(values):
-        return np.asarray(10.0 ** _around(np.log10(values)))
-    margin = _margin(values)
-    return np.linspace(values.min() - margin, values.max() + margin, _LIMITS)
 
 
 def _bars(count: int) -> tuple[Figure, Any]:
@@ -323,7 +209,7 @@ def plot_correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> Figu
     axes.barh(range(len(colors)), shown["spearman"].values, color=colors, height=0.6)
     axes.axvline(0.0, color="black", linewidth=0.8)
     axes.set_xlim(-1.05, 1.05)
-    axes.set_xlabel(textwrap.fill(f"rank correlation with {_named(sweep[measure], selection)}", _WIDTH))
+    axes.set_xlabel(textwrap.fill(f"rank correlation with {named(sweep[measure], selection)}", WIDTH))
     names = []
     for name in shown["parameter"].values:
         others = ", ".join(parameters[partners == name])
@@ -346,10 +232,10 @@ def plot_tornado(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
             label=f"{sign}{level:g} standard deviation{'s' if level != 1 else ''}",
         )  # fmt: skip
     axes.axvline(nominal, color="black", linewidth=0.8)
-    _more_ticks(axes)
-    _label_values(axes.xaxis, sweep[measure], selection)
+    more_ticks(axes)
+    label_values(axes.xaxis, sweep[measure], selection)
     _name_bars(axes, [str(name) for name in found["parameter"].values])
-    _legend(figure, axes)
+    add_legend(figure, axes)
     return figure
 
 
@@ -365,10 +251,10 @@ def plot_sobol(sweep: xr.Dataset, measure: str, **selection: Any) -> Figure:
         axes.barh(places + shift, value, xerr=errors, color=color, height=0.36, label=f"{name} order"
                   if name == "first" else "total", error_kw={"linewidth": 0.8})  # fmt: skip
     axes.axvline(0.0, color="black", linewidth=0.8)
-    axes.set_xlabel(textwrap.fill(f"share of the variance of {_named(sweep[measure], selection)}", _WIDTH))
+    axes.set_xlabel(textwrap.fill(f"share of the variance of {named(sweep[measure], selection)}", WIDTH))
     _name_bars(axes, [str(name) for name in found["parameter"].values])
     interval = Line2D([], [], color="black", linewidth=0.8, label="95 % confidence interval (bootstrap)")
-    _legend(figure, axes, [interval])
+    add_legend(figure, axes, [interval])
     return figure
 
 
@@ -381,6 +267,11 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
         What `spicecim.open_sweep` returns.
     **selection
         Places along dimensions; of a measure's own ones the first if left out.
+
+    Raises
+    ------
+    InputError
+        If no measure has a dimension that is selected, or a place is none of it.
 
     Warns
     -----
@@ -395,6 +286,10 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
         warnings.warn(what, FailedRunsWarning, stacklevel=2)
     if text := not_finite(sweep):
         warnings.warn(f"{text}; the figures are of the others", NotFiniteWarning, stacklevel=2)
+    known = dict.fromkeys(str(name) for measure in measures_of(sweep) for name in sweep[measure].dims)
+    for name in selection:
+        if name not in known:
+            raise InputError(f"no measure has a dimension {name!r}; there are {', '.join(known)}")
     grid = [str(name) for name in sweep["status"].dims]
     axes = [name for name in grid if name != "sample" and name not in selection]
     design = json.loads(sweep.attrs["sweep"])["design"]
