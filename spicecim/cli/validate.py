@@ -12,7 +12,7 @@ from spicecim.cli.options import Folder, JsonFlag, ReportFlag, report_if
 
 validate_app = typer.Typer(no_args_is_help=True, help="Put published claims beside what is measured.")
 
-Quick = Annotated[bool, typer.Option("--quick", help="A smaller run of one to two minutes.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A smaller run, of one to two minutes.")]
 
 
 @validate_app.command("frequency-weighting")
