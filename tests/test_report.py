@@ -185,6 +185,13 @@ def test_lists_over_columns_and_over_loops_have_a_row_each():
     assert (over_one.columns[1:], over_one.rows) == (["amplitude (V)", "peak frequency (Hz)"], [["a", "0.5", "7"]])
 
 
+def test_parameters_of_a_model_stand_with_their_units():
+    _, found = tables_of({"device": "linear_drift", "parameters": {"Ron": 100.0, "window": "biolek"}})
+    assert found.rows == [["Ron (ohm)", "100"], ["window", "biolek"]]
+    _, foreign = tables_of({"model": "my.va", "fixed": {"Ron": 100.0}})
+    assert foreign.rows == [["Ron", "100"]]
+
+
 def test_a_matrix_of_correlations_stays_a_matrix():
     _, found = tables_of({"correlation": {"parameters": ["p", "q"], "matrix": [[1, 0.5], [0.5, 1]]}})
     assert (found.columns, found.rows) == (["name", "p", "q"], [["p", "1", "0.5"], ["q", "0.5", "1"]])

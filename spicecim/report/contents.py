@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from spicecim.devices import MODELS
 from spicecim.errors import InputError, ResultsError
 from spicecim.json_text import json_text
 from spicecim.netcdf import read_netcdf
@@ -169,7 +170,12 @@ def tables_of(summary: Mapping[str, Any]) -> list[Table]:
             rows = [[str(key), *(_text(value.get(column)) for column in columns)] for key, value in group.items()]
             tables.append(Table(_words(name), ["name", *map(_words, columns)], rows))
         else:
-            tables.append(Table(_words(name), PAIRS, [[_words(key), _text(group[key])] for key in group]))
+            units = _parameter_units(summary) if name in {"parameters", "fixed"} else {}
+            rows = [
+                [f"{key} ({units[key]})" if units.get(key) else _words(key), _text(value)]
+                for key, value in group.items()
+            ]
+            tables.append(Table(_words(name), PAIRS, rows))
     return tables
 
 
@@ -193,6 +199,12 @@ def _tables_over_places(name: str, group: dict[str, dict[str, Any]], summary: Ma
         headings = [heading for heading, _ in places]
         tables.append(Table(_words(name), ["engine", *headings, *map(_words, columns)], rows))
     return tables
+
+
+def _parameter_units(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Units of the parameters of the library's model that a summary is of; none for other devices."""
+    model = summary.get("model", summary.get("device"))
+    return MODELS[model].units() if isinstance(model, str) and model in MODELS else {}
 
 
 def _words(name: object) -> str:
