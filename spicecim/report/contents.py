@@ -28,6 +28,7 @@ _UNITS = {"a": "A", "v": "V", "w": "W", "s": "s", "j": "J", "hz": "Hz", "ohm": "
 """Units by the last word of a name."""
 _OWN_UNITS = {
     "residual_rms": "A",
+    "series_resistance": "ohm",
     "lobe_area": "VA",
     "lobe_area_positive": "VA",
     "lobe_area_negative": "VA",
