@@ -13,7 +13,7 @@ from spicecim.demo import run_demo
 from spicecim.errors import FailedRunsWarning, InputError, ResultsError
 from spicecim.json_text import json_text
 from spicecim.report import write_report
-from spicecim.report.contents import tables_of
+from spicecim.report.contents import outcome, tables_of
 from spicecim.report.waveforms import cell_picker
 from spicecim.runs import run_testbench
 from spicecim.sweeps import open_sweep, sweep
@@ -132,12 +132,13 @@ def test_the_page_of_a_sweep_has_its_runs_failures_settings_and_figures(sweep_fo
     text = (sweep_folder / "report.html").read_text(encoding="utf-8")
     for part in (
         "Runs: 12", "Failed runs: 6", "ValueError: &lt;i&gt;0.4 V&lt;/i&gt; is too much",
-        "drawn for every cell", "largest (A)", "preset: oblea", "<figcaption>largest distribution</figcaption>",
-        'href="figures/largest_yield.pdf"',
+        "6 of 12 runs failed", "drawn for every cell", "normal 0.1", "largest, column 0 (A)", "preset: oblea",
+        "<figcaption>largest distribution</figcaption>", 'href="figures/largest_yield.pdf"',
     ):  # fmt: skip
         assert part in text
     assert "<i>0.4 V" not in text
-    rows = re.findall(r"<tr><td>(\d+)</td><td>0.2</td><td>\d</td><td>done</td>", text)
+    cells = re.sub(r' class="[a-z]+"', "", text)
+    rows = re.findall(r"<tr><td>(\d+)</td><td>0.2</td><td>\d</td><td>done</td>", cells)
     assert rows == list("012345")
     assert open_sweep(sweep_folder).sizes["sample"] == 6
 
@@ -167,7 +168,46 @@ def test_numbers_stand_with_their_units():
         {"average_power_w": 0.5, "passed": True, "none": {}, "columns": {"a": {"current_a": [1]}}}
     )
     assert first.rows == [["average power (W)", "0.5"], ["passed", "yes"], ["none", "none"]]
-    assert (second.columns, second.rows) == (["", "current (A)"], [["a", "1"]])
+    assert (second.columns, second.rows) == (["engine", "column", "current (A)"], [["a", "0", "1"]])
+
+
+def test_lists_over_columns_and_over_loops_have_a_row_each():
+    (_, columns) = tables_of(
+        {"column_names": ["left", "right"], "columns": {"a": {"i_a": [1, 2], "p_w": [3, 4]}, "b": {"i_a": [5, None]}}}
+    )
+    assert columns.columns == ["engine", "column", "i (A)", "p (W)"]
+    assert columns.rows == [["a", "left", "1", "3"], ["a", "right", "2", "4"], ["b", "left", "5", "none"],
+                            ["b", "right", "none", "none"]]  # fmt: skip
+    measured = {"lobe_area": [[1, 2]], "peak_frequency_hz": [7]}
+    _, over_both, over_one = tables_of({"amplitude_v": [0.5], "frequency_hz": [10, 20], "engines": {"a": measured}})
+    assert over_both.columns == ["engine", "amplitude (V)", "frequency (Hz)", "lobe area (VA)"]
+    assert over_both.rows == [["a", "0.5", "10", "1"], ["a", "0.5", "20", "2"]]
+    assert (over_one.columns[1:], over_one.rows) == (["amplitude (V)", "peak frequency (Hz)"], [["a", "0.5", "7"]])
+
+
+def test_parameters_of_a_model_stand_with_their_units():
+    _, found = tables_of({"device": "linear_drift", "parameters": {"Ron": 100.0, "window": "biolek"}})
+    assert found.rows == [["Ron (ohm)", "100"], ["window", "biolek"]]
+    _, foreign = tables_of({"model": "my.va", "fixed": {"Ron": 100.0}})
+    assert foreign.rows == [["Ron", "100"]]
+
+
+def test_a_matrix_of_correlations_stays_a_matrix():
+    _, found = tables_of({"correlation": {"parameters": ["p", "q"], "matrix": [[1, 0.5], [0.5, 1]]}})
+    assert (found.columns, found.rows) == (["name", "p", "q"], [["p", "1", "0.5"], ["q", "0.5", "1"]])
+
+
+def test_the_outcome_stands_in_words():
+    assert outcome({}) is None
+    assert outcome({"runs": 3, "runs_done": 3}) == (True, "3 of 3 runs done")
+    assert outcome({"runs": 3, "runs_done": 2}) == (False, "2 of 3 runs done")
+    assert outcome({"runs": 3, "runs_done": 2, "runs_failed": 1}) == (False, "1 of 3 runs failed")
+    assert outcome({"passed": False, "max_relative_error": 0.25, "tolerance": 1e-4}) == (
+        False, "not passed: the engines differ by at most 0.25 of a column's peak, tolerance 0.0001",
+    )  # fmt: skip
+    assert outcome({"passed": True, "converged": 4, "cells": 4}) == (
+        True, "passed: 4 of 4 cells are within the tolerance",
+    )  # fmt: skip
 
 
 def test_of_a_large_array_the_cells_of_the_largest_currents_can_be_picked(folder):

@@ -104,7 +104,7 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback where an error occurs.")] = False,
     verbose: Annotated[
         int,
-        typer.Option("-v", "--verbose", count=True, help="Say what is done; twice: and what caches have."),
+        typer.Option("-v", "--verbose", count=True, help="Log what is done; -vv also what was found in the cache."),
     ] = 0,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print neither progress nor warnings.")] = False,
     version: Annotated[
@@ -128,11 +128,11 @@ def doctor(
     install: Annotated[
         bool,
         typer.Option(
-            "--install", help="Install ngspice 43 or newer first if it is missing, without root for this user alone."
+            "--install", help="Install ngspice 43 or newer if it is missing; without root, for this user alone."
         ),
     ] = False,
 ) -> None:
-    """Show what was found of the simulation environment, and what to do about what is missing."""
+    """Show the simulation environment: what was found, what is missing, and how to get it."""
     from spicecim.cli import tables
     from spicecim.doctor import examine
 
@@ -152,7 +152,7 @@ def doctor(
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="A model, to see its parameters and presets.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of a model; all are listed if left out.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """List the device models, or show one with its parameters, published presets and citations."""
@@ -198,7 +198,7 @@ def netlist(
     bench: Bench,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
     backend: Annotated[
-        str, typer.Option(metavar="auto|osdi|behavioral", help="Form of the device: compiled, or as sources.")
+        str, typer.Option(metavar="auto|osdi|behavioral", help="Device as a compiled model, or as behavioral sources.")
     ] = "auto",
     subcircuit: Annotated[
         str | None,
@@ -230,10 +230,13 @@ def netlist(
 def run(
     bench: Bench,
     output: Folder,
-    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both|NAME", help="What simulates.")] = "both",
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both|NAME", help="Engine that simulates.")] = "both",
     time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Largest difference of column currents, relative to a column's peak.")
+        float,
+        typer.Option(
+            min=0.0, help="Largest difference of column currents between the engines, relative to the column's peak."
+        ),
     ] = 1e-4,
     measure: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A further measure for summary.json; may be repeated.")
@@ -276,33 +279,43 @@ def run(
 def program(
     bench: Bench,
     output: Folder,
-    target: Annotated[Path, typer.Option(metavar="FILE.npy", help="What each cell is to be (row, column).")],
+    target: Annotated[Path, typer.Option(metavar="FILE.npy", help="Target of each cell (row, column).")],
     quantity: Annotated[
-        str, typer.Option(metavar="conductance|x", help="What the target is of: conductance (S), or x.")
+        str, typer.Option(metavar="conductance|x", help="Quantity of the target: conductance (S), or the state x.")
     ] = "conductance",
     scheme: Annotated[
         str | None,
         typer.Option(
-            metavar="v/2|v/3|grounded|floating", help="What unselected lines are at; v/2, or word lines that select."
+            metavar="SCHEME",
+            help="Unselected lines: v/2, v/3, grounded, floating or word_lines; by default the last where cells have "
+            "transistors, else v/2.",
         ),
     ] = None,
-    tolerance: Annotated[float, typer.Option(help="Allowed error, relative to the range of a cell.")] = 0.01,
+    tolerance: Annotated[
+        float, typer.Option(help="Allowed error, relative to the conductance range of the cell.")
+    ] = 0.01,
     set_pulses: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="SET pulses: voltage, width, levels and so on."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="SET pulses: voltage, width, voltage_step, width_factor, levels."
+        ),
     ] = None,
     reset_pulses: Annotated[
-        list[str] | None, typer.Option("--reset", metavar="NAME=VALUE", help="RESET pulses, likewise.")
+        list[str] | None, typer.Option("--reset", metavar="NAME=VALUE", help="RESET pulses, with the same names.")
     ] = None,
-    by: Annotated[str, typer.Option(metavar="row|cell", help="Cells that are programmed together.")] = "row",
-    read_voltage: Annotated[str | None, typer.Option(help="Of the reads; a fifth of SET's if left out.")] = None,
+    by: Annotated[
+        str, typer.Option(metavar="row|cell", help="Program all cells of a row at once, or each cell by itself.")
+    ] = "row",
+    read_voltage: Annotated[
+        str | None, typer.Option(help="Read voltage; a fifth of the SET voltage if left out.")
+    ] = None,
     read_gate: Annotated[
-        str | None, typer.Option(help="Of the word lines in reads; their largest if left out.")
+        str | None, typer.Option(help="Voltage of the word lines in reads; their largest if left out.")
     ] = None,
-    passes: Annotated[int, typer.Option(help="How often the array is gone through at most.")] = 3,
+    passes: Annotated[int, typer.Option(help="Largest number of passes over the array.")] = 3,
     cycle_to_cycle: CycleToCycle = None,
     seed: Seed = None,
-    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="Engine that simulates.")] = "reference",
     report: ReportFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -343,12 +356,14 @@ def endurance(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="SET pulse: voltage, width.")
     ] = None,
     reset_pulse: Annotated[
-        list[str] | None, typer.Option("--reset", metavar="NAME=VALUE", help="RESET pulse, likewise.")
+        list[str] | None, typer.Option("--reset", metavar="NAME=VALUE", help="RESET pulse: voltage, width.")
     ] = None,
-    read_voltage: Annotated[str | None, typer.Option(help="Of the resistances; a fifth of SET's if left out.")] = None,
+    read_voltage: Annotated[
+        str | None, typer.Option(help="Read voltage; a fifth of the SET voltage if left out.")
+    ] = None,
     cycle_to_cycle: CycleToCycle = None,
     seed: Seed = None,
-    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="Engine that simulates.")] = "reference",
     as_json: JsonFlag = False,
 ) -> None:
     """Cycle the device of a testbench; write its low and high resistances, their distributions and summary.json.
@@ -376,7 +391,7 @@ def endurance(
 def find_operating_point(
     bench: Bench,
     inputs: Annotated[
-        Path | None, typer.Option(metavar="FILE.npy", help="Voltages of the drivers (row) or (input, row).")
+        Path | None, typer.Option(metavar="FILE.npy", help="Voltages of the drivers (V), as (row) or (input, row).")
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="File to write.")] = None,
     time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
@@ -407,13 +422,13 @@ def find_operating_point(
 @app.command()
 def multiply(
     scheme: Annotated[str, typer.Argument(metavar="SCHEME", help="An encoding: `spicecim extensions` lists them.")],
-    weights: Annotated[Path, typer.Option(metavar="FILE.npy", help="Integers (input line, output).")],
-    inputs: Annotated[Path, typer.Option(metavar="FILE.npy", help="Integers (vector, input line), not negative.")],
+    weights: Annotated[Path, typer.Option(metavar="FILE.npy", help="Weights: integers (input line, output).")],
+    inputs: Annotated[Path, typer.Option(metavar="FILE.npy", help="Inputs: integers >= 0 (vector, input line).")],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="A setting of the encoding, in YAML; may be repeated."),
     ] = None,
-    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="What simulates.")] = "reference",
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|NAME", help="Engine that simulates.")] = "reference",
     as_json: JsonFlag = False,
 ) -> None:
     """Multiply inputs by weights on simulated crossbars of one encoding, and show what the exact products are.
@@ -445,19 +460,23 @@ def multiply(
 @app.command()
 def accelerator(
     design: Annotated[
-        str, typer.Argument(metavar="DESIGN", help="A design by its name, or its YAML file.", show_default=False)
+        str, typer.Argument(metavar="DESIGN", help="Name of a design, or a YAML file.", show_default=False)
     ],
     network: Annotated[
         str | None,
-        typer.Option(metavar="lenet5|resnet18|resnet50|vgg16|FILE", help="A network to put on it, or a YAML table."),
+        typer.Option(
+            metavar="lenet5|resnet18|resnet50|vgg16|FILE",
+            help="Network to run on it, by name or as a YAML table of layers.",
+        ),
     ] = None,
-    compare: Annotated[str | None, typer.Option(metavar="DESIGN", help="A design to compare it with.")] = None,
+    compare: Annotated[str | None, typer.Option(metavar="DESIGN", help="Another design to compare with.")] = None,
     converters: Annotated[
-        str, typer.Option(metavar="published|scaled|survey", help="Energy and area of converters, in both designs.")
+        str,
+        typer.Option(
+            metavar="published|scaled|survey", help="Source of the converters' energy and area, in both designs."
+        ),
     ] = "published",
-    chips: Annotated[
-        int | None, typer.Option(help="Chips that the network is on; as few as it needs if left out.")
-    ] = None,
+    chips: Annotated[int | None, typer.Option(help="Number of chips; as few as the network needs if left out.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show power, area and peak rate of an accelerator, and with a network frames per second, latency and energy."""
@@ -475,7 +494,7 @@ def accelerator(
 
 @app.command()
 def extensions(as_json: JsonFlag = False) -> None:
-    """List what can be chosen by name of each kind, where it comes from, and what could not be loaded."""
+    """List all devices, drives, engines, encodings and measures, their packages, and what could not be loaded."""
     from spicecim.cli import tables
     from spicecim.cli.progress import progress_bar
     from spicecim.extensions import all_registries
@@ -495,20 +514,22 @@ def hysteresis(
     device: Annotated[str, typer.Argument(help="A device model, or a Verilog-A file that ends in .va.")],
     output: Folder,
     frequency: Annotated[
-        list[str], typer.Option("--frequency", metavar="F...", help="Frequencies, such as: --frequency 30 100 1k")
+        list[str], typer.Option("--frequency", metavar="F...", help="Frequencies (Hz), such as: --frequency 30 100 1k")
     ],
     amplitude: Annotated[
         list[str] | None,
         typer.Option(
-            "--amplitude", metavar="A...", help="Amplitudes, each run at every frequency; the preset's if left out."
+            "--amplitude", metavar="A...", help="Amplitudes (V), each at every frequency; the preset's if left out."
         ),
     ] = None,
     preset: Annotated[str | None, typer.Option(help="Published parameter set.")] = None,
-    x0: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Initial state; the preset's if left out.")] = None,
-    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="What simulates.")] = "both",
-    cycle: Annotated[int, typer.Option(min=1, help="Which cycle to measure.")] = 1,
+    x0: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Initial state x; the preset's if left out.")
+    ] = None,
+    engine: Annotated[str, typer.Option(metavar="ngspice|reference|both", help="Engine that simulates.")] = "both",
+    cycle: Annotated[int, typer.Option(min=1, help="Number of the cycle to measure, from 1.")] = 1,
     accuracy: Annotated[
-        float, typer.Option(help="Largest relative error of lobe areas and conductances that is asked for.")
+        float, typer.Option(help="Largest allowed relative error of lobe areas and conductances.")
     ] = 1e-3,
     time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",
     report: ReportFlag = False,
@@ -538,7 +559,9 @@ def hysteresis(
 
 @app.command("report")
 def make_report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What a command has written with -o.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder that a command has written with -o, or the store of a sweep.")
+    ],
 ) -> None:
     """Write a folder of results as one page, report.html, which opens from disk without a network."""
     from spicecim.report import write_report

@@ -10,16 +10,20 @@ import typer
 from spicecim.cli.options import Folder, JsonFlag, ReportFlag, assignments, report_if
 from spicecim.errors import InputError
 
-MeasuredFile = Annotated[Path, typer.Argument(metavar="FILE", help="Measured values as text.", show_default=False)]
-Column = Annotated[str | None, typer.Option(metavar="NAME|NUMBER", help="Its column, where it is not found.")]
-Seconds = Annotated[str | None, typer.Option(metavar="S", help="Time between samples of a file without times.")]
-Ohms = Annotated[str, typer.Option(metavar="OHM", help="Resistance between source and device.")]
-Amperes = Annotated[
-    str | None, typer.Option(metavar="A", help="Current at which the source limits; found if left out.")
+MeasuredFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Text file with the measured values.", show_default=False)
 ]
-Range = Annotated[str | None, typer.Option(metavar="A", help="Largest current that the instrument reads.")]
-OneSided = Annotated[bool, typer.Option("--one-sided", help="Voltages of one sign are meant.")]
-Magnitudes = Annotated[bool, typer.Option("--magnitudes", help="The file holds magnitudes of the currents.")]
+Column = Annotated[
+    str | None, typer.Option(metavar="NAME|NUMBER", help="Column of this quantity, if its heading is not recognized.")
+]
+Seconds = Annotated[str | None, typer.Option(metavar="S", help="Time between samples (s), for a file without times.")]
+Ohms = Annotated[str, typer.Option(metavar="OHM", help="Resistance in series with the device (ohm).")]
+Amperes = Annotated[
+    str | None, typer.Option(metavar="A", help="Compliance current of the source (A); detected if left out.")
+]
+Range = Annotated[str | None, typer.Option(metavar="A", help="Largest current that the instrument can read (A).")]
+OneSided = Annotated[bool, typer.Option("--one-sided", help="Accept voltages of one sign.")]
+Magnitudes = Annotated[bool, typer.Option("--magnitudes", help="The file has magnitudes of currents, without signs.")]
 
 
 def _load(
@@ -56,7 +60,10 @@ def measurement(
     one_sided: OneSided = False,
     magnitudes: Magnitudes = False,
     read_voltage: Annotated[
-        str | None, typer.Option(metavar="V", help="Where resistances are read; a tenth of the largest voltage.")
+        str | None,
+        typer.Option(
+            metavar="V", help="Voltage at which resistances are read (V); a tenth of the largest if left out."
+        ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -83,30 +90,45 @@ def fit(
     file: MeasuredFile,
     output: Folder,
     model: Annotated[
-        list[str], typer.Option("--model", metavar="M...", help="Models, or Verilog-A files; the best by BIC.")
+        list[str],
+        typer.Option(
+            "--model", metavar="M...", help="Models or Verilog-A files; of several, the one with the least BIC is kept."
+        ),
     ],
-    preset: Annotated[str | None, typer.Option(help="Published parameter set to begin from.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Published parameter set to start from.")] = None,
     free: Annotated[
-        str | None, typer.Option(metavar="A,B...", help="Free parameters; series_resistance and x0 among them.")
+        str | None,
+        typer.Option(metavar="A,B...", help="Parameters to fit; series_resistance and x0 may be among them."),
     ] = None,
     fixed: Annotated[
-        list[str] | None, typer.Option("--fixed", metavar="NAME=VALUE...", help="Values of parameters not free.")
+        list[str] | None,
+        typer.Option("--fixed", metavar="NAME=VALUE...", help="Values of parameters that are not fitted."),
     ] = None,
     bounds: Annotated[
-        list[str] | None, typer.Option("--bounds", metavar="NAME=LOW:HIGH...", help="Range that is searched.")
+        list[str] | None,
+        typer.Option("--bounds", metavar="NAME=LOW:HIGH...", help="Range in which a parameter is searched."),
     ] = None,
-    x0: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Initial state; the preset's if left out.")] = None,
-    residual: Annotated[str, typer.Option(metavar="current|log|mixed", help="What is compared.")] = "mixed",
+    x0: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Initial state x; the preset's if left out.")
+    ] = None,
+    residual: Annotated[
+        str,
+        typer.Option(
+            metavar="current|log|mixed", help="Residual: of the current, of its logarithm, or relative to the noise."
+        ),
+    ] = "mixed",
     relative_noise: Annotated[
-        str | None, typer.Option(metavar="X", help="Standard deviation of a sample, relative to the current.")
+        str | None, typer.Option(metavar="X", help="Noise: standard deviation relative to the current.")
     ] = None,
-    absolute_noise: Annotated[str | None, typer.Option(metavar="A", help="Standard deviation apart from that.")] = None,
-    starts: Annotated[int, typer.Option(min=1, help="Candidates that the search begins with.")] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="Of the candidates.")] = 0,
+    absolute_noise: Annotated[
+        str | None, typer.Option(metavar="A", help="Noise: standard deviation that does not depend on the current (A).")
+    ] = None,
+    starts: Annotated[int, typer.Option(min=1, help="Number of candidates that the search starts with.")] = 32,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the candidates.")] = 0,
     engine: Annotated[
-        str, typer.Option(metavar="ngspice|reference|none", help="Where the fit is verified.")
+        str, typer.Option(metavar="ngspice|reference|none", help="Engine that verifies the fit.")
     ] = "ngspice",
-    save: Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="The fit as a preset file.")] = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE.yaml", help="Save the fit as this preset file.")] = None,
     time: Column = None,
     voltage: Column = None,
     current: Column = None,

@@ -17,19 +17,25 @@ model_app = typer.Typer(
 @model_app.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE.va", help="A Verilog-A file.", show_default=False)],
-    module: Annotated[str | None, typer.Option(metavar="NAME", help="Module, where the file has several.")] = None,
+    module: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the module, if the file has several.")
+    ] = None,
     state: Annotated[str | None, typer.Option(metavar="NODE", help="Node that holds the state.")] = None,
     initial: Annotated[
-        tuple[float, float] | None, typer.Option(metavar="A B", help="The state at x = 0 and at x = 1.")
+        tuple[float, float] | None, typer.Option(metavar="A B", help="Values of the state at x = 0 and at x = 1.")
     ] = None,
     hold: Annotated[
         list[str] | None,
-        typer.Option(metavar="NODE=VALUE", help="Where a further state is held, such as a temperature; repeatable."),
+        typer.Option(
+            metavar="NODE=VALUE", help="Value at which a further state is held, such as a temperature; may be repeated."
+        ),
     ] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter's value; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Value of a parameter; may be repeated.")
     ] = None,
-    voltage: Annotated[str, typer.Option(metavar="V", help="Magnitude up to which it is probed.")] = "2",
+    voltage: Annotated[
+        str, typer.Option(metavar="V", help="Largest magnitude of the voltages at which it is probed (V).")
+    ] = "2",
     as_json: JsonFlag = False,
 ) -> None:
     """Tell what a Verilog-A model has, and what is wrong with it as a memristor.
@@ -55,13 +61,15 @@ def check(
 def adapt(
     file: Annotated[Path, typer.Argument(metavar="FILE.sub", help="A SPICE subcircuit.", show_default=False)],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="OUT.sub", help="File to write.")] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="Subcircuit, where the file has several.")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the subcircuit, if the file has several.")
+    ] = None,
     dialect: Annotated[
         str | None,
-        typer.Option(metavar="ngspice|ltspice|pspice|hspice", help="Simulator that it was written for."),
+        typer.Option(metavar="ngspice|ltspice|pspice|hspice", help="Simulator that the file was written for."),
     ] = None,
     caret: Annotated[
-        str | None, typer.Option(metavar="power|xor", help="What ^ is in a file for LTspice or PSpice.")
+        str | None, typer.Option(metavar="power|xor", help="Meaning of ^ in a file for LTspice or PSpice.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -86,16 +94,19 @@ def adapt(
 def cure(
     file: Annotated[Path, typer.Argument(metavar="FILE.va", help="A Verilog-A file.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.va", help="File to write.")],
-    module: Annotated[str | None, typer.Option(metavar="NAME", help="Module, where the file has several.")] = None,
+    module: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the module, if the file has several.")
+    ] = None,
     step: Annotated[
-        str | None, typer.Option(metavar="NAME|TIME", help="Parameter, variable or number that is the time step.")
+        str | None,
+        typer.Option(metavar="NAME|TIME", help="Parameter or variable that holds the time step, or its value (s)."),
     ] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(metavar="log|exp|from|rate-in-ddt|draws", help="A further cure; may be repeated."),
     ] = None,
-    amplitude: Annotated[str | None, typer.Option(metavar="V", help="Of the comparison's drive.")] = None,
-    frequency: Annotated[str | None, typer.Option(metavar="HZ", help="Of the comparison's drive.")] = None,
+    amplitude: Annotated[str | None, typer.Option(metavar="V", help="Amplitude of the comparison (V).")] = None,
+    frequency: Annotated[str | None, typer.Option(metavar="HZ", help="Frequency of the comparison (Hz).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Put what a Verilog-A model keeps in variables into nodes, and compare with the original.
@@ -123,7 +134,7 @@ def cure(
 def export(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A model.", show_default=False)],
     preset: Annotated[str | None, typer.Option(help="Published parameter set; the first if left out.")] = None,
-    format: Annotated[str, typer.Option(metavar="verilog-a|subcircuit", help="What to write.")] = "verilog-a",
+    format: Annotated[str, typer.Option(metavar="verilog-a|subcircuit", help="Form to write.")] = "verilog-a",
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="File to write.")] = None,
 ) -> None:
     """Write a model as a Verilog-A module, or as a subcircuit of ngspice, to use elsewhere."""

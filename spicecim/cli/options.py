@@ -21,12 +21,14 @@ SETTINGS = {"debug": False, "quiet": False}
 """What options before the command's name have set: to show tracebacks, and neither progress nor warnings."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="A testbench.", show_default=False)]
+Bench = Annotated[Path, typer.Argument(metavar="BENCH.yaml", help="Testbench file.", show_default=False)]
 TimeLimit = Annotated[
     str,
-    typer.Option(metavar="SECONDS|none", help="Stop the run of an engine after this time; none for no limit."),
+    typer.Option(metavar="SECONDS|none", help="Longest time of an engine's run (s); none for no limit."),
 ]
-ReportFlag = Annotated[bool, typer.Option("--report", help="Write report.html too, which opens without a network.")]
+ReportFlag = Annotated[
+    bool, typer.Option("--report", help="Also write report.html, a page that opens without a network.")
+]
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")]
 
 
@@ -34,10 +36,10 @@ CycleToCycle = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=SPREAD",
-        help="Lognormal spread of a parameter, drawn for every pulse that writes, as Vp=5%; may be repeated.",
+        help="Lognormal spread of a parameter, drawn anew for every SET and RESET pulse, as Vp=5%; may be repeated.",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(help="Of what is drawn.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the random draws.")]
 
 
 def spreads(texts: list[str] | None) -> dict[str, dict[str, str]] | None:

@@ -17,10 +17,10 @@ from spicecim.errors import InputError
 
 EXIT_BY_SIGNAL = 128
 
-sweep_app = typer.Typer(no_args_is_help=True, help="Run a testbench along axes and samples, into a store.")
+sweep_app = typer.Typer(no_args_is_help=True, help="Run a testbench along axes and samples; keep all runs in a store.")
 
 StoreFolder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the store.", show_default=False)]
-Workers = Annotated[int | None, typer.Option(help="Processes; one per processor if left out.")]
+Workers = Annotated[int | None, typer.Option(help="Number of processes; one per processor if left out.")]
 Scheduler = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="A Dask scheduler (tcp://host:8786) in place of processes."),
@@ -30,7 +30,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 
 @sweep_app.command()
 def run(
-    sweep: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="A sweep.", show_default=False)],
+    sweep: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="Sweep file.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the store.")],
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -77,7 +77,8 @@ def status(store: StoreFolder, as_json: JsonFlag = False) -> None:
 def plot(
     store: StoreFolder,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for the figures; that of the store.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for the figures; the store's own if left out."),
     ] = None,
     at: Annotated[
         list[str] | None, typer.Option("--at", metavar="NAME=PLACE", help="Place along a dimension, such as column=3.")

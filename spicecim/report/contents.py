@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import xarray as xr
 
+from spicecim.devices import MODELS
 from spicecim.errors import InputError, ResultsError
 from spicecim.json_text import json_text
 from spicecim.netcdf import read_netcdf
@@ -20,7 +22,25 @@ SUMMARIES = ("summary.json", "hysteresis.json", "fit.json", "measurement.json")
 TEXTS = {".cir": "netlist", ".yaml": "testbench", ".log": "log"}
 """Suffixes of files that are shown, and what they are."""
 NAME = "report.html"
+PAIRS = ["what", "value"]
+"""Columns of a table of names and their values."""
 _UNITS = {"a": "A", "v": "V", "w": "W", "s": "s", "j": "J", "hz": "Hz", "ohm": "ohm", "mm2": "mm²"}
+"""Units by the last word of a name."""
+_OWN_UNITS = {
+    "residual_rms": "A",
+    "series_resistance": "ohm",
+    "lobe_area": "VA",
+    "lobe_area_positive": "VA",
+    "lobe_area_negative": "VA",
+    "effective_conductance": "S",
+    "in_phase_conductance": "S",
+}
+"""Units of names that do not end with theirs."""
+_PLACES = {
+    "columns": [("column", "column_names")],
+    "engines": [("amplitude (V)", "amplitude_v"), ("frequency (Hz)", "frequency_hz")],
+}
+"""Groups whose lists go over columns, or over amplitudes and frequencies: their headings, and what names the places."""
 _TEXT_LENGTH = 200_000
 """Most characters of a netlist on the page; the file beside it is whole."""
 _LISTED = 24
@@ -98,7 +118,8 @@ def read_contents(folder: Path) -> Contents:
 
 def _text_of(path: Path) -> Text:
     text = read_text(path, "DATASET_BYTES")
-    return Text(TEXTS[path.suffix], path.name, text[:_TEXT_LENGTH], len(text) <= _TEXT_LENGTH)
+    kind = "preset" if path.name == "preset.yaml" else TEXTS[path.suffix]
+    return Text(kind, path.name, text[:_TEXT_LENGTH], len(text) <= _TEXT_LENGTH)
 
 
 def _claims(path: Path) -> list[dict[str, Any]]:
@@ -117,23 +138,80 @@ def _run(path: Path) -> xr.Dataset | None:
     return load_waveforms(path) if {"testbench", "v_row"} <= names else None
 
 
+def outcome(summary: Mapping[str, Any]) -> tuple[bool, str] | None:
+    """Whether what a summary is of came out as it should, and that in words; None where nothing was asked."""
+    if "runs" in summary:
+        failed, done, runs = (summary.get(name, 0) for name in ("runs_failed", "runs_done", "runs"))
+        return (False, f"{failed} of {runs} runs failed") if failed else (done == runs, f"{done} of {runs} runs done")
+    if "passed" not in summary:
+        return None
+    words = "passed" if summary["passed"] else "not passed"
+    if "max_relative_error" in summary:
+        of_peak = f"{_text(summary['max_relative_error'])} of a column's peak"
+        words += f": the engines differ by at most {of_peak}, tolerance {_text(summary['tolerance'])}"
+    if "converged" in summary:
+        words += f": {summary['converged']} of {summary['cells']} cells are within the tolerance"
+    return bool(summary["passed"]), words
+
+
 def tables_of(summary: Mapping[str, Any]) -> list[Table]:
     """Sort what a summary says into tables: plain values first, then a table per group of values."""
     groups = {name: value for name, value in summary.items() if isinstance(value, dict) and value}
     plain = [[_words(name), _text(value)] for name, value in summary.items() if name not in {"artifacts", *groups}]
-    tables = [Table("Summary", ["what", "value"], plain)]
+    tables = [Table("Summary", PAIRS, plain)]
     for name, group in groups.items():
-        if all(isinstance(value, dict) for value in group.values()):
+        nested = all(isinstance(value, dict) for value in group.values())
+        if name in _PLACES and nested:
+            tables += _tables_over_places(name, group, summary)
+        elif group.keys() == {"parameters", "matrix"}:
+            rows = [[str(of), *map(_text, row)] for of, row in zip(*group.values(), strict=False)]
+            tables.append(Table(_words(name), ["name", *group["parameters"]], rows))
+        elif nested:
             columns = list(dict.fromkeys(key for value in group.values() for key in value))
             rows = [[str(key), *(_text(value.get(column)) for column in columns)] for key, value in group.items()]
-            tables.append(Table(_words(name), ["", *map(_words, columns)], rows))
+            tables.append(Table(_words(name), ["name", *map(_words, columns)], rows))
         else:
-            tables.append(Table(_words(name), ["what", "value"], [[_words(key), _text(group[key])] for key in group]))
+            units = _parameter_units(summary) if name in {"parameters", "fixed"} else {}
+            rows = [
+                [f"{key} ({units[key]})" if units.get(key) else _words(key), _text(value)]
+                for key, value in group.items()
+            ]
+            tables.append(Table(_words(name), PAIRS, rows))
     return tables
+
+
+def _tables_over_places(name: str, group: dict[str, dict[str, Any]], summary: Mapping[str, Any]) -> list[Table]:
+    """Tables with a row per engine and place, one for lists and one for lists of lists."""
+    found = {engine: {key: np.array(value, dtype=object) for key, value in of.items()} for engine, of in group.items()}
+    tables = []
+    for rank in sorted({value.ndim for of in found.values() for value in of.values()}, reverse=True):
+        places = _PLACES[name][:rank]
+        columns = list(dict.fromkeys(key for of in found.values() for key, value in of.items() if value.ndim == rank))
+        rows = []
+        for engine, of in found.items():
+            for place in np.ndindex(of[columns[0]].shape):
+                labels = [
+                    _text(summary[named][at] if named in summary else at)
+                    for (_, named), at in zip(places, place, strict=True)
+                ]
+                rows.append(
+                    [engine, *labels, *(_text(of[column][place] if column in of else None) for column in columns)]
+                )
+        headings = [heading for heading, _ in places]
+        tables.append(Table(_words(name), ["engine", *headings, *map(_words, columns)], rows))
+    return tables
+
+
+def _parameter_units(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Units of the parameters of the library's model that a summary is of; none for other devices."""
+    model = summary.get("model", summary.get("device"))
+    return MODELS[model].units() if isinstance(model, str) and model in MODELS else {}
 
 
 def _words(name: object) -> str:
     """A name of a summary for people: words, and the unit in brackets."""
+    if name in _OWN_UNITS:
+        return f"{str(name).replace('_', ' ')} ({_OWN_UNITS[str(name)]})"
     *words, last = str(name).split("_")
     return " ".join([*words, f"({_UNITS[last]})"] if words and last in _UNITS else [*words, last])
 

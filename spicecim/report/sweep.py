@@ -62,7 +62,7 @@ def sweep_contents(folder: Path) -> Contents:
         **{name: plan[name] for name in ("samples", "seed", "design", "spicecim_version")},
     }
     drawn = {name: f"{each['kind']} {each['spread']:g}" for name, each in plan["draws"].items()}
-    cells = {name: json.dumps(value) for name, value in plan["scatter"]["vary"].items()}
+    cells = {name: _distribution(value) for name, value in plan["scatter"]["vary"].items()}
     others = {name: value for name, value in plan["scatter"].items() if value and name != "vary"}
     missing = json.loads(sweep.attrs.get("not_finite", "{}"))
     groups = {
@@ -79,6 +79,10 @@ def sweep_contents(folder: Path) -> Contents:
     return contents
 
 
+def _distribution(drawn: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_shown(value)}" for name, value in drawn.items())
+
+
 def _places(sweep: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """Names of what differs between runs, and of every run the values of these, in the order of the table."""
     grid = sweep["status"]
@@ -87,7 +91,12 @@ def _places(sweep: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     ]
     columns = [sweep[name].broadcast_like(grid).transpose(*grid.dims).values.ravel() for name in names]
     rows = [[_shown(value) for value in row] for row in zip(*columns, strict=True)] if names else [[]] * grid.size
-    return [name.replace(FACTOR, "factor of ") for name in names], rows
+    units = [sweep[name].attrs.get("units", "") for name in names]
+    return [_with_unit(name.replace(FACTOR, "factor of "), unit) for name, unit in zip(names, units, strict=True)], rows
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
 
 
 def _shown(value: Any) -> str:
@@ -104,24 +113,30 @@ def _failures(sweep: xr.Dataset) -> Table:
 
 def _runs(sweep: xr.Dataset) -> Table:
     names, places = _places(sweep)
-    measures = measures_of(sweep)
     grid = sweep["status"].size
-    values = {name: np.asarray(sweep[name].values, dtype=float).reshape(grid, -1) for name in measures}
     status, seconds = sweep["status"].values.ravel(), sweep["seconds"].values.ravel()
+    headings, values = [], []
+    for measure in measures_of(sweep):
+        of_measure = np.asarray(sweep[measure].values, dtype=float).reshape(grid, -1)
+        for place, label in enumerate(_labels(sweep, measure)):
+            name = ", ".join(part for part in (measure.replace("_", " "), label) if part)
+            headings.append(_with_unit(name, sweep[measure].attrs.get("units", "")))
+            values.append(of_measure[:, place])
     rows = [
         [
             str(run), *places[run], str(status[run]), f"{seconds[run]:.3g}",
-            *(_listed(values[name][run, :_CURVES]) if status[run] == "done" else "" for name in measures),
+            *(f"{each[run]:.4g}" if status[run] == "done" else "" for each in values),
         ]
         for run in range(min(grid, _ROWS))
     ]  # fmt: skip
-    units = [sweep[name].attrs.get("units", "") for name in measures]
-    titles = [f"{name} ({unit})" if unit else name for name, unit in zip(measures, units, strict=True)]
-    return Table(_title("Runs", grid), ["run", *names, "state", "time (s)", *titles], rows)
+    return Table(_title("Runs", grid), ["run", *names, "state", "time (s)", *headings], rows)
 
 
-def _listed(values: Any) -> str:
-    return ", ".join(f"{value:.4g}" for value in values)
+def _labels(sweep: xr.Dataset, measure: str) -> list[str]:
+    """What the numbers of one run are of, as "column 0"; an empty text where there is one number alone."""
+    own = sweep["status"].ndim
+    dims, places = sweep[measure].dims[own:], list(np.ndindex(sweep[measure].shape[own:]))[:_CURVES]
+    return [", ".join(f"{name} {at}" for name, at in zip(dims, place, strict=True)) for place in places]
 
 
 def _title(name: str, count: int) -> str:
@@ -145,16 +160,14 @@ def values_figures(sweep: xr.Dataset) -> dict[str, Model]:
         title = measure.replace("_", " ")
         plot = figure(
             height=360, sizing_mode="stretch_width", x_axis_label="run", active_drag="box_zoom",
-            y_axis_label=f"{title} ({prefix}{unit})" if unit else title, tools="pan,box_zoom,wheel_zoom,reset,save",
+            y_axis_label=_with_unit(title, f"{prefix}{unit}"), tools="pan,box_zoom,wheel_zoom,reset,save",
         )  # fmt: skip
         plot.toolbar.logo = None
-        inner = sweep[measure].dims[sweep["status"].ndim :]
         items = []
-        for place, index in enumerate(list(np.ndindex(sweep[measure].shape[sweep["status"].ndim :]))[:_CURVES]):
+        for place, label in enumerate(_labels(sweep, measure)):
             columns = {f"place_{number}": [places[run][number] for run in shown] for number in range(len(names))}
             source = ColumnDataSource({"run": shown, "value": values[shown, place] / scale, **columns})
             dots = plot.scatter("run", "value", source=source, color=COLORS[place % len(COLORS)], size=6)
-            label = ", ".join(f"{name} {at}" for name, at in zip(inner, index, strict=True))
             tips = [(name, f"@place_{number}") for number, name in enumerate(names)]
             plot.add_tools(HoverTool(renderers=[dots], tooltips=[("run", "@run"), *tips, (label or title, "@value")]))
             items.append((label, [dots]))

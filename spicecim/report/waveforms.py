@@ -108,6 +108,7 @@ def cell_picker(run: xr.Dataset, name: str) -> CellPicker | None:
         HoverTool,
         LinearColorMapper,
         LogColorMapper,
+        Range1d,
     )
     from bokeh.plotting import figure
 
@@ -185,6 +186,8 @@ def cell_picker(run: xr.Dataset, name: str) -> CellPicker | None:
         panel("t", "i", f"cell current ({prefix}A)", f"time ({of_second}s)"),
         panel("t", "x", "state x", f"time ({of_second}s)"),
     ]
+    if x.min() >= 0.0 and x.max() <= 1.0:
+        over_time[-1].y_range = Range1d(-0.03, 1.03)  # one scale for all cells, and for those that do not move
     source.selected.js_on_change(
         "indices",
         CustomJS(

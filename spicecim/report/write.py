@@ -12,7 +12,7 @@ from markupsafe import Markup
 from spicecim.errors import MissingPackageError
 from spicecim.files import write_text
 from spicecim.json_text import json_text
-from spicecim.report.contents import NAME, Contents, read_contents, tables_of
+from spicecim.report.contents import NAME, PAIRS, Contents, outcome, read_contents, tables_of
 from spicecim.report.sweep import sweep_contents, values_figures
 from spicecim.report.waveforms import CellPicker, cell_picker, currents_figure
 from spicecim.sweeps.store import TABLE
@@ -78,17 +78,24 @@ def _rendered(contents: Contents) -> str:
     environment.filters |= {"published": published_text, "measured": measured_text, "number": number_text}
     return environment.get_template("report.html.j2").render(
         title=contents.folder.resolve().name,
+        kind=_kind(contents),
         version=__version__,
         claims=claims,
         verdicts={word: sum(claim.verdict == word for claim in claims) for word in _VERDICTS},
         verdict_class=dict(zip(_VERDICTS, ("holds", "part", "not"), strict=True)),
-        tables=tables_of(contents.summary),
+        # claims show their verdicts themselves
+        tables=tables_of({name: value for name, value in contents.summary.items() if not claims or name != "verdicts"}),
+        pairs=PAIRS,
         more_tables=contents.tables,
-        passed=contents.summary.get("passed"),
+        outcome=outcome(contents.summary),
         figures=figures,
         pickers=pickers,
-        pictures=[(path.stem.replace("_", " "), _data_address(path)) for path in contents.pictures],
+        pictures=[
+            (path.stem.replace("_", " "), _data_address(path), path.relative_to(contents.folder).as_posix())
+            for path in contents.pictures
+        ],
         texts=contents.texts,
+        texts_title=_listed(list(dict.fromkeys(text.kind for text in contents.texts))),
         figures_title="Waveforms" if contents.sweep is None else "Values of the runs",
         files=[
             (path.relative_to(contents.folder).as_posix(), f"{path.stat().st_size / 1e3:.4g} kB")
@@ -98,6 +105,22 @@ def _rendered(contents: Contents) -> str:
     )
 
 
+def _kind(contents: Contents) -> str:
+    if contents.sweep is not None:
+        return "Sweep"
+    if contents.claims:
+        return "Claims"
+    return _KINDS.get(contents.summary_name, "Results")
+
+
+def _listed(kinds: list[str]) -> str:
+    """Kinds of texts as a heading: "Netlist, log and testbench"."""
+    *others, last = kinds or [""]
+    return (f"{', '.join(others)} and {last}" if others else last).capitalize()
+
+
+_KINDS = {"hysteresis.json": "Pinched loops", "fit.json": "Fit", "measurement.json": "Measurement"}
+"""What a folder holds, by the name of its summary."""
 _VERDICTS = ("holds", "holds in part", "does not hold")
 
 
