@@ -110,10 +110,10 @@ class _Program:
     def _pulse(self, kind: Kind, row: int, columns: NDArray[np.int_], level: NDArray[np.int_], worst: float) -> None:
         pulses = self.pulses[kind]
         self.counts[row, columns] += 1
-        self.operate(_pulse(kind, row, columns.tolist(), pulses, level, self.scheme), worst)
+        self.operate(_operation(kind, row, columns.tolist(), pulses, level, self.scheme), worst)
 
 
-def _pulse(
+def _operation(
     kind: Kind, row: int, columns: list[int], pulses: Pulses, level: NDArray[np.int_], scheme: str
 ) -> Operation:  # fmt: skip
     """A pulse on cells of a row, each with its own level."""
@@ -256,7 +256,7 @@ def program(
     read = Operation(kind="read", rows=[0], voltage=volts, width=set_pulses.width, gate=gate)
     kinds: tuple[tuple[Kind, Pulses], ...] = ("set", set_pulses), ("reset", reset_pulses)
     for kind, pulses in kinds:
-        _pulse(kind, 0, [0], pulses, np.zeros(1, dtype=int), scheme).testbench(bench)  # says what does not fit
+        _operation(kind, 0, [0], pulses, np.zeros(1, dtype=int), scheme).testbench(bench)  # says what does not fit
     asked = target_values(target)
     wanted = check_target(bench, asked, quantity, volts, gate)
     span = conductance(bench, 1.0, volts, gate) - conductance(bench, 0.0, volts, gate)
@@ -387,8 +387,8 @@ def _judge_states(result: xr.Dataset, target: FloatArray, volts: float, why: str
         warnings.warn(
             ProgrammingWarning(
                 f"x of cell ({row}, {column}) is {x[row, column]:.3g} instead of {target[row, column]:.3g}: a read at "
-                f"{volts:g} V finds it within the tolerance of its range, {result.attrs['tolerance']:g}, which is "
-                f"coarse for states that conduct little; lower it, or give conductances{why}"
+                f"{volts:g} V does not tell both apart within the tolerance, {result.attrs['tolerance']:g} of the "
+                f"range of its conductance; lower the tolerance, or give conductances{why}"
             ),
             stacklevel=3,
         )

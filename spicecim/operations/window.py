@@ -103,8 +103,8 @@ def check_told_apart(
         row, column = (int(index) for index in np.argwhere(alike)[0])
         raise InputError(
             f"read_voltage: at {voltage:g} V cell ({row}, {column}) conducts as its target does, within the tolerance, "
-            "from x = 0.1 to 0.9: a read does not tell its states apart. A selector asks for a voltage above its "
-            "threshold; otherwise lower the tolerance"
+            "from x = 0.1 to 0.9: a read does not tell its states apart. Read above the threshold of a selector, with "
+            "a gate (read_gate) that opens the transistors, or lower the tolerance"
         )
 
 
