@@ -7,7 +7,7 @@ from spicecim.devices import make_device
 from spicecim.devices.library import load_presets
 from spicecim.devices.selectors import SELECTORS
 from spicecim.engines import simulate
-from spicecim.errors import ModelError
+from spicecim.errors import ConvergenceError, ModelError
 from spicecim.measure import energy_balance
 from spicecim.testbench import Testbench
 from spicecim.variation.distributions import lognormal
@@ -108,6 +108,27 @@ def test_both_engines_agree_on_drawn_selectors(ohm):
     assert float(abs(reference.x - spice.x).max()) < 1e-4
     same = simulate(bench, "reference", time=spice.time.values)
     assert float(abs(reference.i_row - same.i_row).max()) > 1e-2 * peak
+
+
+@pytest.mark.slow
+def test_selectors_that_open_among_floating_lines_are_no_wrong_model():
+    """What the solver tries on its way, states that are no numbers among it, is no property of the model."""
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic_with_threshold"},
+            "crossbar": {"state": [[0.3832752960015259, 0.3832752960015259], [0.3, 0.3], [0.3, 0.3]]},
+            "drive": {
+                "kind": "samples",
+                "time": [0.0, 3.7109626304874665e-06, 4.0820588935362126e-05, 4.453155156584959e-05],
+                "voltages": [[0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+            },
+            "rows": {"floating": [1, 2]},
+            "columns": {"floating": [0]},
+            "analysis": {"duration": 4.453155156584959e-05, "points_per_period": 16, "probe": "cells"},
+        }
+    )
+    with pytest.raises(ConvergenceError, match=r"found no solution of the crossbar beyond [\d.e-]+ s of"):
+        simulate(bench, "reference")
 
 
 def test_a_selector_keeps_the_half_selected_cell_still():
