@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from spicecim import limits
 from spicecim.amplifiers import Amplifiers, AnyAmplifier, TransimpedanceAmplifier, amplifiers_of
@@ -52,6 +52,16 @@ class Rows(Section):
 
     grounded: LineNumbers = Field(default=(), description="numbers of the rows whose drivers stay at 0 V")
     floating: LineNumbers = Field(default=(), description="numbers of the rows that nothing drives")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_columns_have_amplifiers(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "sense" in values and "sense" not in cls.model_fields:
+            raise FieldError(
+                "sense",
+                "amplifiers are at columns alone (columns.sense); exchange rows and columns, and the voltages' sign",
+            )
+        return values
 
     def checked(self, count: int, noun: str) -> Rows:
         """Return the section; raises FieldError if a line is not there, or is named twice."""

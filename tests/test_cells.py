@@ -18,6 +18,8 @@ from spicecim.operations import Operation, Pulses, program, run_sequence
 from spicecim.operations.gated import gated_levels
 from spicecim.reference.operating_point import operating_point
 from spicecim.testbench import Testbench
+from spicecim.variation.distributions import lognormal, normal
+from spicecim.variation.vary import vary
 from spicecim.waveforms import load_waveforms, save_waveforms
 
 LONG = {"W": 2e-6, "L": 1e-6, "KP": 3e-4, "VT0": 0.4, "n": 1.3}
@@ -161,6 +163,63 @@ def test_the_engines_agree_behind_wires():
     assert states < 1e-4
     assert energy < 1e-6
     assert float(np.abs(run.x.isel(time=-1) - run.x.isel(time=0)).max()) > 1e-2
+
+
+def test_every_cell_has_the_current_of_its_own_parameters():
+    """At rest, of memristors and transistors that differ from cell to cell."""
+    gain, width = np.array([[0.1, 0.2], [0.3, 0.15]]), np.array([[5e-6, 1e-5], [2e-5, 8e-6]])
+
+    def cells(gain, width):
+        transistor = {"preset": "generic_130nm", "parameters": {"W": width}}
+        device = {"model": "yakopcic", "preset": "oblea", "parameters": {"a1": gain}}
+        return operating_point(bench_of((2, 2), device=device, transistor=transistor), [0.3, 0.2]).i_cell.values
+
+    found = cells(gain, width)
+    for row, column in np.ndindex(2, 2):
+        alone = cells(gain[row, column], width[row, column])[row, column]
+        assert found[row, column] == pytest.approx(alone, rel=1e-9)
+    assert len(np.unique(found.round(12))) == 4
+
+
+@pytest.mark.slow
+def test_the_engines_agree_on_drawn_transistors_and_memristors():
+    bench = bench_of(crossbar=WIRES, analysis={"points_per_period": 60, "periods": 0.25})
+    spread = {"transistor_VT0": lognormal(0.2), "transistor_W": normal("10 %"), "Vp": lognormal(0.1)}
+    drawn = vary(bench, spread, seed=3)
+    arrays = drawn.cell.transistor.arrays()
+    assert sorted(arrays) == ["VT0", "W"]
+    assert list(drawn.device.arrays()) == ["Vp"]
+    assert len(np.unique(arrays["VT0"])) == 6
+    # what is drawn for one does not depend on the others, and stands in the saved testbench
+    alone = vary(bench, {"transistor_W": normal("10 %")}, seed=3)
+    np.testing.assert_array_equal(alone.cell.transistor.arrays()["W"], arrays["W"])
+    assert Testbench.from_dict(drawn.to_dict()).digest() == drawn.digest()
+    currents, states, energy, run = agree(drawn)
+    assert currents < 1e-4
+    assert states < 1e-4
+    assert energy < 1e-6
+    same = simulate(bench, engine="reference", time=run.time.values)
+    assert float(np.abs(run.i_column - same.i_column).max()) > 0.01 * float(np.abs(same.i_column).max())
+
+
+def test_what_is_no_parameter_of_a_transistor_is_named():
+    bench = bench_of()
+    for name, problem in (
+        ("VT0", "no value of 'VT0'; known are transistor_W"),
+        ("transistor_X", "no value of 'transistor_X'"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            vary(bench, {name: normal(0.1)}, seed=1)
+    with pytest.raises(TestbenchError, match=r"cell\.transistor\.parameters.*n: "):
+        vary(bench, {"transistor_n": normal(0.9)}, seed=1)
+    with pytest.raises(InputError, match="no value of 'transistor_T'"):
+        vary(
+            bench_of(device={"model": "stanford_pku"}, analysis={"temperature": 320}),
+            {"transistor_T": normal(0.01)},
+            seed=1,
+        )
+    tilted = vary(bench, {}, seed=1, gradients={"transistor_VT0": (0.1, 0)}).cell.transistor.arrays()["VT0"]
+    np.testing.assert_allclose(tilted[1] / tilted[0], 1.05 / 0.95)
 
 
 @pytest.mark.slow

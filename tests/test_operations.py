@@ -185,17 +185,48 @@ def test_what_cannot_be_programmed_says_how_far_it_came():
         ({"target": np.ones((3, 3))}, "target: has 3 x 3 values for 3 x 4 cells"),
         ({"target": HALF * 3}, r"cell \(0, 0\) is 1.5; its device takes 0 to 1"),
         ({"target": HALF * np.nan}, "finite"),
+        ({"target": [[0.4], [0.3, 0.2]]}, r"target: must be numbers \(row, column\)"),
+        ({"target": [["a"]]}, r"target: must be numbers \(row, column\)"),
+        ({"target": 0.4}, "target: must be 3 x 4 numbers"),
+        ({"set_pulses": {"voltage": 0.3, "width": 1e-5}}, "set_pulses: must be spicecim.operations.Pulses"),
+        ({"most_pulses": 0}, "most_pulses: must be a whole number between 1"),
+        ({"most_pulses": 2.5}, "most_pulses: must be a whole number between 1"),
+        ({"passes": True}, "passes: must be a whole number between 1"),
+        ({"tolerance": "1 %"}, "tolerance: '1 %' is not a number"),
+        ({"scheme": "word_lines"}, "the cells have no transistors"),
         ({"quantity": "ohm"}, "quantity: must be"),
         ({"by": "column"}, "by: must be"),
         ({"scheme": "v/4"}, "scheme: must be one of v/2"),
         ({"tolerance": 0.0}, "tolerance: must be between"),
-        ({"passes": 0}, "passes: must be between"),
+        ({"passes": 0}, "passes: must be a whole number between"),
         ({"read_voltage": -0.1}, "read_voltage: must be above 0 V"),
     ],
 )
 def test_bad_arguments_of_a_program(change, message):
     with pytest.raises(InputError, match=message):
         sc.program(bench(HALF), **{"target": HALF, "quantity": "x", **change})
+
+
+def test_no_testbench_is_programmed():
+    with pytest.raises(InputError, match="bench: must be a Testbench"):
+        sc.program({"device": {}}, HALF)
+
+
+def test_a_state_that_a_read_does_not_tell_from_the_target_is_told():
+    """Low conductances of `linear_drift` differ by less than 1 % of its range."""
+    array = bench([[0.3, 0.9]], device={"model": "linear_drift"}, amplitude=1.0)
+    with pytest.warns(ProgrammingWarning, match=r"x of cell \(0, 0\) is 0.302 instead of 0.5"):
+        done = sc.program(array, [[0.5, 0.9]], quantity="x", tolerance=0.01)
+    assert done.converged.all()
+    assert int(done.pulses.sum()) == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (3, 1)])
+@pytest.mark.parametrize("scheme", ["v/2", "v/3", "floating"])
+def test_arrays_of_one_line_are_programmed(shape, scheme):
+    done = sc.program(bench(np.full(shape, 0.35)), np.full(shape, 0.4), quantity="x", scheme=scheme)
+    assert done.converged.all()
+    assert (done.pulses > 0).all()
 
 
 @pytest.mark.parametrize(

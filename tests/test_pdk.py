@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spicecim.engines import simulate
-from spicecim.errors import SubcircuitError, TestbenchError, UnsupportedError, VerilogAError
+from spicecim.errors import InputError, SubcircuitError, TestbenchError, UnsupportedError, VerilogAError
 from spicecim.netlist.adapting.statements import read_statements
 from spicecim.netlist.elaborated.values import Values
 from spicecim.netlist.spice_lines import Line
@@ -19,6 +19,8 @@ from spicecim.ngspice.run import run_netlist
 from spicecim.operations import Operation, run_sequence
 from spicecim.runs import run_testbench
 from spicecim.testbench import Testbench
+from spicecim.variation.distributions import normal
+from spicecim.variation.vary import vary
 from spicecim.veriloga.model_cards import compiled_modules
 from spicecim.waveforms import load_waveforms, save_waveforms, testbench_of
 
@@ -289,6 +291,16 @@ def test_what_does_not_fit_is_named(pdk, change, message):
         render_netlist(bench_of(pdk, transistor=change))
 
 
+def test_parameters_of_its_transistors_are_drawn(pdk):
+    drawn = vary(bench_of(pdk, parameters={"w": "10u"}), {"transistor_w": normal("5 %")}, seed=1)
+    (width,) = drawn.cell.transistor.arrays()["w"].ravel()
+    assert width == pytest.approx(10e-6, rel=0.3)
+    assert width != 10e-6
+    assert f"w={float(width)!r}" in render_netlist(drawn)
+    with pytest.raises(InputError, match="no value of 'transistor_l'"):  # only what is given is known
+        vary(bench_of(pdk, parameters={"w": "10u"}), {"transistor_l": normal("5 %")}, seed=1)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -317,6 +329,9 @@ def test_what_is_no_transistor_is_refused_with_its_field(pdk, change, field):
         (".exec ls", r"\.exec: commands are refused"),
         (".lib corners.lib", "is outside|cannot be|no such|not a file|No such"),
         (".option scale=1u", "the option scale changes what elements mean"),
+        (".OPTIONS reltol=1e-4 SCALE = 1e-6", "the option scale changes what elements mean"),
+        (".if (1 > 0)\n.option scale=1u\n.endif", r"\.if is refused"),
+        (".subckt other a b\n.option scale=1u\nR1 a b 1k\n.ends", "the option scale changes what elements mean"),
         (".subckt nch d g s b\nB1 d s I=v(g)\n.ends", "stands there twice"),
     ],
 )  # fmt: skip
@@ -342,7 +357,11 @@ def test_a_library_is_no_program(pdk, line, message):
         ("kp = 2e-4", "kp = '2.mil'", r"2\.mil: write the number without this scale factor"),
         ("level = 1", "(level = 1) vto=0.4\n*", r"'\(level = 1\) vto=0.4.*' is not understood"),
         ("wide = 5u", "wide = 5u\n.if (w > wide)\n.param wide = 6u\n.endif", "defined behind a condition"),
-        ("l=l m='m'", "l='log(8, 2)*1u'", r"log\(\) of 8, 2"),
+        ("l=l m='m'", "l='log(8, 2)*1u'", r"log\(\) takes 1 argument; it has 2"),
+        ("l=l m='m'", "l='min(1u)'", r"min\(\) takes 2 arguments; it has 1"),
+        ("l=l m='m'", "l='max(1u, 2u, 3u)'", r"max\(\) takes 2 arguments; it has 3"),
+        ("l=l m='m'", "l='pow(2)*1u'", r"pow\(\) takes 2 arguments; it has 1"),
+        ("l=l m='m'", "l='(1!=2>4)*1u'", "!= before > is grouped in different ways.*write parentheses"),
         ("kp = 2e-4", "kp = 'kp2'\n.param kp2='kp3' kp3='kp2'", "depends on itself"),
         ("nmos level = 1", "nmos level = 1 vto={v(d)}", "voltages and currents is no number"),
     ],

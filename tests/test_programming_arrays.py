@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import spicecim as sc
-from spicecim.errors import ProgrammingWarning
+from spicecim.errors import InputError, ProgrammingWarning
 
 WIRES = {"wire_row": 2.0, "wire_column": [2.0, 5.0, 2.0], "source_resistance": 10.0, "sense_resistance": 5.0}
 
 
-def bench_of(shape, amplitude=0.3, **crossbar):
+def bench_of(shape, amplitude=0.3, model="yakopcic", **crossbar):
     return sc.Testbench(
-        device={"model": "yakopcic"},
+        device={"model": model},
         crossbar={"state": np.full(shape, 0.3), **crossbar},
         drive={"kind": "sine", "amplitude": amplitude, "frequency": 100},
         analysis={"points_per_period": 16},
@@ -68,6 +68,82 @@ def test_half_of_a_voltage_above_twice_the_threshold_undoes_what_was_written_and
     assert "half-selected cells see up to 0.2 V" in text
     largest = float(re.search(r"changed by up to ([\d.e+-]+),", text).group(1))
     assert largest == pytest.approx(float(abs(done.disturb).max()), rel=0.05)
+    row, column, amount, count = re.search(
+        r"that of cell \((\d), (\d)\), and by more than ([\d.]+) in (\d) of 4 cells", text
+    ).groups()
+    assert abs(done.disturb).values.argmax() == 2 * int(row) + int(column)
+    assert float(amount) == 0.005
+    assert int((abs(done.disturb) > 0.005).sum()) == int(count) > 0
+    assert "instead of" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("amplitude", [0.4, 0.6])
+def test_pulses_that_undo_each_other_end(amplitude):
+    """All rows are gone through as often as was asked, and cells that others undid are not counted as done."""
+    target = np.where(np.indices((3, 3)).sum(axis=0) % 2, 0.7, 0.2)
+    with pytest.warns(ProgrammingWarning, match="writing a cell undoes others"):
+        done = sc.program(bench_of((3, 3), amplitude), target, quantity="x", most_pulses=8, passes=2)
+    assert int(done.pulses.max()) <= 2 * 8
+    assert not done.converged.all()
+    np.testing.assert_array_equal(done.converged, abs(done.x - target) < 0.01)
+
+
+READ_OVER_SELECTOR = {"threshold": 0.5, "exponential": 0.7}
+
+
+@pytest.mark.parametrize("selector", sorted(READ_OVER_SELECTOR))
+def test_cells_with_selectors_are_read_above_their_thresholds(selector):
+    bench = bench_of((1, 2), 1.0, f"yakopcic_with_{selector}")
+    with pytest.raises(InputError, match=r"read_voltage: at 0.2 V cell \(0, 0\) conducts as its target does"):
+        sc.program(bench, [[0.35, 0.3]], quantity="x", tolerance=0.02)
+    done = sc.program(
+        bench, [[0.33, 0.3]], quantity="x", tolerance=0.02, read_voltage=READ_OVER_SELECTOR[selector]
+    )  # fmt: skip
+    assert done.converged.all()
+    np.testing.assert_allclose(done.x, [[0.33, 0.3]], atol=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["reference", "ngspice"])
+@pytest.mark.parametrize(
+    ("selector", "volts", "crossbar"), [("threshold", 0.9, {}), ("exponential", 1.0, {"wire_row": 2.0})]
+)
+def test_cells_with_selectors_are_programmed(selector, volts, crossbar, engine):
+    bench = bench_of((2, 2), volts, f"yakopcic_with_{selector}", **crossbar).with_analysis(accuracy=0.05)
+    target = TARGET[:, :2]
+    done = sc.program(
+        bench, target, quantity="x", tolerance=0.02, read_voltage=READ_OVER_SELECTOR[selector], engine=engine
+    )
+    assert done.converged.all()
+    np.testing.assert_allclose(done.x, target, atol=0.03)
+    # half of the voltage leaves the memristor less than its own threshold
+    assert float(abs(done.disturb).max()) < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["reference", "ngspice"])
+@pytest.mark.parametrize("gates", ["rows", "columns"])
+def test_cells_with_transistors_are_programmed_behind_wires(gates, engine):
+    bench = sc.Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic"},
+            "crossbar": {"state": np.full((2, 2), 0.3).tolist(), "wire_row": 2.0, "wire_column": 2.0},
+            "drive": {"kind": "sine", "amplitude": 0.5, "frequency": 100},
+            "analysis": {"points_per_period": 16, "accuracy": 0.05},
+            "cell": {
+                "kind": "1t1r",
+                "gates": gates,
+                "transistor": {"preset": "generic_130nm", "parameters": {"W": "10um"}},
+            },
+            "word_lines": {"drive": {"kind": "sine", "amplitude": 1.5, "frequency": 100}},
+        }
+    )
+    target = np.array([[0.35, 0.3], [0.25, 0.4]])
+    done = sc.program(bench, target, quantity="x", tolerance=0.03, passes=2, engine=engine)
+    assert done.converged.all()
+    np.testing.assert_allclose(done.x, target, atol=0.05)
+    assert float(abs(done.disturb).max()) < 1e-9
 
 
 @pytest.mark.slow

@@ -7,9 +7,11 @@ from spicecim.devices import make_device
 from spicecim.devices.library import load_presets
 from spicecim.devices.selectors import SELECTORS
 from spicecim.engines import simulate
-from spicecim.errors import ModelError
+from spicecim.errors import ConvergenceError, ModelError
 from spicecim.measure import energy_balance
 from spicecim.testbench import Testbench
+from spicecim.variation.distributions import lognormal
+from spicecim.variation.vary import vary
 
 
 @pytest.mark.parametrize("selector", list(SELECTORS))
@@ -60,6 +62,73 @@ def test_both_engines_agree_on_cells_with_selectors(selector, ohm):
     assert float(abs(reference.i_row - spice.i_row).max()) < 1e-4 * peak
     assert float(abs(reference.x - spice.x).max()) < 1e-4
     assert energy_balance(reference).error < 1e-9
+
+
+@pytest.mark.parametrize("backend", ["osdi", "behavioral"])
+@pytest.mark.parametrize("selector", ["exponential", "threshold"])
+def test_pulses_that_switch_selectors_are_followed(selector, backend, monkeypatch):
+    """Newton's method must come back from the side of 0 where the memristor's voltage never is."""
+    monkeypatch.setenv("SPICECIM_BACKEND", backend)
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": f"yakopcic_with_{selector}", "preset": "oblea"},
+            "crossbar": {"state": [[0.3], [0.3]]},
+            "drive": {
+                "kind": "samples",
+                "time": [0, 0.5e-6, 5e-6, 5.5e-6, 6e-6, 10e-6, 10.5e-6],
+                "voltages": [[0, 1, 1, 0, -1, -1, 0], [0, 0.5, 0.5, 0, 0.5, 0.5, 0]],
+            },
+            "analysis": {"duration": 10.5e-6, "points_per_period": 16, "tolerance": 1e-6, "probe": "cells"},
+        }
+    )
+    spice = simulate(bench, "ngspice", estimate=False)
+    reference = simulate(bench, "reference", time=spice.time.values)
+    assert float(abs(reference.i_row - spice.i_row).max()) < 1e-4 * float(abs(reference.i_row).max())
+    assert float(abs(reference.x - spice.x).max()) < 1e-4
+    assert float(abs(reference.x[-1, 0, 0] - 0.3)) > 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ohm", [0.0, 5.0])
+def test_both_engines_agree_on_drawn_selectors(ohm):
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic_with_exponential", "preset": "oblea"},
+            "crossbar": {"state": [[0.2, 0.5], [0.6, 0.3]], "wire_row": ohm},
+            "drive": {"kind": "sine", "amplitude": 1.0, "frequency": [100, 200]},
+            "analysis": {"probe": "cells", "points_per_period": 50, "periods": 0.5, "accuracy": 3e-4},
+        }
+    )
+    drawn = vary(bench, {"selector_I0": lognormal(0.5), "selector_V0": lognormal(0.05)}, seed=1)
+    assert drawn.device.arrays()["selector_V0"].std() > 0.0
+    spice = simulate(drawn, "ngspice", estimate=False)
+    reference = simulate(drawn, "reference", time=spice.time.values)
+    peak = float(abs(reference.i_row).max())
+    assert float(abs(reference.i_row - spice.i_row).max()) < 1e-4 * peak
+    assert float(abs(reference.x - spice.x).max()) < 1e-4
+    same = simulate(bench, "reference", time=spice.time.values)
+    assert float(abs(reference.i_row - same.i_row).max()) > 1e-2 * peak
+
+
+@pytest.mark.slow
+def test_selectors_that_open_among_floating_lines_are_no_wrong_model():
+    """What the solver tries on its way, states that are no numbers among it, is no property of the model."""
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": "yakopcic_with_threshold"},
+            "crossbar": {"state": [[0.3832752960015259, 0.3832752960015259], [0.3, 0.3], [0.3, 0.3]]},
+            "drive": {
+                "kind": "samples",
+                "time": [0.0, 3.7109626304874665e-06, 4.0820588935362126e-05, 4.453155156584959e-05],
+                "voltages": [[0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+            },
+            "rows": {"floating": [1, 2]},
+            "columns": {"floating": [0]},
+            "analysis": {"duration": 4.453155156584959e-05, "points_per_period": 16, "probe": "cells"},
+        }
+    )
+    with pytest.raises(ConvergenceError, match=r"found no solution of the crossbar beyond [\d.e-]+ s of"):
+        simulate(bench, "reference")
 
 
 def test_a_selector_keeps_the_half_selected_cell_still():

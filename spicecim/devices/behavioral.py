@@ -9,7 +9,7 @@ from spicecim.devices.expressions import COMPARISONS, ordered, unified, uses_of
 from spicecim.devices.printing import Language, number_text, wrapped
 from spicecim.devices.ranges import ranges_of
 from spicecim.devices.states import scales_of
-from spicecim.devices.traced import traced
+from spicecim.devices.traced import printed, traced
 
 if TYPE_CHECKING:
     from spicecim.devices.memristor import Memristor
@@ -56,7 +56,7 @@ def state_nodes(device: Memristor) -> list[str]:
 
 def behavioral_sources(device: Memristor) -> list[str]:
     """Lines between ``.subckt`` and ``.ends``: the current between nodes p and n, the states on s and `state_nodes`."""
-    traced_current, traced_rate, traced_balance, further = traced(device)
+    traced_current, traced_rate, traced_balance, further = printed(device, traced(device))
     outputs = unified([traced_current, traced_rate, traced_balance, *further])
     current, rate, balance, *rates = outputs
     nodes = {"v": "v(p,n)", "s": "v(s)", "u": "v(u)"}

@@ -140,6 +140,9 @@ class Memristor(Device, BaseModel, metaclass=_Definition):
     inner: ClassVar[str] = ""
     """What the voltage `u` of an inner node is, of a model whose current is not an explicit function: the equations
     then take it as their last argument, and `balance` is zero at it."""
+    steep_balance: ClassVar[bool] = False
+    """Whether `balance` is steep at u = 0 and flat beyond, as that of a selector: a circuit simulator then gets its
+    tangent at 0 on the side that has no solution."""
 
     states: ClassVar[Mapping[str, State]] = {}
     """Further states by name, which the equations take after `s`; the rate of each is a method ``rate_NAME``."""

@@ -138,6 +138,7 @@ def with_selector(model: type[Memristor], selector: type[Selector]) -> type[Memr
         "source": f"{model.source}; {selector.source}",
         "inner": "voltage over the memristor",
         "balance": balance,
+        "steep_balance": True,
         "current": current,
         "rate": at_inner(model.rate),
         **rates,

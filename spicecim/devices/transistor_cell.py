@@ -196,7 +196,7 @@ class TransistorDevice(Device):
 
     def cell(self) -> TransistorCell:
         cells = np.arange(int(np.prod(self._shape)))
-        return TransistorCell(self.memristor.cell(), self._transistor, self._gates, cells, self._at_row)
+        return TransistorCell(self.memristor.of_cells(cells).cell(), self._transistor, self._gates, cells, self._at_row)
 
     def of_cells(self, cells: NDArray[np.int_]) -> Device:
         return self.memristor.of_cells(cells)

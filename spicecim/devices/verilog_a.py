@@ -17,7 +17,7 @@ from spicecim.devices.names import RESERVED, obstacle
 from spicecim.devices.parameters import limits_of
 from spicecim.devices.printing import Language, number_text, wrapped
 from spicecim.devices.states import rate_of
-from spicecim.devices.traced import Outputs, trace
+from spicecim.devices.traced import Outputs, printed, trace
 from spicecim.errors import ModelError
 
 _FUNCTIONS = {
@@ -190,7 +190,7 @@ class _Body:
     """Statements that work out `current` and `rate` in one variant of a model, and the variables that they assign."""
 
     def __init__(self, device: Memristor, p: str, n: str) -> None:
-        current, rate, balance, further = _traced(device)
+        current, rate, balance, further = printed(device, _traced(device))
         names = ["current", "rate", "balance", *map(rate_of, device.states)]
         results = dict(zip(names, unified([current, rate, balance, *further]), strict=True))
         if not device.inner:

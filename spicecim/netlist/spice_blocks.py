@@ -79,6 +79,8 @@ def sort_lines(lines: Iterable[Line]) -> tuple[list[Line], dict[str, Block]]:
             open_blocks.pop().closing = line  # a name that is nobody's closes the innermost, as it does for simulators
         elif here is not None:
             line.check_characters()
+            if command in OPTIONS:  # it would be one of the whole circuit
+                check_options(line)
             here.lines.append(line)
         elif command in DEFINITIONS:
             line.check_characters()

@@ -18,12 +18,15 @@ from spicecim.operations.operation import Kind, Operation
 from spicecim.operations.pulses import Pulses, chosen_pulses
 from spicecim.operations.schemes import SCHEMES, Scheme
 from spicecim.operations.sequence import DISTURB, line_numbers, operate, warn_once
-from spicecim.operations.window import check_target, conductance
-from spicecim.quantities import input_quantity
+from spicecim.operations.window import check_target, check_told_apart, conductance, target_values
+from spicecim.quantities import input_quantity, shown
 from spicecim.testbench import Testbench
 
 _MOST_STEPS, _OVERSHOT = 3, 2
 """Levels by which the next pulse is stronger or weaker at most, and by which it is weaker beyond a target."""
+
+_FAR = 0.1
+"""Error of x that is told of a cell whose conductance is within the tolerance."""
 
 READ_SHARE = 0.2
 """Read voltage relative to the SET pulses' where none is given."""
@@ -107,13 +110,17 @@ class _Program:
     def _pulse(self, kind: Kind, row: int, columns: NDArray[np.int_], level: NDArray[np.int_], worst: float) -> None:
         pulses = self.pulses[kind]
         self.counts[row, columns] += 1
-        self.operate(
-            Operation(
-                kind=kind, rows=[row], columns=columns.tolist(), scheme=self.scheme,
-                voltage=pulses.voltages(level), width=pulses.widths(level), gate=pulses.gate,
-            ),
-            worst,
-        )  # fmt: skip
+        self.operate(_operation(kind, row, columns.tolist(), pulses, level, self.scheme), worst)
+
+
+def _operation(
+    kind: Kind, row: int, columns: list[int], pulses: Pulses, level: NDArray[np.int_], scheme: str
+) -> Operation:  # fmt: skip
+    """A pulse on cells of a row, each with its own level."""
+    return Operation(
+        kind=kind, rows=[row], columns=columns, scheme=cast(Scheme, scheme),
+        voltage=pulses.voltages(level), width=pulses.widths(level), gate=pulses.gate,
+    )  # fmt: skip
 
 
 def _steps(moved: FloatArray, left: FloatArray) -> NDArray[np.int_]:
@@ -178,7 +185,8 @@ def program(
     passes
         How often the array is gone through at most.
     read_voltage
-        Voltage of the reads (V); a fifth of the SET pulses' if left out.
+        Voltage of the reads (V); a fifth of the SET pulses' if left out. Cells with a selector need one above its
+        threshold.
     cycle_to_cycle
         Parameters that every cell draws anew about its own value for every pulse that writes, such as
         ``{"Vp": lognormal(0.05)}``, as `spicecim.vary` takes them; a read draws nothing. It hands on x.
@@ -203,7 +211,7 @@ def program(
     Raises
     ------
     InputError
-        If a target is outside of its device's range, or an argument is not valid.
+        If a target is outside of its device's range, a read does not tell states apart, or an argument is not valid.
     ProgrammingError
         If no cell that was off its target came nearer: the pulses do not program the device. It says how far the cells
         came, and keeps the result.
@@ -211,7 +219,8 @@ def program(
     Warns
     -----
     ProgrammingWarning
-        If a cell is not within the tolerance at the end.
+        If a cell is not within the tolerance at the end; or, of a target x, if it is and is in another state, as a read
+        does not tell both apart.
 
     Examples
     --------
@@ -226,9 +235,15 @@ def program(
     >>> bool(done.converged.all()), bool(abs(done.error).max() < 0.01)
     (True, True)
     """
+    if not isinstance(bench, Testbench):
+        raise InputError(f"bench: must be a Testbench; it is {shown(bench)}")
+    tolerance = input_quantity("tolerance", tolerance)
     if scheme is None:
         scheme = "v/2" if bench.cell is None else "word_lines"
     _check_choices(by, scheme, tolerance, most_pulses, passes)
+    for name, pulses in (("set_pulses", set_pulses), ("reset_pulses", reset_pulses)):
+        if pulses is not None and not isinstance(pulses, Pulses):
+            raise InputError(f"{name}: must be spicecim.operations.Pulses; it is {shown(pulses)}")
     if set_pulses is None or reset_pulses is None:
         chosen = chosen_pulses(bench)
         set_pulses, reset_pulses = set_pulses or chosen[0], reset_pulses or chosen[1]
@@ -239,8 +254,14 @@ def program(
         raise InputError(f"read_voltage: must be above 0 V; it is {volts:g}")
     gate = None if read_gate is None else input_quantity("read_gate", read_gate, "V")
     read = Operation(kind="read", rows=[0], voltage=volts, width=set_pulses.width, gate=gate)
-    wanted = check_target(bench, np.asarray(target, dtype=float), quantity, volts, gate)
+    kinds: tuple[tuple[Kind, Pulses], ...] = ("set", set_pulses), ("reset", reset_pulses)
+    for kind, pulses in kinds:
+        _operation(kind, 0, [0], pulses, np.zeros(1, dtype=int), scheme).testbench(bench)  # says what does not fit
+    asked = target_values(target)
+    wanted = check_target(bench, asked, quantity, volts, gate)
     span = conductance(bench, 1.0, volts, gate) - conductance(bench, 0.0, volts, gate)
+    if quantity == "x":
+        check_told_apart(bench, wanted, tolerance * span, volts, gate)
     work = _Program(
         bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, cast(Scheme, scheme), read, engine,
         most_pulses, cycle_to_cycle_of(cycle_to_cycle, seed, bench),
@@ -261,6 +282,8 @@ def program(
     warn_once(work.warnings, stacklevel=3)
     result = _labeled(work, found)
     _judge(result, (work.found - wanted) / span, tolerance, _undone(work) + _behind_wires(work))
+    if quantity == "x":
+        _judge_states(result, asked, volts, _behind_wires(work))
     return result
 
 
@@ -272,8 +295,8 @@ def _check_choices(by: str, scheme: str, tolerance: float, most_pulses: int, pas
     if not 1e-6 <= tolerance <= 1.0:
         raise InputError(f"tolerance: must be between 1e-6 and 1; it is {tolerance:g}")
     for name, value in (("most_pulses", most_pulses), ("passes", passes)):
-        if not 1 <= value <= 100_000:
-            raise InputError(f"{name}: must be between 1 and 100000; it is {value}")
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= 100_000:
+            raise InputError(f"{name}: must be a whole number between 1 and 100000; it is {shown(value)}")
 
 
 def _read_all(work: _Program) -> FloatArray:
@@ -307,8 +330,9 @@ def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
 
 def _undone(work: _Program) -> str:
     """What to say of cells that moved while they were not selected by more than the tolerance; empty if none did."""
-    largest = float(np.abs(work.disturb).max())
-    if largest <= work.tolerance:
+    moved = np.abs(work.disturb)
+    row, column = (int(index) for index in np.unravel_index(np.argmax(moved), moved.shape))
+    if moved[row, column] <= work.tolerance:
         return ""
     volts = max(float(pulses.voltages([pulses.levels - 1])[0]) for pulses in work.pulses.values())
     why = {
@@ -318,7 +342,11 @@ def _undone(work: _Program) -> str:
         "floating": "sneak paths give them a part of the voltage: take the scheme v/2 or v/3",
         "word_lines": f"transistors that are off pass some of the {volts:.3g} V: lower the pulses' voltage",
     }[work.scheme]
-    return f"; writing a cell undoes others, x of unselected ones changed by up to {largest:.2g}, because {why}"
+    return (
+        f"; writing a cell undoes others, x of unselected ones changed by up to {moved[row, column]:.2g}, that of cell "
+        f"({row}, {column}), and by more than {work.tolerance:g} in {int((moved > work.tolerance).sum())} of "
+        f"{moved.size} cells, because {why}"
+    )
 
 
 def _behind_wires(work: _Program) -> str:
@@ -348,3 +376,19 @@ def _judge(result: xr.Dataset, before: FloatArray, tolerance: float, why: str) -
     warnings.warn(
         ProgrammingWarning(f"{int(missed.sum())} of {missed.size} cells are off their targets; {worst}"), stacklevel=3
     )
+
+
+def _judge_states(result: xr.Dataset, target: FloatArray, volts: float, why: str) -> None:
+    """Warn if a cell conducts as its target does, and is in another state than it."""
+    x = result["x"].values
+    off = np.where(result["converged"].values, np.abs(x - target), 0.0)
+    row, column = (int(index) for index in np.unravel_index(np.argmax(off), off.shape))
+    if off[row, column] > _FAR:
+        warnings.warn(
+            ProgrammingWarning(
+                f"x of cell ({row}, {column}) is {x[row, column]:.3g} instead of {target[row, column]:.3g}: a read at "
+                f"{volts:g} V does not tell both apart within the tolerance, {result.attrs['tolerance']:g} of the "
+                f"range of its conductance; lower the tolerance, or give conductances{why}"
+            ),
+            stacklevel=3,
+        )

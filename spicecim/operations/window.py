@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
+from spicecim.quantities import shown
 from spicecim.testbench import Testbench
 
 
@@ -51,13 +52,26 @@ def conductance(bench: Testbench, x: ArrayLike, voltage: float, gate: float | No
     return np.asarray(np.broadcast_to(device.current(voltage, states), bench.shape)) / voltage
 
 
+def target_values(target: ArrayLike) -> FloatArray:
+    """Return a target as an array; raises InputError if it holds anything but numbers."""
+    try:
+        values = np.asarray(target)
+    except ValueError:  # rows of different lengths
+        raise InputError(f"target: must be numbers (row, column); it is {shown(target)}") from None
+    if values.dtype.kind not in "fiu":
+        raise InputError(f"target: must be numbers (row, column); it is {shown(target)}")
+    return values.astype(float)
+
+
 def check_target(
     bench: Testbench, target: FloatArray, quantity: str, voltage: float, gate: float | None = None
 ) -> FloatArray:  # fmt: skip
     """Return the conductances (row, column) of a target; raises InputError if a cell cannot have its own."""
     if target.shape != bench.shape:
-        given, wanted = (" x ".join(map(str, shape)) for shape in (target.shape, bench.shape))
-        raise InputError(f"target: has {given} values for {wanted} cells")
+        wanted = " x ".join(map(str, bench.shape))
+        if target.ndim != 2:
+            raise InputError(f"target: must be {wanted} numbers (row, column); it has {target.ndim} dimensions")
+        raise InputError(f"target: has {' x '.join(map(str, target.shape))} values for {wanted} cells")
     if quantity not in ("conductance", "x"):
         raise InputError(f"quantity: must be 'conductance' or 'x'; it is {quantity!r}")
     if not np.isfinite(target).all():
@@ -77,6 +91,21 @@ def check_target(
     if np.any(highest <= lowest):
         raise InputError(f"read_voltage: at {voltage:g} V the device conducts no better at x = 1 than at x = 0")
     return conductance(bench, target, voltage, gate) if quantity == "x" else target
+
+
+def check_told_apart(
+    bench: Testbench, target: FloatArray, allowed: FloatArray, voltage: float, gate: float | None = None
+) -> None:  # fmt: skip
+    """Raise InputError if a read finds a cell at its target (S) in whatever state it is, within what is allowed (S)."""
+    states = [conductance(bench, x, voltage, gate) for x in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    alike = (np.abs(np.stack(states) - target) <= allowed).all(axis=0)
+    if alike.any():
+        row, column = (int(index) for index in np.argwhere(alike)[0])
+        raise InputError(
+            f"read_voltage: at {voltage:g} V cell ({row}, {column}) conducts as its target does, within the tolerance, "
+            "from x = 0.1 to 0.9: a read does not tell its states apart. Read above the threshold of a selector, with "
+            "a gate (read_gate) that opens the transistors, or lower the tolerance"
+        )
 
 
 def polarity(bench: Testbench, voltage: float, gate: float | None = None) -> float:

@@ -244,6 +244,8 @@ def solve_step(
             where, tried = everywhere, np.concatenate([p, checked.values @ np.concatenate([start.p[None], p])])
         v = network.terminals(where.drive, tried)
         y, checks = cells.stages(start, length, stages, v[:count], y, allowed, last or network.stores)
+        if np.isnan(y).any() or np.isnan(checks).any():
+            raise NoConvergence
         terms = cells.terms(start, length, stages, v, np.concatenate([y, checks]) if last else y)
         if linear is None:
             linear, fresh = linearized(float(stages.time[count // 2]), v[count // 2], y[count // 2]), True

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spicecim.cell_choice import CompactTransistor, OneTransistor
 from spicecim.devices.stopping import stopping_parameters
 from spicecim.errors import InputError, QuantityError, UnsupportedError
 from spicecim.fields import FloatArray
@@ -16,6 +17,9 @@ from spicecim.quantities import UNITS, input_quantity, shown
 from spicecim.testbench import Crossbar, Testbench
 from spicecim.variation.correlation import check_covariance, correlation_matrix, generator, standard_normal
 from spicecim.variation.distributions import distribution, share
+
+_TRANSISTOR = "transistor_"
+"""What the names of a transistor's parameters begin with here."""
 
 
 def vary(
@@ -27,7 +31,7 @@ def vary(
     gradients: Mapping[str, Any] | None = None,
     stuck: Mapping[str, Any] | None = None,
 ) -> Testbench:
-    """Return a testbench with parameters of its device drawn for every cell.
+    """Return a testbench with parameters of its device, and of its transistors, drawn for every cell.
 
     Parameters
     ----------
@@ -35,7 +39,9 @@ def vary(
         What is to vary; parameters that are arrays already vary about these.
     parameters
         A distribution per parameter, such as ``{"Vp": lognormal(0.1), "a1": normal("5 %")}``, or as plain values,
-        ``{"Vp": {"lognormal": 0.1}}``. Or a joint distribution with ``names``, ``mean``, ``covariance`` and
+        ``{"Vp": {"lognormal": 0.1}}``. Those of a selector begin with ``selector_``, those of the transistors of
+        `cell` with ``transistor_``, such as ``transistor_VT0``; of a PDK's transistor, those that the testbench
+        gives can be drawn. Or a joint distribution with ``names``, ``mean``, ``covariance`` and
         ``transforms`` that take the numbers back to values: `spicecim.JointDistribution`, as of a `Population`.
     seed
         Whole number: the same gives the same cells to the last bit, in whatever order the parameters are. What is
@@ -87,7 +93,8 @@ def vary_cells(
     """Do what `vary` does, with the name that errors give to `parameters`."""
     if not isinstance(testbench, Testbench):
         raise InputError(f"testbench: must be a Testbench; it is {shown(testbench)}")
-    shape, known = testbench.shape, _numbers(testbench)
+    shape, of_device = testbench.shape, _numbers(testbench.device.values(), testbench.shape)
+    known = {**_of_transistor(testbench), **of_device}
     if hasattr(parameters, "covariance"):
         if correlation is not None:
             raise InputError("correlation: a joint distribution has its own")
@@ -104,24 +111,47 @@ def vary_cells(
         crossbar = Crossbar(**changed)
         for name, value in held.items():
             drawn[name] = np.where(cells, value, drawn.get(name, known[name]))
-    device = testbench.device
-    fields = {name: getattr(device, name) for name in type(device).model_fields}
+    own = {name: value for name, value in drawn.items() if name in of_device}
+    gated = {name.removeprefix(_TRANSISTOR): value for name, value in drawn.items() if name not in of_device}
+    sections: dict[str, Any] = {"device": _with_parameters(testbench.device, own), "crossbar": crossbar}
+    if gated and isinstance(testbench.cell, OneTransistor):
+        transistor = _with_parameters(testbench.cell.transistor, gated)
+        sections["cell"] = {**dict(testbench.cell), "transistor": transistor}
+    return testbench.with_sections(**sections)
+
+
+def _with_parameters(section: Any, drawn: Mapping[str, FloatArray]) -> dict[str, Any]:
+    """The fields of a section `device` or `transistor`, with parameters drawn."""
+    fields = {name: getattr(section, name) for name in type(section).model_fields}
     own = fields["parameters"]
     if not own and fields.get("preset", "") is None:
-        own = device.values()  # the first preset's, which parameters alone would leave out
-    section = {**fields, "parameters": {**own, **drawn}}
-    chosen = {name: value for name, value in section.items() if value is not None}
-    return testbench.with_sections(device=chosen, crossbar=crossbar)
+        own = section.values()  # the first preset's, which parameters alone would leave out
+    chosen = {**fields, "parameters": {**own, **drawn}}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
-def _numbers(testbench: Testbench) -> dict[str, FloatArray]:
+def _numbers(values: Mapping[str, Any], shape: tuple[int, int]) -> dict[str, FloatArray]:
     """Parameters that are numbers, of all cells (row, column)."""
-    values = testbench.device.values()
     return {
-        name: np.broadcast_to(np.asarray(value, dtype=float), testbench.shape)
+        name: np.broadcast_to(np.asarray(value, dtype=float), shape)
         for name, value in values.items()
         if not isinstance(value, str)
     }
+
+
+def _of_transistor(testbench: Testbench) -> dict[str, FloatArray]:
+    """Parameters of the transistors of all cells (row, column), by the names that `vary` gives them; often none."""
+    if not isinstance(testbench.cell, OneTransistor):
+        return {}
+    transistor, hidden = testbench.cell.transistor, set[str]()
+    if isinstance(transistor, CompactTransistor):
+        values = transistor.values()
+        # the temperature of the analysis takes the place of the parameter
+        hidden = set() if testbench.analysis.temperature is None else {"T"}
+    else:
+        values = transistor.parameters
+    numbers = _numbers(values, testbench.shape)
+    return {f"{_TRANSISTOR}{name}": value for name, value in numbers.items() if name not in hidden}
 
 
 def _check_name(field: str, name: Any, known: Mapping[str, FloatArray]) -> None:

@@ -90,6 +90,7 @@ _BINDING = {
 _SIGN, _COMPARISON = 9, 6
 _SAME = {"|": "||", "&": "&&", "<>": "!=", "~": "!"}
 _LOGICAL = {"||", "&&", "^"}
+_EQUALITY, _ORDER = {"==", "!="}, {"<", ">", "<=", ">="}
 
 _TOKEN = re.compile(
     r"(?P<number>(\d+\.?\d*|\.\d+)(e[+-]?\d+)?)(?P<unit>\w*)|(?P<name>[a-z_][\w.]*)"
@@ -201,10 +202,16 @@ class Parser:
     def _check_order(self, operator: str, *operands: Expression) -> None:
         """Refuse what simulators group in different ways."""
         for operand in operands:
-            bare = isinstance(operand, Binary) and not any(operand is grouped for grouped in self._grouped)
-            if not bare or self.dialect == "ngspice":
+            if not isinstance(operand, Binary) or any(operand is grouped for grouped in self._grouped):
                 continue
-            assert isinstance(operand, Binary)
+            # all comparisons bind alike in ngspice
+            if operand is operands[1] and operator in _EQUALITY and operand.operator in _ORDER:
+                self.refuse(
+                    f"{operator} before {operand.operator} is grouped in different ways by different simulators; write "
+                    "parentheses"
+                )
+            if self.dialect == "ngspice":
+                continue
             if operator == operand.operator == "**":
                 self.refuse("a**b**c is grouped in different ways by different simulators; write parentheses")
             if operator != operand.operator and {operator, operand.operator} <= _LOGICAL:

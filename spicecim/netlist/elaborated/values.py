@@ -32,6 +32,8 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "ceil": math.ceil, "nint": _nearest, "int": math.trunc, "min": min, "max": max,
     "sgn": lambda x: float(x > 0) - float(x < 0), "ternary_fcn": lambda a, b, c: b if a else c,
 }  # fmt: skip
+_ARGUMENTS = {"min": 2, "max": 2, "pow": 2, "pwr": 2, "ternary_fcn": 3}
+"""How many a function takes, if not one."""
 _BINARY: dict[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b,
     "%": lambda a, b: a - b * math.trunc(a / b), "==": lambda a, b: a == b, "!=": lambda a, b: a != b,
@@ -156,8 +158,11 @@ class Values:
             return self._of(line, tree, dict(zip(arguments, values, strict=True)), level + 1)
         if name in CHANCE:
             line.refuse(f"{name}: a model must not depend on chance; take a section without, and draw with sc.vary")
-        if name not in _FUNCTIONS:
+        if name not in _FUNCTIONS and name not in _ARGUMENTS:
             line.refuse(f"the function {name}() is not known")
+        wanted = _ARGUMENTS.get(name, 1)
+        if len(values) != wanted:
+            line.refuse(f"{name}() takes {wanted} argument{'s' * (wanted > 1)}; it has {len(values)}")
         return self._computed(line, f"{name}()", _FUNCTIONS[name], values)
 
     def _power(self, line: Line, base: float, exponent: float) -> float:
