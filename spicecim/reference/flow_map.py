@@ -12,7 +12,7 @@ instant of the cell's own. Theta is then split there, so that a step need not en
 from __future__ import annotations
 
 from collections import OrderedDict
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -345,31 +345,25 @@ class FlowMotion:
 
 
 class _Start:
-    """States (device,) at the start of a step, and their places on the tables."""
+    """States (device,) at the start of a step, and their places on the tables, each looked up once."""
 
     def __init__(self, flows: Flows, states: FloatArray) -> None:
         self._flows, self.states = flows, states
+        self._positions = np.full((2, len(states)), np.nan)
 
     def advance(self, theta: FloatArray) -> FloatArray:
         """States (place, device) after integrals `theta` (place, device) of the voltage factor of one sign each."""
         direction = np.sign(theta[-1])
         states = np.where(np.isfinite(theta), self.states, np.nan)
-        for sign in (1.0, -1.0):
+        ways = (1.0, self._flows.rising), (-1.0, self._flows.falling)
+        for (sign, flow), positions in zip(ways, self._positions, strict=True):
             moving = np.flatnonzero(direction == sign)
             if len(moving):
-                up, down = self._flows.rising, self._flows.falling
-                flow, position = (up, self._rising) if sign > 0.0 else (down, self._falling)
+                new = moving[np.isnan(positions[moving])]
+                positions[new] = flow.position(self.states[new])
                 # of a polynomial, an integral that should be zero may have either sign
-                states[:, moving] = flow.move(position[moving], np.maximum(sign * theta[:, moving], 0.0))
+                states[:, moving] = flow.move(positions[moving], np.maximum(sign * theta[:, moving], 0.0))
         return states
-
-    @cached_property
-    def _rising(self) -> FloatArray:
-        return self._flows.rising.position(self.states)
-
-    @cached_property
-    def _falling(self) -> FloatArray:
-        return self._flows.falling.position(self.states)
 
 
 class _Pieces(NamedTuple):
