@@ -38,7 +38,7 @@ _LEAST_AT_STOPS = 20.0
 """Estimated error of x behind wires, relative to the tolerance of a step, below which it is not told of devices with
 hard stops: single steps of Pershin and Di Ventra's device were off by up to 11 tolerances unseen."""
 _MOST_CELLS = 1024
-"""Cells of a crossbar from which on common steps of several gain nothing: arrays are long enough without."""
+"""Most cells of a crossbar that shares its steps with others: arrays of more are long enough alone."""
 _ROUNDING = 1e-9
 """Part of the duration that an instant may lie beyond it."""
 
