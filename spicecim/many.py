@@ -18,7 +18,7 @@ from spicecim.engines import simulate, warnings_of
 from spicecim.errors import InputError, ManyRunsError, SimulationError, TimeLimitError, WorkerCrashError
 from spicecim.forked import CAN_FORK, Died, run_forked
 from spicecim.limits import DEFAULT_TIME_LIMIT
-from spicecim.reference.engine import goes_together, simulate_together
+from spicecim.reference.engine import common_steps, goes_together, simulate_together
 from spicecim.testbench import Testbench
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ def simulate_many(
 ) -> list[xr.Dataset]:
     """Run testbenches in the reference engine, on all processors at once.
 
-    Each result is to the last digit that of ``simulate(testbench, engine="reference")``. Tables of devices that move
-    alike, whatever their other parameters, are made once in each of the processes. Behind ideal wires, the
-    states of such devices are followed in one pass for several testbenches (see `docs/many-testbenches.md`).
+    Each result is that of ``simulate(testbench, engine="reference")``: to the last digit or, where testbenches share
+    their steps, to the errors that it states. Tables of devices that move alike, whatever their other parameters, are
+    made once in each of the processes. Behind ideal wires, the states of such devices are followed in one pass for
+    several testbenches; behind resistances, so are whole crossbars that differ in nothing but states and such
+    parameters, on common steps (see `docs/many-testbenches.md`).
 
     Parameters
     ----------
@@ -163,24 +165,20 @@ def _groups(benches: Sequence[Testbench], time: ArrayLike | None, workers: int) 
     """Neighbors that run together, few enough that all processes have several groups to do."""
     most = min(_MOST_TOGETHER, -(-len(benches) // (_LEAST_GROUPS * workers)))
     groups: list[range] = []
-    values = 0.0
+    values, common = 0, None
     for index, bench in enumerate(benches):
-        size = _values(bench, time)
-        if groups and values + size <= _MOST_VALUES and len(groups[-1]) < most:
+        before, common = common, None
+        size = _MOST_VALUES
+        with contextlib.suppress(Exception):  # whatever a drive of one's own raises, its run tells
+            common = "one pass" if goes_together(bench) else common_steps(bench)
+            size = bench.crossbar.state.size * np.size(bench.time_grid() if time is None else time)
+        alike = common is not None and common == before
+        if alike and values + size <= _MOST_VALUES and len(groups[-1]) < most:
             groups[-1], values = range(groups[-1].start, index + 1), values + size
         else:
             groups.append(range(index, index + 1))
             values = size
     return groups
-
-
-def _values(bench: Testbench, time: ArrayLike | None) -> float:
-    """Cells and instants of a testbench that can run together with others; infinite of one that cannot."""
-    if not goes_together(bench):
-        return np.inf
-    with contextlib.suppress(Exception):  # whatever a drive of one's own raises, its run tells
-        return float(bench.crossbar.state.size * np.size(bench.time_grid() if time is None else time))
-    return np.inf
 
 
 def _attempt(benches: Sequence[Testbench], time: ArrayLike | None) -> list[_Outcome]:

@@ -83,6 +83,68 @@ def test_draws_that_run_together_are_as_alone(monkeypatch, probe, states):
     assert found[1]["time"].attrs["units"] == "s"
 
 
+WIRES = [
+    {"wire_row": 5.0, "wire_column": 5.0}, {"wire_row": 5.0}, {"wire_column": 5.0, "source_resistance": 20.0},
+    {"source_resistance": 20.0, "sense_resistance": 50.0}, {"wire_row": [5.0, 6.0, 7.0], "wire_column": 5.0},
+]  # fmt: skip
+
+
+def together_as_alone(monkeypatch, benches):
+    """Run testbenches on common steps, and see that each is as alone to the stated errors."""
+    monkeypatch.setattr(many, "_LEAST_GROUPS", 1)
+    with monkeypatch.context() as context:
+        context.setattr(many, "simulate", None)  # what one alone would call
+        found = sc.simulate_many(benches, workers=1)
+    assert len({run.attrs["steps"] for run in found}) == 1
+    for one, run in zip(benches, found, strict=True):
+        alone = sc.simulate(one, engine="reference")
+        assert abs(run.x - alone.x).max() <= run.attrs["state_error"] + alone.attrs["state_error"]
+        peaks = abs(alone.i_column).max("time")
+        off = (abs(run.i_column - alone.i_column).max("time") / peaks).max()
+        assert off <= run.attrs["current_error"] + alone.attrs["current_error"]
+
+
+@pytest.mark.parametrize("ohms", WIRES)
+def test_draws_behind_wires_share_steps(monkeypatch, ohms):
+    random = np.random.default_rng(1)
+    per_cell = {"Vn": random.uniform(0.14, 0.16, (3, 2)), "Ap": 3900.0}
+
+    def cells():
+        return {"crossbar": {"state": random.uniform(0.05, 0.95, (3, 2)), **ohms}, "analysis": {"probe": "cells"}}
+
+    benches = [
+        *[one for seed in (1, 2) for one in draws(1, seed=seed, **cells())],
+        bench(device={"model": "yakopcic", "preset": "oblea", "parameters": per_cell}, **cells()),
+    ]
+    together_as_alone(monkeypatch, benches)
+
+
+def test_abrupt_devices_behind_wires_share_steps(monkeypatch):
+    """The errors of devices with hard stops are found by a second run of all."""
+    random = np.random.default_rng(1)
+    benches = [
+        bench(
+            device={"model": "vteam", "preset": "kvatinsky", "parameters": {"von": volts}},
+            crossbar={"state": random.uniform(0.2, 0.8, (3, 2)), "wire_row": 5.0},
+            drive={"kind": "sine", "amplitude": 1.0, "frequency": 2e6},
+            analysis={"probe": "cells"},
+        )
+        for volts in (-0.2, -0.21)
+    ]
+    together_as_alone(monkeypatch, benches)
+
+
+def test_what_moves_otherwise_behind_wires_takes_its_own_steps(monkeypatch):
+    wires = {"state": [[0.2, 0.9]] * 3, "wire_row": 5.0}
+    benches = [
+        bench(crossbar=wires, device={"model": "yakopcic", "preset": "oblea", "parameters": {"alphap": decay}})
+        for decay in (1.0, 1.3)
+    ]
+    monkeypatch.setattr(many, "_LEAST_GROUPS", 1)
+    for one, run in zip(benches, sc.simulate_many(benches, workers=1), strict=True):
+        xr.testing.assert_identical(run, sc.simulate(one, engine="reference"))
+
+
 def test_one_that_fails_among_those_that_run_together_costs_itself_alone(monkeypatch):
     monkeypatch.setattr(many, "_LEAST_GROUPS", 1)
     benches = [*draws(2, seed=8), bench(drive={"kind": "sine", "amplitude": 1e5, "frequency": 100})]
@@ -97,12 +159,13 @@ def test_one_that_fails_among_those_that_run_together_costs_itself_alone(monkeyp
 
 def test_groups_are_of_few_neighbors_that_go_together():
     wired = bench(crossbar={"state": [[0.5, 0.5]] * 3, "wire_row": 1.0})
-    benches = [*draws(40, seed=9), wired, wired, *draws(2, seed=9)]
+    other = bench(crossbar={"state": [[0.5, 0.5]] * 3, "wire_row": 2.0})
+    benches = [*draws(40, seed=9), wired, other, other, *draws(2, seed=9)]
     groups = many._groups(benches, None, 1)
-    assert [index for group in groups for index in group] == list(range(44))
-    assert max(map(len, groups)) == 11
+    assert [index for group in groups for index in group] == list(range(45))
+    assert max(map(len, groups)) == 12
     assert range(40, 41) in groups
-    assert range(41, 42) in groups
+    assert range(41, 43) in groups
     assert max(map(len, many._groups(benches, np.linspace(0.0, 1e-3, 3_000_000), 1))) == 1
 
 

@@ -142,6 +142,28 @@ def test_a_conductance_may_be_negative(resistances, rng):
     np.testing.assert_allclose(wires.factorize(0.0, g).correction(residual), expected, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.parametrize("least", [1e-3, -1.5], ids=["positive", "negative"])
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (1, 4), (4, 1)])
+@pytest.mark.parametrize("resistances", [*EACH, TOGETHER], ids=[*PARASITICS, "together"])
+def test_several_crossbars_are_solved_as_each_alone(resistances, shape, least, rng):
+    g = rng.uniform(1e-3, 1e-2, (3, *shape))
+    g[1, 0, 0] = least
+    crossbar = Crossbar(state=np.zeros(shape), **resistances)
+    one, several = Network(crossbar, shape), Network(crossbar, shape, len(g))
+    drive, (v, i) = rng.uniform(-1, 1, (2, shape[0])), rng.uniform(-1, 1, (2, 2, *g.shape))
+    found = several.factorize(0.0, g).correction(v), several.misses(drive, v.reshape(2, -1), i.reshape(2, -1), None)
+    ends = several.ends(i.reshape(2, -1))
+    for number in range(len(g)):
+        own_v, own_i = v[:, number], i[:, number]
+        np.testing.assert_allclose(
+            found[0][:, number], one.factorize(0.0, g[number]).correction(own_v), rtol=1e-12, atol=1e-13
+        )
+        missed = one.misses(drive, own_v.reshape(2, -1), own_i.reshape(2, -1), None)
+        np.testing.assert_allclose(found[1].reshape(v.shape)[:, number].reshape(2, -1), missed, rtol=1e-12, atol=1e-13)
+        for some, right in zip(ends, one.ends(own_i.reshape(2, -1)), strict=True):
+            np.testing.assert_allclose(some[:, number], right, rtol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])
 @pytest.mark.parametrize("resistances", [*EACH, TOGETHER], ids=[*PARASITICS, "together"])
 def test_ngspice_finds_the_same_operating_point(shape, resistances, rng):

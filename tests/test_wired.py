@@ -10,6 +10,7 @@ from wirings import PARASITICS, TOGETHER
 
 import spicecim as sc
 from spicecim.devices import make_device
+from spicecim.devices.varied import make_cells
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError, SimulationError
 from spicecim.measure import compare, energy_balance
@@ -329,12 +330,38 @@ def test_states_follow_a_voltage_across_its_thresholds(seed):
     random = np.random.default_rng(seed)
     ends = random.uniform(0.05, 0.15, 20), random.uniform(0.17, 0.45, 20)
     v = ends[0] + (ends[1] - ends[0]) * rule.places[:, None]
-    states = FlowMotion(device).states(rule, v, 1e-5, np.full(20, 0.1), np.array([0.5, 1.0]))
+    states = FlowMotion(device, 20).states(rule, v, 1e-5, np.full(20, 0.1), np.array([0.5, 1.0]))
     # of a ramp the integral of exp(v) - exp(Vp) beyond Vp has a closed form
     top = np.stack([0.5 * (ends[0] + ends[1]), ends[1]])
     beyond = np.maximum(top, 0.16)
     integral = np.exp(beyond) - np.exp(0.16) - np.exp(0.16) * (beyond - 0.16)
     np.testing.assert_allclose(states, 0.1 + 4000 * 1e-5 / (ends[1] - ends[0]) * integral, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cells_with_parameters_of_their_own_move_as_each_alone(seed):
+    random = np.random.default_rng(seed)
+    own = {"Vp": random.uniform(0.1, 0.2, (2, 3)), "Vn": random.uniform(0.1, 0.2, (2, 3))}
+    own |= {"Ap": random.uniform(3e3, 5e3, (2, 3)), "a1": random.uniform(0.1, 0.2, (2, 3))}
+    own["Vp"][0, 1] = own["Vn"][1, 2] = 0.0  # no level beside zero
+    device, rule = make_cells("yakopcic", "oblea", own), lobatto(4).finer
+    v, start = random.uniform(-0.45, 0.45, (5, 6)), random.uniform(0.1, 0.9, 6)
+    given = lobatto(4).values(rule.places) @ v, 1e-3
+    places = np.array([0.3, 1.0])
+    together = FlowMotion(device.of_cells(np.arange(6)), 6).states(rule, *given, start, places)
+    for cell in range(6):
+        one = slice(cell, cell + 1)
+        alone = FlowMotion(device.of_cell(cell), 1).states(rule, given[0][:, one], given[1], start[one], places)
+        np.testing.assert_allclose(together[:, one], alone, rtol=1e-12)
+
+
+def test_wires_around_cells_with_parameters_of_their_own_cost_no_further_steps():
+    own = {"Vp": [[0.15, 0.16, 0.17], [0.18, 0.16, 0.155]]}
+    alike, differing = (
+        simulate(wired_bench((2, 3), {**OBLEA, "parameters": values}, wire_row=20.0, wire_column=20.0), "reference")
+        for values in ({"Vp": 0.16}, own)
+    )
+    assert differing.attrs["steps"] <= 1.5 * alike.attrs["steps"]
 
 
 SWITCHING = {

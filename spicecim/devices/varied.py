@@ -113,6 +113,10 @@ class VariedDevice(Device):
     def stops(self) -> tuple[Any, Any] | None:
         return self._cells.stops()
 
+    def values(self) -> dict[str, Any]:
+        """Every parameter by name: one value, or an array over the cells."""
+        return self._common | self._arrays
+
     def described(self) -> dict[str, Any]:
         """Plain values of the parameters by name: lists (row, column) of what cells have of their own."""
         return {**self._common, **{name: array.tolist() for name, array in self._arrays.items()}}
@@ -194,6 +198,36 @@ class VariedStates(VariedDevice):
     def cell(self) -> WiredCell:
         scales = np.min([scales_of(device) for device in self.examples()], axis=0)
         return StatesCell(self, np.array([self.span(), *scales]))
+
+
+def stacked_cells(devices: Sequence[Device], shape: tuple[int, int]) -> Device | None:
+    """Return the device of the cells (crossbar, row, column) of several crossbars, each with a device of one model.
+
+    None where tables of one motion do not serve all.
+    """
+    each = [_values(device) for device in devices]
+    values: dict[str, Any] = {}
+    for name, first in each[0].items():
+        own = [one[name] for one in each]
+        if not any(isinstance(value, np.ndarray) or value != first for value in own):
+            values[name] = first
+        elif any(isinstance(value, str) for value in own):
+            return None
+        else:
+            values[name] = np.stack([np.broadcast_to(np.asarray(value, dtype=float), shape) for value in own])
+    if not any(isinstance(value, np.ndarray) for value in values.values()):
+        return devices[0]
+    one = devices[0].mover()
+    assert isinstance(one, Memristor)
+    cells = VariedDevice(type(one), values)
+    return cells if cells.tabulated() else None
+
+
+def _values(device: Device) -> dict[str, Any]:
+    if isinstance(device, VariedDevice):
+        return device.values()
+    assert isinstance(device, Memristor)
+    return dict(device)
 
 
 def make_cells(

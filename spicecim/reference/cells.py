@@ -177,7 +177,7 @@ class ExplicitCells(Cells):
         self.of_crossbar, self._rule, self._number = device, rule, cells
         # arrays are (place, cell) here, and not (row, column)
         self.device = device.of_cells(np.arange(cells))
-        self.motion = FlowMotion(device) if device.separable else CollocatedMotion(self.device)
+        self.motion = FlowMotion(self.device, cells) if device.tabulated() else CollocatedMotion(self.device)
         self._span = device.span()
         places = np.maximum(np.concatenate([rule.stages, checks]), _LEAST_PLACE)
         self._places, self._found = np.unique(places, return_inverse=True)

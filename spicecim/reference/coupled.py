@@ -84,7 +84,7 @@ def follow_coupled(
     duration
         End of the drive (s).
     initial
-        State variables at time 0 (row, column).
+        State variables at time 0 (..., row, column).
     instants
         Increasing instants (s) between 0 and the duration.
     sink

@@ -45,7 +45,7 @@ network multiplies a change of its voltage a billion times, more than rounding i
 
 
 class Block(NamedTuple):
-    """Waveforms of a crossbar at some instants."""
+    """Waveforms of a crossbar at some instants; of several, those of cells and currents are (time, crossbar, ...)."""
 
     states: FloatArray
     """State variables (time, row, column)."""
@@ -63,6 +63,11 @@ class Block(NamedTuple):
     """Voltages of the row and column wires at the cells (time, row, column); None where the currents tell them."""
     further: FloatArray
     """Further states of the cells (time, row, column, m)."""
+
+    def of_crossbar(self, number: int) -> Block:
+        """Those of one of several."""
+        names = "states", "i_cell", "i_row", "i_column", "further"
+        return self._replace(**{name: getattr(self, name)[:, number] for name in names})
 
 
 class _Waiting(NamedTuple):
@@ -92,14 +97,13 @@ class DenseOutput:
     largest_residual: float = field(default=0.0, init=False)
     """Largest voltage that the network at an instant asked for is off by, of what the currents leave it (V)."""
     peaks: Ends = field(init=False)
-    """Largest currents at the instants handed on of drivers (row,) and sense nodes (column,), ampere."""
+    """Largest currents at the instants handed on of drivers (..., row) and sense nodes (..., column), ampere."""
     passed: int = field(default=0, init=False)
     """Number of instants that steps have passed."""
 
     def __post_init__(self) -> None:
-        rows, columns = self.system.network.shape
-        self.peaks = np.zeros(rows), np.zeros(columns)
-        self._block = max(1, _BLOCK // (rows * columns))
+        self.peaks = np.zeros(()), np.zeros(())
+        self._block = max(1, _BLOCK // int(np.prod(self.system.network.cells)))
         self._enough = 0.1 * self.tolerance
         self._waiting: list[_Waiting] = []
         self._written = 0
@@ -179,7 +183,7 @@ class DenseOutput:
     def _hand_on(
         self, y: FloatArray, v: FloatArray, currents: FloatArray, ends: Ends, lines: FloatArray, p: FloatArray
     ) -> None:
-        each, stores = (-1, *self.system.network.shape), self.system.network.stores
+        each, stores = (-1, *self.system.network.cells), self.system.network.stores
         block = Block(
             states=self.system.cells.state(y).reshape(each),
             i_cell=(currents[:, :, 0] if stores else currents).reshape(each),

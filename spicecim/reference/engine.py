@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from spicecim.devices.device import Device
+from spicecim.devices.varied import stacked_cells
 from spicecim.errors import InputError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.physics import check_physics
@@ -35,6 +37,8 @@ themselves ever faster."""
 _LEAST_AT_STOPS = 20.0
 """Estimated error of x behind wires, relative to the tolerance of a step, below which it is not told of devices with
 hard stops: single steps of Pershin and Di Ventra's device were off by up to 11 tolerances unseen."""
+_MOST_CELLS = 1024
+"""Most cells of a crossbar that shares its steps with others: arrays of more are long enough alone."""
 _ROUNDING = 1e-9
 """Part of the duration that an instant may lie beyond it."""
 
@@ -85,9 +89,10 @@ def simulate_reference(
 
 
 def simulate_together(testbenches: Sequence[Testbench], *, time: ArrayLike | None = None) -> list[xr.Dataset]:
-    """Run testbenches of which `goes_together` says that cells of all are followed in one pass.
+    """Run testbenches of which `goes_together` is true, or `common_steps` the same.
 
-    Each result is that of `simulate_reference`, and so are the errors: one ends the run of all.
+    Each result is that of `simulate_reference`, of common steps to the estimated errors, which are the largest of all.
+    So are the errors that end a run: one ends the run of all.
     """
     with watched(None, float(len(testbenches)), "testbenches"):
         return _run(testbenches, time)
@@ -97,6 +102,22 @@ def goes_together(testbench: Testbench) -> bool:
     """Whether cells are followed in one pass with those of other testbenches: by tables, behind ideal wires."""
     own = testbench.device
     return own.separable and not own.arrays() and testbench.cell is None and not _is_resistive(testbench)
+
+
+def common_steps(testbench: Testbench) -> tuple[Any, ...] | None:
+    """What a testbench has in common with those that it can share its steps with; None where it gains nothing.
+
+    That is all but the states and the parameters of a device that is followed by tables, in a small crossbar behind
+    resistances that stores nothing.
+    """
+    crossbar, own, lines = testbench.crossbar, testbench.device, testbench.lines()
+    wires = crossbar.parasitics()
+    if not own.separable or testbench.cell is not None or crossbar.state.size > _MOST_CELLS:
+        return None
+    if not wires.resistive or wires.storing or lines.dynamic or lines.free.any() or lines.amplifiers is not None:
+        return None
+    others = testbench.model_dump_json(exclude={"device": {"parameters"}, "crossbar": {"state"}})
+    return testbench.shape, others
 
 
 def _run(testbenches: Sequence[Testbench], time: ArrayLike | None) -> list[xr.Dataset]:
@@ -167,7 +188,11 @@ def _follow(records: Sequence[Record]) -> list[tuple[Errors, Statistics]]:
     """Follow the cells and write them to the records; of several, all go together."""
     testbench, device = records[0].testbench, records[0].device
     if _stores(testbench, device) or _is_resistive(testbench):
-        return [_follow_coupled(record) for record in records]
+        if len(records) > 1:
+            cells = stacked_cells([record.device for record in records], testbench.shape)
+            if cells is not None:
+                return _follow_coupled(records, cells)
+        return [outcome for record in records for outcome in _follow_coupled([record], record.device)]
     for record in records:
         if record.testbench.crossbar.parasitics().storing:
             _charge_ideal_wires(record)
@@ -198,23 +223,25 @@ def _charge_ideal_wires(record: Record) -> None:
     record.add_currents(slice(0, rows), columns * wires.row_capacitance * slopes[:, :rows], i_column)
 
 
-def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
-    """Follow cells and wires together.
+def _follow_coupled(records: Sequence[Record], device: Device) -> list[tuple[Errors, Statistics]]:
+    """Follow cells and wires together; of several crossbars (see `common_steps`), with a device for the cells of all.
 
     Where nothing stores charge, the estimated errors of all steps are carried on by the equations. Where a cell meets a
     hard stop, or drives itself there ever faster behind a resistance, they tell too little, and where something stores
     charge, there are none: the difference from a run at a coarser tolerance shows more. That also tells how large the
     currents are, for errors of what capacitances draw to count relative to.
     """
-    testbench, device = record.testbench, record.device
-    crossbar, lines = system(device, testbench), testbench.lines()
-    given = crossbar, lines.drive, testbench.duration, record.initial, record.instants
+    testbench, instants = records[0].testbench, records[0].instants
+    several = len(records) > 1
+    crossbar, lines = system(device, testbench, len(records) if several else None), testbench.lines()
+    given = crossbar, lines.drive, testbench.duration, np.stack([record.initial for record in records]), instants
     stores, peaks = crossbar.network.stores, None
     first = tolerance = testbench.analysis.reference_tolerance or (STORING_TOLERANCE if stores else TOLERANCE)
-    compared = Compared(device, record.instants, testbench.shape) if stores or device.stops() else None
+    compared = Compared(device, instants, crossbar.network.cells) if stores or device.stops() else None
 
     def keep(chosen: slice, block: Block) -> None:
-        record.write(chosen, block)
+        for number, record in enumerate(records):
+            record.write(chosen, block.of_crossbar(number) if several else block)
         if compared:
             compared.keep(chosen, block.states, block.i_column)
 
@@ -231,7 +258,7 @@ def _follow_coupled(record: Record) -> tuple[Errors, Statistics]:
             errors = Errors(stated, max(errors.current, _SAFETY * found.current, tolerance))
         finest = tolerance < max(_FINEST * first, COARSE * FINEST_TOLERANCE)
         if max(errors) <= testbench.analysis.accuracy or finest:
-            return errors, outcome.statistics
+            return [(errors, outcome.statistics)] * len(records)
         tolerance /= COARSE
 
 

@@ -47,17 +47,17 @@ class Compared:
     instants
         Instants of both runs (s).
     shape
-        Rows and columns.
+        Shape of the cells (..., row, column).
     """
 
     def __init__(self, device: Device, instants: FloatArray, shape: tuple[int, ...]) -> None:
         self._device, self._instants = device, instants
-        self._apart = -(-len(instants) * shape[0] * shape[1] // _COMPARED)
+        self._apart = -(-len(instants) * int(np.prod(shape)) // _COMPARED)
         self._x = np.empty((2, -(-len(instants) // self._apart), *shape), dtype=np.float64)
-        self._i_column = np.empty((2, len(instants), shape[1]))
+        self._i_column = np.empty((2, len(instants), *shape[:-2], shape[-1]))
 
     def keep(self, chosen: slice, states: FloatArray, i_column: FloatArray) -> None:
-        """Take a block of the present run's states (time, row, column) and currents (time, column), ampere."""
+        """Take a block of the present run's states (time, ..., row, column) and currents (time, ..., column; A)."""
         self._i_column[1, chosen] = i_column
         first = -(-chosen.start // self._apart)
         x = self._device.x_from_state(states[first * self._apart - chosen.start :: self._apart])
@@ -74,7 +74,8 @@ class Compared:
         asked = np.flatnonzero(apart > _PLAIN)
         if len(asked):
             apart[asked] = curve_errors(self._instants[:: self._apart], second[:, asked], first[:, asked], cycle)
-        current = current_errors(self._instants, self._i_column[1], self._i_column[0], cycle)
+        first, second = self._i_column.reshape(2, len(self._instants), -1)
+        current = current_errors(self._instants, second, first, cycle)
         return Errors(float(apart.max()), float(current.max()))
 
 
@@ -88,16 +89,16 @@ class Companion:
     Attributes
     ----------
     current_error
-        Largest distance of the columns' currents (column,), ampere.
+        Largest distance of the columns' currents (..., column), ampere.
     current_peak
-        Largest of these currents at the ends of steps (column,), ampere.
+        Largest of these currents at the ends of steps (..., column), ampere.
     """
 
     def __init__(self, system: System, cells: ExplicitCells, start: State, scale: float) -> None:
         self._system, self._cells, self._scale = system, cells, scale
         self._p, self._s = start.p.copy(), start.y[:, 0].copy()
         self._sum, self._largest = np.zeros(len(start.v)), 0.0
-        self.current_error, self.current_peak = np.zeros((2, system.network.shape[1]))
+        self.current_error = self.current_peak = np.zeros(())
 
     @property
     def error(self) -> float:

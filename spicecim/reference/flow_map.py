@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from spicecim.reference.kinks import (
     Peaks,
     find_peaks,
     integrals_across,
+    passed,
     peaks_across,
 )
 
@@ -219,11 +220,21 @@ def _hermite(
 
 
 class FlowMotion:
-    """How the states of a separable device follow voltages that are polynomials of time: by tabulated flow."""
+    """How the states of devices that move alike follow voltages that are polynomials of time: by tabulated flow.
 
-    def __init__(self, device: Device) -> None:
-        self._device, self._flows = device, flows(device)
-        self._levels = np.array(sorted({0.0, *device.voltage_breaks()}))
+    Parameters
+    ----------
+    device
+        The device of all of them, of which `Device.tabulated` is true.
+    number
+        How many there are.
+    """
+
+    def __init__(self, device: Device, number: int) -> None:
+        self._device, self._flows = device, flows(device.mover())
+        levels = _sorted_levels(device)
+        self._levels = np.broadcast_to(levels, (len(levels), number))
+        self._start = _Start(self._flows, np.empty(0))
 
     def states(self, rule: Rule, v: FloatArray, length: float, start: FloatArray, places: FloatArray) -> FloatArray:
         """Follow devices over a step.
@@ -246,10 +257,20 @@ class FlowMotion:
         numpy.ndarray
             States at the places (place, device).
         """
+        # all rounds of a step have the same
+        if not np.array_equal(start, self._start.states):
+            self._start = _Start(self._flows, start.copy())
+        theta = length * (rule.integrals(places) @ self._device.drive(v))
         crosses = self._crosses(rule, v)
-        states = self._advance(start, length * (rule.integrals(places) @ self._device.drive(v)))
-        if len(crosses):
-            states[:, crosses] = self._across(rule, v[:, crosses], length, start[crosses], places)
+        if not len(crosses):
+            return self._start.advance(theta)
+        pieces = _pieces(rule, places.tobytes())
+        parts = self._across(rule, v[:, crosses], length, pieces, crosses)
+        theta[:, crosses] = np.cumsum(parts.sum(axis=1), axis=0)[pieces.place]
+        turns = np.flatnonzero((parts.min(axis=(0, 1)) < 0.0) & (parts.max(axis=(0, 1)) > 0.0))
+        states = self._start.advance(theta)
+        if len(turns):
+            states[:, crosses[turns]] = self._by_turns(start[crosses[turns]], parts[:, :, turns])[pieces.place]
         return states
 
     def missed_at_peaks(self, rule: Rule, v: FloatArray, length: float, start: FloatArray) -> float:
@@ -260,83 +281,56 @@ class FlowMotion:
         """Devices whose voltages pass a level, be it by a peak between the samples."""
         samples = rule.values(rule.samples) @ v
         low, high = samples.min(axis=0), samples.max(axis=0)
-        crosses = np.searchsorted(self._levels, low) != np.searchsorted(self._levels, high)
+        crosses = _within(self._levels, low, high)
         reach = _FARTHEST_PEAK * (high - low)
-        near = np.searchsorted(self._levels, low - reach) != np.searchsorted(self._levels, high + reach)
-        near = np.flatnonzero(near & ~crosses)
+        near = np.flatnonzero(_within(self._levels, low - reach, high + reach) & ~crosses)
         if len(near):
-            interval, device = self._turns_at_levels(rule, v[:, near], rule.samples, samples[:, near])
-            begin, end = rule.samples[interval], rule.samples[interval + 1]
-            peaks, _ = peaks_across(self._levels, rule.powers @ v[:, near[device]], begin, end)
-            crosses[near[device[peaks.interval]]] = True
+            interval, which = _turns_at_levels(
+                self._levels[:, near], rule, v[:, near], rule.samples, samples[:, near]
+            )  # fmt: skip
+            device, begin, end = near[which], rule.samples[interval], rule.samples[interval + 1]
+            peaks, _ = peaks_across(self._levels[:, device], rule.powers @ v[:, device], begin, end)
+            crosses[device[peaks.interval]] = True
         return np.flatnonzero(crosses)
 
-    def _turns_at_levels(
-        self, rule: Rule, v: FloatArray, places: FloatArray, values: FloatArray
-    ) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-        """Intervals between places, and devices, whose peak may pass a level, by the values (place, device) there."""
-        interval, device, reach = turns(rule, v, places)
-        one, other = values[interval, device], values[interval + 1, device]
-        lowest, highest = np.minimum(one, other) - reach, np.maximum(one, other) + reach
-        passes = np.searchsorted(self._levels, lowest) != np.searchsorted(self._levels, highest)
-        return interval[passes], device[passes]
+    def _across(
+        self, rule: Rule, v: FloatArray, length: float, pieces: _Pieces, which: NDArray[np.int_]
+    ) -> FloatArray:  # fmt: skip
+        """Integrals (piece, 2, device) of the voltage factor of some devices (device,), whose voltages pass levels.
 
-    def _advance(self, start: FloatArray, theta: FloatArray) -> FloatArray:
-        """States (place, device) after integrals `theta` (place, device) of the voltage factor of one sign each."""
-        direction = np.sign(theta[-1])
-        states = np.where(np.isfinite(theta), start, np.nan)
-        for sign, flow in ((1.0, self._flows.rising), (-1.0, self._flows.falling)):
-            moving = np.flatnonzero(direction == sign)
-            if len(moving):
-                # of a polynomial, an integral that should be zero may have either sign
-                way = np.maximum(sign * theta[:, moving], 0.0)
-                states[:, moving] = flow.move(flow.position(start[moving]), way)
-        return states
-
-    def _across(self, rule: Rule, v: FloatArray, length: float, start: FloatArray, places: FloatArray) -> FloatArray:
-        """States (place, device) of devices whose voltages pass levels in the step."""
-        edges = np.union1d(np.append(places, 0.0), rule.samples)
-        edges = edges[edges <= places[-1]]
-        width = np.diff(edges)
-        inside = (edges[:-1, None] + width[:, None] * GAUSS_NODES).ravel()
-        factor = self._device.drive(rule.values(inside) @ v).reshape(len(width), -1, len(start))
-        parts = length * width[:, None] * (GAUSS_WEIGHTS @ factor)
-        ends = rule.values(edges) @ v
-        sides = np.searchsorted(self._levels, ends, side="right")
+        Over each piece before its sign changes there, and after.
+        """
+        levels, some, edges = self._levels[:, which], self._device.of_cells(which), pieces.edges
+        factor = some.drive(pieces.inside @ v).reshape(len(pieces.width), -1, len(which))
+        parts = np.zeros((len(pieces.width), 2, len(which)))
+        parts[:, 0] = pieces.width[:, None] * (GAUSS_WEIGHTS @ factor)
+        ends = pieces.ends @ v
+        sides = passed(levels, ends)
         interval, device = np.nonzero(sides[1:] != sides[:-1])
-        turned = np.zeros(parts.shape)  # after a change of sign
         polynomial = rule.powers @ v
-        across = self._device.drive, self._levels
         if len(interval):
-            crossed = integrals_across(
-                *across, polynomial[:, device], edges[interval], edges[interval + 1],
-                (sides[interval, device], sides[interval + 1, device]),
-            )  # fmt: skip
-            parts[interval, device], turned[interval, device] = length * crossed
-        interval, device = self._turns_at_levels(rule, v, edges, ends)
-        peaks, side = peaks_across(self._levels, polynomial[:, device], edges[interval], edges[interval + 1])
+            parts[interval, :, device] = integrals_across(
+                some.of_cells(device).drive, levels[:, device], polynomial[:, device], edges[interval],
+                edges[interval + 1], (sides[interval, device], sides[interval + 1, device]),
+            ).T  # fmt: skip
+        interval, device = _turns_at_levels(levels, rule, v, edges, ends)
+        peaks, side = peaks_across(levels[:, device], polynomial[:, device], edges[interval], edges[interval + 1])
         if len(peaks.interval):
             interval, device = interval[peaks.interval], device[peaks.interval]
             shape, place = polynomial[:, device], peaks.place
-            rise = integrals_across(*across, shape, edges[interval], place, (sides[interval, device], side), "end")
-            fall = integrals_across(
-                *across, shape, place, edges[interval + 1], (side, sides[interval + 1, device]), "begin"
-            )  # fmt: skip
+            across = some.of_cells(device).drive, levels[:, device], shape
+            rise = integrals_across(*across, edges[interval], place, (sides[interval, device], side), "end")
+            fall = integrals_across(*across, place, edges[interval + 1], (side, sides[interval + 1, device]), "begin")
             # where the sign changes twice, what lies beyond the first is nearly nothing
             before = np.where(rise[1] != 0.0, rise[0], rise[0] + fall[0])
-            parts[interval, device] = length * before
-            turned[interval, device] = length * (rise.sum(axis=0) + fall.sum(axis=0) - before)
-        if not turned.any():
-            moved = self._by_turns(start, parts)
-        else:
-            moved = self._by_turns(start, np.stack([parts, turned], axis=1).reshape(-1, len(start)))[1::2]
-        return np.asarray(moved[np.searchsorted(edges[1:], places)])
+            parts[interval, 0, device] = before
+            parts[interval, 1, device] = rise.sum(axis=0) + fall.sum(axis=0) - before
+        return length * parts
 
     def _by_turns(self, start: FloatArray, parts: FloatArray) -> FloatArray:
-        """States (part, device) after successive integrals (part, device) of either sign."""
+        """States (piece, device) after successive integrals (piece, 2, device) of either sign."""
+        parts = parts.reshape(-1, len(start))
         sign = np.sign(parts)
-        if np.abs(sign.min(axis=0) - sign.max(axis=0)).max() < 2.0:
-            return self._advance(start, np.cumsum(parts, axis=0))
         last = np.maximum.accumulate(np.where(sign != 0, np.arange(len(parts))[:, None], 0), axis=0)
         sign = np.take_along_axis(sign, last, axis=0)
         turns = np.cumsum(sign[1:] * sign[:-1] < 0, axis=0)
@@ -344,10 +338,86 @@ class FlowMotion:
         states = np.empty(parts.shape)
         for number in range(int(run.max()) + 1):
             present: NDArray[np.bool_] = run == number
-            moved = self._advance(start, np.cumsum(np.where(present, parts, 0.0), axis=0))
+            moved = _Start(self._flows, start).advance(np.cumsum(np.where(present, parts, 0.0), axis=0))
             states[present] = moved[present]
             start = moved[-1]
+        return states[1::2]
+
+
+class _Start:
+    """States (device,) at the start of a step, and their places on the tables, each looked up once."""
+
+    def __init__(self, flows: Flows, states: FloatArray) -> None:
+        self._flows, self.states = flows, states
+        self._positions = np.full((2, len(states)), np.nan)
+
+    def advance(self, theta: FloatArray) -> FloatArray:
+        """States (place, device) after integrals `theta` (place, device) of the voltage factor of one sign each."""
+        direction = np.sign(theta[-1])
+        states = np.where(np.isfinite(theta), self.states, np.nan)
+        ways = (1.0, self._flows.rising), (-1.0, self._flows.falling)
+        for (sign, flow), positions in zip(ways, self._positions, strict=True):
+            moving = np.flatnonzero(direction == sign)
+            if len(moving):
+                new = moving[np.isnan(positions[moving])]
+                positions[new] = flow.position(self.states[new])
+                # of a polynomial, an integral that should be zero may have either sign
+                states[:, moving] = flow.move(positions[moving], np.maximum(sign * theta[:, moving], 0.0))
         return states
+
+
+class _Pieces(NamedTuple):
+    """Pieces of a step between places asked for and samples, up to the last place."""
+
+    edges: FloatArray
+    """Ends of the pieces (piece + 1,)."""
+    width: FloatArray
+    """Their widths (piece,)."""
+    inside: FloatArray
+    """Matrix (piece * node, stage + 1) from a polynomial's values to those at Gauss's nodes."""
+    ends: FloatArray
+    """Matrix (piece + 1, stage + 1) to those at the edges."""
+    place: NDArray[np.int_]
+    """The piece at whose end a place lies (place,)."""
+
+
+@lru_cache(maxsize=8)
+def _pieces(rule: Rule, places: bytes) -> _Pieces:
+    """Return the pieces for increasing places (place,), given by their bytes: few come again and again."""
+    at = np.frombuffer(places)
+    edges = np.union1d(np.append(at, 0.0), rule.samples)
+    edges = edges[edges <= at[-1]]
+    width = np.diff(edges)
+    inside = (edges[:-1, None] + width[:, None] * GAUSS_NODES).ravel()
+    return _Pieces(edges, width, rule.values(inside), rule.values(edges), np.searchsorted(edges[1:], at))
+
+
+def _sorted_levels(device: Device) -> FloatArray:
+    """Voltages (level, device) where the rate of devices has kinks, and zero, increasing; infinite where one has fewer.
+
+    One column where they are the same of all.
+    """
+    breaks = np.atleast_2d(device.voltage_breaks()).T
+    levels = np.concatenate([np.zeros((1, breaks.shape[1])), np.where(np.isnan(breaks), np.inf, breaks)])
+    levels.sort(axis=0)
+    levels[1:][levels[1:] == levels[:-1]] = np.inf
+    levels.sort(axis=0)
+    return np.asarray(levels[np.isfinite(levels).any(axis=1)])
+
+
+def _within(levels: FloatArray, low: FloatArray, high: FloatArray) -> NDArray[np.bool_]:
+    """Whether a level (level, device) lies between two voltages (device,), or at the lower."""
+    return np.asarray(((levels >= low) & (levels < high)).any(axis=0))
+
+
+def _turns_at_levels(
+    levels: FloatArray, rule: Rule, v: FloatArray, places: FloatArray, values: FloatArray
+) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Intervals between places, and devices, whose peak may pass a level, by the values (place, device) there."""
+    interval, device, reach = turns(rule, v, places)
+    one, other = values[interval, device], values[interval + 1, device]
+    near = _within(levels[:, device], np.minimum(one, other) - reach, np.maximum(one, other) + reach)
+    return interval[near], device[near]
 
 
 def turns(rule: Rule, v: FloatArray, places: FloatArray) -> tuple[NDArray[np.int_], NDArray[np.int_], FloatArray]:

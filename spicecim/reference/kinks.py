@@ -89,16 +89,24 @@ def find_peaks(polynomial: FloatArray, begin: FloatArray, end: FloatArray) -> Pe
     return Peaks(turns, _root(slope, curvature, 0.0, rise, place, begin, end))
 
 
+def passed(levels: FloatArray, values: FloatArray) -> Numbers:
+    """Number of levels (level, interval), increasing, that values (..., interval) are not below."""
+    return np.asarray(sum(values >= level for level in levels), dtype=int)
+
+
 def peaks_across(
     levels: FloatArray, polynomial: FloatArray, begin: FloatArray, end: FloatArray
 ) -> tuple[Peaks, Numbers]:  # fmt: skip
-    """Find the peaks that pass levels which neither end of their interval does, and the number of levels below each."""
+    """Find the peaks that pass levels (level, interval) which neither end of their interval does.
+
+    And the number of levels below each.
+    """
     peaks = find_peaks(polynomial, begin, end)
     chosen = peaks.interval
     if not len(chosen):
         return peaks, chosen
     side, one, other = (
-        np.searchsorted(levels, evaluate(polynomial[:, chosen], at), side="right")
+        passed(levels[:, chosen], evaluate(polynomial[:, chosen], at))
         for at in (peaks.place, begin[chosen], end[chosen])
     )
     passes = (side > np.maximum(one, other)) | (side < np.minimum(one, other))
@@ -123,7 +131,7 @@ def integrals_across(
     function
         The function, smooth between the levels.
     levels
-        The levels, increasing.
+        The levels (level, interval), increasing; of those that are infinite, none is passed.
     polynomial
         The polynomials.
     begin, end
@@ -137,9 +145,9 @@ def integrals_across(
     first, last = sides
     most = max(1, int(np.abs(last - first).max()))
     # from level to level in the order that they are passed; an interval that passes fewer has its last ones twice
-    passed = np.minimum(np.arange(most)[:, None], np.maximum(np.abs(last - first) - 1, 0))
-    numbers = np.where(last > first, first + passed, first - 1 - passed)
-    heights = levels[np.clip(numbers, 0, len(levels) - 1)]
+    before = np.minimum(np.arange(most)[:, None], np.maximum(np.abs(last - first) - 1, 0))
+    numbers = np.where(last > first, first + before, first - 1 - before)
+    heights = np.take_along_axis(levels, np.clip(numbers, 0, len(levels) - 1), axis=0)
     low, high = evaluate(polynomial, begin), evaluate(polynomial, end)
     # an interval may seem to pass a level by the rounding of its ends alone
     share = np.clip((heights - low) / np.where(high == low, np.inf, high - low), 0.0, 1.0)

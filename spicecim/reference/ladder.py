@@ -53,7 +53,7 @@ class LadderFactors:
     columns
         The column wires.
     conductance
-        (Differential) conductance of each cell (row, column), siemens.
+        (Differential) conductance of each cell (..., row, column), siemens: of one crossbar, or of several alike.
 
     Raises
     ------
@@ -64,40 +64,42 @@ class LadderFactors:
     def __init__(self, rows: Wire, columns: Wire, conductance: FloatArray) -> None:
         if not np.isfinite(conductance).all():
             raise NotPositive
-        down, along = conductance.shape
+        down, along = conductance.shape[-2:]
         rows, columns = rows.along(along), columns.along(down)
         self._turned = _effort(columns, down) > _effort(rows, along)
         g = self._oriented(conductance)
+        crossbars, count, places = self._each = (int(np.prod(g.shape[:-2])), *g.shape[-2:])
         lines, across = (columns, rows) if self._turned else (rows, columns)
-        self._lines = _Lines(lines, g)
+        self._lines = _Lines(lines, g.reshape(-1, places))
         self._segment = across.segment
         self._end = across.segment + across.terminal
         if not self._end:
             return
-        count, places = g.shape
-        identity = np.eye(places)
         if not self._segment:
-            total = np.zeros((places, places))
-            together = max(1, _TOGETHER // places**2)
-            for first in range(0, count, together):
-                total += _Lines(lines, g[first : first + together]).admittance().sum(axis=0)
-            self._last = _inverse(identity + self._end * total)
+            totals = [_total(lines, each) for each in g.reshape(self._each)]
+            self._last = np.stack([_inverse(np.eye(places) + self._end * total) for total in totals])
             return
-        admittance = self._lines.admittance()
-        self._passed = np.empty((count - 1, places, places))
-        diagonal = np.arange(places)
+        admittance = self._lines.admittance().reshape(*self._each, places)
+        self._passed = np.empty((count - 1, crossbars, places, places))
+        self._last = np.stack(
+            [self._eliminate(*each) for each in zip(admittance, self._passed.swapaxes(0, 1), strict=True)]
+        )
+
+    def _eliminate(self, admittance: FloatArray, passed: FloatArray) -> FloatArray:
+        """Eliminate the lines (line, place, place) of a crossbar, write what passes each, and return what is left."""
+        diagonal = np.arange(admittance.shape[-1])
         above = admittance[0].copy()
-        for line in range(1, count):
+        for line in range(1, len(admittance)):
             divisor = self._segment * above
             divisor[diagonal, diagonal] += 1.0
             # transposed, the matrices are in the order that LAPACK works on in place; they are symmetric
             _, reduced, failed = dposv(divisor.T, above.T, overwrite_a=True, overwrite_b=True)
             if failed:
                 raise NotPositive
-            passed = np.multiply(reduced.T, -self._segment, out=self._passed[line - 1])
-            passed[diagonal, diagonal] += 1.0
+            np.multiply(reduced.T, -self._segment, out=passed[line - 1])
+            passed[line - 1, diagonal, diagonal] += 1.0
             above = admittance[line] + reduced.T
-        self._last = _inverse(identity + self._end * above)
+        return _inverse(np.eye(len(above)) + self._end * above)
 
     def correction(self, residual: FloatArray) -> FloatArray:
         """Return what to take off the cells' voltages for a residual of theirs: inverse(1 + Z G) of it.
@@ -105,7 +107,8 @@ class LadderFactors:
         Both are (..., row, column).
         """
         sources = self._oriented(residual)
-        stack = np.ascontiguousarray(sources).reshape(-1, *sources.shape[-2:])
+        crossbars, count, places = self._each
+        stack = np.ascontiguousarray(sources).reshape(-1, crossbars * count, places)
         if self._end:
             stack = stack - self._across(self._lines.current(stack))
         return self._oriented((stack - self._lines.drop(stack)).reshape(sources.shape))
@@ -118,21 +121,27 @@ class LadderFactors:
         return np.asarray(np.swapaxes(cells, -1, -2)[..., ::-1, ::-1] if self._turned else cells)
 
     def _across(self, current: FloatArray) -> FloatArray:
-        """Voltages of the wires across the lines (stack, line, place) by what short-circuited lines would feed them."""
+        """Voltages of the wires across the lines (stack, line, place) by what short-circuited lines would feed them.
+
+        Lines of one crossbar follow those of another.
+        """
+        each = current.reshape(len(current), *self._each)
         if not self._segment:
-            return np.asarray(self._end * (current.sum(axis=1) @ self._last)[:, None, :])
-        current = np.ascontiguousarray(current.transpose(1, 0, 2))
-        count = len(current)
-        voltages = np.empty_like(current)
-        above = current[0]
+            total = each.sum(axis=2).swapaxes(0, 1)
+            drop = self._end * (total @ self._last).swapaxes(0, 1)
+            return np.broadcast_to(drop[:, :, None], each.shape).reshape(current.shape)
+        fed = np.ascontiguousarray(each.transpose(2, 1, 0, 3))
+        count = len(fed)
+        voltages = np.empty_like(fed)
+        above = fed[0]
         for line in range(count - 1):
             passed = np.matmul(above, self._passed[line], out=voltages[line])
-            above = np.add(passed, current[line + 1], out=current[line + 1])
+            above = np.add(passed, fed[line + 1], out=fed[line + 1])
         np.matmul(self._end * above, self._last, out=voltages[-1])
         voltages[:-1] *= self._segment
         for line in range(count - 2, -1, -1):
             voltages[line] += voltages[line + 1] @ self._passed[line]
-        return voltages.transpose(1, 0, 2)
+        return voltages.transpose(2, 1, 0, 3).reshape(current.shape)
 
 
 class _Lines:
@@ -199,6 +208,15 @@ class _Lines:
             inverse[:, place, place + 1 :] = inverse[:, place + 1 :, place] = beyond
             inverse[:, place, place] = 1.0 / pivots[:, place] + ratio[:, 0] * beyond[:, 0]
         return inverse
+
+
+def _total(lines: Wire, conductance: FloatArray) -> FloatArray:
+    """Sum (place, place) of the matrices of lines (line, place)."""
+    places = conductance.shape[1]
+    total, together = np.zeros((places, places)), max(1, _TOGETHER // places**2)
+    for first in range(0, len(conductance), together):
+        total += _Lines(lines, conductance[first : first + together]).admittance().sum(axis=0)
+    return total
 
 
 def _effort(across: Wire, lines: int) -> tuple[int, int]:

@@ -54,9 +54,13 @@ class Network:
         The resistances.
     shape
         Rows and columns.
+    crossbars
+        How many crossbars there are, none of which sees the others; None for the one.
 
     Attributes
     ----------
+    cells
+        Shape of the cells: (row, column) or, of several crossbars behind the same drivers, (crossbar, row, column).
     each
         Shape of the unknowns, as the factors take them: here the voltages over the cells.
     """
@@ -64,9 +68,10 @@ class Network:
     stores = False
     """Whether it has capacitances, or cells that have."""
 
-    def __init__(self, crossbar: Crossbar, shape: tuple[int, int]) -> None:
+    def __init__(self, crossbar: Crossbar, shape: tuple[int, int], crossbars: int | None = None) -> None:
         self.shape = shape
-        self.each: tuple[int, ...] = shape
+        self.cells: tuple[int, ...] = shape if crossbars is None else (crossbars, *shape)
+        self.each: tuple[int, ...] = self.cells
         self.wires = wires = crossbar.parasitics()
         self._rows = _alike(wires.rows, wires.sources)
         self._columns = _alike(wires.columns, wires.senses)
@@ -135,7 +140,7 @@ class Network:
 
     @one_thread
     def factorize(self, shift: complex, admittance: FloatArray) -> AnyFactors:
-        """Factorize the equations with (differential) conductances (row, column) of the cells.
+        """Factorize the equations with (differential) conductances of the cells, siemens.
 
         Without capacitances any d/dt is the same.
 
@@ -144,7 +149,7 @@ class Network:
         ConvergenceError
             If the conductances are too far apart for the digits of a float.
         """
-        conductance = admittance.reshape(self.shape)
+        conductance = admittance.reshape(self.cells)
         # a device whose current falls with its voltage makes equations that pivots alone can solve
         rows, columns = self._rows, self._columns
         if rows is not None and columns is not None:
@@ -153,8 +158,12 @@ class Network:
                 if meshed and conductance.size * min(self.shape) > _DENSE:
                     return DissectedFactors(rows, columns, conductance)
                 return LadderFactors(rows, columns, conductance)
+        each = [self._sparse(one) for one in conductance.reshape(-1, *self.shape)]
+        return each[0] if conductance.ndim == 2 else SeparateFactors(each)
+
+    def _sparse(self, conductance: FloatArray) -> Factors:
         both = conductance.reshape(-1, 1, 1) * [[1.0, -1.0], [-1.0, 1.0]]
-        return Factors(self, conductance, self.nodal.factorize(shift, both, symmetric=True))
+        return Factors(self, conductance, self.nodal.factorize(0.0, both, symmetric=True))
 
     def terminals(self, drive: FloatArray, p: FloatArray) -> FloatArray:
         """Voltages over the cells (m, cell) by the unknowns (m, cell), which they are."""
@@ -166,7 +175,9 @@ class Network:
 
     def missed_by(self, drive: FloatArray, p: FloatArray, currents: FloatArray) -> FloatArray:
         """Return the same, which takes no derivatives by time."""
-        each = (-1, *self.shape)
+        each = (-1, *self.cells)
+        if len(self.cells) > 2:
+            drive = drive[:, None]
         return self.residual(drive, p.reshape(each), currents.reshape(each)).reshape(len(p), -1)
 
     def line_voltages(self, drive: FloatArray, p: FloatArray) -> FloatArray:
@@ -186,12 +197,13 @@ class Network:
 
     def start(self, drive: FloatArray) -> FloatArray:
         """Unknowns (cell,) with the drivers at voltages (line,) and without currents."""
-        return self.across(drive).flatten()  # a copy, to be written into: a view may share what cells share
+        # a copy, to be written into: a view may share what cells share
+        return np.broadcast_to(self.across(drive), self.cells).flatten()
 
     def ends(self, currents: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Currents out of drivers (m, row) and into sense nodes (m, column) by those of the cells (m, cell)."""
-        each = currents.reshape(-1, *self.shape)
-        return each.sum(axis=2), each.sum(axis=1)
+        """Currents out of drivers (m, ..., row) and into sense nodes (m, ..., column) by those of cells (m, cell)."""
+        each = currents.reshape(-1, *self.cells)
+        return each.sum(axis=-1), each.sum(axis=-2)
 
 
 class Factors:
@@ -213,7 +225,19 @@ class Factors:
         return np.asarray(residual - (self._incidence.T @ potentials).T.reshape(residual.shape))
 
 
-AnyFactors = Factors | LadderFactors | DissectedFactors
+class SeparateFactors:
+    """Those of several crossbars, each factorized by itself."""
+
+    def __init__(self, each: list[Factors]) -> None:
+        self._each = each
+
+    def correction(self, residual: FloatArray) -> FloatArray:
+        """As `Factors.correction`: both are (input, crossbar, row, column)."""
+        corrections = [factors.correction(residual[:, number]) for number, factors in enumerate(self._each)]
+        return np.stack(corrections, axis=1)
+
+
+AnyFactors = Factors | SeparateFactors | LadderFactors | DissectedFactors
 
 
 def _alike(segments: FloatArray, terminals: FloatArray) -> Wire | None:

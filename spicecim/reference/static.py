@@ -339,8 +339,8 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
 
     start = network.start(drive)[None]
     if isinstance(cells, ExplicitCells) and not network.stores:
-        across = start[:, : states.size].reshape(1, *network.shape)
-        alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.shape))
+        across = start[:, : states.size].reshape(1, *network.cells)
+        alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.cells))
         start[:, : states.size] = alone.reshape(1, -1)
     else:
         check_finite(missed((start,)))

@@ -45,8 +45,8 @@ class System:
     """Places at which the equations are looked at away from the stages."""
 
 
-def system(device: Device, testbench: Testbench) -> System:
-    """Choose how the crossbar of a testbench is solved."""
+def system(device: Device, testbench: Testbench, crossbars: int | None = None) -> System:
+    """Choose how the crossbar of a testbench is solved, or several of them that differ in the device's cells alone."""
     crossbar, shape = testbench.crossbar, testbench.shape
     lines = testbench.lines()
     stores = not device.explicit or crossbar.parasitics().storing or lines.dynamic
@@ -54,12 +54,12 @@ def system(device: Device, testbench: Testbench) -> System:
     if lines.free.any():
         network = (FloatingCapacitiveNetwork if stores else FloatingNetwork)(crossbar, shape, lines)
     else:
-        network = (CapacitiveNetwork if stores else Network)(crossbar, shape)
+        network = CapacitiveNetwork(crossbar, shape) if stores else Network(crossbar, shape, crossbars)
     rule = radau(STAGES) if stores else lobatto(DEGREE)
     checks = rule.checks if stores else rule.middles
     cells: ExplicitCells | ImplicitCells
     if device.explicit:
-        cells = ExplicitCells(device, crossbar.state.size, rule, checks)
+        cells = ExplicitCells(device, int(np.prod(network.cells)), rule, checks)
     else:
         further = device.further_start(shape, crossbar.states)
         each = None if further is None else further.reshape(-1, further.shape[-1])
