@@ -34,9 +34,6 @@ from spicecim.networks import (
     train_towards,
     vgg16,
 )
-from spicecim.validation.intervals import mean_interval
-from spicecim.validation.polarized_columns.extent import FULL, QUICK
-from spicecim.validation.polarized_columns.lenet import train_lenets
 
 LAYERS = ("conv1", "conv2", "fc1", "fc2", "fc3")
 
@@ -134,19 +131,6 @@ def measure_shapes() -> None:
         line(name, *counts, f"{seconds:.2f}", f"{plain:.2f}", ratio, different(outputs, wanted), memory())
 
 
-def measure_accuracy(quick: bool) -> None:
-    """Print what each stage loses against float, in pairs over seeds, as the validation polarized-columns has it."""
-    found = 100.0 * train_lenets(QUICK if quick else FULL).accuracy["accuracy"]
-    lost = found.sel(stage="float") - found
-    heads("rows of a fragment", "pruned", "polarized", "quantized: loss against float (points), 95 % confidence of the "
-          "mean", "of each seed")  # fmt: skip
-    for rows in found["rows"].values:
-        of_rows = lost.sel(rows=rows)
-        ends = [mean_interval(of_rows.sel(stage=stage)) for stage in ("pruned", "polarized", "quantized")]
-        each = ", ".join(f"{value:.1f}" for value in of_rows.sel(stage="quantized").values)
-        line(rows, *(f"{low:.2f} to {high:.2f}" for low, high in ends), each)
-
-
 def different(outputs: Any, wanted: Any) -> int:
     """Count the outputs that differ."""
     return int((outputs != wanted).sum())
@@ -161,14 +145,12 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--part", choices=["lenet", "shapes", "accuracy"])
+    parser.add_argument("--part", choices=["lenet", "shapes"])
     chosen = parser.parse_args()
     if chosen.part in (None, "lenet"):
         measure_lenet(chosen.quick)
     if chosen.part in (None, "shapes"):
         measure_shapes()
-    if chosen.part in (None, "accuracy"):
-        measure_accuracy(chosen.quick)
 
 
 if __name__ == "__main__":
