@@ -292,6 +292,32 @@ def test_potentiation_and_endurance_of_one_device():
         sc.endurance(set_pulse=pulse, reset_pulse=pulse, cycles=0, **given)
 
 
+def test_bad_arguments_of_curves_sequences_and_conductances():
+    pulse, device = Pulses(voltage=0.3, width="20us"), {"model": "yakopcic"}
+    for change, message in (
+        ({"read_voltage": 0}, "read_voltage: must be other than 0 V"),
+        ({"read_voltage": np.nan}, "read_voltage: nan is not finite"),
+        ({"pulses": True}, "pulses: must be a whole number"),
+        ({"set_pulses": {"voltage": 0.3}}, "set_pulses: must be spicecim.operations.Pulses"),
+    ):
+        given = {"set_pulses": pulse, "reset_pulses": pulse, "pulses": 2, "read_voltage": 0.1, **change}
+        with pytest.raises(InputError, match=message):
+            sc.potentiation(device, **given)
+    with pytest.raises(InputError, match="read_voltage: must be other than 0 V"):
+        sc.endurance(device, set_pulse=pulse, reset_pulse=pulse, cycles=2, read_voltage="0 V")
+    write = sc.Operation(kind="set", cells=(0, 1), voltage=0.3, width="10us")
+    for array, operations, message in (
+        (bench(HALF), write, "operations: must be a list of Operation"),
+        (bench(HALF), [{"kind": "set"}], "operations: must be a list of Operation"),
+        (bench(HALF), [], "operations: there must be one at least"),
+        (None, [write], "bench: must be a Testbench"),
+    ):
+        with pytest.raises(InputError, match=message):
+            sc.run_sequence(array, operations)
+    with pytest.raises(InputError, match="voltage: must be a number other than 0"):
+        conductance(bench(HALF), 0.5, 0.0)
+
+
 def test_the_command_programs(tmp_path):
     bench(np.full((2, 2), 0.3)).to_yaml(tmp_path / "bench.yaml")
     np.save(tmp_path / "targets.npy", [[0.3, 0.4], [0.25, 0.3]])

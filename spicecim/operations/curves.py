@@ -15,8 +15,9 @@ from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Section
 from spicecim.operations.cycles import cycle_to_cycle_of
 from spicecim.operations.operation import at_end
-from spicecim.operations.pulses import Pulses
+from spicecim.operations.pulses import Pulses, check_count, check_pulses
 from spicecim.operations.window import conductance, polarity
+from spicecim.quantities import input_quantity
 from spicecim.testbench import Testbench
 
 _EDGE = 0.1
@@ -42,8 +43,6 @@ def _responses(
     seed: int | None,
 ) -> tuple[FloatArray, FloatArray]:
     """X and the conductance at a read voltage (S) before the first pulse and after each of (voltage, width)."""
-    if not 0 < len(pulses) <= MOST_PULSES:
-        raise InputError(f"pulses: must be 1 to {MOST_PULSES}; they are {len(pulses)}")
     voltage, width = (np.array(values, dtype=float) for values in zip(*pulses, strict=True))
     edge = _EDGE * float(width.min())
     steps = np.stack([np.full(len(width), edge), width, np.full(len(width), edge), np.full(len(width), edge)], axis=1)
@@ -65,6 +64,13 @@ def _responses(
             x[number + 1] = cell.crossbar.state[0, 0]
     x = np.clip(x, 0.0, 1.0)
     return x, np.array([conductance(single, state, read)[0, 0] for state in x])
+
+
+def _read_volts(given: float | str) -> float:
+    volts = input_quantity("read_voltage", given, "V")
+    if not volts:
+        raise InputError("read_voltage: must be other than 0 V")
+    return volts
 
 
 def _run(cell: Testbench, time: FloatArray, voltages: FloatArray, instants: FloatArray, engine: str) -> xr.Dataset:
@@ -91,7 +97,7 @@ def potentiation(
     set_pulses: Pulses,
     reset_pulses: Pulses,
     pulses: int = 50,
-    read_voltage: float,
+    read_voltage: float | str,
     x0: float = 0.0,
     cycle_to_cycle: Any = None,
     seed: int | None = None,
@@ -134,13 +140,15 @@ def potentiation(
     >>> float(curve.conductance[20] / curve.conductance[10]) > 1 > float(curve.conductance[40] / curve.conductance[20])
     True
     """
-    if not isinstance(pulses, int) or pulses < 1:
-        raise InputError(f"pulses: must be a whole number from 1 on; it is {pulses!r}")
+    check_count("pulses", pulses, MOST_PULSES // 2)
+    for name, each in (("set_pulses", set_pulses), ("reset_pulses", reset_pulses)):
+        check_pulses(name, each)
+    volts = _read_volts(read_voltage)
     train = []
     for given, direction in ((set_pulses, 1.0), (reset_pulses, -1.0)):
         level = np.minimum(np.arange(pulses), given.levels - 1)
         train += list(zip(direction * given.voltages(level), given.widths(level), strict=True))
-    x, found = _responses(device, train, read_voltage, x0, engine, cycle_to_cycle, seed)
+    x, found = _responses(device, train, volts, x0, engine, cycle_to_cycle, seed)
     kinds = ["start"] + ["set"] * pulses + ["reset"] * pulses
     return xr.Dataset(
         {
@@ -148,7 +156,7 @@ def potentiation(
             "x": ("pulse", x, {"units": "1", "long_name": "state after the pulse"}),
         },
         coords={"pulse": np.arange(len(x)), "kind": ("pulse", kinds)},
-        attrs={"engine": engine, "read_voltage": read_voltage},
+        attrs={"engine": engine, "read_voltage": volts},
     )
 
 
@@ -158,7 +166,7 @@ def endurance(
     set_pulse: Pulses,
     reset_pulse: Pulses,
     cycles: int = 100,
-    read_voltage: float,
+    read_voltage: float | str,
     x0: float = 0.0,
     cycle_to_cycle: Any = None,
     seed: int | None = None,
@@ -202,13 +210,15 @@ def endurance(
     >>> bool((run.high > run.low).all())
     True
     """
-    if not isinstance(cycles, int) or cycles < 1:
-        raise InputError(f"cycles: must be a whole number from 1 on; it is {cycles!r}")
+    check_count("cycles", cycles, MOST_PULSES // 2)
+    for name, each in (("set_pulse", set_pulse), ("reset_pulse", reset_pulse)):
+        check_pulses(name, each)
+    volts = _read_volts(read_voltage)
     cycle = [
         (float(set_pulse.voltages([0])[0]), float(set_pulse.widths([0])[0])),
         (-float(reset_pulse.voltages([0])[0]), float(reset_pulse.widths([0])[0])),
     ]
-    x, found = _responses(device, cycle * cycles, read_voltage, x0, engine, cycle_to_cycle, seed)
+    x, found = _responses(device, cycle * cycles, volts, x0, engine, cycle_to_cycle, seed)
     with np.errstate(divide="ignore"):
         ohm = 1.0 / found
     return xr.Dataset(
@@ -219,5 +229,5 @@ def endurance(
             "x_high": ("cycle", x[2::2], {"units": "1", "long_name": "state after RESET"}),
         },
         coords={"cycle": np.arange(1, cycles + 1)},
-        attrs={"engine": engine, "read_voltage": read_voltage},
+        attrs={"engine": engine, "read_voltage": volts},
     )

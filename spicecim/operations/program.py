@@ -15,7 +15,7 @@ from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
 from spicecim.fields import FloatArray
 from spicecim.operations.cycles import CycleToCycle, cycle_to_cycle_of
 from spicecim.operations.operation import Kind, Operation
-from spicecim.operations.pulses import Pulses, chosen_pulses
+from spicecim.operations.pulses import Pulses, check_count, check_pulses, chosen_pulses
 from spicecim.operations.schemes import SCHEMES, Scheme
 from spicecim.operations.sequence import DISTURB, line_numbers, operate, warn_once
 from spicecim.operations.window import check_target, check_told_apart, conductance, target_values
@@ -242,8 +242,8 @@ def program(
         scheme = "v/2" if bench.cell is None else "word_lines"
     _check_choices(by, scheme, tolerance, most_pulses, passes)
     for name, pulses in (("set_pulses", set_pulses), ("reset_pulses", reset_pulses)):
-        if pulses is not None and not isinstance(pulses, Pulses):
-            raise InputError(f"{name}: must be spicecim.operations.Pulses; it is {shown(pulses)}")
+        if pulses is not None:
+            check_pulses(name, pulses)
     if set_pulses is None or reset_pulses is None:
         chosen = chosen_pulses(bench)
         set_pulses, reset_pulses = set_pulses or chosen[0], reset_pulses or chosen[1]
@@ -295,8 +295,7 @@ def _check_choices(by: str, scheme: str, tolerance: float, most_pulses: int, pas
     if not 1e-6 <= tolerance <= 1.0:
         raise InputError(f"tolerance: must be between 1e-6 and 1; it is {tolerance:g}")
     for name, value in (("most_pulses", most_pulses), ("passes", passes)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= 100_000:
-            raise InputError(f"{name}: must be a whole number between 1 and 100000; it is {shown(value)}")
+        check_count(name, value, 100_000)
 
 
 def _read_all(work: _Program) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from pydantic import Field
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantity, Section
 from spicecim.operations.window import polarity, speed
+from spicecim.quantities import shown
 from spicecim.testbench import PositiveSeconds, Testbench
 
 PositiveVolts = Annotated[float, Quantity("V", 0.0, 1e6, exclusive=True)]
@@ -47,6 +48,18 @@ class Pulses(Section):
     def widths(self, level: NDArray[np.int_] | list[int]) -> FloatArray:
         """Times at the voltage (s) of levels."""
         return np.asarray(self.width * self.width_factor ** np.asarray(level, dtype=float))
+
+
+def check_pulses(name: str, value: Any) -> None:
+    """Raise InputError if what was given as an argument are no pulses."""
+    if not isinstance(value, Pulses):
+        raise InputError(f"{name}: must be spicecim.operations.Pulses; it is {shown(value)}")
+
+
+def check_count(name: str, value: Any, most: int) -> None:
+    """Raise InputError if an argument is no whole number from 1 to `most`."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= most:
+        raise InputError(f"{name}: must be a whole number between 1 and {most}; it is {shown(value)}")
 
 
 def chosen_pulses(bench: Testbench) -> tuple[Pulses, Pulses]:

@@ -17,6 +17,7 @@ from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.measure import total_energy
 from spicecim.operations.cycles import cycle_to_cycle_of
 from spicecim.operations.operation import Operation, at_end
+from spicecim.quantities import shown
 from spicecim.testbench import Testbench
 
 
@@ -129,6 +130,10 @@ def run_sequence(
     array([[0.01, 0.07],
            [0.  , 0.01]])
     """
+    if not isinstance(bench, Testbench):
+        raise InputError(f"bench: must be a Testbench; it is {shown(bench)}")
+    if not isinstance(operations, list | tuple) or not all(isinstance(each, Operation) for each in operations):
+        raise InputError(f"operations: must be a list of Operation; it is {shown(operations)}")
     if not operations:
         raise InputError("operations: there must be one at least")
     cycles = cycle_to_cycle_of(cycle_to_cycle, seed, bench)

@@ -32,6 +32,8 @@ def conductance(bench: Testbench, x: ArrayLike, voltage: float, gate: float | No
 
     Raises
     ------
+    InputError
+        If the voltage is 0, or no number.
     UnsupportedError
         If the device's equations are not known, as those of a SPICE subcircuit.
 
@@ -47,6 +49,8 @@ def conductance(bench: Testbench, x: ArrayLike, voltage: float, gate: float | No
     >>> sc.operations.conductance(bench, x=1.0, voltage=0.1)
     array([[0.001]])
     """
+    if not np.isfinite(voltage) or not voltage:
+        raise InputError(f"voltage: must be a number other than 0; it is {shown(voltage)}")
     device = bench.build_cells(bench.largest_gates() if gate is None else gate)
     states = device.state_from_x(np.broadcast_to(np.asarray(x, dtype=float), bench.shape))
     return np.asarray(np.broadcast_to(device.current(voltage, states), bench.shape)) / voltage
