@@ -142,6 +142,7 @@ def test_a_conductance_may_be_negative(resistances, rng):
     np.testing.assert_allclose(wires.factorize(0.0, g).correction(residual), expected, rtol=1e-9, atol=1e-10)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])
 @pytest.mark.parametrize("resistances", [*EACH, TOGETHER], ids=[*PARASITICS, "together"])
 def test_ngspice_finds_the_same_operating_point(shape, resistances, rng):

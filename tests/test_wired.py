@@ -46,6 +46,7 @@ def wired_bench(shape=(3, 2), device=OBLEA, drive=None, analysis=None, **resista
     )
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("shape", "drive", "resistances"),
     [
@@ -63,6 +64,7 @@ def test_ngspice_agrees_on_every_parasitic(shape, drive, resistances):
     agree(bench)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("model", "preset", "drive", "resistances"),
     [

@@ -8,6 +8,8 @@ from spicecim.encodings import WeightSet
 from spicecim.networks import constrain
 from spicecim.validation.polarized_columns.cycles import FORMATS, Activations, cycles_of, layer_activations
 
+pytestmark = pytest.mark.torch
+
 
 @pytest.fixture
 def counted():
