@@ -10,12 +10,13 @@ LOCK_FLAGS :=
 COUNT := 300
 RUNS :=
 
-.PHONY: help setup demo test test-slow docs bench history coverage judge models verdicts lint lock clean
+.PHONY: help setup demo test test-slow test-bare docs bench history coverage judge models verdicts lint lock clean
 
 help:
 	@echo 'make demo    set everything up and run the demo (OUT=$(OUT))'
 	@echo 'make test    set everything up, run pytest and what lint runs (PYTEST_FLAGS=...)'
 	@echo 'make test-slow  run the tests of whole validations and the notebooks too (PYTEST_FLAGS=...)'
+	@echo 'make test-bare  run the tests without a marker, with ngspice, OpenVAF and the C compiler hidden (PYTEST_FLAGS=...)'
 	@echo 'make docs    build the site into out/site, with every script of the gallery'
 	@echo 'make bench   measure times and errors against peers on this machine (10 minutes; out/bench)'
 	@echo 'make history  times, memory and errors of this commit beside those of earlier ones, as a page (asv; out/asv)'
@@ -51,6 +52,11 @@ test-slow: setup
 	@sh scripts/browser.sh
 	@sh scripts/pdk.sh $(VENV)
 	$(BIN)/pytest $(PARALLEL) -m slow $(PYTEST_FLAGS)
+
+# A test that needs one of the three and lacks its marker fails here.
+test-bare: setup
+	NGSPICE_LIBRARY_PATH=/none CC=/none SPICECIM_VERILOGA=/none \
+		$(BIN)/pytest $(PARALLEL) -m 'not slow and not ngspice and not compiler and not torch' $(PYTEST_FLAGS)
 
 # Warnings are errors; of the gallery every script is run. SPICECIM_GALLERY=0 leaves that out.
 docs: setup

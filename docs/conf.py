@@ -44,6 +44,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "spicecim"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars = {"get-started": []}  # it has no pages below it
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,

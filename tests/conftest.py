@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,23 @@ def bench_dict(**sections: Any) -> dict[str, Any]:
         "analysis": {"points_per_period": 50},
         **sections,
     }
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m "not torch"``, leave out the files of that marker: they import PyTorch, which may be missing."""
+    if "not torch" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    return bool(re.search(r"^pytestmark = .*pytest\.mark\.torch", text, re.MULTILINE)) or None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases whose parameter is the engine `ngspice`."""
+    for item in items:
+        case = getattr(item, "callspec", None)
+        if case and any(isinstance(value, str) and value == "ngspice" for value in case.params.values()):
+            item.add_marker("ngspice")
 
 
 @pytest.fixture(scope="session", autouse=True)

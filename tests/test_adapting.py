@@ -203,6 +203,7 @@ def integrated(model, start, time):
     return np.array([model.current(voltage(t), s[0] if scalar else s) for t, s in zip(time, states, strict=True)])
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("name", MODELS)
 def test_an_adapted_subcircuit_does_what_its_equations_say(name, tmp_path):
     model = MODELS[name]
@@ -296,6 +297,7 @@ SOURCES_ONLY = {
 }
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("where", ["source", "parameter"])
 @pytest.mark.parametrize("dialect", MEANINGS)
 def test_an_expression_has_the_value_that_its_simulator_gives_it(tmp_path, dialect, where):

@@ -11,6 +11,8 @@ from spicecim.hysteresis_sweep import hysteresis
 from spicecim.measure import compare, energy_balance, in_phase_current, mean_current
 from spicecim.testbench import Testbench
 
+pytestmark = pytest.mark.ngspice
+
 
 def oblea_crossbar(rows, columns, points_per_period=100):
     """Rows from 100 Hz to 10 kHz at 0.45 V, and random states."""
@@ -128,6 +130,7 @@ def test_loops_are_pinched_and_shrink_with_frequency_alike(model, preset, freque
     assert slopes[0] == pytest.approx(slopes[1], rel=1e-3)
 
 
+@pytest.mark.compiler
 def test_readouts_agree():
     bench = Testbench(
         device={"model": "yakopcic", "preset": "oblea"},

@@ -111,6 +111,7 @@ def test_a_gain_without_end_is_virtual_ground_and_one_of_finite_gain_a_resistanc
         assert float(abs(one[name] - other[name]).max()) < 1e-6 * float(abs(other[name]).max()), name
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("sense", "columns", "crossbar"),
     [

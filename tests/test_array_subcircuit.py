@@ -47,6 +47,8 @@ GROUNDED = [f"V{column} {column} 0 0" for column in "xyz"]
 CURRENTS = [f"i(v{line})" for line in "abxyz"]
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("backend", ["behavioral", "osdi"])
 def test_the_currents_at_rest_are_those_of_the_testbench(tmp_path, backend):
     bench = bench_of(**WIRES)
@@ -104,6 +106,7 @@ def test_two_arrays_of_other_devices_stand_side_by_side(tmp_path):
     np.testing.assert_allclose(table[0, 1:], wanted, rtol=0, atol=1e-9 * np.abs(wanted).max())
 
 
+@pytest.mark.ngspice
 def test_the_command_writes_it(tmp_path):
     bench_of().to_yaml(tmp_path / "bench.yaml")
     arguments = ["netlist", str(tmp_path / "bench.yaml"), "--subcircuit", "tile", "-o", str(tmp_path / "tile.sub")]
@@ -115,6 +118,7 @@ def test_the_command_writes_it(tmp_path):
     assert not any(line.startswith((".tran", ".options", "Vrow", "Vsense", "Vcell")) for line in text.splitlines())
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("name", ["", "a b", "1x", "x\n.include /etc/passwd", "ä", "x" * 65])
 def test_a_name_that_is_none_is_refused(name):
     with pytest.raises(InputError, match="subcircuit: must be a name"):

@@ -362,6 +362,7 @@ def test_a_drive_whose_methods_do_not_fit_is_refused_with_class_and_line(ramp, k
     assert line_with(mark) in str(caught.value)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     "source", [["SIN(", 1, ")"], Source("B", [1]), Source("SIN", ["x"]), Source("SIN", [np.nan]), Source("SIN", 1)]
 )

@@ -9,6 +9,9 @@ from spicecim.engines import simulate
 from spicecim.measure import delivered_energy
 from spicecim.resources import resource_folder
 
+pytestmark = pytest.mark.ngspice
+
+
 ENCODINGS = [Polarized, DualCrossbar, Offset]
 DEVICES = [{"model": "resistor"}, {"model": "yakopcic", "preset": "oblea"}]
 OHMS = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 100.0, "sense_resistance": 50.0}
@@ -99,6 +102,7 @@ def test_the_core_says_how_far_cells_are_from_ohmic(rng):
     assert Polarized(wires=OHMS).program(weights).ohmic_error < 1e-12
 
 
+@pytest.mark.compiler
 def test_a_verilog_a_module_is_read_as_the_model_of_the_library(rng):
     """Its equations give the levels; the reference engine's wires take it too."""
     path = resource_folder("models") / "yakopcic.va"

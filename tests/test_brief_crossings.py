@@ -78,6 +78,7 @@ def test_a_model_of_the_library_moves(wires, excess, first):
     assert stated < 1e-4
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("wires", WIRES)
 @pytest.mark.parametrize("excess", [3e-4, 6e-6])
 def test_a_module_whose_threshold_only_its_code_knows_moves(tmp_path, wires, excess):

@@ -165,6 +165,7 @@ def test_a_validation_warns_once(tmp_path):
     assert len(caught) == 1
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_run_says_it_once_and_succeeds(tmp_path, as_json):
     path = tmp_path / "bench.yaml"
@@ -189,6 +190,7 @@ def test_a_hysteresis_sweep_says_it_of_every_cycle(tmp_path, monkeypatch):
     assert measured["implausible_current"].startswith("a cell carries 0.00366 A, above 0.003 A")
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(("model", "preset"), [("yakopcic", "miao"), ("stanford_pku", "hfox")])
 def test_a_preset_whose_own_drive_leaves_the_plausible_says_so(model, preset):
     values = sc.load_presets(model)[preset]

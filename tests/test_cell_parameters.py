@@ -114,6 +114,8 @@ def test_equations_of_cells_are_those_of_each_alone(device, names):
         np.testing.assert_allclose(breaks[np.isfinite(breaks)], one.voltage_breaks(), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("backend", ["osdi", pytest.param("behavioral", marks=pytest.mark.slow)])
 def test_both_engines_have_the_same_cells(backend):
     whole = bench({**YAKOPCIC, "parameters": drawn(["Vp", "Ap", "a1"]), "backend": backend})
@@ -156,6 +158,8 @@ def test_cells_behind_wires_are_those_of_their_places():
     assert np.abs(one.i_column.values - ideal[0]).max() > 1e-6 * np.abs(ideal[0]).max()
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_modules_have_cells_of_their_own(tmp_path):
     path = tmp_path / "cell.va"
     path.write_text(MODULE)
@@ -179,6 +183,7 @@ def test_modules_behind_wires_have_cells_of_their_own(tmp_path):
     assert np.abs(one.i_column - other.i_column).max() < 1e-3 * np.abs(other.i_column).max()
 
 
+@pytest.mark.ngspice
 def test_instances_of_a_subcircuit_have_their_own_values(tmp_path):
     path = tmp_path / "r.sub"
     path.write_text(".subckt cell p n R=1k\nR1 p n {R}\n.ends\n")
@@ -239,6 +244,7 @@ def test_only_a_crossbar_has_cells():
         choose_device({**YAKOPCIC, "parameters": drawn(["Vp"])})
 
 
+@pytest.mark.compiler
 def test_equal_cells_share_a_model_in_a_netlist():
     two = np.array([[0.16, 0.2], [0.2, 0.16], [0.16, 0.16]])
     text = crossbar_netlist(bench({**YAKOPCIC, "parameters": {"Vp": two}}), native=True).text

@@ -157,6 +157,7 @@ def agree(bench):
     return off, float(np.abs(reference.x - ngspice.x).max()), energy, reference
 
 
+@pytest.mark.ngspice
 def test_the_engines_agree_behind_wires():
     currents, states, energy, run = agree(bench_of(crossbar=WIRES, analysis={"points_per_period": 60, "periods": 0.25}))
     assert currents < 1e-4
@@ -277,6 +278,7 @@ def test_a_module_takes_the_memristors_place(tmp_path):
     assert float(np.abs(one.i_column - other.i_column).max()) < 1e-6 * float(np.abs(one.i_column).max())
 
 
+@pytest.mark.ngspice
 def test_a_memristor_alone_is_what_it_was():
     values = values_of()
     del values["cell"], values["word_lines"]
@@ -294,6 +296,7 @@ def test_a_testbench_and_its_waveforms_are_read_back(tmp_path):
     assert load_waveforms(tmp_path / "run.nc").sizes["column"] == 2
 
 
+@pytest.mark.ngspice
 def test_kinds_of_transistors_are_written_once():
     text = render_netlist(bench_of(transistor={"parameters": {**LONG, "W": [[1e-5, 2e-5, 1e-5]] * 2}}))
     assert text.count(".subckt ekv_transistor") == 2

@@ -105,6 +105,8 @@ def integrated(x0, t0, times, r_th=2e5):
 STATES = {"state": [[0.1, 0.6]], "states": {"T": [[300.0, 310.0]]}}
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("backend", ["osdi", pytest.param("behavioral", marks=pytest.mark.slow)])
 def test_two_states_against_scipy(backend, tmp_path):
     testbench = bench(STATES, backend=backend)
@@ -121,6 +123,8 @@ def test_two_states_against_scipy(backend, tmp_path):
             assert error < (1e-6 * np.ptp(temperature) if run is runs[0] else 1e-5 * temperature.max())
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_cells_of_their_own_behind_wires():
     crossbar = {"state": [[0.1, 0.6], [0.4, 0.2]], "wire_row": 5.0, "wire_column": 3.0}
     own = {"Rth": [[2e5, 1e5], [3e5, 2e5]], "T0": [[300.0, 300.0], [290.0, 310.0]]}
@@ -176,6 +180,8 @@ def test_what_follows_a_run_starts_from_all_of_its_states():
     assert float(second.state_T[0, 0, 0]) == float(first.state_T[-1, 0, 0])
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("backend", ["osdi", "behavioral"])
 def test_names_of_states_that_mean_others_to_ngspice(backend):
     testbench = sc.Testbench.from_dict(
@@ -230,6 +236,8 @@ def test_slopes_are_those_of_the_equations(name, varied, rng):
     np.testing.assert_allclose(linear.current_v.sum(axis=1), 0.0, atol=1e-18)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("native", [True, False])
 def test_ngspice_evaluates_the_equations_where_further_states_start(native):
     device = make_device("pair_of_filaments", "one")
@@ -349,6 +357,7 @@ def test_what_cannot_be_is_refused(model, said):
     assert model.__name__ in str(caught.value)
 
 
+@pytest.mark.ngspice
 def test_what_does_not_fit_a_testbench_is_named():
     for states, said in (({"t": 1.0}, "'t' is not among the states of warm_filament, which has T"),
                          ({"T": [[1.0, 2.0]]}, "must be one number, or one for each of 1 x 1 cells")):  # fmt: skip

@@ -67,6 +67,7 @@ def test_help_loads_no_heavy_package():
     assert result.stdout.strip() == "", result.stdout + result.stderr
 
 
+@pytest.mark.ngspice
 def test_doctor_finds_what_is_there():
     result = spicecim("doctor", "--json")
     assert result.returncode == 0
@@ -100,12 +101,15 @@ def test_the_schema_is_json():
     assert "crossbar" in json.loads(spicecim("schema").stdout)["properties"]
 
 
+@pytest.mark.ngspice
 def test_a_netlist_goes_into_a_pipe_too(bench_file):
     result = spicecim("netlist", bench_file(), "-o", "/dev/stdout")
     assert result.returncode == 0
     assert result.stdout.endswith(".end\n")
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_a_netlist_goes_to_a_file_or_to_the_terminal(bench_file, tmp_path):
     printed = spicecim("netlist", bench_file())
     spicecim("netlist", bench_file(), "-o", tmp_path / "out.cir", "--backend", "behavioral")
@@ -120,6 +124,7 @@ def test_a_netlist_goes_to_a_file_or_to_the_terminal(bench_file, tmp_path):
     assert "needs --output" in refused.stderr
 
 
+@pytest.mark.ngspice
 def test_a_run_leaves_everything_in_its_folder(bench_file, tmp_path):
     bench = bench_file(analysis={"probe": "cells", "points_per_period": 200})
     result = spicecim("run", bench, "-o", tmp_path / "out", "--json")
@@ -239,6 +244,7 @@ def test_capacitive_wires_run_in_both_engines(bench_file, tmp_path):
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["passed"]
 
 
+@pytest.mark.ngspice
 def test_a_failed_simulation_is_status_3_and_says_where_it_is_kept(bench_file, tmp_path):
     bench = bench_file(analysis={"points_per_period": 1_000_000, "duration": "0.3"})
     result = spicecim("run", bench, "-o", tmp_path / "out", "--engine", "ngspice", "--time-limit", "5")
@@ -282,6 +288,7 @@ def test_only_results_of_the_same_kind_are_replaced(bench_file, tmp_path):
     assert (out / "theirs.txt").exists()
 
 
+@pytest.mark.ngspice
 def test_engines_that_disagree_beyond_the_tolerance_are_status_1(bench_file, tmp_path):
     result = spicecim("run", bench_file(), "-o", tmp_path / "out", "--tolerance", "1e-12")
     assert result.returncode == 1
@@ -386,6 +393,8 @@ def test_voltages_for_other_rows_are_bad_input(bench_file, tmp_path):
     assert "v_row: must be voltages" in result.stderr
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_verbose_says_what_is_done_and_quiet_says_nothing(tmp_path):
     example = Path(__file__).parent.parent / "examples" / "bench.yaml"
     (tmp_path / "bench.yaml").write_text(example.read_text())

@@ -197,6 +197,7 @@ def test_ideal_rows_feed_their_capacitance_from_the_driver(drive):
     np.testing.assert_allclose(extra, 2e-8 * ramps, atol=1e-9 * np.abs(extra).max())
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("shape", "device", "drive", "wires"),
     [
@@ -250,6 +251,8 @@ def test_ngspice_agrees_on_random_testbenches(seed):
     agree(bench, first_steps=10)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     "leak",
     ["", "I(a) <+ 10u*V(a);", "I(a) <+ ddt(10n*V(a));", "I(mid) <+ 10u*V(mid);", "I(mid) <+ ddt(10u*V(mid));"],
@@ -267,6 +270,7 @@ def test_potentials_to_ground_are_those_of_the_circuit(tmp_path, leak, wires):
     agree(bench, balanced=False)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("phase", [0.0, np.pi / 2], ids=["with a slope at the start", "from rest"])
 def test_a_charge_that_another_potential_drives_is_that_of_the_linear_circuit(tmp_path, phase):
     """Inner node and column ring at 22 kHz: ngspice is off by 4e-4 there at a tolerance of 1e-7, by 2e-5 at 1e-9."""
@@ -293,6 +297,7 @@ def test_a_charge_that_another_potential_drives_is_that_of_the_linear_circuit(tm
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-6 * np.abs(exact).max())
 
 
+@pytest.mark.compiler
 def test_a_module_is_the_library_s_device_behind_the_same_wires():
     wires = {**OHMS, "wire_capacitance": 1e-7}
     device = make_device("linear_drift", "biolek")
@@ -470,6 +475,7 @@ def test_voltages_beyond_a_device_s_equations_are_refused():
         simulate(wired_bench((1, 1), drive=drive, **OHMS, wire_capacitance=1e-9), "reference")
 
 
+@pytest.mark.compiler
 def test_no_solution_is_an_error_with_its_instant(tmp_path):
     """A state x with dx/dt = 7000 x^2 grows beyond all bounds after 1 ms."""
     path = tmp_path / "burst.va"

@@ -106,6 +106,7 @@ def test_the_corpus_is_whole():
     assert {path.stem for path in CORPUS.glob("*.va")} == set(CURED) | set(REFUSED)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("file", CURED)
 def test_hidden_state_is_put_into_nodes(file, tmp_path):
     states, options = CURED[file]
@@ -166,6 +167,8 @@ def agrees(file, folder, options):
 QUICK = ["fixed_step"]
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("file", QUICK)
 def test_both_engines_agree_with_the_original(file, tmp_path):
     agrees(file, tmp_path, CURED[file][1])
@@ -201,6 +204,7 @@ def integrated(rate, start, time):
     return solution.y * scale[:, None]
 
 
+@pytest.mark.compiler
 def test_a_filament_follows_its_equation(tmp_path):
     """The equations of threshold_flag.va, written once more, in meters and seconds."""
     cured, path = cured_file(tmp_path, "threshold_flag")
@@ -219,6 +223,7 @@ def test_a_filament_follows_its_equation(tmp_path):
     np.testing.assert_allclose(current, exact, atol=1e-6 * np.abs(exact).max())
 
 
+@pytest.mark.compiler
 def test_filament_and_temperature_follow_their_equations(tmp_path):
     cured, path = cured_file(tmp_path, "filament_heat")
     time, current = reference_current(cured, path, 1.0, 3e3)
@@ -235,6 +240,7 @@ def test_filament_and_temperature_follow_their_equations(tmp_path):
     np.testing.assert_allclose(current, exact, atol=1e-6 * np.abs(exact).max())
 
 
+@pytest.mark.compiler
 def test_a_state_stays_at_its_bound_and_returns_at_once(tmp_path):
     cured, path = cured_file(tmp_path, "stopped_rate")
     time, current = reference_current(cured, path, 1.0, 100.0)
@@ -249,6 +255,7 @@ def test_a_state_stays_at_its_bound_and_returns_at_once(tmp_path):
     assert device.rate(-1.0, low) == pytest.approx(0.0, abs=1e-6 * device.rate(1.0, low))
 
 
+@pytest.mark.compiler
 def test_a_state_is_bounded_with_other_parameters_too(tmp_path):
     """By default a window keeps w from its bounds; with window_type 0 nothing but the bounds does."""
     cured, path = cured_file(tmp_path, "chosen_window")
@@ -260,6 +267,7 @@ def test_a_state_is_bounded_with_other_parameters_too(tmp_path):
     assert outside == pytest.approx(0.0, abs=1e-6 * inside)
 
 
+@pytest.mark.compiler
 def test_a_check_of_the_cured_model_finds_no_error(tmp_path):
     _, path = cured_file(tmp_path, "fixed_step")
     report = sc.check_model(path)
@@ -269,6 +277,7 @@ def test_a_check_of_the_cured_model_finds_no_error(tmp_path):
     assert report.initial == pytest.approx((-0.1, 0.9))
 
 
+@pytest.mark.compiler
 def test_a_check_says_whether_a_model_can_be_cured(tmp_path):
     note = sc.check_model(CORPUS / "fixed_step.va").findings[-1]
     assert (note.code, note.severity) == ("not-probed", "note")

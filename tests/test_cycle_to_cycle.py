@@ -59,6 +59,7 @@ def test_the_draws_follow_the_distribution():
     assert logarithm.std() == pytest.approx(0.2, rel=4 / np.sqrt(2000))
 
 
+@pytest.mark.ngspice
 def test_both_engines_get_the_same_pulses():
     bench = bench_of(np.full((2, 3), 0.3))
     writes = [sc.Operation(kind=kind, cells=(0, 1), voltage=0.3, width="50us") for kind in ("set", "reset")]
@@ -166,6 +167,7 @@ def of_module(tmp_path, state):
     return sc.Testbench.from_dict({**bench.model_dump(exclude_none=True), "device": device})
 
 
+@pytest.mark.compiler
 def test_ten_thousand_draws_of_a_module_for_one_pulse(tmp_path):
     bench = of_module(tmp_path, np.full((100, 100), 0.3))
     drawn = [
@@ -181,6 +183,8 @@ def test_ten_thousand_draws_of_a_module_for_one_pulse(tmp_path):
     assert abs(np.corrcoef(drawn[0].ravel(), drawn[2].ravel())[0, 1]) < 0.03
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_a_module_draws_the_same_for_every_pulse_in_both_engines(tmp_path):
     bench = of_module(tmp_path, np.full((2, 2), 0.2))
     write = sc.Operation(kind="set", cells=0, voltage=0.3, width="1ms")

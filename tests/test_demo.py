@@ -50,6 +50,7 @@ def test_no_row_is_a_harmonic_of_another_and_all_hold_whole_cycles():
     np.testing.assert_allclose(frequency * bench.duration, np.round(frequency * bench.duration))
 
 
+@pytest.mark.ngspice
 def test_the_summary_holds_its_numbers(demo):
     _, _, summary = demo
     assert summary["max_relative_error"] < 1e-4
@@ -62,6 +63,7 @@ def test_the_summary_holds_its_numbers(demo):
     assert slopes[0] == pytest.approx(slopes[1], rel=1e-3)
 
 
+@pytest.mark.ngspice
 def test_all_artifacts_are_there(demo):
     folder, _, summary = demo
     assert {path.name for path in folder.iterdir()} == set(summary["artifacts"])
@@ -73,6 +75,7 @@ def test_all_artifacts_are_there(demo):
         assert testbench_of(run) == demo_testbench(data.camera())
 
 
+@pytest.mark.ngspice
 def test_the_table_has_a_line_a_column(demo):
     _, printed, _ = demo
     for name in KERNELS:

@@ -58,6 +58,7 @@ class Good(Memristor):
 # --- which methods make the rate
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("base", ["yakopcic", "vteam"])
 def test_a_rate_that_builds_on_that_of_drive_and_motion_counts_in_both_engines(base, registered):
     model, presets = get_model(base), load_presets(base)
@@ -164,6 +165,8 @@ def test_a_parameter_whose_name_stands_for_something_else_is_refused(name):
         type(Good)("Named", (Good,), {"__annotations__": {name: Number}, name: parameter("V", "something", 1.0)})
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("name", ["p", "plus", "current_", "m", "temp", "geometric_sum", "shared", "int", "nan", "x"])
 def test_parameters_of_other_names_are_the_same_in_all_faces(name, registered):
     values = {"__annotations__": {name: Number, "n": Number}, "name": f"named_{name}", "__module__": __name__}
@@ -278,6 +281,7 @@ class Outside(Good):
         return CONSTANTS["K"] * v * np.maximum(s * (1 - s), 0)
 
 
+@pytest.mark.ngspice
 def test_what_an_equation_reads_outside_of_its_class_must_not_change(registered, monkeypatch):
     registered(Outside)
     for engine in ("ngspice", "reference"):
@@ -305,6 +309,7 @@ def test_an_equation_that_tells_arrays_from_others_is_refused_when_it_is_registe
 # --- what equations return
 
 
+@pytest.mark.ngspice
 def test_conversions_that_are_written_for_arrays_get_arrays(registered):
     class Turned(Good):
         name = "turned"
@@ -327,6 +332,7 @@ def test_conversions_that_are_written_for_arrays_get_arrays(registered):
     assert export_model("turned", format="subcircuit")
 
 
+@pytest.mark.ngspice
 def test_an_equation_may_leave_out_state_and_voltage(registered):
     class Plain(Good):
         name = "plain"
@@ -382,6 +388,7 @@ def test_a_motion_that_is_not_positive_is_refused(motion):
         sc.register_device(type(Good)("Moves", (Good,), methods), {"one": ONE})
 
 
+@pytest.mark.ngspice
 def test_no_number_at_the_drive_is_told_with_its_place(registered):
     class Logarithm(Good):
         name = "logarithm"
@@ -429,6 +436,7 @@ def test_a_preset_that_is_none_is_refused(presets, said):
 # --- calls from Python
 
 
+@pytest.mark.compiler
 def test_a_sweep_takes_a_file(tmp_path):
     (tmp_path / "cell.va").write_text(export_model("yakopcic"))
     options = {"frequency": 100, "amplitude": 0.45, "engine": "reference", "accuracy": 1e-2}

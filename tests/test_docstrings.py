@@ -37,9 +37,12 @@ def test_functions_have_examples():
     assert left_out == {"sc.measure.amplifier_power"}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WITH_EXAMPLES]
-)
+def marks(name):
+    needed = {"sc.check_model": ["compiler"], "sc.write_netlist": ["ngspice"]}.get(name, [])
+    return [getattr(pytest.mark, each) for each in needed + ["slow"] * (name in SLOW)]
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in WITH_EXAMPLES])
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(optionflags=doctest.FAIL_FAST)

@@ -35,6 +35,7 @@ def blocks(language, document=README):
     return [text for label, text in fenced if label == language]
 
 
+@pytest.mark.ngspice
 def test_the_python_of_the_readme_runs():
     (code,) = blocks("python")
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -46,7 +47,14 @@ def test_the_readme_is_one_page():
     assert len(README.split()) < 500
 
 
-PAGES = ["accelerator", "bit-sliced-encodings", "fitting", "lines", "many-testbenches", "operating-point"]
+PAGES = [
+    "accelerator",
+    pytest.param("bit-sliced-encodings", marks=pytest.mark.ngspice),
+    "fitting",
+    "lines",
+    "many-testbenches",
+    "operating-point",
+]
 PAGES += ["programming", "sweeps", "variation", "decide-accuracy", "citing"]
 LONG = ["cells", "get-started", "networks", "tutorial-architect", "tutorial-circuit", "tutorial-device"]
 PAGES += [pytest.param(page, marks=pytest.mark.slow) for page in LONG]
@@ -61,6 +69,7 @@ def test_the_python_of_a_page_runs(page, tmp_path):
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.ngspice
 def test_the_python_of_the_extensions_runs(tmp_path):
     code = blocks("python", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"))
     assert len(code) == 7  # the five doors, several states, and a mistake
@@ -118,9 +127,14 @@ def test_every_door_is_in_the_page_of_extensions():
 COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 TEXTS = (README, COMMAND_LINE)
 LINES = [line for text in TEXTS for block in blocks("", text) for line in block.splitlines() if line[:9] == "spicecim "]
+MARKS = {
+    "spicecim run": pytest.mark.slow,
+    "spicecim hysteresis": pytest.mark.slow,
+    "spicecim netlist": pytest.mark.ngspice,
+    "spicecim model check": pytest.mark.compiler,
+}
 COMMANDS = [
-    pytest.param(line, marks=[pytest.mark.slow] if line.startswith(("spicecim run", "spicecim hysteresis")) else [])
-    for line in LINES
+    pytest.param(line, marks=[mark for start, mark in MARKS.items() if line.startswith(start)]) for line in LINES
 ]
 
 

@@ -12,6 +12,9 @@ from spicecim.measure import rectified_mean_current
 from spicecim.ngspice.engine import run_ngspice
 from spicecim.reached import missed_accuracy
 
+pytestmark = pytest.mark.ngspice
+
+
 SUBCIRCUIT = """
 .subckt drift plus minus x params: start=0.5
 Cx x 0 1 ic={start}
@@ -145,6 +148,7 @@ def test_ngspice_itself_is_asked_where_the_reference_engine_fails_or_takes_long(
     assert sc.simulate(bench).attrs["error_estimate"] == "the reference engine"
 
 
+@pytest.mark.compiler
 def test_a_switching_instant_counts_as_what_it_is():
     bench = sc.Testbench.from_dict(
         {

@@ -87,6 +87,7 @@ def spicecim(environment, tmp_path):
     return run
 
 
+@pytest.mark.ngspice
 def test_all_five_work_from_python(environment):
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", FROM_PYTHON], env=environment, capture_output=True, text=True, timeout=120
@@ -121,6 +122,8 @@ def test_the_device_is_described_and_exported(spicecim):
     assert ".subckt soft_switch" in spicecim("model", "export", "soft_switch", "--format", "subcircuit")
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("backend", ["osdi", pytest.param("behavioral", marks=pytest.mark.slow)])
 def test_device_drive_and_measure_run_in_both_engines(spicecim, tmp_path, backend):
     device = {"model": "soft_switch", "backend": backend}

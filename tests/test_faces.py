@@ -58,6 +58,7 @@ def check(device, v, x, s, current, rate):
     assert np.all(np.abs(rate - device.rate(v, s)) <= allowed + 1e-300)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("model", "preset", "parameters", "native"),
     [
@@ -74,6 +75,7 @@ def test_ngspice_and_numpy_evaluate_alike(model, preset, parameters, native, rng
     check(device, v, x, s, *found)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(
     ("model", "preset", "format"),
     [

@@ -16,6 +16,9 @@ from spicecim.ngspice.client import Worker, shared_worker
 from spicecim.ngspice.engine import simulate_ngspice
 from spicecim.ngspice.run import run_netlist
 
+pytestmark = pytest.mark.ngspice
+
+
 LONG = """* a transient that would run for hours
 V1 1 0 SIN(0 1 1meg)
 R1 1 0 1k

@@ -329,6 +329,7 @@ def test_a_verilog_a_module_is_fitted():
     assert found.parameters["k"].value == pytest.approx(2e3, rel=2e-3)
 
 
+@pytest.mark.compiler
 def test_the_fit_of_a_module_becomes_a_preset_file(tmp_path):
     measured = make_measurement([(np.linspace(0.0, 5e-3, 21), V, 1e-3 * V)])
     module, preset = tmp_path / "mine.va", tmp_path / "mine.yaml"

@@ -12,6 +12,9 @@ from spicecim.ngspice.engine import render_netlist
 from spicecim.veriloga.device import ModuleDevice
 from spicecim.waveforms import load_waveforms, save_waveforms, testbench_of
 
+pytestmark = pytest.mark.compiler
+
+
 FILAMENT = """`include "disciplines.vams"
 module filament(p, n); inout p, n; electrical p, n, x; thermal t;
   parameter real rth = 2e5 from (0:inf); parameter real cth = 1e-8 from (0:inf);
@@ -86,6 +89,7 @@ def integrated(x0, t0, times):
     return found.T
 
 
+@pytest.mark.ngspice
 def test_two_states_against_scipy(write, tmp_path):
     crossbar = {"state": [[0.1, 0.4]], "states": {"t": [[5.0, 7.0]]}}
     testbench = bench(write(FILAMENT), crossbar, device={"states": {"t": None}})
@@ -107,6 +111,7 @@ def test_two_states_against_scipy(write, tmp_path):
     assert np.array_equal(first.state_t.values[0], exact.state_t.values[-1])
 
 
+@pytest.mark.ngspice
 def test_two_states_behind_wires_and_in_equilibrium(write):
     device = {"states": {"t": None}}
     wired = bench(write(FILAMENT), {"state": [[0.1]], "wire_row": 20.0}, device=device, periods=0.5)
@@ -121,6 +126,7 @@ def test_two_states_behind_wires_and_in_equilibrium(write):
     assert simulate(held, "reference").state_t.values[0] == 9.0
 
 
+@pytest.mark.ngspice
 def test_states_without_a_joint_equilibrium(write):
     path = write(PAIR)
     device = {"state": "x", "states": {"y": 0.2}}
@@ -162,6 +168,7 @@ def test_what_does_not_fit_is_named(write, device, crossbar, message):
         simulate(bench(write(FILAMENT), {"state": [[0.1]], **crossbar}, device=device), "reference")
 
 
+@pytest.mark.ngspice
 def test_a_library_model_has_no_further_state():
     testbench = Testbench(
         device={"model": "yakopcic"},
@@ -196,6 +203,7 @@ def test_ten_thousand_draws(write):
     assert not np.any(other[..., 0] == draws[..., 0])
 
 
+@pytest.mark.ngspice
 def test_both_engines_draw_alike_to_the_last_bit(write):
     path = write(RANDOM)
     testbench = bench(path, {"state": [[0.3, 0.3], [0.3, 0.6]]}, periods=1.0)

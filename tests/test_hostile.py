@@ -87,6 +87,7 @@ def test_files_of_subcircuits(folder, given, kind, message):
     assert not (folder / "owned").exists()
 
 
+@pytest.mark.compiler
 @table(cases.VERILOG_A)
 def test_files_of_modules(folder, given, kind, message):
     (folder / "m.va").write_text(given)
@@ -99,6 +100,7 @@ def test_files_of_datasets(folder, given, kind, message):
     check(kind, message, lambda: load_waveforms(folder / "run.nc"))
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("arguments", "status", "message"), [row[1:] for row in cases.COMMANDS], ids=[row[0] for row in cases.COMMANDS]
 )
@@ -117,6 +119,8 @@ def test_commands(folder, monkeypatch, capsys, arguments, status, message):
     assert "\x1b" not in said
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("variables", "status", "message"),
     [row[1:] for row in cases.ENVIRONMENTS],

@@ -50,6 +50,7 @@ def test_a_later_cycle_can_be_measured():
     assert abs(float(first.measures["lobe_area"][0] / third.measures["lobe_area"][0]) - 1) > 0.01
 
 
+@pytest.mark.ngspice
 def test_a_later_cycle_starts_on_time_in_ngspice_too():
     loop = hysteresis("yakopcic", frequency=[1000], cycle=2, points_per_period=100).loops[0]
     assert float(loop["time"][0]) == pytest.approx(1e-3, rel=1e-12)
@@ -95,6 +96,7 @@ def test_instants_are_added_where_a_loop_needs_them_and_a_grid_that_is_too_coars
     assert testbench_of(coarse.loops[0]).analysis.points_per_period == 160
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("amplitude", [0.45, [0.3, 0.45]])
 def test_a_saved_sweep_comes_back_and_can_be_run_again(tmp_path, amplitude):
     sweep = hysteresis("yakopcic", amplitude=amplitude, frequency=[100, 1e3], points_per_period=100, accuracy=0.1)

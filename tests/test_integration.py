@@ -51,6 +51,7 @@ def test_a_current_is_a_conductance_times_a_shape(model, preset, rng):
     np.testing.assert_allclose(slope, quotient, rtol=1e-6)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("present", [*[[name] for name in RESISTANCES], list(RESISTANCES)])
 def test_wires_are_those_that_ngspice_solves(present, rng):
     ohms = {name: float(rng.uniform(1, 50)) for name in present}
@@ -85,6 +86,8 @@ def test_hard_stops_hold_a_state_until_it_is_driven_back():
     np.testing.assert_allclose(Course(bench).x(time)[:, 0, 0], device.x_from_state(np.minimum(s, 1.0)), atol=2e-6)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("number", [3, 6, 8, 10, 16, 19])
 def test_a_coarser_integration_is_close(number):
     _, current, x = checked_course(Testbench.from_dict(random_bench(number, 2)))

@@ -14,6 +14,9 @@ from spicecim.children import PASSED_ON
 from spicecim.ngspice.client import Worker
 from spicecim.private_files import temporary_folder
 
+pytestmark = pytest.mark.ngspice
+
+
 ROOT = Path(__file__).parent.parent
 PLANTED = "* planted\nshell touch {mark}\noption temp=100\nset ngbehavior=psa\n"
 BENCH = """device: {model: yakopcic, preset: oblea}
@@ -144,6 +147,7 @@ def as_unknown_user(tmp_folder):
     return [sys.executable, "-B"]
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("home", [True, False], ids=["with HOME", "without HOME"])
 def test_a_user_without_a_passwd_entry_and_a_home(right, home):
     # under a folder that such a user reaches, which pytest's own is not

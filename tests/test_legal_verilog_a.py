@@ -9,6 +9,9 @@ from spicecim.errors import ModelError, VerilogAError
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 
+pytestmark = pytest.mark.compiler
+
+
 CELL = """`include "disciplines.vams"
 module m(p, n);
   inout p, n; electrical p, n, x;
@@ -61,6 +64,7 @@ SEVERAL_PLACES = """
 """
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 @pytest.mark.parametrize("law", [1, 2])
 def test_values_of_parameters_alone_that_are_worked_out_in_several_places(cell, law, engine):
@@ -75,6 +79,7 @@ NAMES = ["mfactor", "initial_state", "given_mfactor", "parameter_mfactor", "temp
 NAMES += ["mod", "model", "info", "handle", "double", "int", "static", "main", "last", "states", "v3", "sum0", "vt"]
 
 
+@pytest.mark.ngspice
 @pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")  # 22 factors of 1.5
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 @pytest.mark.parametrize("kind", ["", '(* type="instance" *) '])
@@ -98,6 +103,7 @@ def test_a_loop_without_end_is_refused(cell):
         ModuleDevice(path, initial=(0.0, 1.0)).current(0.2, 0.3)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("begin", ["begin : core", "begin : core real k; k = 1;"])
 def test_a_block_may_have_a_name(cell, begin):
     assert _currents(cell(begin=begin)) == pytest.approx(0.2 * G, rel=1e-9)
@@ -169,6 +175,7 @@ zero."""
 DRIVE = {"kind": "sine", "amplitude": 0.2, "frequency": 1e3}
 
 
+@pytest.mark.ngspice
 def test_the_scale_is_found_at_the_voltage_of_the_drive(tmp_path):
     (tmp_path / "soft.va").write_text(SOFT)
     sections = bench_dict(device={"verilog_a": "soft.va"}, crossbar={"state": [[1.0]]}, drive=DRIVE)
@@ -260,6 +267,7 @@ def test_derivatives_that_openvaf_mixes_up_are_refused_with_a_cure(tmp_path):
     assert ModuleDevice(path, state="w", initial=(1.9865, 4.4865)).rate(1.0, 3.0) > 0
 
 
+@pytest.mark.ngspice
 def test_a_node_may_follow_the_slope_of_the_voltage(tmp_path):
     """It jumps at every corner of the drive, which holds up no step of the reference engine."""
     path = tmp_path / "slope.va"

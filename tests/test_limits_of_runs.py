@@ -21,6 +21,9 @@ from spicecim.ngspice.engine import simulate_ngspice
 from spicecim.ngspice.run import run_netlist
 from spicecim.veriloga import compiler
 
+pytestmark = pytest.mark.ngspice
+
+
 LONG = "* hours\nV1 1 0 SIN(0 1 1meg)\nR1 1 0 1k\n.tran 1n 100m 0 1n\n.end\n"
 PRELUDE = (
     "import os, signal, sys, threading, time, spicecim as sc\n"
@@ -108,6 +111,7 @@ def test_waiting_for_another_thread_counts(worker):
     thread.join()
 
 
+@pytest.mark.compiler
 def test_a_slow_compiler_is_an_error_and_nothing_else_runs(make_bench, slow_compiler):
     shared_worker().capabilities()
     device = {"model": "yakopcic", "preset": "oblea"}  # its backend is auto
@@ -116,12 +120,14 @@ def test_a_slow_compiler_is_an_error_and_nothing_else_runs(make_bench, slow_comp
     assert becomes(lambda: not alive(slow_compiler()))
 
 
+@pytest.mark.compiler
 def test_the_limit_of_the_compiler_is_said_and_can_be_set(make_bench, slow_compiler, monkeypatch):
     monkeypatch.setenv("SPICECIM_COMPILE_TIME_LIMIT", "300ms")
     with pytest.raises(errors.TimeLimitError, match=r"C compiler .* of 0.3 s; .*SPICECIM_COMPILE_TIME_LIMIT sets"):
         simulate(make_bench(), time_limit=100)
 
 
+@pytest.mark.compiler
 def test_a_slow_front_end_is_an_error(tmp_path, monkeypatch):
     from spicecim.veriloga import frontend
 
@@ -237,6 +243,7 @@ def test_what_a_program_started_ends_with_it(tmp_path):
     assert becomes(lambda: not alive(int((tmp_path / "sleeper").read_text())))
 
 
+@pytest.mark.compiler
 def test_a_compiler_that_is_no_command_line_is_a_typed_error(make_bench, monkeypatch):
     compiler.c_compiler.cache_clear()
     compiler.compiler_problem.cache_clear()

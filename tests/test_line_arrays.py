@@ -142,6 +142,7 @@ def test_rows_charge_by_their_own_resistance_and_capacitance():
     assert energy_balance(found).error < 1e-3
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     "crossbar",
     [
@@ -164,6 +165,7 @@ def test_both_engines_take_lines_of_their_own(crossbar):
     assert energy_balance(found).error < (1e-4 if stored else 1e-9)
 
 
+@pytest.mark.ngspice
 def test_a_wire_without_resistance_in_a_place_is_one_node_there():
     text = render_netlist(bench_of(np.ones((1, 3)), wire_row=[[0.0, 2.0, 0.0]]))
     assert [line.split()[:3] for line in text.splitlines() if line.startswith("Rrow")] == [

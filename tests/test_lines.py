@@ -116,6 +116,7 @@ def test_sneak_paths_of_a_floating_read_are_the_closed_form(shape):
     assert np.all(found["i_column"][1:] == 0.0)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("given_", "crossbar"),
     [
@@ -252,6 +253,7 @@ def test_the_short_form_is_as_it_was():
     assert bench.lines().drive is bench.drive
 
 
+@pytest.mark.ngspice
 def test_netlists_have_no_source_at_a_floating_line():
     text = render_netlist(bench_of(rows={"floating": [1]}, columns={"drive": {**PULSE, "high": 0.3}, "floating": [0]}))
     assert "Vrow_1" not in text

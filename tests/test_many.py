@@ -45,6 +45,7 @@ def draws(count, seed, **sections):
         yield bench(device={"model": "yakopcic", "preset": "oblea", "parameters": parameters}, **sections)
 
 
+@pytest.mark.compiler
 @BOTH
 def test_each_is_as_alone(workers):
     """To the last digit: of draws that share tables, behind wires, of a module, with probes and other drives."""

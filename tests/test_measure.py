@@ -236,6 +236,7 @@ class TestPower:
         with pytest.raises(WaveformError, match="cells"):
             measure.cell_power(simulate(make_bench(), "reference"))
 
+    @pytest.mark.ngspice
     @pytest.mark.parametrize(
         "wires",
         [
@@ -254,6 +255,7 @@ class TestPower:
         assert balance.error < 1e-9
         assert balance.wires + balance.source + balance.sense > 0.001 * balance.delivered
 
+    @pytest.mark.ngspice
     def test_stored_energy_is_accounted_for_up_to_the_time_grid(self, make_bench):
         """Half a cycle leaves the wires charged; the error falls with the square of the step."""
         errors = []

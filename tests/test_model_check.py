@@ -19,6 +19,9 @@ from spicecim.veriloga.device import ModuleDevice
 from spicecim.veriloga.jumps import find_jumps
 from spicecim.veriloga.state_range import state_range
 
+pytestmark = pytest.mark.compiler
+
+
 CELL = """
 `include "disciplines.vams"
 module device(p, n);

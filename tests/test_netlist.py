@@ -27,6 +27,7 @@ def elements(netlist, letter):
     return [line for line in outside.splitlines() if line.startswith(letter)]
 
 
+@pytest.mark.ngspice
 def test_the_header_says_what_made_it_and_of_what(make_bench):
     text = render_netlist(make_bench())
     assert "made by spicecim" in text
@@ -36,6 +37,7 @@ def test_the_header_says_what_made_it_and_of_what(make_bench):
     assert text.endswith(".end\n")
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (2, 3)])
 @pytest.mark.parametrize("wires", [{}, WIRES])
 @pytest.mark.parametrize("native", [False, True], ids=["behavioral", "osdi"])
@@ -54,6 +56,7 @@ def test_counts_of_elements(shape, wires, native):
     assert text.count(" initial_state=" if native else ".ic ") == rows * columns
 
 
+@pytest.mark.ngspice
 def test_segments_that_share_a_node_are_one_capacitor(make_bench):
     lumped = render_netlist(make_bench(crossbar={"state": np.full((3, 2), 0.5), "wire_capacitance": 1e-12}))
     assert elements(lumped, "C")[0].split()[-1] == repr(2e-12)  # a row's two segments
@@ -61,6 +64,7 @@ def test_segments_that_share_a_node_are_one_capacitor(make_bench):
     assert len(elements(spread, "C")) == 2 * 3 * 2
 
 
+@pytest.mark.ngspice
 def test_numbers_keep_every_digit(make_bench):
     frequency = 1000.0 / 3.0
     drive = {"kind": "sine", "amplitude": np.float64(0.1) + 0.2, "frequency": frequency, "phase": 1.0}
@@ -69,6 +73,8 @@ def test_numbers_keep_every_digit(make_bench):
     assert "np.float64" not in text
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("case", ["ideal", "wires", "pulse", "samples", "single"])
 @pytest.mark.parametrize("native", [False, True], ids=["behavioral", "osdi"])
 def test_plain_ngspice_runs_the_file(tmp_path, case, native):
@@ -97,6 +103,8 @@ def test_plain_ngspice_runs_the_file(tmp_path, case, native):
     assert all(np.isfinite(float(mean)) for mean in means)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("name", ["my out.cir", "'x'.cir", ";quit.cir", "$HOME.cir", "out"])
 def test_a_compiled_device_stands_beside_the_netlist_whatever_its_name(tmp_path, make_bench, name):
     written = write_netlist(make_bench(), tmp_path / name, "osdi")
@@ -106,6 +114,8 @@ def test_a_compiled_device_stands_beside_the_netlist_whatever_its_name(tmp_path,
     assert "mean_column_1" in result.stdout, result.stdout + result.stderr
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_a_form_that_a_device_does_not_have_is_refused(make_bench, tmp_path):
     module = make_bench(device={"verilog_a": str(resource_folder("models") / "team.va"), "state": "s"})
     with pytest.raises(UnsupportedError, match="write the netlist to a file"):

@@ -164,6 +164,7 @@ def test_several_crossbars_are_solved_as_each_alone(resistances, shape, least, r
             np.testing.assert_allclose(some[:, number], right, rtol=1e-12)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("shape", [(5, 3), (3, 7), (1, 6), (6, 1)])
 @pytest.mark.parametrize("resistances", [*EACH, TOGETHER], ids=[*PARASITICS, "together"])
 def test_ngspice_finds_the_same_operating_point(shape, resistances, rng):

@@ -12,6 +12,9 @@ from spicecim.ngspice.client import RUNS_A_WORKER, Worker, shared_worker
 from spicecim.ngspice.engine import simulate_ngspice
 from spicecim.testbench import Testbench
 
+pytestmark = pytest.mark.ngspice
+
+
 STILL = {"model": "yakopcic", "preset": "oblea", "parameters": {"Ap": 0, "An": 0}}
 """A device whose state does not move: a nonlinear resistor."""
 

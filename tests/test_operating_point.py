@@ -52,6 +52,7 @@ def networks(draw):
     return resistances, random.uniform(0, 1, shape), random
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("shape", [(5, 3), (1, 6), (6, 1)])
 @pytest.mark.parametrize("resistances", [*({name: 3.0} for name in PARASITICS), TOGETHER, {}])
 @pytest.mark.parametrize("device", [OHMIC, MIAO], ids=["ohmic", "sinh"])
@@ -185,6 +186,8 @@ def test_the_drive_gives_the_voltages_at_its_peak():
     assert sc.testbench_of(found) == made
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("resistances", [{}, TOGETHER])
 def test_a_module_with_an_inner_node_is_a_resistance_behind_another(resistances, rng):
     state, v = rng.uniform(0, 1, (4, 3)), rng.uniform(-0.2, 0.2, (2, 4))
@@ -196,6 +199,7 @@ def test_a_module_with_an_inner_node_is_a_resistance_behind_another(resistances,
     assert found.residual <= 1e-9
 
 
+@pytest.mark.compiler
 def test_a_module_may_conduct_to_the_ground(tmp_path):
     path = tmp_path / "leaking.va"
     path.write_text(LEAKING)

@@ -119,6 +119,7 @@ def random_operations(shape, count, seed):
     return operations
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("shape", "count", "scheme"),
     [((2, 3), 2, "both"), pytest.param((16, 16), 20, "both", marks=pytest.mark.slow)],

@@ -45,6 +45,7 @@ def of_file(file, **more):
     return own | more
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     "columns",
     [{}, {"grounded": [1]}, {"floating": [0]}, {"drive": {"kind": "sine", "amplitude": 0.02, "frequency": "1k"}}],
@@ -58,6 +59,7 @@ def test_a_subcircuit_of_a_tia_is_the_tia(file, columns):
         np.testing.assert_allclose(run[name], known[name], atol=1e-6 * float(abs(known[name]).max()), err_msg=name)
 
 
+@pytest.mark.ngspice
 def test_an_amplifier_of_the_users_does_not_meet_names_of_the_device(tmp_path, file):
     device = tmp_path / "gain.sub"
     device.write_text(".param doubled=7\n.subckt gain p n r=1k\nR1 p n {r}\n.ends\n")
@@ -78,6 +80,7 @@ def test_only_ngspice_takes_it(file):
         operating_point(bench, [0.1, 0.1])
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("change", "message"),
     [

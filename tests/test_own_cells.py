@@ -58,6 +58,7 @@ def module(tmp_path):
     return path
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("gates", ["rows", "columns"])
 def test_a_subcircuit_meets_its_row_its_column_and_its_word_line(file, gates):
     voltages = GATES if gates == "rows" else [*GATES, 0.6]
@@ -71,6 +72,8 @@ def test_a_subcircuit_meets_its_row_its_column_and_its_word_line(file, gates):
     np.testing.assert_allclose(run.i_column, run.v_row.values @ cells, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_a_module_of_a_file_is_a_cell_with_a_state(module):
     bench = bench_of(
         module, ["row", "word", "column", "state"], device={"parameters": {"speed": 100}}, analysis={
@@ -108,6 +111,8 @@ def test_lines_that_do_not_fit_are_refused(file, change, field):
     assert any(problem.field.startswith(field) for problem in caught.value.problems), str(caught.value)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("device", "message"),
     [

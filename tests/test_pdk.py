@@ -24,6 +24,9 @@ from spicecim.variation.vary import vary
 from spicecim.veriloga.model_cards import compiled_modules
 from spicecim.waveforms import load_waveforms, save_waveforms, testbench_of
 
+pytestmark = pytest.mark.ngspice
+
+
 LIB = """\
 * a library with two corners
 .lib tt
@@ -257,6 +260,7 @@ endmodule
 """
 
 
+@pytest.mark.compiler
 def test_a_module_is_that_of_its_files_now_and_none_of_them_is_outside(pdk):
     (pdk / "corners.lib").write_text(".subckt nch d g s b\nN1 d g s b own\n.ends\n.model own fet k=1m\n")
     (pdk / "fet.va").write_text(MODULE)

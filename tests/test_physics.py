@@ -102,6 +102,7 @@ def test_a_cell_that_gives_energy(make_bench):
         check_physics(bench, time, variables, None)
 
 
+@pytest.mark.ngspice
 def test_a_result_of_ngspice_that_is_not_physical_keeps_its_netlist(make_bench, monkeypatch):
     monkeypatch.setattr(physics, "ROUNDING", -1.0)
     monkeypatch.setattr(physics, "_LOOSE", 0.0)

@@ -168,6 +168,8 @@ def test_temporary_files_are_not_put_where_others_can_replace_them(tmp_path, mon
         temporary_folder()
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_a_planted_library_does_not_run(make_bench, tmp_path, monkeypatch):
     """The same, with what it is about: the constructor of a shared library."""
     from spicecim.ngspice.client import Worker

@@ -46,7 +46,13 @@ def course_of(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("kind", "number"), [pytest.param(*each, marks=[] if each in QUICK else [pytest.mark.slow]) for each in DRAWN]
+    ("kind", "number"),
+    [
+        pytest.param(
+            *each, marks=[pytest.mark.slow] * (each not in QUICK) + [pytest.mark.compiler] * (each[0] == "module")
+        )
+        for each in DRAWN
+    ],
 )
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 def test_no_engine_is_further_off_than_it_says(course_of, kind, number, engine):

@@ -43,6 +43,7 @@ def test_exponential_and_threshold_selectors_are_what_they_say():
     assert threshold.voltage(-(0.3 / 1e9 + 1e-3)) == pytest.approx(-(0.3 + 0.1))
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("selector", "ohm"), [("exponential", 0.0), pytest.param("threshold", 5.0, marks=pytest.mark.slow)]
 )

@@ -290,6 +290,7 @@ def test_newest_that_is_offered_is_left_alone(bookworm: dict[str, str], monkeypa
     assert install.install_with_apt(ubuntu, (39,))
 
 
+@pytest.mark.ngspice
 def test_library_of_this_machine() -> None:
     assert probe.library_version(library.find_library()) == install.installed_version() > (20,)
 

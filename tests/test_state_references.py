@@ -13,6 +13,9 @@ from spicecim.errors import ModelError
 from spicecim.testbench import Testbench
 from spicecim.veriloga.device import ModuleDevice
 
+pytestmark = pytest.mark.compiler
+
+
 HEAD = '`include "disciplines.vams"\n'
 GON, GOFF, SPEED, SERIES, HEATING, COOLING = 1e-3, 1e-5, 1000.0, 400.0, 5.0, 2e3
 
@@ -130,6 +133,7 @@ def _bench(tmp_path, text, sense=0.0, drive=DRIVE, **analysis):
 QUICK = [(case, sense) for case, sense in RUNS if case.scale == 1.0 and (sense == 0.0 or case.second is None)]
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("case", "sense"), [pytest.param(*run, marks=[] if run in QUICK else [pytest.mark.slow]) for run in RUNS], ids=str
 )
@@ -172,6 +176,7 @@ SAME = {
 """One device, written in several ways."""
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 @pytest.mark.parametrize("body", SAME.values(), ids=SAME)
 def test_a_state_may_be_written_in_any_way(tmp_path, body, engine):
@@ -181,6 +186,7 @@ def test_a_state_may_be_written_in_any_way(tmp_path, body, engine):
     np.testing.assert_allclose(found.i_column, currents, atol=1e-5 * abs(currents).max())
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("engine", ["ngspice", "reference"])
 def test_a_charge_that_the_current_itself_moves_is_no_current_of_the_column(tmp_path, engine):
     """The rate is the current, so that the equations of state and column hold it with opposite signs."""

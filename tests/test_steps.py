@@ -76,6 +76,8 @@ def errors(bench):
 
 
 # the estimate may be above the error, which is judged here
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.filterwarnings("ignore::spicecim.errors.AccuracyWarning")
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -91,6 +93,8 @@ def test_switching_is_right_to_the_accuracy_asked_for(case, backend):
     assert -1e-6 < float(spice["x"].min()) <= float(spice["x"].max()) < 1 + 1e-6
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("accuracy", [1e-2, 1e-4])
 def test_the_steps_follow_the_accuracy(accuracy):
     *parts, most = SWITCHING["linear_drift hp, sine"]
@@ -98,6 +102,8 @@ def test_the_steps_follow_the_accuracy(accuracy):
     assert 0.3 * accuracy < pointwise < most / 1e-3 * accuracy
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     ("device", "x0", "voltage", "duration"),
@@ -113,6 +119,8 @@ def test_the_first_step_is_one_in_which_no_state_moves_far(device, x0, voltage, 
     assert off < 1e-3
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 def test_a_state_that_relaxes_without_a_drive_is_right_from_the_first_step_on(tmp_path):
     file = tmp_path / "decay.va"
     file.write_text(DECAY)
@@ -122,6 +130,8 @@ def test_a_state_that_relaxes_without_a_drive_is_right_from_the_first_step_on(tm
     np.testing.assert_allclose(spice["x"].values[:, 0, 0], right, rtol=1e-3)
 
 
+@pytest.mark.compiler
+@pytest.mark.ngspice
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("tolerance", [1e-7, 1e-5, 1e-3])
 def test_a_loose_tolerance_lets_no_state_run_away(tolerance, backend):

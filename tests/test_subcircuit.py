@@ -129,6 +129,7 @@ def assert_same(waveforms, expected, tolerance, *names):
         np.testing.assert_allclose(here, expected[name], atol=tolerance * float(abs(expected[name]).max()), rtol=0)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("dialect", "text"), [("ngspice", NGSPICE), ("ltspice", LTSPICE), ("pspice", PSPICE)], ids=["ng", "lt", "ps"]
 )
@@ -140,6 +141,7 @@ def test_each_dialect_gives_the_currents_of_our_own_model(bench_of, own, dialect
     assert energy_balance(waveforms).error < 1e-12
 
 
+@pytest.mark.ngspice
 def test_a_hidden_state_starts_by_a_parameter(bench_of, own):
     """Rinit is 16k at x = 0 and 100 at x = 1; the capacitor's IC= is heeded though the run has a steady state first."""
     bench = bench_of(HIDDEN, ["row", "column"], initial_parameter="Rinit", initial=["16k", 100])
@@ -150,6 +152,7 @@ def test_a_hidden_state_starts_by_a_parameter(bench_of, own):
         check_waveforms(waveforms, "x")
 
 
+@pytest.mark.ngspice
 def test_parameters_reach_every_cell(bench_of):
     own_bench = bench_dict(
         device={**OWN, "parameters": {**OWN["parameters"], "Roff": 20e3}},
@@ -160,6 +163,7 @@ def test_parameters_reach_every_cell(bench_of):
     assert_same(waveforms, simulate_own(Testbench.from_dict(own_bench)), 1e-6, "i_column")
 
 
+@pytest.mark.ngspice
 def test_loops_of_one_device_are_pinched(bench_of):
     sections = {"crossbar": {"state": [[0.1]]}, "drive": {"kind": "sine", "amplitude": 1, "frequency": 1}}
     _, v, i = cell_loop(simulate(bench_of(LTSPICE, dialect="ltspice", sections=sections)))
@@ -167,6 +171,7 @@ def test_loops_of_one_device_are_pinched(bench_of):
     assert pinch_offset(v, i) < 1e-6
 
 
+@pytest.mark.ngspice
 def test_a_saved_run_outlives_its_file_and_runs_again_where_it_is(bench_of, tmp_path, monkeypatch):
     bench = bench_of(NGSPICE)
     waveforms = simulate(bench)
@@ -181,6 +186,7 @@ def test_a_saved_run_outlives_its_file_and_runs_again_where_it_is(bench_of, tmp_
         simulate(testbench_of(load_waveforms(path)))
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(("dialect", "mode"), [("ltspice", "ltpsa"), ("pspice", "psa")])
 def test_the_mode_ends_with_the_run(bench_of, dialect, mode):
     """A negative base under ** tells the modes apart: (-2)**3 is -8 for LTspice, 8 otherwise; IF is known or not."""
@@ -211,12 +217,14 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(("text", "device"), PUBLISHED.values(), ids=PUBLISHED)
 def test_a_published_file_runs_as_it_is(bench_of, text, device):
     """What does not change the subcircuit itself does not change the currents."""
     assert_same(simulate(bench_of(text, **device)), simulate(bench_of(NGSPICE)), 1e-9, "i_column")
 
 
+@pytest.mark.ngspice
 def test_parameters_by_the_other_spelling(bench_of):
     text = LTSPICE.replace("\nC", "\n.params third={1+1} fourth=2\nRt Plus Minus {third*1e9/fourth}\nC", 1)
     assert "\n.param third={1+1} fourth=2\n" in render_netlist(bench_of(text, dialect="ltspice"))
@@ -237,11 +245,13 @@ def test_a_parameter_within_is_told_how_to_be_reached(bench_of):
         render_netlist(bench_of(text, initial_parameter="start"))
 
 
+@pytest.mark.ngspice
 def test_what_ngspice_itself_refuses_is_to_be_looked_for_in_the_file(bench_of):
     with pytest.raises(NetlistError, match=r"the lines that it counts are those of the netlist; look in device.sub"):
         simulate(bench_of(body("R9 p n {1 + }")))
 
 
+@pytest.mark.ngspice
 def test_a_port_may_stay_open(bench_of):
     """A port that shows something, here half the state, is a node of its own in each cell."""
     shown = NGSPICE.replace("drift p n x", "drift p n x half", 1).replace(".ends", "Eh half 0 x 0 0.5\n.ends")
@@ -256,6 +266,7 @@ def test_a_port_that_a_source_drives_is_not_shorted(bench_of, source):
         render_netlist(bench_of(shown, ports=["row", "column", "state", "ground"]))
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(("dialect", "text"), [("ngspice", NGSPICE), ("ltspice", LTSPICE), ("pspice", PSPICE)])
 def test_plain_ngspice_runs_the_file_as_its_header_says(bench_of, tmp_path, dialect, text):
     bench = bench_of(text, dialect=dialect)
@@ -271,6 +282,7 @@ def test_plain_ngspice_runs_the_file_as_its_header_says(bench_of, tmp_path, dial
     np.testing.assert_allclose(means, expected, rtol=1e-4, atol=1e-4 * float(abs(currents).max()))
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("kind", ["sine", "pulse", "samples"])
 def test_our_own_lines_mean_the_same_in_every_mode(bench_of, kind):
     """Drivers, wires and analysis around a cell whose lines mean the same everywhere: not one bit differs."""
@@ -295,6 +307,7 @@ def test_the_reference_engine_has_no_equations(bench_of):
         simulate(bench_of(NGSPICE), "reference")
 
 
+@pytest.mark.ngspice
 def test_run_takes_ngspice_alone_and_says_so(tmp_path):
     result = spicecim("run", ROOT / "examples" / "subcircuit.yaml", "-o", tmp_path / "out")
     assert result.returncode == 0, result.stderr
@@ -459,6 +472,7 @@ def test_a_device_must_fit_its_subcircuit(bench_of, text, fields, reason):
     assert reason in str(caught.value)
 
 
+@pytest.mark.ngspice
 def test_a_port_that_only_shows_the_state_is_found_out(bench_of):
     shown = HIDDEN.replace("hidden p n", "hidden p n y").replace(".ends", "Ey y 0 x 0 1\n.ends")
     with pytest.raises(SubcircuitError, match=r"line 1: no capacitor is at the port y"):
@@ -472,6 +486,7 @@ def test_a_port_that_only_shows_the_state_is_found_out(bench_of):
     np.testing.assert_allclose(waveforms["x"][0], STATE, atol=1e-9)
 
 
+@pytest.mark.ngspice
 def test_only_what_is_used_is_carried_along(bench_of, tmp_path, own):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "core.lib").write_text(
@@ -586,6 +601,7 @@ def test_long_lines_take_no_time(bench_of, text):
         render_netlist(bench_of(text))
 
 
+@pytest.mark.ngspice
 def test_uniform_states_may_be_without_effect(bench_of):
     sections = {"crossbar": {"state": np.full((3, 2), 0.5)}}
     waveforms = simulate(bench_of(HIDDEN, ["row", "column"], sections=sections))

@@ -283,6 +283,7 @@ def test_scatter_may_be_an_axis_alone(tmp_path):
     assert 1e-6 < narrow < 0.7 * wide
 
 
+@pytest.mark.ngspice
 def test_a_change_of_a_model_file_has_its_runs_done_again(tmp_path):
     from spicecim.sweeps.plan import make_plan
 

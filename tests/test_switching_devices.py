@@ -134,6 +134,7 @@ def test_stanford_motion_sets_in_continuously_below_the_published_threshold():
     np.testing.assert_array_equal(device.rate(-v, 1.0), -rate)
 
 
+@pytest.mark.ngspice
 def test_stanford_gap_closes_linearly_in_time_without_heat_and_enhancement_loss():
     parameters = {"Rth": 0, "beta": 0}
     device = make_device("stanford_pku", "hfox", parameters)
@@ -167,6 +168,7 @@ def test_no_rate_leads_out_of_the_bounds_and_none_is_locked(model, preset, beyon
     assert min(device.rate(np.array([-strong, strong]), above)) < 0
 
 
+@pytest.mark.ngspice
 @pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
 @pytest.mark.parametrize(("model", "preset"), SWITCHING)
 def test_the_preset_s_drive_crosses_the_range_and_comes_back(model, preset):
@@ -183,6 +185,7 @@ def test_the_preset_s_drive_crosses_the_range_and_comes_back(model, preset):
     assert direction * float(measures["lobe_area_negative"]) < -0.02 * peak
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("model", "preset", "frequencies"),
     [
@@ -197,6 +200,7 @@ def test_lobe_areas_fall_with_the_frequency_where_the_state_hardly_moves(model, 
     np.testing.assert_allclose(area[:-1] / area[1:], 2, rtol=0.1)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(("model", "preset"), SWITCHING[:3])
 def test_engines_agree_on_the_switching_devices(model, preset):
     """They switch within nanoseconds: the mean is held tightly, the instant of the switch by the step of ngspice."""
@@ -214,6 +218,7 @@ def test_engines_agree_on_the_switching_devices(model, preset):
     assert means[0] == pytest.approx(means[1], rel=2e-5)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize("native", [False, True], ids=["behavioral", "osdi"])
 @pytest.mark.parametrize(("model", "preset"), SWITCHING)
 def test_devices_beyond_a_stop_are_as_at_it(model, preset, native):

@@ -99,6 +99,7 @@ def test_both_engines_have_the_temperature_of_a_module(hot):
     assert np.abs(found[None] - found[400.0]).max() > 1e-2
 
 
+@pytest.mark.ngspice
 def test_a_subcircuit_gets_the_temperature(tmp_path):
     path = tmp_path / "r.sub"
     path.write_text(".subckt one p n\nR1 p n 1k tc1=1e-3\n.ends\n")
@@ -112,6 +113,7 @@ def test_without_a_temperature_a_netlist_says_none():
     assert ".options temp=126.8" in crossbar_netlist(bench(STANFORD, 400), native=False).text
 
 
+@pytest.mark.compiler
 def test_a_device_without_a_temperature_says_so(tmp_path):
     with pytest.raises(TestbenchError, match=r"analysis.temperature: the model yakopcic has none.*stanford_pku"):
         bench({"model": "yakopcic", "preset": "oblea"}, 350)
@@ -125,6 +127,7 @@ def test_a_device_without_a_temperature_says_so(tmp_path):
         bench(STANFORD, -5)
 
 
+@pytest.mark.compiler
 def test_retention_of_a_relaxing_state_is_its_exponential(hot):
     """``dx/dt = -speed exp(-Ea / vt) x``: over twelve decades, at two temperatures."""
     times = np.geomspace(1e-6, 1e6, 49)
@@ -173,6 +176,7 @@ def test_a_model_that_does_not_move_at_rest_says_so():
     assert (held.x.values == 0.4).all()
 
 
+@pytest.mark.compiler
 def test_cells_of_their_own_are_held(hot):
     wanted = sc.Testbench.from_dict(
         {

@@ -94,6 +94,7 @@ def test_both_front_ends_give_the_same_equations(program, source, text):
             np.testing.assert_array_equal(theirs, mine)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("name", ["yakopcic", "vteam"])
 def test_code_of_openvaf_r_itself_gives_the_same_currents(program, tmp_path, name):
     """The library that openvaf-r makes of a model and ours: residuals and derivatives go through other code."""

@@ -28,6 +28,9 @@ from spicecim.veriloga import compiler
 from spicecim.veriloga.written import written_module
 from spicecim.waveforms import load_waveforms, save_waveforms
 
+pytestmark = [pytest.mark.ngspice, pytest.mark.compiler]
+
+
 HEAD = '`include "disciplines.vams"\n'
 
 INNER = (

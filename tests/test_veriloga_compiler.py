@@ -18,6 +18,9 @@ from spicecim.veriloga.cache import CacheWarning, _temporary_cache, cached_file,
 from spicecim.veriloga.compiler import FLAGS, c_compiler, c_source, compile_native, compile_verilog_a
 from spicecim.veriloga.parameters import parameter_values
 
+pytestmark = pytest.mark.compiler
+
+
 # values and labels that nothing needs are written all the same
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-but-set-variable", "-Wno-unused-label"]
 

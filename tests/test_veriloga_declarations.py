@@ -98,6 +98,7 @@ def as_openvaf_has_it(compiled, texts):
     return [values[f"q{index}"] for index in range(len(texts))], flow[: len(texts)]
 
 
+@pytest.mark.compiler
 def test_defaults_are_what_openvaf_makes_of_them(compiled):
     texts = [text for text in (*EXPRESSIONS, *CONSTANTS) if "hypot" not in text and "atan2" not in text]
     ours, theirs = as_openvaf_has_it(compiled, texts)
@@ -133,6 +134,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.compiler
 @settings(
     max_examples=10, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -176,12 +178,14 @@ def values(compiled):
     return lambda **given: parameter_values(compilation.modules["m"], compilation.declarations["m"], given)
 
 
+@pytest.mark.compiler
 def test_defaults(values):
     expected = {"low": 1.0, "x": 2.0, "y": 2.0, "k": 3, "half": 3, "t": "lin", "z": 3.0, "w": 4.0}
     assert values() == expected
     assert {name: type(value) for name, value in values().items()} == {name: type(v) for name, v in expected.items()}
 
 
+@pytest.mark.compiler
 def test_defaults_follow_what_is_given(values):
     assert values(low=0.5) | {"t": ""} == {
         "low": 0.5,
@@ -197,6 +201,7 @@ def test_defaults_follow_what_is_given(values):
     assert values(x=10.0, low=1)["w"] == 20.0
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -226,6 +231,7 @@ def test_what_is_out_of_bounds_is_refused(values, given, message):
         values(**given)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("given", [{"x": 6}, {"x": 7}, {"x": 10}, {"low": 0.4, "x": 4}, {"k": -1000}, {"k": 8}])
 def test_ends_of_ranges(values, given):
     assert values(**given).items() >= given.items()
@@ -270,6 +276,7 @@ def hidden(tmp_path_factory):
     return compile_verilog_a(path)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize("name", HIDDEN)
 def test_hidden_state_is_found(hidden, name):
     assert sorted(hidden.unset(f"m{list(HIDDEN).index(name)}", {})) == sorted(HIDDEN[name][1])
@@ -301,12 +308,14 @@ REFUSED = [
 ]  # fmt: skip
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(("body", "message"), REFUSED, ids=[body.split(";")[0] for body, _ in REFUSED])
 def test_what_is_not_supported_is_refused_by_name(compiled, body, message):
     with pytest.raises(VerilogAError, match=message):
         compile_native(compiled(module_text(body, "\nreal u; integer k;")).modules["m"], {})
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -349,6 +358,7 @@ def test_modules_that_are_refused(compiled, text, message):
         compiled(f'`include "disciplines.vams"\n{text}')
 
 
+@pytest.mark.compiler
 def test_a_death_of_openvaf_is_an_error_that_names_the_file(compiled, monkeypatch):
     monkeypatch.setattr("spicecim.veriloga.frontend.refuse_unsupported", lambda *_: None)
     with pytest.raises(VerilogAError, match=r"m\.va: OpenVAF fails on the file"):

@@ -9,6 +9,9 @@ from spicecim.veriloga.evaluation import Evaluation
 from spicecim.veriloga.parameters import parameter_values
 from spicecim.veriloga.selection import pick_module
 
+pytestmark = pytest.mark.compiler
+
+
 HEAD = "inout p, n; electrical p, n, x;"
 PLAIN = "I(x) <+ ddt(V(x)) - V(p, n);"
 CASES = {

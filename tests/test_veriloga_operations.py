@@ -8,6 +8,9 @@ from osdi import agree, check_slopes, compile_pair, module_text
 
 from spicecim.errors import ModelError, VerilogAError
 
+pytestmark = pytest.mark.compiler
+
+
 OPERATIONS = {
     # real numbers x and y
     "x + y": lambda x, y, k, m: x + y,

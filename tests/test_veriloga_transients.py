@@ -9,6 +9,9 @@ from spicecim.ngspice.run import run_netlist
 from spicecim.veriloga.compiler import compile_native, compile_verilog_a
 from spicecim.veriloga.parameters import parameter_values
 
+pytestmark = [pytest.mark.ngspice, pytest.mark.compiler]
+
+
 OPTIONS = ".options reltol=1e-6 abstol=1e-15 vntol=1e-9 chgtol=1e-20 method=trap klu"
 FINE = ".options reltol=1e-9 vntol=1e-12"
 

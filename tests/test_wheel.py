@@ -43,6 +43,7 @@ def test_it_holds_templates_models_and_types(wheel):
     assert not any(name.startswith("tests") for name in names)
 
 
+@pytest.mark.ngspice
 def test_it_works_outside_the_checkout(wheel, tmp_path):
     site = tmp_path / "site"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", site, wheel]

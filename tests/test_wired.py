@@ -47,6 +47,7 @@ def wired_bench(shape=(3, 2), device=OBLEA, drive=None, analysis=None, **resista
     )
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("shape", "drive", "resistances"),
     [
@@ -64,6 +65,7 @@ def test_ngspice_agrees_on_every_parasitic(shape, drive, resistances):
     agree(bench)
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(
     ("model", "preset", "drive", "resistances"),
     [

@@ -9,6 +9,8 @@ from spicecim.accelerator import NETWORK_NAMES, NetworkShape, evaluate, load_net
 from spicecim.accelerator.torch_layers import layers_of
 from spicecim.errors import InputError, TestbenchError, UnsupportedError
 
+pytestmark = pytest.mark.torch
+
 
 @pytest.mark.parametrize(
     ("network", "weights", "products"),

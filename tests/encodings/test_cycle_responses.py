@@ -117,6 +117,7 @@ def test_arrays_broadcast_and_zero_amplitude_does_nothing():
     assert found.energy[1, 1] == pytest.approx(alone.power / 1e4, rel=1e-12)
 
 
+@pytest.mark.compiler
 def test_a_verilog_a_module_reads_as_the_model_of_the_library():
     module = build_device(VerilogADevice(verilog_a=str(resource_folder("models") / "yakopcic.va")))
     library = make_device("yakopcic", "oblea")

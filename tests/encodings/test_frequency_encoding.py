@@ -29,6 +29,7 @@ def pixels():
     return np.random.default_rng(5).integers(0, 256, (2, 9))
 
 
+@pytest.mark.ngspice
 @pytest.mark.parametrize(("model", "branches"), [("linear_drift", "off"), ("yakopcic", "both")])
 def test_ngspice_agrees_with_the_core_cell_by_cell(model, branches):
     """Readout within 1e-4 of full scale and power within 4e-4: ngspice's own instants limit both.
@@ -47,6 +48,7 @@ def test_ngspice_agrees_with_the_core_cell_by_cell(model, branches):
         assert power == pytest.approx(exact.power, rel=4e-4)
 
 
+@pytest.mark.ngspice
 def test_the_product_in_ngspice_is_exact_for_coscaled_drift():
     """Within 1e-4 of full scale, limited by ngspice's instants around an abrupt switch (2000 a cycle)."""
     encoding = scheme(points_per_period=2000)
@@ -56,6 +58,7 @@ def test_the_product_in_ngspice_is_exact_for_coscaled_drift():
         assert product == pytest.approx(pixel * level, abs=1e-4 * 255 * 255)
 
 
+@pytest.mark.ngspice
 def test_a_small_crossbar_in_ngspice_agrees_with_its_cells_in_the_core(rng):
     """Nine rows at once, each at its own frequency; the readout takes the first cycle of each."""
     encoding = scheme("yakopcic", scheme="fixed")

@@ -131,6 +131,7 @@ def test_schemes_are_public():
     assert {"Polarized", "FrequencyWeighting", "compare_encodings", "ENCODINGS"} <= set(dir(sc.encodings))
 
 
+@pytest.mark.compiler
 def test_below_threshold_nothing_depends_on_the_frequency_and_above_a_read_moves_the_state():
     """Both regimes of a Verilog-A device, whose threshold is 0.16 V."""
     device = {"verilog_a": str(resource_folder("models") / "yakopcic.va")}

@@ -22,6 +22,9 @@ from spicecim.networks import (
     vgg16,
 )
 
+pytestmark = pytest.mark.torch
+
+
 nn = torch.nn
 SET = WeightSet(fragment_size=4, polarized=True, levels=255)
 

@@ -33,7 +33,7 @@ from spicecim.networks import (
 from spicecim.networks.matrices import is_held
 
 nn = torch.nn
-pytestmark = pytest.mark.usefixtures("without_gradients")
+pytestmark = [pytest.mark.usefixtures("without_gradients"), pytest.mark.torch]
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ from spicecim.errors import InputError, MissingPackageError
 from spicecim.networks import constrain, crossbars, in_integers, mtcnn, photographs
 from spicecim.networks.matrices import is_held
 
+pytestmark = pytest.mark.torch
+
+
 EDGES = {"pnet": 12, "rnet": 24, "onet": 48}
 
 

@@ -21,6 +21,9 @@ from spicecim.networks import (
 from spicecim.networks.matrices import is_held, matrix_of
 from spicecim.validation.digit_networks import digit_network, train_float
 
+pytestmark = pytest.mark.torch
+
+
 nn = torch.nn
 
 

@@ -27,6 +27,8 @@ from spicecim.validation.frequency_weighting.patches import draw_patches, nearby
 from spicecim.validation.frequency_weighting.power import amplitude_for, worst_case
 from spicecim.validation.frequency_weighting.subjects import DRIFT, JO, OBLEA, VTEAM, calibrated
 
+pytestmark = pytest.mark.torch
+
 
 @pytest.fixture(scope="module")
 def camera():

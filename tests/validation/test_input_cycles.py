@@ -9,6 +9,8 @@ from spicecim.networks import constrain
 from spicecim.validation.polarized_columns.activations import Activations, layer_activations
 from spicecim.validation.polarized_columns.cycles import FORMATS, cycles_of
 
+pytestmark = pytest.mark.torch
+
 
 @pytest.fixture
 def counted():

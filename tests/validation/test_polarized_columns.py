@@ -11,6 +11,8 @@ from spicecim.encodings.bit_sliced import DualCrossbar, Offset, Polarized
 from spicecim.validation.polarized_columns.agreement import adversarial_fragments, compare_codes, random_vectors
 from spicecim.validation.polarized_columns.crossbars import evenly_drawn, run_in_ngspice
 
+pytestmark = pytest.mark.torch
+
 
 def test_a_wrong_code_is_counted(rng):
     """Weights that were changed after the run show as codes and products that are off."""
