@@ -280,7 +280,7 @@ def test_a_time_limit_ends_what_does_not_look_at_the_time(own):
 def test_processes_end_with_their_parent():
     code = (
         "import os, time\nfrom spicecim.forked import run_forked\n"
-        "def job(index):\n    print(os.getpid(), flush=True)\n    time.sleep(0.5)\n"
+        "def job(index):\n    os.write(1, b'%d\\n' % os.getpid())\n    time.sleep(0.5)\n"
         "for _ in run_forked(job, range(100), 2): pass\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

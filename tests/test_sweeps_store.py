@@ -1,5 +1,6 @@
 """The store of a sweep: whatever ends or damages it, nothing finished is lost, and nothing is done twice."""
 
+import contextlib
 import errno
 import json
 import multiprocessing
@@ -284,7 +285,7 @@ def test_a_folder_that_vanishes_is_an_error(tmp_path):
 
 def test_a_damaged_entry_is_told_and_done_again(tmp_path):
     wanted = sc.sweep(ohmic(), AXES, store=tmp_path, **QUIET).load()
-    with sqlite3.connect(tmp_path / TABLE) as table:
+    with contextlib.closing(sqlite3.connect(tmp_path / TABLE)) as table, table:
         table.execute("UPDATE results SET data = substr(data, 1, 9) WHERE run = 2")
     with pytest.raises(StoreError, match=r"the entry of run .* is damaged"):
         sc.open_sweep(tmp_path).load()

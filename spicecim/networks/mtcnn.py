@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +145,14 @@ def _stored(name: str) -> list[Any]:
     found = importlib.util.find_spec("mtcnn")
     try:
         import joblib
-        import lz4  # noqa: F401 (what joblib reads the file with)
+        import lz4.frame
     except ImportError:
         found = None
     if found is None or found.origin is None:
         raise MissingPackageError.of("networks", "mtcnn: its weights come with the packages mtcnn and lz4")
-    return list(joblib.load(Path(found.origin).parent / "assets" / "weights" / f"{name}.lz4"))
+    # from Python 3.13 on, joblib's own way of reading such a file leaves one behind that complains of being closed
+    packed = (Path(found.origin).parent / "assets" / "weights" / f"{name}.lz4").read_bytes()
+    return list(joblib.load(io.BytesIO(lz4.frame.decompress(packed))))
 
 
 def _as_pytorch(values: Any) -> Any:
