@@ -127,7 +127,7 @@ def test_parameters_replace_those_of_a_preset():
     [
         (("memristor",), "unknown model"),
         (("yakopcic", "obla"), "did you mean 'oblea'"),
-        (("linear_drift", None, {"Ron": 1}), "Roff: is required"),
+        (("linear_drift", None, {"Ron": 1}), "Roff: is required.*; a preset has them all: hp, "),
         (("linear_drift", "hp", {"Ron": "20k"}), "Roff: must be above Ron"),
         (("resistor", "ideal", {"Ron": "2 Mohm"}), "Roff: must be above Ron"),
         (("linear_drift", "hp", {"window": "zha"}), "window"),

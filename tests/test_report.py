@@ -183,6 +183,12 @@ def test_lists_over_columns_and_over_loops_have_a_row_each():
     assert over_both.columns == ["engine", "amplitude (V)", "frequency (Hz)", "lobe area (VA)"]
     assert over_both.rows == [["a", "0.5", "10", "1"], ["a", "0.5", "20", "2"]]
     assert (over_one.columns[1:], over_one.rows) == (["amplitude (V)", "peak frequency (Hz)"], [["a", "0.5", "7"]])
+    of_one = {"lobe_area": [1, 2], "peak_frequency_hz": 7}
+    _, over_both, over_one = tables_of({"amplitude_v": 0.5, "frequency_hz": [10, 20], "engines": {"a": of_one}})
+    assert (over_both.columns[1:], over_both.rows) == (
+        ["frequency (Hz)", "lobe area (VA)"], [["a", "10", "1"], ["a", "20", "2"]],
+    )  # fmt: skip
+    assert (over_one.columns, over_one.rows) == (["engine", "peak frequency (Hz)"], [["a", "7"]])
 
 
 def test_parameters_of_a_model_stand_with_their_units():

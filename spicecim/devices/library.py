@@ -337,7 +337,14 @@ def make_device(
         if not kind.ambient:
             raise ModelError(f"temperature: the model {model} has none")
         values[kind.ambient] = temperature
-    device = _built(kind, values)
+    try:
+        device = _built(kind, values)
+    except ModelError as error:
+        absent = {name for name, field in kind.model_fields.items() if field.is_required()} - values.keys()
+        presets = load_presets(model) if absent else {}
+        if presets:
+            raise ModelError(f"{error}; a preset has them all: {', '.join(presets)}") from None
+        raise
     check_device(device)
     return device
 

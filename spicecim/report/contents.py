@@ -183,9 +183,11 @@ def tables_of(summary: Mapping[str, Any]) -> list[Table]:
 def _tables_over_places(name: str, group: dict[str, dict[str, Any]], summary: Mapping[str, Any]) -> list[Table]:
     """Tables with a row per engine and place, one for lists and one for lists of lists."""
     found = {engine: {key: np.array(value, dtype=object) for key, value in of.items()} for engine, of in group.items()}
+    # of one amplitude there is no list, and then no place
+    all_places = [place for place in _PLACES[name] if isinstance(summary.get(place[1], []), list)]
     tables = []
     for rank in sorted({value.ndim for of in found.values() for value in of.values()}, reverse=True):
-        places = _PLACES[name][:rank]
+        places = all_places[:rank]
         columns = list(dict.fromkeys(key for of in found.values() for key, value in of.items() if value.ndim == rank))
         rows = []
         for engine, of in found.items():
