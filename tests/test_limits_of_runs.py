@@ -151,7 +151,8 @@ def test_an_interrupt_while_waiting_is_obeyed_at_once(tmp_path, what):
     lock = (
         "threading.Thread(target=run_netlist, args=(LONG, ['time']), daemon=True, kwargs={'progress':\n"
         "    lambda fraction: open('waits', 'w').close()}).start()\n"
-        "while not os.path.exists('waits'): time.sleep(0.05)\n"
+        "end = time.monotonic() + 60\n"
+        "while not os.path.exists('waits') and time.monotonic() < end: time.sleep(0.05)\n"
     )
     code = f"{lock if what == 'lock' else ''}try: sc.simulate(bench)\nexcept KeyboardInterrupt: print('interrupted')\n"
     environment = {"CC": str(sleeper), "SPICECIM_CACHE": str(tmp_path / "cache")}
