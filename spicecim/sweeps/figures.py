@@ -225,7 +225,8 @@ def plot_correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> Figu
 
 def _counted(sweep: xr.Dataset, measure: str, selection: dict[str, Any]) -> str:
     """Say how many runs correlations are of, and how what was drawn is ranked."""
-    there: xr.DataArray = selected(sweep, measure, selection).pipe(np.isfinite)
+    values = selected(sweep, measure, selection)
+    there = values.copy(data=np.isfinite(values.values))
     runs = f"n = {int(there.sum())} runs"
     if "sample" not in there.dims or there.ndim == 1:
         return runs
