@@ -455,7 +455,7 @@ def test_a_figure_of_correlations_says_of_what_it_is():
     sweep = along_volts(lambda a, b, volt: a - volt, 10)
     note = note_of(figures.plot_correlations(sweep, "y"))
     assert note.replace("\n", " ") == (
-        "n = 40 runs, 4 points of the axes; what was drawn is ranked within each point of the axes"
+        "n = 40 runs: 10 samples at 4 points of the axes; what was drawn is ranked within each point of the axes"
     )
     assert note_of(figures.plot_correlations(sweep, "y", volts=1)) == "n = 10 runs"
 

@@ -73,14 +73,14 @@ def component_budgets(design: Design) -> list[ComponentBudget]:
 def warn_of_implausible(components: Iterable[ComponentBudget]) -> None:
     """Warn of components that take more power or area on a chip than one can have."""
     for part in components:
-        shown = {}
+        found = []
         if part.power_w is not None and part.power_w > MOST_POWER_W:
-            shown["power"] = f"{format_quantity(part.power_w, 'W')}, more than {MOST_POWER_W:g} W"
+            found.append(f"a power of {format_quantity(part.power_w, 'W')}, more than {MOST_POWER_W:g} W")
         if part.area_mm2 is not None and part.area_mm2 > MOST_AREA_MM2:
-            shown["area"] = f"{part.area_mm2:.4g} mm2, more than {MOST_AREA_MM2:g} mm2"
-        for name, text in shown.items():
-            what = f"components.{part.level}.{part.name}: all on a chip have {'a' if name == 'power' else 'an'} {name}"
-            warnings.warn(f"{what} of {text}; is the unit right?", ImplausibleWarning, stacklevel=3)
+            found.append(f"an area of {part.area_mm2:.4g} mm2, more than {MOST_AREA_MM2:g} mm2")
+        for text in found:
+            what = f"components.{part.level}.{part.name}: all on a chip have {text}; is the unit right?"
+            warnings.warn(what, ImplausibleWarning, stacklevel=3)
 
 
 def total(values: Iterable[float | None]) -> float | None:

@@ -196,7 +196,7 @@ def evaluate(
     Warns
     -----
     ImplausibleWarning
-        If a component takes more than `MOST_POWER_W` or `MOST_AREA_MM2` of a chip.
+        If a component takes more power or area of a chip than ``budget.MOST_POWER_W`` and ``budget.MOST_AREA_MM2``.
 
     Examples
     --------

@@ -230,8 +230,12 @@ def _counted(sweep: xr.Dataset, measure: str, selection: dict[str, Any]) -> str:
     runs = f"n = {int(there.sum())} runs"
     if "sample" not in there.dims or there.ndim == 1:
         return runs
-    points = int(there.any("sample").sum())
-    return f"{runs}, {points} points of the axes; what was drawn is ranked within each point of the axes"
+    points = there.any("sample")
+    samples = int(there.any(points.dims).sum())
+    return (
+        f"{runs}: {samples} samples at {int(points.sum())} points of the axes; what was drawn is ranked within each "
+        "point of the axes"
+    )
 
 
 @styled
