@@ -133,6 +133,10 @@ class NotFiniteWarning(UserWarning):
     """Values that a sweep has measured are NaN or infinite; their runs are kept."""
 
 
+class ImplausibleWarning(UserWarning):
+    """A component of an accelerator takes more power or area than a chip can have."""
+
+
 class ProgrammingWarning(UserWarning):
     """Cells are off their targets after write-verify; the result marks them (``converged``)."""
 

@@ -1,6 +1,7 @@
 """The command line as a user meets it: a process, its output and its exit status."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -53,6 +54,18 @@ def test_help_names_every_command():
     validations = spicecim("validate", "--help").stdout
     assert "polarized-columns" in validations
     assert "forms-architecture" in validations
+
+
+@pytest.mark.parametrize("arguments", [["accelerator", "forms_8"], ["--version"]])
+def test_a_command_whose_output_nobody_reads_ends_as_by_a_broken_pipe(arguments):
+    """As in ``spicecim ... | head -3``, of which the pipe is closed here before anything is written."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        [Path(sys.executable).with_name("spicecim"), *arguments], stdout=writing, stderr=subprocess.PIPE, timeout=120
+    )
+    os.close(writing)
+    assert (run.returncode, run.stderr) == (141, b"")
 
 
 def test_help_loads_no_heavy_package():

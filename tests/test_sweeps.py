@@ -413,6 +413,75 @@ def test_correlations_are_ranked_and_those_of_a_linear_function():
     assert found["p"][0] < 1e-10 < 1e-3 < found["p"][2]
 
 
+def along_volts(function, samples, volts=(1.0, 2.0, 3.0, 4.0)):
+    """`made_up` of factors a and b, at each of some points of an axis: function(a, b, volt)."""
+    draw = {"a": {"normal": 0.1}, "b": {"normal": 0.1}}
+    points = [made_up(lambda a, b, volt=volt: function(a, b, volt), draw, samples, "random") for volt in volts]
+    return xr.concat(points, xr.DataArray(list(volts), dims="volts", name="volts"), data_vars="all", coords="minimal")
+
+
+def test_an_axis_does_not_hide_what_was_drawn():
+    """Pooled over the points, a would hardly be correlated: the axis changes a hundred times as much."""
+    found = correlations(along_volts(lambda a, b, volt: a - 100.0 * volt, 30), "y").to_dataframe()
+    assert found["spearman"]["a"] == pytest.approx(1.0)
+    assert found["pearson"]["a"] == pytest.approx(1.0)
+    assert found["spearman"]["volts"] == pytest.approx(-np.sqrt(15 / 16), abs=1e-3)  # ranks with ties of 30 runs each
+    assert found["n"].to_dict() == {"a": 30, "b": 30, "volts": 120}  # the same 30 draws at every point
+    assert found["p"]["b"] > 0.001 > found["p"]["a"]
+
+
+def test_ranks_within_points_of_which_some_have_fewer_values():
+    sweep = along_volts(lambda a, b, volt: a**3 * volt, 12)
+    sweep["y"][0, :7] = np.nan
+    sweep["y"][1] = np.nan
+    found = correlations(sweep, "y", volts=2).to_dataframe()
+    expected = stats.spearmanr(sweep["factor of b"], sweep["y"][2])
+    assert found["spearman"]["b"] == pytest.approx(expected.statistic)
+    assert found["p"]["b"] == pytest.approx(expected.pvalue)
+    found = correlations(sweep, "y").to_dataframe()
+    assert found["spearman"]["a"] == pytest.approx(1.0)
+    assert found["n"].to_dict() == {"a": 12, "b": 12, "volts": 29}
+    alone = along_volts(lambda a, b, volt: a + volt, 1)
+    assert correlations(alone, "y")["parameter"].values.tolist() == ["volts"]  # nothing to rank within a point
+    pairs = correlations(along_volts(lambda a, b, volt: a, 2), "y").to_dataframe()
+    assert np.isnan(pairs["p"]["a"])  # two draws are no evidence, at however many points
+
+
+def note_of(figure):
+    return figure.get_supxlabel()
+
+
+def test_a_figure_of_correlations_says_of_what_it_is():
+    sweep = along_volts(lambda a, b, volt: a - volt, 10)
+    note = note_of(figures.plot_correlations(sweep, "y"))
+    assert note.replace("\n", " ") == (
+        "n = 40 runs: 10 samples at 4 points of the axes; what was drawn is ranked within each point of the axes"
+    )
+    assert note_of(figures.plot_correlations(sweep, "y", volts=1)) == "n = 10 runs"
+
+
+def test_every_figure_says_that_runs_have_no_result():
+    sweep = along_volts(lambda a, b, volt: a - volt, 10)
+    assert {note_of(figure) for name, figure in plot_sweep(sweep).items() if "correlations" not in name} == {""}
+    sweep["status"][1, 3:] = "failed"
+    sweep["y"][1, 3:] = np.nan
+    with pytest.warns(FailedRunsWarning):
+        drawn = plot_sweep(sweep)
+    assert set(drawn) == {"y_over_volts", "y_distribution", "y_yield", "y_correlations"}
+    assert all(note_of(figure).startswith("33 of 40 runs have a result") for figure in drawn.values())
+    assert note_of(figures.plot_yield(sweep, "y", volts=1)) == "3 of 10 runs have a result"
+    assert note_of(figures.plot_yield(sweep, "y", volts=0)) == ""
+
+
+def test_designs_of_which_a_run_has_no_result_have_no_figure_that_takes_all():
+    for design in ("saltelli", "one-at-a-time"):
+        sweep = made_up(lambda a, b: a + b, {"a": {"normal": 0.1}, "b": {"normal": 0.1}}, 8, design)
+        assert any(name in ("y_sobol", "y_tornado") for name in plot_sweep(sweep))
+        sweep["status"][3], sweep["y"][3] = "failed", np.nan
+        with pytest.warns(FailedRunsWarning, match="without tornado plots and Sobol indices"):
+            assert not {"y_sobol", "y_tornado"} & set(plot_sweep(sweep))
+
+
 def test_correlation_with_the_cells_of_a_column(tmp_path):
     """The current of a column falls with the mean of its own resistances, not with that of the others."""
     bench = ohmic(4, 3, crossbar={"state": np.ones((4, 3)).tolist()})

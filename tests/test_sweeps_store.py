@@ -19,7 +19,7 @@ import pytest
 import xarray as xr
 from command import spicecim
 from processes import alive, becomes
-from sweeping import QUIET, ohmic, peak, slow_peak
+from sweeping import QUIET, ohmic, peak, refuse_large, slow_peak
 
 import spicecim as sc
 from spicecim.cli import main
@@ -554,6 +554,32 @@ def test_errors_of_a_failing_run_are_shown_by_status(tmp_path):
         sc.sweep(ohmic(), store=tmp_path, executor="serial", measures={"peak": fail})
     said = spicecim("sweep", "status", tmp_path)
     assert said.stdout == "0 of 1 runs done, 1 failed, 0 left\n  run 0: ValueError: no measure\n"
+
+
+def test_status_tells_the_axes_and_the_sample_of_a_failed_run(tmp_path):
+    axes = {"drive.amplitude": [0.1, 0.5], "crossbar.wire_row": [0, 5], "crossbar.wire_column": [0, 2]}
+    with pytest.warns(FailedRunsWarning):
+        sc.sweep(
+            ohmic(), axes, samples=2, vary={"Ron": {"normal": 0.05}}, draw={"drive.offset": {"normal": 0.01}},
+            zip=[("crossbar.wire_row", "crossbar.wire_column")], store=tmp_path, executor="serial",
+            measures={"large": refuse_large},
+        )  # fmt: skip
+    factor = float(sc.open_sweep(tmp_path)["factor of drive.offset"][1])
+    said = spicecim("sweep", "status", tmp_path).stdout.splitlines()
+    assert said[-1] == (
+        "  run 7 (drive.amplitude 0.5 V, crossbar.wire_row 5 ohm, crossbar.wire_column 2 ohm, sample 1, "
+        f"factor of drive.offset {factor:.5g}): ValueError: the voltage is above 0.45 V"
+    )
+    told = json.loads(spicecim("sweep", "status", tmp_path, "--json").stdout)
+    assert told["axes"] == {"drive.amplitude": 2, "crossbar.wire_row": 2, "crossbar.wire_column": 2}
+    assert told["in_step"] == [["crossbar.wire_row", "crossbar.wire_column"]]
+    assert told["vary"] == {"Ron": {"normal": 0.05}}
+    assert told["draws"]["drive.offset"]["spread"] == 0.01
+    assert [each["place"] for each in told["failures"]] == [4, 5, 6, 7]
+    assert told["failures"][3]["at"] == {
+        "drive.amplitude": 0.5, "crossbar.wire_row": 5, "crossbar.wire_column": 2, "sample": 1,
+        "factor of drive.offset": factor,
+    }  # fmt: skip
 
 
 def test_values_that_are_no_numbers_are_shown_by_status(tmp_path):

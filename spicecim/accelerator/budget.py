@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from spicecim.accelerator.cycles import VectorCycles, fixed_cycles, vector_cycles
 from spicecim.accelerator.design import LEVELS, Design, Level
+from spicecim.errors import ImplausibleWarning
 from spicecim.fields import FloatArray
+from spicecim.quantities import format_quantity
+
+MOST_POWER_W = 1000.0
+"""Power (W) of a component on a chip above which a wrong unit is more probable: no package cools it."""
+MOST_AREA_MM2 = 1000.0
+"""Area (mm2) of a component on a chip above which that is so: the largest that is exposed at once is 26 by 33 mm."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,19 @@ def component_budgets(design: Design) -> list[ComponentBudget]:
                 )
             )
     return found
+
+
+def warn_of_implausible(components: Iterable[ComponentBudget]) -> None:
+    """Warn of components that take more power or area on a chip than one can have."""
+    for part in components:
+        found = []
+        if part.power_w is not None and part.power_w > MOST_POWER_W:
+            found.append(f"a power of {format_quantity(part.power_w, 'W')}, more than {MOST_POWER_W:g} W")
+        if part.area_mm2 is not None and part.area_mm2 > MOST_AREA_MM2:
+            found.append(f"an area of {part.area_mm2:.4g} mm2, more than {MOST_AREA_MM2:g} mm2")
+        for text in found:
+            what = f"components.{part.level}.{part.name}: all on a chip have {text}; is the unit right?"
+            warnings.warn(what, ImplausibleWarning, stacklevel=3)
 
 
 def total(values: Iterable[float | None]) -> float | None:

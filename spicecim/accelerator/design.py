@@ -78,7 +78,8 @@ class WeightEncoding(SourcedSection):
             self.built()
         except TestbenchError as error:
             problem = error.problems[0]
-            raise FieldError(problem.field, f"{problem.reason} (given: {problem.value})") from None
+            given = f" (given: {problem.value})" if problem.value else ""
+            raise FieldError(problem.field, f"{problem.reason}{given}") from None
         if self.scheme == "frequency_weighting":
             if self.fragment is not None:
                 raise FieldError("fragment", "must be left out in frequency_weighting, which reads all rows at once")
@@ -316,7 +317,8 @@ class Design(Section):
         raise FieldError(
             "timing.cycle",
             f"must be {format_quantity(cycle.value * load / MOST_CONVERTER_LOAD, 's')} at least, or there must be more "
-            f"or faster converters: {part.count.value} of {format_quantity(part.rate.value, 'Hz')} "
+            f"or faster converters: conversions may take {MOST_CONVERTER_LOAD:g} times the cycle at most, and "
+            f"{part.count.value} of {format_quantity(part.rate.value, 'Hz')} "
             f"(components.unit.{self.unit_part('converter')}) take {format_quantity(cycle.value * load, 's')} for "
             f"{crossbars} crossbars with {self.columns_at_once} conversions each "
             f"(given: {format_quantity(cycle.value, 's')})",

@@ -17,6 +17,7 @@ from spicecim.accelerator.budget import (
     cycles_per_vector,
     peak_tops,
     total,
+    warn_of_implausible,
 )
 from spicecim.accelerator.cycles import slowest_copy, wrong_shares
 from spicecim.accelerator.design import Design, load_design
@@ -192,6 +193,11 @@ def evaluate(
     TestbenchError
         If a file is not valid.
 
+    Warns
+    -----
+    ImplausibleWarning
+        If a component takes more power or area of a chip than ``budget.MOST_POWER_W`` and ``budget.MOST_AREA_MM2``.
+
     Examples
     --------
     >>> found = evaluate("isaac")
@@ -202,6 +208,7 @@ def evaluate(
         raise InputError(f"{'input_cycles' if chips is None else 'chips'}: needs a network")
     design = load_design(design)
     components = component_budgets(design)
+    warn_of_implausible(components)
     power, area = total(part.power_w for part in components), total(part.area_mm2 for part in components)
     peak = peak_tops(design)
     found = Evaluation(
@@ -236,20 +243,49 @@ def evaluate_beside(
     return evaluate(design, shape, chips=chips), evaluate(other, shape, chips=chips)
 
 
+def compared_values(found: Evaluation) -> dict[str, float]:
+    """What two designs are compared by, of one of them, by the names in JSON; what it does not give is left out."""
+    names = ["power_w", "area_mm2", "peak_tops", "effective_tops", "gops_per_watt", "gops_per_mm2"]
+    of_network = [
+        "frames_per_second",
+        "latency_s",
+        "energy_per_frame_j",
+        "effective_gops_per_watt",
+        "effective_gops_per_mm2",
+    ]
+    values = {name: getattr(found, name) for name in names}
+    if found.result is not None:
+        values |= {name: getattr(found.result, name) for name in of_network}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def compare(one: Evaluation, other: Evaluation) -> dict[str, float]:
     """Ratios of what both give, one over the other, by their names in JSON; what one does not give is left out."""
-    names = ["power_w", "area_mm2", "peak_tops", "effective_tops", "gops_per_watt", "gops_per_mm2"]
-    pairs = [(name, getattr(one, name), getattr(other, name)) for name in names]
-    if one.result is not None and other.result is not None:
-        of_network = [
-            "frames_per_second",
-            "latency_s",
-            "energy_per_frame_j",
-            "effective_gops_per_watt",
-            "effective_gops_per_mm2",
-        ]
-        pairs += [(name, getattr(one.result, name), getattr(other.result, name)) for name in of_network]
-    return {name: first / second for name, first, second in pairs if first is not None and second}
+    values, others = compared_values(one), compared_values(other)
+    return {name: value / others[name] for name, value in values.items() if others.get(name)}
+
+
+def workload_differences(one: Evaluation, other: Evaluation) -> dict[str, tuple[float, float]]:
+    """Return what differs in the work of two designs, which the ratios between them include.
+
+    Returns
+    -------
+    dict
+        Pairs of one and the other by ``weight_bits``, ``input_bits`` and, with a network on both, ``pruning``, the
+        weights over those that pruning leaves; what is the same, or not known of one, is left out.
+    """
+    first, second = _workload(one), _workload(other)
+    return {name: (first[name], second[name]) for name in first if name in second and first[name] != second[name]}
+
+
+def _workload(found: Evaluation) -> dict[str, float]:
+    values: dict[str, float] = {}
+    if (encoding := found.design.encoding) is not None:
+        values = {"weight_bits": encoding.weight_bits.value, "input_bits": encoding.input_bits.value}
+    if found.result is not None:
+        left = sum(layer.weights / layer.pruning for layer in found.result.layers)
+        values["pruning"] = found.result.weights / left
+    return values
 
 
 def _ratio(tops: float | None, other: float | None) -> float | None:

@@ -7,7 +7,13 @@ from typing import Any
 
 from spicecim.accelerator.converters import with_converters
 from spicecim.accelerator.design import Design, load_design
-from spicecim.accelerator.evaluation import compare, evaluate, evaluate_beside
+from spicecim.accelerator.evaluation import (
+    compare,
+    compared_values,
+    evaluate,
+    evaluate_beside,
+    workload_differences,
+)
 from spicecim.accelerator.layers import NetworkShape
 
 
@@ -35,8 +41,9 @@ def evaluate_design(
     Returns
     -------
     dict
-        What `Evaluation.to_dict` gives, and with another design ``compared_with``, its name, and ``ratios``, the first
-        design over the other.
+        What `Evaluation.to_dict` gives, and with another design ``compared_with``, its name, ``ratios``, the first
+        design over the other, ``compared_values``, what the other gives of these, and ``differences`` in their work,
+        pairs of the first and the other by ``weight_bits``, ``input_bits`` and ``pruning``.
 
     Raises
     ------
@@ -55,4 +62,10 @@ def evaluate_design(
     if compare_with is None:
         return evaluate(first, network, chips=chips).to_dict()
     one, other = evaluate_beside(first, with_converters(load_design(compare_with), converters), network, chips)
-    return {**one.to_dict(), "compared_with": other.design.name, "ratios": compare(one, other)}
+    return {
+        **one.to_dict(),
+        "compared_with": other.design.name,
+        "ratios": compare(one, other),
+        "compared_values": compared_values(other),
+        "differences": workload_differences(one, other),
+    }

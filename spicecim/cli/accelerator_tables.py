@@ -29,6 +29,12 @@ _TOTALS = {
     "effective_gops_per_mm2": ("rate of the network per area", "", "GOPS/(s mm2)"),
 }
 """Title, name among the published totals, and unit by the names in JSON."""
+_DIFFERENCES = {
+    "weight_bits": "bits of a weight",
+    "input_bits": "bits of an input",
+    "pruning": "pruning ratio",
+}
+"""Titles of what two designs do not do alike, by the names in JSON."""
 _SI_UNITS = ("W", "s", "J")
 
 
@@ -38,6 +44,8 @@ def print_accelerator(found: dict[str, Any]) -> None:
     console.print(f"{found['design']}: {found['title']}", style="bold")
     console.print(_components(found))
     console.print(_totals(found))
+    for line in _differences(found):
+        console.print(line)
     if "network" in found:
         for line in _network_facts(found):
             console.print(line)
@@ -71,6 +79,13 @@ def _totals(found: dict[str, Any]) -> Table:
             cells.append(f"{ratios[name]:.4g}" if name in ratios else "")
         table.add_row(title, *cells)
     return table
+
+
+def _differences(found: dict[str, Any]) -> list[str]:
+    return [
+        f"the ratios include: {_DIFFERENCES[name]} {own:.4g} against {other:.4g} of {found['compared_with']}"
+        for name, (own, other) in found.get("differences", {}).items()
+    ]
 
 
 def _network_facts(found: dict[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -61,7 +62,16 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)  # so that temporary files go
     warnings.showwarning = lambda message, *where: _say("warning:", "bold yellow", str(message))
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where it can still be told that nobody reads it
+    except BrokenPipeError:
+        _end_of_pipe()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # which click and rich turn into an exit of 1
+            _end_of_pipe()
+        raise
     except (SpiceCimError, OSError, MemoryError) as error:
         if SETTINGS["debug"]:
             raise
@@ -76,6 +86,12 @@ def main() -> None:
 
 def _end(signal_number: int, _: object) -> NoReturn:
     sys.exit(_EXIT_BY_SIGNAL + signal_number)
+
+
+def _end_of_pipe() -> NoReturn:
+    """End as programs do whose output nobody reads any more, such as ``spicecim ... | head``."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to be flushed at the exit
+    sys.exit(_EXIT_BY_SIGNAL + signal.SIGPIPE)
 
 
 def _say(mark: str, style: str, text: str) -> None:

@@ -174,22 +174,35 @@ _SHOWN = 10
 def _show(folder: Path, as_json: bool, quiet: bool = False) -> int:
     """Print the state of a store, and return how many runs failed."""
     from spicecim.cli.tables import print_json
+    from spicecim.sweeps.dataset import grid_of
+    from spicecim.sweeps.run_values import shown_value, values_of_runs
     from spicecim.sweeps.store import Store, told_not_finite
 
     store = Store(folder)
     plan, counts, not_finite = store.plan(), store.counts(), store.not_finite()
     failures = store.failures(-1 if as_json else _SHOWN)
+    dims, grid = grid_of(plan)
+    differing = values_of_runs(grid, dims, [place for place, *_ in failures])
+    at = [dict(zip(differing, values, strict=True)) for values in zip(*differing.values(), strict=True)]
+    at = at or [{} for _ in failures]
     if as_json:
-        axes = {axis["name"]: len(axis["sources"]) for axis in plan["axes"]}
-        failed = [dict(zip(("place", "key", "error", "text"), each, strict=True)) for each in failures]
-        own = {name: plan[name] for name in ("engine", "samples", "seed", "design")}
+        axes = {name: len(axis["sources"]) for axis in plan["axes"] for name in axis["labels"]}
+        in_step = [list(axis["labels"]) for axis in plan["axes"] if len(axis["labels"]) > 1]
+        failed = [
+            {**dict(zip(("place", "key", "error", "text"), each, strict=True)), "at": where}
+            for each, where in zip(failures, at, strict=True)
+        ]
+        own = {name: plan[name] for name in ("engine", "samples", "seed", "design", "draws")} | plan["scatter"]
         own["measures"], own["not_finite"] = list(plan["measures"]), not_finite
-        print_json({**counts._asdict(), "axes": axes, **own, "failures": failed})
+        print_json({**counts._asdict(), "axes": axes, "in_step": in_step, **own, "failures": failed})
     elif not quiet:
         left = counts.waiting + counts.claimed
         typer.echo(f"{counts.done} of {counts.total} runs done, {counts.failed} failed, {left} left")
-        for place, _, kind, text in failures:
-            typer.echo(f"  run {place}: {kind}: {' '.join(text.split())[:200]}")
+        units = {name: grid[name].attrs.get("units", "") for name in differing}
+        for (place, _, kind, text), where in zip(failures, at, strict=True):
+            values = ", ".join(f"{name} {shown_value(value)} {units[name]}".strip() for name, value in where.items())
+            run = f"run {place} ({values})" if values else f"run {place}"
+            typer.echo(f"  {run}: {kind}: {' '.join(text.split())[:200]}")
         if counts.failed > len(failures):
             typer.echo(f"  and {counts.failed - len(failures)} more")
         if text := told_not_finite(not_finite):

@@ -14,8 +14,9 @@ from spicecim.errors import FailedRunsWarning, NotFiniteWarning
 from spicecim.plotting.style import COLORS, save_figure
 from spicecim.report.contents import Contents, Table, Text
 from spicecim.report.waveforms import scaled
-from spicecim.sweeps.dataset import FACTOR, open_sweep
+from spicecim.sweeps.dataset import open_sweep
 from spicecim.sweeps.figures import plot_sweep
+from spicecim.sweeps.run_values import shown_value, values_of_runs
 from spicecim.sweeps.statistics import measures_of
 from spicecim.testbench import Testbench
 
@@ -80,27 +81,20 @@ def sweep_contents(folder: Path) -> Contents:
 
 
 def _distribution(drawn: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {_shown(value)}" for name, value in drawn.items())
+    return ", ".join(f"{name} {shown_value(value)}" for name, value in drawn.items())
 
 
 def _places(sweep: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """Names of what differs between runs, and of every run the values of these, in the order of the table."""
-    grid = sweep["status"]
-    names = [
-        str(name) for name, each in sweep.coords.items() if each.dims and set(each.dims) <= set(map(str, grid.dims))
-    ]
-    columns = [sweep[name].broadcast_like(grid).transpose(*grid.dims).values.ravel() for name in names]
-    rows = [[_shown(value) for value in row] for row in zip(*columns, strict=True)] if names else [[]] * grid.size
-    units = [sweep[name].attrs.get("units", "") for name in names]
-    return [_with_unit(name.replace(FACTOR, "factor of "), unit) for name, unit in zip(names, units, strict=True)], rows
+    dims = [str(name) for name in sweep["status"].dims]
+    runs = sweep["status"].size
+    found = values_of_runs(sweep, dims, range(runs))
+    rows = [[shown_value(value) for value in row] for row in zip(*found.values(), strict=True)] or [[]] * runs
+    return [_with_unit(name, sweep[name].attrs.get("units", "")) for name in found], rows
 
 
 def _with_unit(name: str, unit: str) -> str:
     return f"{name} ({unit})" if unit else name
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def _failures(sweep: xr.Dataset) -> Table:

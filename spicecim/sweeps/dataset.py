@@ -74,9 +74,8 @@ def open_sweep(store: str | Path) -> xr.Dataset:
 
 def dataset_of(store: Store, plan: Mapping[str, Any]) -> xr.Dataset:
     """Return the dataset of a plan of a store, which `Plan.described` gave."""
-    axes, samples = plan["axes"], plan["samples"]
-    dims = [axis["name"] for axis in axes] + ([] if samples is None else ["sample"])
-    shape = tuple(len(axis["sources"]) for axis in axes) + (() if samples is None else (samples,))
+    dims, grid = grid_of(plan)
+    shape = tuple(grid.sizes[name] for name in dims)
     runs = int(np.prod(shape))
     if runs > SWEEP_RUNS:
         raise InputError(f"the sweep {exceeds('SWEEP_RUNS', 'runs')}")
@@ -111,7 +110,7 @@ def dataset_of(store: Store, plan: Mapping[str, Any]) -> xr.Dataset:
             padded[name] = {dim: [low, high] for dim, low, high in sizes if low < high}
     remarks = {"padded": padded, "not_finite": store.not_finite()}
     attributes = _attributes(plan) | {name: json.dumps(each) for name, each in remarks.items() if each}
-    return xr.Dataset(variables, coords=_coordinates(axes, samples, plan), attrs=attributes)
+    return grid.assign(variables).assign_attrs(attributes)
 
 
 def not_finite(sweep: xr.Dataset) -> str:
@@ -119,9 +118,11 @@ def not_finite(sweep: xr.Dataset) -> str:
     return told_not_finite(json.loads(sweep.attrs.get("not_finite", "{}")))
 
 
-def _coordinates(axes: list[Any], samples: int | None, plan: Mapping[str, Any]) -> dict[str, Any]:
+def grid_of(plan: Mapping[str, Any]) -> tuple[list[str], xr.Dataset]:
+    """Return the dimensions in which the runs of a plan are counted, and a dataset of their coordinates alone."""
+    samples = plan["samples"]
     found: dict[str, Any] = {}
-    for axis in axes:
+    for axis in plan["axes"]:
         for name, labels in axis["labels"].items():
             unit = axis["units"].get(name, "")
             found[name] = (axis["name"], labels, {"units": unit} if unit else {})
@@ -131,7 +132,8 @@ def _coordinates(axes: list[Any], samples: int | None, plan: Mapping[str, Any]) 
         factors = drawn_factors(draws, plan["design"], plan["base_samples"], plan["seed"], plan["level"])
         for number, name in enumerate(draws):
             found[FACTOR + name] = ("sample", factors[:, number])
-    return found
+    dims = [axis["name"] for axis in plan["axes"]] + ([] if samples is None else ["sample"])
+    return dims, xr.Dataset(coords=found)
 
 
 def _attributes(plan: Mapping[str, Any]) -> dict[str, str]:

@@ -23,6 +23,8 @@ WIDTH = 36
 """Letters of a line of an axis's name."""
 _LETTERS = 15
 """Letters of a legend per inch."""
+_LETTERS_OF_A_NOTE = 18
+"""Letters of a note per inch."""
 _LETTERS_OF_A_MARK = 5
 """What the mark of a curve in a legend takes, and the gap to the next one."""
 _DECADES = 100.0
@@ -70,6 +72,17 @@ def add_legend(figure: Figure, axes: Any, others: Sequence[Artist] = (), title: 
         room = figure.get_figwidth() * _LETTERS
         columns = next((count for count in (3, 2) if _width_of_legend(names, count) <= room), 1)
         figure.legend(handles, names, loc="outside upper center", ncols=columns, title=title or None)
+
+
+def add_note(figure: Figure, sweep: xr.Dataset, selection: Mapping[str, Any], *others: str) -> None:
+    """Say below a figure how many of its runs have a result, unless all have one, and what else is to be said."""
+    status = sweep["status"]
+    status = status.isel({name: place for name, place in selection.items() if name in status.dims})
+    done = int((status == "done").sum())
+    missing = [f"{done} of {status.size} runs have a result"] if done < status.size else []
+    if lines := [*missing, *others]:
+        wide = round(figure.get_figwidth() * _LETTERS_OF_A_NOTE)
+        figure.supxlabel("\n".join(textwrap.fill(line, wide) for line in lines), fontsize=7)
 
 
 def _width_of_legend(names: list[str], columns: int) -> int:

@@ -23,6 +23,7 @@ from spicecim.sweeps.design import DEPENDENT
 from spicecim.sweeps.drawing import (
     WIDTH,
     add_legend,
+    add_note,
     common_color,
     curves_along,
     edges_of_bars,
@@ -91,6 +92,7 @@ def plot_bands(sweep: xr.Dataset, measure: str, axis: str, **selection: Any) -> 
         axes.set_xlabel(f"{axes.get_xlabel()}, in step with\n{', '.join(in_step)}")
     label_values(axes.yaxis, values, selection)
     add_legend(figure, axes, _marks_of_bands(filled, common_color(curves)) if sampled else (), title)
+    add_note(figure, sweep, selection)
     return figure
 
 
@@ -142,6 +144,7 @@ def plot_distribution(sweep: xr.Dataset, measure: str, *, limit: float | None = 
     left.yaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylim(0, 1.02)
     add_legend(figure, right, title=title)
+    add_note(figure, sweep, selection)
     return figure
 
 
@@ -179,6 +182,7 @@ def plot_yield(sweep: xr.Dataset, measure: str, *, upper: bool = True, **selecti
     axes.set_ylim(-0.02, 1.02)
     band = Patch(color=(common_color(curves), 0.3), label="95 % confidence interval (Wilson)")
     add_legend(figure, axes, [band], title)
+    add_note(figure, sweep, selection)
     return figure
 
 
@@ -215,7 +219,23 @@ def plot_correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> Figu
         others = ", ".join(parameters[partners == name])
         names.append(f"{name}\nin step with {others}" if others else str(name))
     _name_bars(axes, names)
+    add_note(figure, sweep, selection, _counted(sweep, measure, selection))
     return figure
+
+
+def _counted(sweep: xr.Dataset, measure: str, selection: dict[str, Any]) -> str:
+    """Say how many runs correlations are of, and how what was drawn is ranked."""
+    values = selected(sweep, measure, selection)
+    there = values.copy(data=np.isfinite(values.values))
+    runs = f"n = {int(there.sum())} runs"
+    if "sample" not in there.dims or there.ndim == 1:
+        return runs
+    points = there.any("sample")
+    samples = int(there.any(points.dims).sum())
+    return (
+        f"{runs}: {samples} samples at {int(points.sum())} points of the axes; what was drawn is ranked within each "
+        "point of the axes"
+    )
 
 
 @styled
@@ -280,19 +300,22 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
     NotFiniteWarning
         If values that were measured are NaN or infinite: likewise.
     """
+    design = json.loads(sweep.attrs["sweep"])["design"]
+    rest = "the figures are of the others"
+    if design in DEPENDENT:
+        rest += ", without tornado plots and Sobol indices, which take the values of all runs"
     missing = int((sweep["status"] != "done").sum())
     if missing:
-        what = f"{missing} of {sweep['status'].size} runs have no result; the figures are of the others"
+        what = f"{missing} of {sweep['status'].size} runs have no result; {rest}"
         warnings.warn(what, FailedRunsWarning, stacklevel=2)
     if text := not_finite(sweep):
-        warnings.warn(f"{text}; the figures are of the others", NotFiniteWarning, stacklevel=2)
+        warnings.warn(f"{text}; {rest}", NotFiniteWarning, stacklevel=2)
     known = dict.fromkeys(str(name) for measure in measures_of(sweep) for name in sweep[measure].dims)
     for name in selection:
         if name not in known:
             raise InputError(f"no measure has a dimension {name!r}; there are {', '.join(known)}")
     grid = [str(name) for name in sweep["status"].dims]
     axes = [name for name in grid if name != "sample" and name not in selection]
-    design = json.loads(sweep.attrs["sweep"])["design"]
     figures: dict[str, Figure] = {}
     for measure in measures_of(sweep):
         sweep = sweep.assign({measure: sweep[measure].load()})  # read once, not for every curve
@@ -304,14 +327,15 @@ def plot_sweep(sweep: xr.Dataset, **selection: Any) -> dict[str, Figure]:
         first = chosen | dict.fromkeys(axes, 0)
         for axis in axes:
             figures[f"{measure}_over_{axis.replace('.', '_')}"] = plot_bands(sweep, measure, axis, **chosen)
-        if design == "one-at-a-time":
+        of_all = design in DEPENDENT and bool(np.isfinite(selected(sweep, measure, first)).all())
+        if design == "one-at-a-time" and of_all:
             figures[f"{measure}_tornado"] = plot_tornado(sweep, measure, **first)
-        elif values.sizes.get("sample", 0) >= _FEWEST:
+        elif design != "one-at-a-time" and values.sizes.get("sample", 0) >= _FEWEST:
             if design not in DEPENDENT:
                 figures[f"{measure}_distribution"] = plot_distribution(sweep, measure, **chosen)
                 figures[f"{measure}_yield"] = plot_yield(sweep, measure, **chosen)
             if json.loads(sweep.attrs["sweep"])["draws"] or json.loads(sweep.attrs["sweep"])["scatter"]["vary"]:
                 figures[f"{measure}_correlations"] = plot_correlations(sweep, measure, **chosen)
-        if design == "saltelli":
+        if design == "saltelli" and of_all:
             figures[f"{measure}_sobol"] = plot_sobol(sweep, measure, **first)
     return figures

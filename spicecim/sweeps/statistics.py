@@ -157,6 +157,9 @@ def correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> xr.Datase
     field is an axis too), and of what was drawn for each cell the mean over the cells, of the column that is selected
     or of all.
 
+    An axis is correlated over all runs. What was drawn is ranked within each point of the axes, and so is the measure
+    with it, and these ranks are correlated over all points: what an axis changes does not hide what was drawn.
+
     Parameters
     ----------
     sweep, measure, **selection
@@ -166,9 +169,10 @@ def correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> xr.Datase
     -------
     xarray.Dataset
         Over ``parameter``: ``spearman``, the correlation of the ranks (1 for whatever rises with it), ``pearson``, that
-        of the values, ``p``, how probable ranks correlated like these are if nothing goes with it, and
-        ``in_step``, of an axis in step with another whose ranks are the same, or the opposite, the name of that; empty
-        for the others.
+        of the values (of what was drawn: less their mean at the point), ``p``, how probable ranks correlated like these
+        are if nothing goes with it, ``n``, what ``p`` counts: runs for an axis, samples for what was drawn, since a
+        sample has the same draws at every point (NaN for ``p`` if there are fewer than 3), and ``in_step``, of an axis
+        in step with another whose ranks are the same, or the opposite, the name of that; empty for the others.
 
     Raises
     ------
@@ -176,27 +180,54 @@ def correlations(sweep: xr.Dataset, measure: str, **selection: Any) -> xr.Datase
         If a dimension has no place, or fewer than 3 runs have a value.
     """
     values = _of_runs(sweep, measure, selection)
+    if "sample" in values.dims:
+        values = values.transpose(..., "sample")  # runs of a point one after the other
     parameters = {**_numeric(sweep, values), **_of_cells(sweep, values, selection.get("column"))}
-    data = values.values.ravel()
-    there = np.isfinite(data)
+    there = np.isfinite(values.values)
     if there.sum() < 3:
         raise InputError(f"{measure}: {there.sum()} runs have a value; a correlation takes 3 at least")
+    per_point = there.reshape(-1, values.sizes.get("sample", 1))
+    ends, samples = np.cumsum(per_point.sum(axis=1))[:-1], int(per_point.any(axis=0).sum())
+    data = values.values[there]
     found = {}
     for name, parameter in parameters.items():
-        own = np.asarray(parameter.broadcast_like(values).transpose(*values.dims)).ravel()[there]
-        if np.ptp(own) > 0.0 and np.ptp(data[there]) > 0.0:
-            ranked = stats.spearmanr(own, data[there])
-            found[name] = float(ranked.statistic), float(np.corrcoef(own, data[there])[0, 1]), float(ranked.pvalue)
+        own = np.asarray(parameter.broadcast_like(values).transpose(*values.dims))[there]
+        is_drawn = parameter.dims == ("sample",)
+        if correlated := _correlated(own, data, ends if is_drawn else [], samples if is_drawn else len(data)):
+            found[name] = correlated
     if not found:
         raise InputError(f"{measure}: no parameter, or not the measure, differs between the runs")
     order = sorted(found, key=lambda name: -abs(found[name][0]))
     columns = zip(*(found[name] for name in order), strict=True)
     in_step = _in_step({name: parameters[name] for name in order})
     return xr.Dataset(
-        {name: ("parameter", list(each)) for name, each in zip(("spearman", "pearson", "p"), columns, strict=True)}
+        {name: ("parameter", list(each)) for name, each in zip(("spearman", "pearson", "p", "n"), columns, strict=True)}
         | {"in_step": ("parameter", [in_step.get(name, "") for name in order])},
         coords={"parameter": order},
     )
+
+
+def _correlated(own: FloatArray, data: FloatArray, ends: Any, n: int) -> tuple[float, float, float, int] | None:
+    """Rank and value correlation within parts, p of the ranks, and n; None if one does not differ within a part."""
+    ranks, others = (_around_means(each, ends, ranked=True) for each in (own, data))
+    if not ranks.any() or not others.any():
+        return None
+    spearman = float(np.corrcoef(ranks, others)[0, 1])
+    pearson = float(np.corrcoef(_around_means(own, ends), _around_means(data, ends))[0, 1])
+    free = n - 2
+    if free < 1:
+        return spearman, pearson, np.nan, n
+    rest = max(1.0 - spearman**2, np.finfo(float).eps)  # rounding could make it negative
+    return spearman, pearson, float(2.0 * stats.t.sf(abs(spearman) * np.sqrt(free / rest), free)), n
+
+
+def _around_means(values: FloatArray, ends: Any, ranked: bool = False) -> FloatArray:
+    """Values, or their ranks as shares, less their mean within each of the parts that end at places."""
+    parts = [part for part in np.split(values, ends) if len(part)]
+    if ranked:
+        # shares, for parts with fewer values to count as much as others; the mean of the ranks is (n + 1) / 2
+        return np.concatenate([stats.rankdata(part) / (len(part) + 1) - 0.5 for part in parts])
+    return np.concatenate([part - part.mean() for part in parts])
 
 
 def _in_step(parameters: Mapping[str, xr.DataArray]) -> dict[str, str]:

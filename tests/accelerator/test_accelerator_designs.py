@@ -190,6 +190,7 @@ def written(tmp_path, **changes):
         ({"encoding__rows": 2000}, "encoding.rows: "),
         ({"encoding__cell_bits": 3}, "encoding.cell_bits: "),
         ({"encoding__fragment": 7}, "encoding.fragment: must divide the 128 rows"),
+        ({"encoding__fragment": 7}, "of a crossbar; it is 7\n"),
         ({"encoding__scheme": "plane"}, "encoding.scheme: must be"),
         ({"encoding": None}, "encoding: is required, unless peak_tops is given"),
         ({"peak_tops": {"value": 1, "assumed": "x"}}, "peak_tops: follows from encoding"),
@@ -202,6 +203,10 @@ def written(tmp_path, **changes):
         (
             {"components__unit__ADC__count": 4},
             "timing.cycle: must be 193.9 ns at least, or there must be more or faster",
+        ),
+        (
+            {"timing__cycle": "15.24 ns"},
+            "converters: conversions may take 1.1 times the cycle at most, and 8 of 1.2 GHz",
         ),
         ({"timing__cycle": "15.24 ns"}, "take 106.7 ns for 8 crossbars with 128 conversions each (given: 15.24 ns)"),
         (
@@ -234,7 +239,7 @@ def written(tmp_path, **changes):
 def test_what_is_wrong_with_a_design_is_said_with_its_field(tmp_path, changes, said):
     with pytest.raises(TestbenchError) as error:
         load_design(written(tmp_path, **changes))
-    assert said in str(error.value)
+    assert said in f"{error.value}\n"
     assert "own.yaml" in str(error.value)
 
 
