@@ -149,7 +149,9 @@ def outcome(summary: Mapping[str, Any]) -> tuple[bool, str] | None:
     if "max_relative_error" in summary:
         of_peak = f"{_text(summary['max_relative_error'])} of a column's peak"
         words += f": the engines differ by at most {of_peak}, tolerance {_text(summary['tolerance'])}"
-    if "converged" in summary:
+    if summary.get("failure"):
+        words += f": {summary['failure']}"
+    elif "converged" in summary:
         words += f": {summary['converged']} of {summary['cells']} cells are within the tolerance"
     return bool(summary["passed"]), words
 
@@ -212,6 +214,8 @@ def _parameter_units(summary: Mapping[str, Any]) -> dict[str, str]:
 
 def _words(name: object) -> str:
     """A name of a summary for people: words, and the unit in brackets."""
+    if name == "worst_case_power_w":
+        return "largest instantaneous power (W)"
     if name in _OWN_UNITS:
         return f"{str(name).replace('_', ' ')} ({_OWN_UNITS[str(name)]})"
     *words, last = str(name).split("_")
