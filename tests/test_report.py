@@ -168,9 +168,16 @@ def test_in_a_browser_the_page_of_a_sweep_draws_and_fits_a_phone(page, sweep_fol
 
 def test_numbers_stand_with_their_units():
     first, second = tables_of(
-        {"average_power_w": 0.5, "passed": True, "none": {}, "columns": {"a": {"current_a": [1]}}}
+        {
+            "average_power_w": 0.5,
+            "worst_case_power_w": 2.0,
+            "passed": True,
+            "none": {},
+            "columns": {"a": {"current_a": [1]}},
+        }
     )
-    assert first.rows == [["average power (W)", "0.5"], ["passed", "yes"], ["none", "none"]]
+    powers = [["average power (W)", "0.5"], ["largest instantaneous power (W)", "2"]]
+    assert first.rows == [*powers, ["passed", "yes"], ["none", "none"]]
     assert (second.columns, second.rows) == (["engine", "column", "current (A)"], [["a", "0", "1"]])
 
 

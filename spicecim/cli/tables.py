@@ -497,8 +497,8 @@ def _facts(summary: dict[str, Any]) -> list[str]:
     ]
     if summary["grid_error"] > 1e-4:
         lines.append(
-            f"error of means and powers by the distance of the instants: {summary['grid_error']:.1e} of the mean "
-            "magnitude at most"
+            "estimated error of means and powers, from the spacing of the instants: "
+            f"{summary['grid_error']:.1e} of the mean magnitude"
         )
     for name, values in summary.get("measures", {}).items():
         shown = "; ".join(f"{engine} {_short(value)}" for engine, value in values.items())
@@ -507,7 +507,7 @@ def _facts(summary: dict[str, Any]) -> list[str]:
         f"{engine} {error:.1e}" for engine, error in summary["current_error"].items() if error is not None
     ]  # fmt: skip
     if errors:
-        lines.append(f"estimated error of the column currents, of their peaks: {', '.join(errors)}")
+        lines.append(f"estimated error of the column currents, relative to their peaks: {', '.join(errors)}")
     if "energy_balance_error" in summary:
         lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of its largest part")
     if "reference_left_out" in summary:
