@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spicecim.files import write_text
+from spicecim.version import __version__
 
 
 def json_text(values: Any) -> str:
@@ -18,7 +19,9 @@ def json_text(values: Any) -> str:
 
 
 def write_summary(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the summary of a set of results, and return its values with the names of all files under ``artifacts``.
+    """Write the summary of a set of results, and return its values with all files' names and spicecim's version.
+
+    Who reads a folder of results knows it by ``artifacts`` and ``spicecim_version``.
 
     Parameters
     ----------
@@ -28,7 +31,7 @@ def write_summary(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
         Plain values and dataclasses by name.
     """
     artifacts = sorted({file.name for file in path.parent.iterdir()} - {path.name})
-    summary = {**values, "artifacts": [*artifacts, path.name]}
+    summary = {"spicecim_version": __version__, **values, "artifacts": [*artifacts, path.name]}
     write_text(path, json_text(summary) + "\n")
     return summary
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.errors import InputError
+from spicecim.errors import InputError, ProgrammingError
 from spicecim.files import result_folder
 from spicecim.json_text import write_summary
 from spicecim.netcdf import write_netcdf
@@ -45,6 +45,9 @@ def run_program(
 ) -> dict[str, Any]:
     """Program an array, write everything into a folder when all of it is there, and return the summary.
 
+    Pulses that do not program the device leave a result, too: it is written, and ``failure`` of the summary says why,
+    which is None for all else.
+
     Parameters
     ----------
     testbench, target, quantity, scheme, tolerance, by, read_voltage, read_gate, passes, cycle_to_cycle, seed, engine
@@ -63,18 +66,22 @@ def run_program(
     sizes |= {"program.nc": _PER_CELL * testbench.crossbar.state.size, "used_testbench.yaml": 0, "summary.json": 0}
     with result_folder(folder, sizes) as scratch:
         progress("program", 0.0)
-        done = program(
-            testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0], reset_pulses=writes[1],
-            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage, read_gate=read_gate,
-            cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
-            progress=lambda fraction: progress("program", fraction),
-        )  # fmt: skip
+        failure = None
+        try:
+            done = program(
+                testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0],
+                reset_pulses=writes[1], scheme=scheme, by=by, passes=passes, read_voltage=read_voltage,
+                read_gate=read_gate, cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
+                progress=lambda fraction: progress("program", fraction),
+            )  # fmt: skip
+        except ProgrammingError as error:
+            done, failure = error.result, error.message
         write_netcdf(done, scratch / "program.nc")
         testbench.to_yaml(scratch / "used_testbench.yaml")
         progress("figures", 0.0)
         save_figure(plot_program(done), scratch / "maps")
         save_figure(plot_levels(done), scratch / "levels")
-        return write_summary(scratch / "summary.json", _summary(done, writes))
+        return write_summary(scratch / "summary.json", _summary(done, writes, failure))
 
 
 def run_endurance(
@@ -148,8 +155,9 @@ def _pulses(testbench: Testbench, index: int, given: Mapping[str, Any]) -> Pulse
     return Pulses(**{**chosen_pulses(testbench)[index].model_dump(), **given})
 
 
-def _summary(done: xr.Dataset, writes: list[Pulses]) -> dict[str, Any]:
+def _summary(done: xr.Dataset, writes: list[Pulses], failure: str | None) -> dict[str, Any]:
     return {
+        "failure": failure,
         "passed": bool(done["converged"].all()),
         "cells": int(done["converged"].size),
         "converged": int(done["converged"].sum()),

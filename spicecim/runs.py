@@ -32,7 +32,6 @@ from spicecim.problems import did_you_mean
 from spicecim.reference.engine import check_covered
 from spicecim.summary import summarize
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
-from spicecim.version import __version__
 from spicecim.waveforms import CELL_VARIABLES, NODE_VARIABLES, save_waveforms, testbench_of
 
 Report = Callable[[str, float], None]
@@ -182,7 +181,6 @@ def _measured(device: str, sweeps: Mapping[str, HysteresisSweep], cycle: int, ac
     first, *others = sweeps.values()
     bench = testbench_of(first.loops[0])
     measured: dict[str, Any] = {
-        "spicecim_version": __version__,
         "device": device,
         **bench.device.described(),
         "x0": float(bench.crossbar.state[0, 0]),

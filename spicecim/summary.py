@@ -78,8 +78,9 @@ def summarize(runs: Mapping[str, xr.Dataset], tolerance: float = 1e-4) -> dict[s
     summary["accuracy"] = accuracy = testbench_of(first).analysis.accuracy
     if summary["grid_error"] > accuracy:
         missed["measures"] = (
-            f"means and powers are known to {summary['grid_error']:.1e} with these instants, above analysis.accuracy = "
-            f"{accuracy:g}; raise analysis.points_per_period or accept it by a larger analysis.accuracy"
+            f"means and powers are known to {summary['grid_error']:.1e} of the mean magnitude with these instants, "
+            f"above analysis.accuracy = {accuracy:g}; raise analysis.points_per_period or accept it by a larger "
+            "analysis.accuracy"
         )
     implausible = current_warning(runs.values())
     summary["implausible_current"] = str(implausible) if implausible else None

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.integrate
+import xarray as xr
 from command import spicecim
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
 
@@ -13,7 +15,8 @@ import spicecim as sc
 from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning, TestbenchError
 from spicecim.netcdf import read_netcdf
 from spicecim.operations import Pulses, chosen_pulses, conductance, polarity
-from spicecim.plotting import plot_program
+from spicecim.operations.window import check_target
+from spicecim.plotting import plot_levels, plot_program
 
 
 def bench(state, *, amplitude=0.3, device=None, **further):
@@ -26,6 +29,7 @@ def bench(state, *, amplitude=0.3, device=None, **further):
 
 
 HALF = np.full((3, 4), 0.5)
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
@@ -144,7 +148,7 @@ def test_cells_reach_their_targets(by):
     assert abs(done.disturb).max() < 1e-3  # half of 0.3 V is at the threshold
     np.testing.assert_allclose(done.target, conductance(bench(HALF[:2, :2]), target, 0.06), rtol=1e-12)
     titles = [axes.get_title() for axes in plot_program(done).axes]
-    assert titles[:4] == ["target conductance", "conductance reached", "pulses", "change of x while not selected"]
+    assert titles[:4] == ["target x", "x reached", "pulses", "change of x while not selected"]
 
 
 def test_amplitudes_grow_from_level_to_level():
@@ -339,11 +343,78 @@ def test_the_command_programs(tmp_path):
 def test_a_map_is_logarithmic_where_a_corner_outshines_the_rest():
     done = sc.program(bench([[0.3] * 3]), [[0.3] * 3], quantity="x")
     for disturb, scale in (
-        ([[1e-5, 1e-5, 1e-2]], LogNorm),
-        ([[-1e-5, 1e-5, 1e-2]], SymLogNorm),
+        ([[1e-3, 1e-3, 0.1]], SymLogNorm),
+        ([[-1e-3, 1e-3, 0.1]], SymLogNorm),
         ([[0.01, 0.02, 0.03]], Normalize),
     ):
         norms = [axes.images[0].norm for axes in plot_program(done.assign(disturb=done.x.copy(data=disturb))).axes[:4]]
         assert type(norms[3]) is scale
-        if np.min(disturb) < 0:
-            assert norms[3].vmin == -norms[3].vmax
+        assert norms[3].vmin == -norms[3].vmax
+    steep = xr.full_like(done.target, 1e-5)
+    steep[0, 0] = 1e-2
+    figure = plot_program(done.drop_vars("target_x").assign(target=steep, result=steep))
+    assert type(figure.axes[0].images[0].norm) is LogNorm
+
+
+def test_the_maps_of_target_and_result_share_a_scale_and_rounding_is_no_disturb():
+    done = sc.program(bench([[0.3, 0.3]]), [[0.3, 0.3]], quantity="x")
+    rounding = done.assign(disturb=done.x.copy(data=[[1e-15, -3e-15]]))
+    figure = plot_program(rounding.assign_attrs(scheme="word_lines"))
+    target, reached, _, disturb = (axes.images[0] for axes in figure.axes[:4])
+    assert target.norm is reached.norm
+    assert not disturb.get_array().any()
+    assert (disturb.norm.vmin, disturb.norm.vmax) == (-0.01, 0.01)
+    assert "change of x (below 0.0001: white)" in [axes.get_ylabel() for axes in figure.axes]
+    assert figure.get_suptitle().startswith("rows selected by word lines: largest error")
+    conductances = plot_program(rounding.drop_vars("target_x"))
+    assert [axes.get_title() for axes in conductances.axes[:2]] == ["target conductance", "conductance reached"]
+
+
+def test_levels_are_told_apart_by_color_and_have_ticks_at_their_targets():
+    def levels_of(x):
+        cells = np.tile(x, (4, 1))
+        found = {"target_x": cells, "x": cells + 0.002, "error": np.full(cells.shape, 0.002)}
+        values = {name: (("row", "column"), each) for name, each in found.items()}
+        return plot_levels(xr.Dataset(values, attrs={"tolerance": 0.01}))
+
+    levels = np.linspace(0.1, 0.9, 16)
+    left, right, bar = levels_of(levels).axes
+    *curves, ticks = left.get_lines()
+    assert len({tuple(line.get_color()) for line in curves}) == 16
+    np.testing.assert_allclose(ticks.get_xdata(), levels)
+    assert (left.get_xlabel(), bar.get_ylabel()) == ("x reached", "target x")
+    assert right.get_xlabel() == "error (% of the range)"
+    (alone,) = levels_of(np.linspace(0.1, 0.9, 17)).axes
+    assert alone.get_xlabel() == "error (% of the range)"
+    assert len(levels_of([0.5]).axes) == 2
+
+
+def test_a_target_that_looks_like_x_is_said_to():
+    with pytest.raises(InputError, match=r"is 0.3 S; its device takes 0 to .* S at .* V; .*--quantity x"):
+        sc.program(bench([[0.3]]), [[0.3]])
+    with pytest.raises(InputError) as caught:
+        sc.program(bench([[0.3]]), [[3.0]])
+    assert "--quantity" not in str(caught.value)
+    gated = sc.Testbench.from_yaml(ROOT / "examples/one_transistor.yaml")
+    for volts in (0.06, 0.1):  # at which the solver leaves 5e-17 S and -0 S
+        with pytest.raises(InputError, match="its device takes 0 to"):
+            check_target(gated, np.ones(gated.shape), "conductance", volts)
+
+
+def test_a_command_that_does_not_program_keeps_and_says_what_it_found(tmp_path):
+    bench([[0.2, 0.5]]).to_yaml(tmp_path / "bench.yaml")
+    np.save(tmp_path / "targets.npy", [[0.6, 0.5]])
+    weak = ("--set", "voltage=0.1", "--set", "width=1us", "--passes", "1")
+    run = spicecim(
+        "program", "bench.yaml", "--target", "targets.npy", "--quantity", "x", *weak, "--report", "-o", "out",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 3
+    assert "error: the pulses do not program the device: no cell came nearer" in run.stderr
+    assert "of their range: 1 of 2" in run.stdout
+    assert "results in out: " in run.stdout
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["failure"].startswith("the pulses do not program the device")
+    assert all((tmp_path / "out" / name).is_file() for name in summary["artifacts"])
+    assert read_netcdf(tmp_path / "out" / "program.nc", (), "")["converged"].values.tolist() == [[False, True]]
+    assert "not passed: the pulses do not program" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -76,6 +76,9 @@ def test_power(run):
     figure = plot_power(run)
     assert_legible(figure)
     assert "power of all drivers" in figure.axes[0].get_ylabel()
+    average, largest = (text.get_text() for text in figure.axes[0].get_legend().get_texts())
+    assert average.startswith("average ")
+    assert largest.startswith("largest ")
     with pytest.raises(WaveformError, match="cells"):
         plot_power(run.drop_vars(["v_cell", "i_cell"]))
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from command import spicecim
 
+from spicecim.cli.app import app
 from spicecim.demo import run_demo
+from spicecim.engines import simulate
 from spicecim.errors import FailedRunsWarning, InputError, ResultsError
 from spicecim.json_text import json_text
 from spicecim.report import write_report
@@ -165,9 +168,16 @@ def test_in_a_browser_the_page_of_a_sweep_draws_and_fits_a_phone(page, sweep_fol
 
 def test_numbers_stand_with_their_units():
     first, second = tables_of(
-        {"average_power_w": 0.5, "passed": True, "none": {}, "columns": {"a": {"current_a": [1]}}}
+        {
+            "average_power_w": 0.5,
+            "worst_case_power_w": 2.0,
+            "passed": True,
+            "none": {},
+            "columns": {"a": {"current_a": [1]}},
+        }
     )
-    assert first.rows == [["average power (W)", "0.5"], ["passed", "yes"], ["none", "none"]]
+    powers = [["average power (W)", "0.5"], ["largest instantaneous power (W)", "2"]]
+    assert first.rows == [*powers, ["passed", "yes"], ["none", "none"]]
     assert (second.columns, second.rows) == (["engine", "column", "current (A)"], [["a", "0", "1"]])
 
 
@@ -211,8 +221,11 @@ def test_the_outcome_stands_in_words():
     assert outcome({"passed": False, "max_relative_error": 0.25, "tolerance": 1e-4}) == (
         False, "not passed: the engines differ by at most 0.25 of a column's peak, tolerance 0.0001",
     )  # fmt: skip
-    assert outcome({"passed": True, "converged": 4, "cells": 4}) == (
+    assert outcome({"passed": True, "failure": None, "converged": 4, "cells": 4}) == (
         True, "passed: 4 of 4 cells are within the tolerance",
+    )  # fmt: skip
+    assert outcome({"passed": False, "failure": "no cell came nearer", "converged": 1, "cells": 4}) == (
+        False, "not passed: no cell came nearer",
     )  # fmt: skip
 
 
@@ -323,13 +336,68 @@ def test_in_a_browser_a_claim_unfolds_and_nothing_is_wider_than_a_phone(page, tm
     assert page.faults == []
 
 
-@pytest.mark.slow
-def test_every_command_with_results_writes_the_page(tmp_path):
-    commands = [
-        ["run", str(ROOT / "examples/bench.yaml"), "--engine", "reference", "--report", "-o", "run"],
-        ["hysteresis", "yakopcic", "--frequency", "100", "--engine", "reference", "--report", "-o", "loops"],
-    ]
-    for command in commands:
-        run = spicecim(*command, cwd=tmp_path)
-        assert run.returncode == 0, run.stderr
-        assert (tmp_path / command[-1] / "report.html").is_file()
+LONG = pytest.mark.slow
+RESULTS = {
+    "run": ["bench.yaml", "--engine", "reference"],
+    "hysteresis": ["yakopcic", "--frequency", "100", "--engine", "reference"],
+    "program": ["bench.yaml", "--target", "target.npy", "--quantity", "x", "--scheme", "v/3"],
+    "endurance": ["bench.yaml", "--cycles", "3"],
+    "measurement": ["loop.csv"],
+    "fit": ["loop.csv", "--model", "yakopcic", "--free", "Ap", "--starts", "1", "--engine", "none"],
+    "sweep run": ["sweep.yaml", "--workers", "1"],
+    "demo": [],
+    "validate forms-architecture": ["--quick"],
+}
+"""Arguments of the commands that leave a folder of results, beside the folder."""
+SAME_KIND = {"validate frequency-weighting", "validate polarized-columns"}
+"""Commands that take long, and whose folders are those of another one."""
+QUICK = {"endurance", "measurement"}
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    small = bench(2, 2, accuracy=0.01)
+    small.to_yaml(tmp_path / "bench.yaml")
+    np.save(tmp_path / "target.npy", [[0.1, 0.38], [0.65, 0.9]])
+    (tmp_path / "sweep.yaml").write_text("testbench: bench.yaml\naxes: {drive.amplitude: [0.2]}\nengine: reference\n")
+    loop = simulate(small, "reference").isel(row=0, column=0)
+    values = np.column_stack([loop.time, loop.v_cell, loop.i_cell])
+    np.savetxt(tmp_path / "loop.csv", values, delimiter=",", header="time (s),voltage (V),current (A)", comments="")
+    return tmp_path
+
+
+def commands(group, *names):
+    """Names of all commands of the command line, and the commands."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *names, name)
+        else:
+            yield " ".join([*names, name]), command
+
+
+def test_all_commands_that_leave_a_folder_of_results_are_tried():
+    found = dict(commands(typer.main.get_command(app)))
+    folders = {
+        name for name, each in found.items() if any("-o" in of.opts and of.metavar == "DIR" for of in each.params)
+    }
+    assert folders - {"sweep plot"} == RESULTS.keys() | SAME_KIND
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else LONG) for name in RESULTS])
+def test_what_a_command_wrote_becomes_a_page(name, inputs):
+    asked = dict(commands(typer.main.get_command(app)))[name].params
+    at_once = any("--report" in of.opts for of in asked)
+    done = spicecim(*name.split(), *RESULTS[name], *["--report"] * at_once, "-o", "out", cwd=inputs)
+    assert done.returncode == 0, done.stderr
+    if not at_once:
+        assert spicecim("report", "out", cwd=inputs).stderr == ""
+    assert "<html" in (inputs / "out" / "report.html").read_text(encoding="utf-8")[:200]
+
+
+def test_a_page_that_cannot_be_written_hides_no_result(inputs):
+    (inputs / "out" / "report.html").mkdir(parents=True)
+    done = spicecim("run", "bench.yaml", "--engine", "reference", "--report", "-o", "out", cwd=inputs)
+    assert done.returncode == 2
+    assert "report.html" in done.stderr
+    assert "power of all drivers" in done.stdout
+    assert "results in out: " in done.stdout

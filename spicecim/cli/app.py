@@ -280,11 +280,11 @@ def run(
             measures=measure or (),
             progress=progress,
         )
-        report_if(report, output)
     if as_json:
         tables.print_json(summary)
     else:
         tables.print_summary(summary, output)
+    report_if(report, output)
     if not summary["accurate"]:
         raise typer.Exit(EXIT_NOT_ACCURATE)
     if not summary.get("passed", True):
@@ -338,7 +338,7 @@ def program(
     """Program an array by write-verify; write a dataset, heat maps and summary.json.
 
     Pulses that are left out have the largest voltage of the testbench's drive, and double in width from level to level.
-    The exit status is 5 if a cell is not within the tolerance at the end.
+    The exit status is 5 if a cell is not within the tolerance at the end, and 3 if no cell came nearer to its target.
     """
     from spicecim.array_files import load_array
     from spicecim.cli import tables
@@ -354,11 +354,13 @@ def program(
             read_gate=read_gate, passes=passes, cycle_to_cycle=spreads(cycle_to_cycle), seed=seed, engine=engine,
             progress=progress,
         )  # fmt: skip
-        report_if(report, output)
     if as_json:
         tables.print_json(summary)
     else:
         tables.print_program(summary, output)
+    report_if(report, output)
+    if summary["failure"]:
+        raise SimulationError(summary["failure"])
     if not summary["passed"]:
         raise typer.Exit(EXIT_NOT_ACCURATE)
 
@@ -564,11 +566,11 @@ def hysteresis(
             output, device, preset=preset, amplitude=amplitude, x0=x0, frequency=frequency, engine=engine, cycle=cycle,
             accuracy=accuracy, time_limit=time_limit_of(time_limit), progress=progress,
         )  # fmt: skip
-        report_if(report, output)
     if as_json:
         tables.print_json(measures)
     else:
         tables.print_hysteresis(measures, output)
+    report_if(report, output)
     if not measures["passed"]:
         raise typer.Exit(EXIT_ENGINES_DISAGREE)
 

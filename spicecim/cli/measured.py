@@ -167,11 +167,11 @@ def fit(
             starts=starts,
             seed=seed,
         )
-        report_if(report, output)
     if as_json:
         tables.print_json(found)
     else:
         tables.print_fit(found, output)
+    report_if(report, output)
 
 
 def _range(name: str, text: str) -> tuple[float, float]:

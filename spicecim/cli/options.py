@@ -67,7 +67,10 @@ def time_limit_of(time_limit: str) -> str | None:
 
 
 def report_if(wanted: bool, folder: Path) -> None:
-    """Write the page of a folder of results if it is wanted."""
+    """Write the page of a folder of results if it is wanted.
+
+    To be called when the results are printed: an error here ends the command.
+    """
     if wanted:
         from spicecim.report import write_report
 

@@ -47,8 +47,7 @@ def run(
 
     with _progress(quiet or as_json) as show:
         run_plan(read_plan(sweep), output, executor=scheduler, workers=workers, progress=show)
-    report_if(report, output)
-    _finish(output, quiet, as_json)
+    _finish(output, quiet, as_json, report)
 
 
 @sweep_app.command()
@@ -163,8 +162,10 @@ def _progress(quiet: bool) -> Iterator[Any]:
         raise typer.Exit(EXIT_BY_SIGNAL + number) from None
 
 
-def _finish(store: Path, quiet: bool, as_json: bool) -> None:
-    if _show(store, as_json, quiet):
+def _finish(store: Path, quiet: bool, as_json: bool, report: bool = False) -> None:
+    failed = _show(store, as_json, quiet)
+    report_if(report, store)
+    if failed:
         raise typer.Exit(EXIT_SIMULATION_FAILED)
 
 

@@ -313,6 +313,10 @@ def print_summary(summary: dict[str, Any], folder: Path) -> None:
         table.add_row(name, *cells)
     console = plain_console()
     console.print(table)
+    if "in phase" in measured:
+        console.print(
+            "in phase: amplitude of a column's current in phase with the rows' sinusoids, summed over frequencies"
+        )
     for line in _facts(summary):
         console.print(line)
     if "measures" in summary["accuracy_missed"]:  # what the engines miss, they say themselves
@@ -489,10 +493,13 @@ def _numbers(first: str) -> Table:
 def _facts(summary: dict[str, Any]) -> list[str]:
     lines = [
         f"power of all drivers: average {format_quantity(summary['average_power_w'], 'W')}, "
-        f"worst case {format_quantity(summary['worst_case_power_w'], 'W')}"
+        f"largest instantaneous power {format_quantity(summary['worst_case_power_w'], 'W')}"
     ]
     if summary["grid_error"] > 1e-4:
-        lines.append(f"means and powers: known to {summary['grid_error']:.1e} with these instants")
+        lines.append(
+            "estimated error of means and powers, from the spacing of the instants: "
+            f"{summary['grid_error']:.1e} of the mean magnitude"
+        )
     for name, values in summary.get("measures", {}).items():
         shown = "; ".join(f"{engine} {_short(value)}" for engine, value in values.items())
         lines.append(f"{name}: {shown}")
@@ -500,7 +507,7 @@ def _facts(summary: dict[str, Any]) -> list[str]:
         f"{engine} {error:.1e}" for engine, error in summary["current_error"].items() if error is not None
     ]  # fmt: skip
     if errors:
-        lines.append(f"estimated error of the column currents, of their peaks: {', '.join(errors)}")
+        lines.append(f"estimated error of the column currents, relative to their peaks: {', '.join(errors)}")
     if "energy_balance_error" in summary:
         lines.append(f"energy that is not accounted for: {summary['energy_balance_error']:.1e} of its largest part")
     if "reference_left_out" in summary:

@@ -51,8 +51,8 @@ def _validate(validate: Callable[..., Any], output: Path, quick: bool, report: b
 
     with progress_bar(quiet=as_json) as progress:
         claims = validate(output, quick, progress)
-        report_if(report, output)
     if as_json:
         tables.print_json(claims)
     else:
         tables.print_claims(claims, output)
+    report_if(report, output)

@@ -91,7 +91,7 @@ def run_fit(
             "matrix": correlation.values.tolist(),
         }
         found["models"] = {name: _line(each) for name, each in fits.items()}
-        return write_summary(scratch / "fit.json", {"spicecim_version": __version__, **found})
+        return write_summary(scratch / "fit.json", found)
 
 
 def _line(found: Fit) -> Mapping[str, Any]:

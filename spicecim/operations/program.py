@@ -202,11 +202,12 @@ def program(
     Returns
     -------
     xarray.Dataset
-        Per cell (row, column): ``target`` and ``result``, the conductance (S) of the last read; ``x``; ``error``, their
-        difference relative to the cell's range; ``converged``, whether it is within the tolerance; ``pulses``;
-        ``disturb``, the change of x by operations in which the cell was not selected. ``energy`` (J) is what the
-        drivers of all lines delivered. The history is over ``step``, an operation each: ``step_kind``, ``step_row``,
-        ``step_cells`` (how many were selected), ``step_energy`` (J), ``step_error`` (the largest before a pulse).
+        Per cell (row, column): ``target`` and ``result``, the conductance (S) of the last read; ``x``; ``target_x``, if
+        the target is of x; ``error``, of the conductance, relative to the cell's range; ``converged``, whether it is
+        within the tolerance; ``pulses``; ``disturb``, the change of x by operations in which the cell was not selected.
+        ``energy`` (J) is what the drivers of all lines delivered. The history is over ``step``, an operation each:
+        ``step_kind``, ``step_row``, ``step_cells`` (how many were selected), ``step_energy`` (J), ``step_error`` (the
+        largest before a pulse).
 
     Raises
     ------
@@ -281,6 +282,8 @@ def program(
         found = _read_all(work)
     warn_once(work.warnings, stacklevel=3)
     result = _labeled(work, found)
+    if quantity == "x":
+        result["target_x"] = (("row", "column"), asked, {"units": "1", "long_name": "x asked for"})
     _judge(result, (work.found - wanted) / span, tolerance, _undone(work) + _behind_wires(work))
     if quantity == "x":
         _judge_states(result, asked, volts, _behind_wires(work))

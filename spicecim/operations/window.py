@@ -86,11 +86,16 @@ def check_target(
     outside = (target < least - slack) | (target > most + slack)
     if outside.any():
         row, column = (int(index) for index in np.argwhere(outside)[0])
-        unit = "" if quantity == "x" else " S"
+        unit, where = "", ""
+        if quantity == "conductance":
+            unit, where = " S", f" at the read voltage of {voltage:g} V"
+            if target.min() >= 0 and target.max() <= 1:
+                where += "; if the target is x, say so: quantity x (on the command line --quantity x)"
+        # of a cell that does not conduct, the solver of cells with transistors leaves rounding
+        low, high = (0.0 if abs(end) <= slack[row, column] else end for end in (least[row, column], most[row, column]))
         raise InputError(
             f"target: cell ({row}, {column}) is {target[row, column]:.4g}{unit}; its device takes "
-            f"{least[row, column]:.4g} to {most[row, column]:.4g}{unit}"
-            + ("" if quantity == "x" else f" at the read voltage of {voltage:g} V")
+            f"{low:.4g} to {high:.4g}{unit}{where}"
         )
     if np.any(highest <= lowest):
         raise InputError(f"read_voltage: at {voltage:g} V the device conducts no better at x = 1 than at x = 0")

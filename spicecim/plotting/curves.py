@@ -1,4 +1,4 @@
-"""Figures of what pulses do: levels over cycles and pulses, their cumulative distributions, and i-v on a log scale."""
+"""Figures of what pulses do: resistances over cycles, conductance over pulses, and i-v on a log scale."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import ColorType
 
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
 from spicecim.plotting.style import COLORS, label_axis, new_figure, quantity_text, styled
 from spicecim.waveforms import check_waveforms
 
-_MOST_LEVELS = 16
-"""Levels of an array that have a curve of their own."""
 _SHOWN = 1e6
 """Largest current over the smallest that a logarithmic scale reaches down to."""
-_ALIKE = 1e-9
-"""Difference of targets, relative to the largest, that are one level."""
 
 
 @styled
@@ -37,7 +34,7 @@ def plot_endurance(result: xr.Dataset) -> Figure:
     for color, name, label in zip(COLORS, ("high", "low"), ("HRS, after RESET", "LRS, after SET"), strict=False):
         values = result[name].values
         left.semilogy(result["cycle"], values, ".", color=color, markersize=3, label=label)
-        _draw_distribution(right, values, color, label)
+        draw_distribution(right, values, color, label)
     left.set_xlabel("cycle")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.legend()
@@ -74,32 +71,6 @@ def plot_potentiation(result: xr.Dataset) -> Figure:
 
 
 @styled
-def plot_levels(result: xr.Dataset) -> Figure:
-    """Plot the cumulative distribution of what the cells of an array conduct, for each level that was asked for.
-
-    Parameters
-    ----------
-    result
-        What `spicecim.program` returned. With more than 16 different targets all cells are one curve, of the error.
-    """
-    target, reached = (result[name].values.ravel() for name in ("target", "result"))
-    levels = _levels(target)
-    figure, grid = new_figure(size=(4.5, 3.2))
-    axes = grid[0, 0]
-    if len(levels) > _MOST_LEVELS:
-        _draw_distribution(axes, result["error"].values.ravel(), COLORS[0], None)
-        axes.set_xlabel("error relative to the range")
-        return figure
-    for number, cells in enumerate(levels):
-        color = COLORS[number % len(COLORS)]
-        _draw_distribution(axes, reached[cells], color, None)
-        axes.axvline(target[cells[0]], color=color, linestyle=":", linewidth=0.8)
-    axes.set_title("dotted: what was asked for")
-    label_axis(axes.xaxis, "conductance", "S")
-    return figure
-
-
-@styled
 def plot_semilog(runs: xr.Dataset | Sequence[xr.Dataset], row: int = 0, column: int = 0) -> Figure:
     """Plot the magnitude of a cell's current on a logarithmic scale over its voltage.
 
@@ -127,17 +98,10 @@ def plot_semilog(runs: xr.Dataset | Sequence[xr.Dataset], row: int = 0, column: 
     return figure
 
 
-def _draw_distribution(axes: Axes, values: FloatArray, color: str, label: str | None) -> None:
+def draw_distribution(axes: Axes, values: FloatArray, color: ColorType, label: str | None) -> None:
     """Draw the share of the values that are at most as large as each of them."""
     ordered, count = np.sort(values), len(values)
     share = np.arange(count + 1) / count
     axes.plot(np.repeat(ordered, 2), np.column_stack([share[:-1], share[1:]]).ravel(), color=color, label=label)
     axes.set_ylabel("cumulative distribution")
     axes.set_ylim(0.0, 1.02)
-
-
-def _levels(target: FloatArray) -> list[FloatArray]:
-    """Numbers of the cells of each level, lowest first."""
-    order = np.argsort(target, kind="stable")
-    steps = np.diff(target[order]) > _ALIKE * float(np.abs(target).max(initial=0.0))
-    return list(np.split(order, np.flatnonzero(steps) + 1))

@@ -42,17 +42,17 @@ def plot_power(waveforms: xr.Dataset, names: list[str] | None = None) -> Figure:
         warnings.simplefilter("ignore", AccuracyWarning)  # the legend says it
         mean = average_power(total)
         cells = average_power(cell_power(waveforms)).transpose("row", "column").values
-    average, worst, error = float(mean), float(worst_case_power(total)), mean.attrs["grid_error"]
+    average, largest, error = float(mean), float(worst_case_power(total)), mean.attrs["grid_error"]
     known = f" (known to {100 * error:.1g} %)" if error > accuracy else ""
     figure, grid = new_figure(1, 2, size=(7.0, 3.4), width_ratios=[1.25, 1])
     left, right = grid[0]
     left.plot(total["time"], total, color=COLORS[0], linewidth=0.8)
     left.axhline(average, color=COLORS[1], linestyle="--", label=f"average {quantity_text(average, 'W')}{known}")
-    left.axhline(worst, color=COLORS[3], linestyle=":", label=f"worst case {quantity_text(worst, 'W')}")
+    left.axhline(largest, color=COLORS[3], linestyle=":", label=f"largest {quantity_text(largest, 'W')}")
     label_axis(left.xaxis, "time", "s")
     label_axis(left.yaxis, "power of all drivers", "W")
     left.set_xlim(0, float(total["time"][-1]))
-    left.set_ylim(min(0.0, 1.05 * float(total.min())), 1.05 * worst or 1.0)
+    left.set_ylim(min(0.0, 1.05 * float(total.min())), 1.05 * largest or 1.0)
     left.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, columnspacing=1.0, borderaxespad=0.2)
     scale, prefix = si_prefix(float(np.abs(cells).max()))
     image = right.imshow(cells / scale, cmap="viridis", aspect="auto", vmin=0, vmax=float((cells / scale).max()) or 1.0)

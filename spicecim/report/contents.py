@@ -36,6 +36,8 @@ _OWN_UNITS = {
     "in_phase_conductance": "S",
 }
 """Units of names that do not end with theirs."""
+_OWN_WORDS = {"worst_case_power_w": "largest instantaneous power (W)"}
+"""Names that words of their own say better."""
 _PLACES = {
     "columns": [("column", "column_names")],
     "engines": [("amplitude (V)", "amplitude_v"), ("frequency (Hz)", "frequency_hz")],
@@ -97,7 +99,7 @@ def read_contents(folder: Path) -> Contents:
     name = found[0]
     summary = parse_json(read_text(folder / name, "JSON_BYTES"))
     if not isinstance(summary, dict) or "spicecim_version" not in summary:
-        raise ResultsError(f"{folder / name} was not written by spicecim: it has no spicecim_version")
+        raise ResultsError(f"{folder / name} has no spicecim_version: it is not spicecim's, or an earlier version's")
     listed = [folder / each for each in summary.get("artifacts", []) if each not in (NAME, name)]
     missing = [path.name for path in listed if not path.is_file()]
     if missing:
@@ -149,7 +151,9 @@ def outcome(summary: Mapping[str, Any]) -> tuple[bool, str] | None:
     if "max_relative_error" in summary:
         of_peak = f"{_text(summary['max_relative_error'])} of a column's peak"
         words += f": the engines differ by at most {of_peak}, tolerance {_text(summary['tolerance'])}"
-    if "converged" in summary:
+    if summary.get("failure"):
+        words += f": {summary['failure']}"
+    elif "converged" in summary:
         words += f": {summary['converged']} of {summary['cells']} cells are within the tolerance"
     return bool(summary["passed"]), words
 
@@ -212,6 +216,8 @@ def _parameter_units(summary: Mapping[str, Any]) -> dict[str, str]:
 
 def _words(name: object) -> str:
     """A name of a summary for people: words, and the unit in brackets."""
+    if name in _OWN_WORDS:
+        return _OWN_WORDS[str(name)]
     if name in _OWN_UNITS:
         return f"{str(name).replace('_', ' ')} ({_OWN_UNITS[str(name)]})"
     *words, last = str(name).split("_")
