@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+import spicecim as sc
+from spicecim.fitting import fit as fitting
+from spicecim.fitting.fit import build_problem
 from spicecim.fitting.problems import Evaluated
 from spicecim.fitting.profile import is_parabola, profiled_ends
-from spicecim.fitting.search import descend
+from spicecim.fitting.search import descend, polish
+from spicecim.fitting.statistics import spread
 
 LEVEL = 3.84
+NOISE = {"relative": 0.02}
 SMOOTH = np.linalg.qr(np.random.default_rng(1).standard_normal((60, 2)))[0] @ np.array([[10.0, 6.0], [0.0, 8.0]])
 """Derivatives of smooth residuals by two unknowns, (sample, unknown)."""
 DEVIATION = np.sqrt(np.diag(np.linalg.inv(SMOOTH.T @ SMOOTH)))
@@ -71,12 +76,48 @@ def test_an_interval_ends_where_a_device_would_switch_at_another_sample():
     assert ends[1, 0] == pytest.approx(0.047, abs=0.002)
 
 
-def test_what_the_data_do_not_determine_is_held_and_has_no_ends():
-    problem = Known()
-    assert is_parabola(problem, np.zeros(2), np.diag([1.0 / (SMOOTH[:, 0] @ SMOOTH[:, 0]), np.inf]), LEVEL)
-    ends = profiled_ends(problem, np.zeros(2), np.array([0]), LEVEL)
-    assert ends[1, 0] == pytest.approx(np.sqrt(LEVEL / (SMOOTH[:, 0] @ SMOOTH[:, 0])), rel=1e-6)
-    assert np.isinf(ends[:, 1]).all()
+class Joined(Known):
+    """As `Known`, but the second is a sum of two unknowns, and a last unknown changes nothing."""
+
+    by_unknown = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
+
+    def evaluate(self, q, sweeps=None, slopes=True):
+        found = super().evaluate(q @ self.by_unknown.T)
+        return found._replace(jacobian=found.jacobian @ self.by_unknown)
+
+
+def test_what_the_data_do_not_determine_moves_with_the_others_and_has_no_ends():
+    problem = Joined()
+    found = spread(problem.evaluate(np.zeros((1, 4))).jacobian[0])
+    assert np.isinf(np.diag(found.covariance)).tolist() == [False, True, True, True]
+    assert is_parabola(problem, np.zeros(4), found.covariance, LEVEL)
+    ends = profiled_ends(problem, np.zeros(4), np.array([0]), LEVEL)
+    # as wide as with one of the two in the sum known, not as with both
+    np.testing.assert_allclose(ends[:, 0], np.sqrt(LEVEL) * DEVIATION[0] * np.array([-1, 1]), rtol=1e-6)
+    assert np.isinf(ends[:, 1:]).all()
+
+
+def test_an_interval_is_no_narrower_where_parameters_that_act_as_one_are_free():
+    # with so small a b, sinh(b v) shows the products of a1 and of a2 with b alone
+    measured = sc.synthetic_measurement("yakopcic", points=100, seed=1)
+    free, small, widths = ["alphap", "Ap", "a1", "a2", "b"], {"a1": 8.5e3, "a2": 8.5e3, "b": 1e-6}, []
+    for names, seen in ((free, 2), (free[:-1], 4)):
+        first, fixed = ({k: v for k, v in small.items() if (k in names) is taken} for taken in (True, False))
+        problem, *_ = build_problem(measured, "yakopcic", None, names, fixed, first, None, None, "mixed", NOISE)
+        q = polish(problem, np.array([unknown.start() for unknown in problem.unknowns]))
+        widths.append(np.ptp(profiled_ends(problem, q, np.arange(seen), LEVEL)[:, 0]))
+    assert widths[0] > 0.98 * widths[1]
+
+
+def test_what_has_an_end_on_one_side_alone_is_not_determined(monkeypatch):
+    monkeypatch.setattr(fitting, "is_parabola", lambda *_: False)
+    monkeypatch.setattr(fitting, "profiled_ends", lambda problem, q, *_: q + np.array([[-0.1, -0.1], [0.1, np.inf]]))
+    measured = sc.synthetic_measurement("yakopcic", points=60, seed=1)
+    found = sc.fit(measured, "yakopcic", free=["a1", "Ap"], starts=1)
+    assert found.parameters["a1"].determined
+    assert not found.parameters["Ap"].determined
+    assert (found.parameters["Ap"].low > 1000.0, found.parameters["Ap"].high) == (True, np.inf)
+    assert found.warnings == ["Ap: the data leave it open within a factor of 2 and more"]
 
 
 def test_held_unknowns_keep_their_numbers_in_a_descent():

@@ -329,7 +329,9 @@ def finished(
         ratio = np.ones(len(q))
         ratio[finite] = np.ptp(limits[:, finite], axis=0) / (2.0 * quantile * deviation[finite])
         covariance, deviation = covariance * np.outer(ratio, ratio), deviation * ratio
-    open_ = statistics.undetermined(deviation)
+    # the likelihood may stay high on one side, where the linearized deviation is finite
+    told = np.where(np.isfinite(limits).all(axis=0), deviation, math.inf)
+    open_ = statistics.undetermined(told)
     parameters = {}
     for index, unknown in enumerate(problem.unknowns):
         ends = [float(unknown.value(limit)) for limit in limits[:, index]]
@@ -339,7 +341,7 @@ def finished(
             float(unknown.value(q[index])), min(ends), max(ends), unknown.unit, unknown.transform.kind, not open_[index]
         )
     voltage = measurement["voltage"].values
-    texts = statistics.warnings_of(problem.unknowns, found, deviation, (float(voltage.min()), float(voltage.max())))
+    texts = statistics.warnings_of(problem.unknowns, found, told, (float(voltage.min()), float(voltage.max())))
     runs = min(
         (statistics.runs_test(at.residual[0].reshape(counts.shape)[row][counts[row]]) for row in range(len(counts))),
         default=1.0,

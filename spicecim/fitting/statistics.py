@@ -12,9 +12,9 @@ from spicecim.fields import FloatArray
 from spicecim.fitting.unknowns import Unknown
 
 CONFIDENCE = 0.95
-_NO_EFFECT = 1e-7
+NO_EFFECT = 1e-7
 """Of an unknown, relative to the largest: the data do not depend on it."""
-_SINGULAR = 1e-5
+SINGULAR = 1e-5
 """Relative singular value below which a combination of unknowns changes nothing."""
 _LOOSE = 0.7
 """Standard deviation of a transformed parameter from which on it is not determined: a factor of 2."""
@@ -38,13 +38,13 @@ def spread(jacobian: FloatArray) -> Spread:
     """Covariance from the derivatives of the residuals (sample, unknown)."""
     size = np.sqrt((jacobian**2).sum(axis=0))
     count = len(size)
-    blind = size <= _NO_EFFECT * max(size.max(initial=0.0), 1e-300)
+    blind = size <= NO_EFFECT * max(size.max(initial=0.0), 1e-300)
     covariance = np.full((count, count), np.nan)
     seen = np.flatnonzero(~blind)
     joined = []
     if len(seen):
         _, values, directions = np.linalg.svd(jacobian[:, seen] / size[seen], full_matrices=False)
-        lost = values < _SINGULAR * values[0]
+        lost = values < SINGULAR * values[0]
         joined = [seen[np.abs(direction) > 0.2].tolist() for direction in directions[lost]]
         kept = directions[~lost].T / values[~lost]
         covariance[np.ix_(seen, seen)] = kept @ kept.T / np.outer(size[seen], size[seen])
