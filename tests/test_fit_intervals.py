@@ -1,5 +1,7 @@
 """Intervals by the likelihood where the cost is no parabola, against costs whose profile is known in closed form."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -9,8 +11,9 @@ from spicecim.fitting import fit as fitting
 from spicecim.fitting.fit import build_problem
 from spicecim.fitting.problems import Evaluated
 from spicecim.fitting.profile import is_parabola, profiled_ends
-from spicecim.fitting.search import descend, polish
+from spicecim.fitting.search import descend, polish, settled
 from spicecim.fitting.statistics import spread
+from spicecim.fitting.unknowns import Unknown
 
 LEVEL = 3.84
 NOISE = {"relative": 0.02}
@@ -129,3 +132,36 @@ def test_held_unknowns_keep_their_numbers_in_a_descent():
         -0.3 * (SMOOTH[:, 0] @ SMOOTH[:, 1]) / (SMOOTH[:, 1] @ SMOOTH[:, 1]), rel=1e-4
     )
     np.testing.assert_allclose(found.q[1], 0.0, atol=1e-4)
+
+
+def test_what_the_data_do_not_determine_ends_at_its_first_value():
+    problem = Joined()
+    problem.unknowns = [Unknown(name, "", first) for name, first in (("a", 1.0), ("b", 1.0), ("c", -2.0), ("d", 4.0))]
+    problem.data = SimpleNamespace(counts=np.ones(61, dtype=bool))
+    first = [unknown.start() for unknown in problem.unknowns]
+    found = settled(problem, np.array([0.0, 700.0, -700.0, 50.0]))
+    # of the sum of two, the one farther from its first value goes back to it
+    assert (found[1], found[3]) == (first[1], first[3])
+    np.testing.assert_allclose([found[0], found[1] + found[2]], 0.0, atol=1e-6)
+    determined = np.array([0.3, -0.2])
+    problem = Known()
+    problem.unknowns, problem.data = [Unknown("a", "", 1.0), Unknown("b", "", 1.0)], SimpleNamespace(counts=np.ones(61))
+    np.testing.assert_array_equal(settled(problem, determined), determined)
+
+
+class Switched(Joined):
+    """As `Joined`, but a last unknown below 10 would show: a device that switches a sample earlier."""
+
+    def evaluate(self, q, sweeps=None, slopes=True):
+        found = super().evaluate(q)
+        found.residual[:, -1] += np.where(q[:, 3] < 10.0, 9.0, 0.0)
+        return found
+
+
+def test_what_would_fit_worse_at_its_first_value_stays():
+    problem = Switched()
+    problem.unknowns = [Unknown(name, "", 1.0) for name in "abcd"]
+    problem.data = SimpleNamespace(counts=np.ones(61, dtype=bool))
+    found = settled(problem, np.array([0.1, 0.0, 0.0, 50.0]))
+    assert found[3] == 50.0
+    assert found[1] == problem.unknowns[1].start() or found[2] == problem.unknowns[2].start()

@@ -150,6 +150,9 @@ def test_parameters_that_act_as_one_are_told():
     measured = sc.synthetic_measurement("umich", points=60, seed=1)
     found = sc.fit(measured, "umich", free=["lambda_", "eta1", "gamma"], noise=NOISE, starts=1)
     assert any(text.startswith("lambda_, eta1: only a combination") for text in found.warnings)
+    preset = get_preset("umich").parameters
+    left = [name for name in ("lambda_", "eta1") if found.value(name) == pytest.approx(preset[name], rel=1e-12)]
+    assert f"left at first values: {left[0]}" in found.warnings[-1]
     assert found.parameters["gamma"].determined
 
 

@@ -22,7 +22,7 @@ from spicecim.fitting.modules import ModuleToFit
 from spicecim.fitting.problems import KINDS, Data, Kind, Noise, Problem
 from spicecim.fitting.profile import is_parabola, profiled_ends
 from spicecim.fitting.result import Fit, FittedParameter
-from spicecim.fitting.search import candidates, descend, polish, shaken
+from spicecim.fitting.search import candidates, descend, polish, settled, shaken
 from spicecim.fitting.systems import SERIES, System, TracedSystem
 from spicecim.fitting.unknowns import Unknown, read_bounds
 from spicecim.problems import did_you_mean
@@ -285,7 +285,7 @@ def searched(problem: Problem, count: int, seed: int, progress: Callable[[float]
             problem.base = np.abs(problem.evaluate(q[None], slopes=False).current[0])
         q = polish(problem, q)
         progress(0.75 + 0.05 * repeat)
-    return np.asarray(shaken(problem, q[None], None, seed)[0])
+    return settled(problem, np.asarray(shaken(problem, q[None], None, seed)[0]))
 
 
 def reweighted(problem: Problem) -> int:
@@ -308,7 +308,7 @@ def finished(
     inside = counts.ravel()
     residual, jacobian = at.residual[0][inside], at.jacobian[0][inside]
     cost = float(at.cost[0])
-    found = statistics.spread(jacobian) if len(q) else statistics.Spread(np.zeros((0, 0)), np.zeros(0, bool), [])
+    found = statistics.spread(jacobian) if len(q) else statistics.spread(np.zeros((1, 0)))
     determined_count = len(q) - int(found.blind.sum()) - len(found.joined)
     freedom = max(len(residual) - determined_count, 1)
     reduced = cost / freedom
@@ -341,7 +341,7 @@ def finished(
             float(unknown.value(q[index])), min(ends), max(ends), unknown.unit, unknown.transform.kind, not open_[index]
         )
     voltage = measurement["voltage"].values
-    texts = statistics.warnings_of(problem.unknowns, found, told, (float(voltage.min()), float(voltage.max())))
+    texts = statistics.warnings_of(problem.unknowns, q, found, told, (float(voltage.min()), float(voltage.max())))
     runs = min(
         (statistics.runs_test(at.residual[0].reshape(counts.shape)[row][counts[row]]) for row in range(len(counts))),
         default=1.0,
