@@ -53,7 +53,7 @@ def recover(model: str, seeds: int, samples: int = 300) -> dict[str, object]:
     ]
     begun = time.process_time()
     found = sc.fit_each(
-        lot, model, free=FREE[model], fixed={**preset.parameters, **begin}, x0=preset.x0,
+        lot, model, free=FREE[model], first=begin, x0=preset.x0,
         starts=32 if model in ABRUPT else 8,
         bounds={name: (0.8 * value, 1.25 * value) for name, value in begin.items()} if model in ABRUPT else None,
         noise={"relative": 0.02, "peak": 1e-3},
@@ -97,21 +97,21 @@ def loops_of_module(points: int) -> xr.Dataset:
 
 def times() -> dict[str, object]:
     """Time of a fit to two loops of 1000 points: a model of the library with 6 free parameters, a module with 4."""
-    first = get_preset("yakopcic")
+    preset = get_preset("yakopcic")
     free = FREE["yakopcic"]
     cases = {
         "yakopcic": (
-            sc.synthetic_measurement("yakopcic", frequency=[first.frequency, 4.0 * first.frequency]), "yakopcic", free,
-            {name: 1.2 * float(first.parameters[name]) for name in free}, first.x0,
+            sc.synthetic_measurement("yakopcic", frequency=[preset.frequency, 4.0 * preset.frequency]), "yakopcic",
+            free, {name: 1.2 * float(preset.parameters[name]) for name in free}, preset.x0,
         ),
         "verilog_a": (
             loops_of_module(1000), MODULE, ["Gon", "Goff", "Vt", "k"], {"Gon": 1.2e-3, "Goff": 8e-6, "k": 2.4e3}, 0.1
         ),
     }  # fmt: skip
     found = {}
-    for name, (measured, model, free, fixed, x0) in cases.items():
+    for name, (measured, model, free, first, x0) in cases.items():
         wall, cpu = time.perf_counter(), time.process_time()
-        fitted = sc.fit(measured, model, free=free, fixed=fixed, x0=x0, noise={"relative": 0.02, "peak": 1e-3})
+        fitted = sc.fit(measured, model, free=free, first=first, x0=x0, noise={"relative": 0.02, "peak": 1e-3})
         found[name] = {
             "seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu,
             "chi_square_per_degree": fitted.chi_square / fitted.degrees_of_freedom,

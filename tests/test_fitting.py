@@ -15,6 +15,7 @@ from spicecim.devices.equations import inner_voltages
 from spicecim.devices.expressions import Program, derivative, symbol
 from spicecim.devices.library import get_preset
 from spicecim.fitting import statistics
+from spicecim.fitting.fit import build_problem
 from spicecim.fitting.integration import Records, integrate, sensitivities
 from spicecim.fitting.runs import run_fit
 from spicecim.fitting.systems import SERIES, TracedSystem
@@ -93,7 +94,7 @@ def test_derivatives_are_those_of_difference_quotients(model, free, resistance):
 @pytest.mark.slow
 def test_parameters_come_back_and_the_fit_is_told():
     measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=80, seed=3)
-    found = sc.fit(measured, "yakopcic", free=["a1", "Ap", "Vn"], fixed={"a1": 0.2, "Ap": 3000}, noise=NOISE, starts=4)
+    found = sc.fit(measured, "yakopcic", free=["a1", "Ap", "Vn"], first={"a1": 0.2, "Ap": 3000}, noise=NOISE, starts=4)
     for name, true in {"a1": 0.17, "Ap": 4000.0, "Vn": 0.15}.items():
         each = found.parameters[name]
         assert each.determined
@@ -149,18 +150,21 @@ def test_parameters_that_act_as_one_are_told():
     measured = sc.synthetic_measurement("umich", points=60, seed=1)
     found = sc.fit(measured, "umich", free=["lambda_", "eta1", "gamma"], noise=NOISE, starts=1)
     assert any(text.startswith("lambda_, eta1: only a combination") for text in found.warnings)
+    preset = get_preset("umich").parameters
+    left = [name for name in ("lambda_", "eta1") if found.value(name) == pytest.approx(preset[name], rel=1e-12)]
+    assert f"left at first values: {left[0]}" in found.warnings[-1]
     assert found.parameters["gamma"].determined
 
 
 @pytest.mark.slow
 def test_a_model_of_another_device_is_no_fit():
     measured = sc.synthetic_measurement("yakopcic", points=80, seed=1)
-    fixed = {"Ron": 50, "Roff": 500, "tau": 1e-3}
-    found = sc.fit(measured, "metastable_switch", free=["Ron", "Roff", "tau"], fixed=fixed, noise=NOISE, starts=2)
+    first = {"Ron": 50, "Roff": 500, "tau": 1e-3}
+    found = sc.fit(measured, "metastable_switch", free=["Ron", "Roff", "tau"], first=first, noise=NOISE, starts=2)
     assert any("does not describe the data" in text for text in found.warnings)
     assert found.chi_square_probability < 1e-6
     assert found.runs_probability < 1e-6
-    unstated = sc.fit(measured, "metastable_switch", free=["Ron", "Roff", "tau"], fixed=fixed, starts=1)
+    unstated = sc.fit(measured, "metastable_switch", free=["Ron", "Roff", "tau"], first=first, starts=1)
     assert any("runs test" in text for text in unstated.warnings)
 
 
@@ -264,12 +268,39 @@ def test_wrong_names_and_bounds_are_refused():
         ({"free": ["a1"], "noise": {"white": 1}}, "noise: has white"),
         ({"free": ["a1"], "residual": "square"}, "residual: must be one of"),
         ({"free": ["a1"], "x0": 2.0}, "x0: must be between"),
+        ({"free": ["a1", "b"], "fixed": {"b": 0.05}}, "fixed: b is to be fitted too"),
+        ({"first": {"b": 0.05}, "fixed": {"b": 0.05}}, "fixed: b is to be fitted too"),
+        ({"free": ["a1"], "first": {"b": 0.05}}, "first value of b: it is not free"),
+        ({"fixed": {"x0": 0.1}, "x0": 0.1}, "x0: stands twice"),
+        ({"fixed": {"x0": "much"}}, "x0: "),
+        ({"free": ["x0_1"], "first": {"x0_1": -1}}, "x0_1: must be between"),
     ):
         with pytest.raises(sc.InputError, match=told):
             sc.fit(measured, "yakopcic", **options)
     for options, told in (({"residual": "square"}, "residual: must be"), ({"starts": 0}, "starts: must be")):
         with pytest.raises(sc.InputError, match=told):
             sc.fit_each([measured, measured], "yakopcic", free=["a1"], **options)
+
+
+def test_what_is_fixed_is_not_free():
+    measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=40)
+
+    def built(**given):
+        options = dict.fromkeys(("preset", "free", "fixed", "first", "bounds", "x0", "noise"))
+        problem, values, _ = build_problem(measured, "yakopcic", **{**options, "residual": "mixed", **given})
+        return {unknown.name: unknown.first for unknown in problem.unknowns}, values, problem.first
+
+    every, published, _ = built()
+    assert {"a1", "b", "x0"} <= {*every}
+    left, values, begun = built(fixed={"b": 0.04, "x0": "0.11"}, first={"a1": "0.2"})
+    assert {*left} == {*every} - {"b", "x0"}
+    assert (values["b"], values["x0"], left["a1"]) == (0.04, 0.11, 0.2)
+    assert begun == [(0.11, -1), (0.11, -1)]
+    assert {name: left[name] for name in left if name != "a1"} == {
+        name: published[name] for name in left if name != "a1"
+    }
+    assert built(free=["a1", "x0_1", "x0_2"], first={"x0_2": 0.3}, x0=0.2)[0] == {"a1": 0.17, "x0_1": 0.2, "x0_2": 0.3}
+    assert built(free=["series_resistance"], first={"series_resistance": "2 ohm"})[0] == {"series_resistance": 2.0}
 
 
 def test_numbers_far_off_are_infinite_values_without_a_warning():
@@ -324,7 +355,7 @@ def module_loop(points):
 
 @pytest.mark.slow
 def test_a_verilog_a_module_is_fitted():
-    found = sc.fit(module_loop(101), MODULE, free=["Gon", "k"], fixed={"Gon": 1.2e-3}, x0=0.1, starts=1)
+    found = sc.fit(module_loop(101), MODULE, free=["Gon", "k"], first={"Gon": 1.2e-3}, x0=0.1, starts=1)
     assert found.parameters["Gon"].value == pytest.approx(1e-3, rel=2e-3)
     assert found.parameters["k"].value == pytest.approx(2e3, rel=2e-3)
 

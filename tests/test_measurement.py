@@ -180,3 +180,23 @@ def test_cycles_are_measured_one_by_one(tmp_path):
     with pytest.raises(sc.InputError, match="read_voltage"):
         sc.measure_cycles(measured, "9V")
     assert len(sc.split_cycles(measured)) == 3
+
+
+def test_two_loops_have_the_mean_of_both_as_median(tmp_path):
+    volts = np.concatenate([0.5 * V, V[1:]])
+    path = written(tmp_path, "t,v,i\n" + rows(np.arange(len(volts)) * 1e-3, volts, 1e-3 * volts))
+    result = CliRunner().invoke(app, ["measurement", str(path)])
+    assert "1 sweep, 2 loops;" in " ".join(result.output.split())
+    peaks = next(line for line in result.output.splitlines() if "peak current" in line)
+    assert [part.strip() for part in peaks.split("  ") if part.strip()] == ["peak current", "750 uA", "500 uA", "1 mA"]
+
+
+def test_distributions_of_two_loops_begin_at_0_and_leave_no_decade_empty():
+    measured = sc.synthetic_measurement("yakopcic", frequency=[100, 400], points=80, seed=1)
+    found = sc.measure_cycles(measured)
+    over, resistances, voltages = plot_cycles(found).axes
+    for axes in (resistances, voltages):
+        assert [line.get_ydata().tolist() for line in axes.lines] == [[0.0, 0.5, 1.0]] * 2
+    for low, high in (over.get_ylim(), resistances.get_xlim()):
+        assert 0.5 < low / float(found.low_resistance.min()) < 1.0
+        assert 1.0 < high / float(found.high_resistance.max()) < 2.0

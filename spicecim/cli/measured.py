@@ -98,18 +98,29 @@ def fit(
     preset: Annotated[str | None, typer.Option(help="Published parameter set to start from.")] = None,
     free: Annotated[
         str | None,
-        typer.Option(metavar="A,B...", help="Parameters to fit; series_resistance and x0 may be among them."),
+        typer.Option(
+            metavar="A,B...",
+            help="Parameters to fit; series_resistance and x0 may be among them. If left out, all numbers of the model "
+            "that are not zero, and x0, but for those in --fixed.",
+        ),
     ] = None,
     fixed: Annotated[
         list[str] | None,
-        typer.Option("--fixed", metavar="NAME=VALUE...", help="Values of parameters that are not fitted."),
+        typer.Option("--fixed", metavar="NAME=VALUE...", help="Values of parameters, or of x0, that are not fitted."),
+    ] = None,
+    first: Annotated[
+        list[str] | None,
+        typer.Option("--first", metavar="NAME=VALUE...", help="First values of parameters that are fitted."),
     ] = None,
     bounds: Annotated[
         list[str] | None,
         typer.Option("--bounds", metavar="NAME=LOW:HIGH...", help="Range in which a parameter is searched."),
     ] = None,
     x0: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Initial state x; the preset's if left out.")
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Initial state x, or its first value if it is free; the preset's if left out."
+        ),
     ] = None,
     residual: Annotated[
         str,
@@ -160,6 +171,7 @@ def fit(
             preset=preset,
             free=None if free is None else [name.strip() for name in free.split(",") if name.strip()],
             fixed=assignments("--fixed", fixed or []),
+            first=assignments("--first", first or []),
             bounds={name: _range(name, text) for name, text in assignments("--bounds", bounds or []).items()},
             x0=x0,
             residual=residual,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -374,10 +375,10 @@ def print_hysteresis(measured: dict[str, Any], folder: Path) -> None:
 def print_measurement(found: dict[str, Any], folder: Path | None) -> None:
     """Print the size of a measurement and the measures of its cycles, a line each."""
     console = plain_console()
+    sizes = [f"{found[f'{name}s']} {name}{'' if found[f'{name}s'] == 1 else 's'}" for name in ("sweep", "loop")]
     console.print(
-        f"{found['samples']} samples, {found['sweeps']} sweeps, {found['loops']} loops; held by the source: "
-        f"{found['held_samples']}; beyond the range: {found['saturated_samples']}; left out as they stood twice: "
-        f"{found['duplicates']}"
+        f"{found['samples']} samples, {', '.join(sizes)}; held by the source: {found['held_samples']}; beyond the "
+        f"range: {found['saturated_samples']}; left out as they stood twice: {found['duplicates']}"
     )
     console.print(f"current at 0 V: {format_quantity(found['current_offset'], 'A')}")
     for side in ("positive", "negative"):
@@ -385,10 +386,10 @@ def print_measurement(found: dict[str, Any], folder: Path | None) -> None:
             console.print(f"compliance at {side} voltages: {format_quantity(found[f'compliance_{side}'], 'A')}")
     table = _plain_table("measure", "median", "lowest", "highest")
     for name, values in found["measures"].items():
-        kept = sorted(value for value in values if math.isfinite(value))
+        kept = [value for value in values if math.isfinite(value)]
         if kept:
             unit = found["units"][name].replace("V A", "VA").replace("1", "")
-            shown = (kept[len(kept) // 2], kept[0], kept[-1])
+            shown = (statistics.median(kept), min(kept), max(kept))
             table.add_row(name.replace("_", " "), *(format_quantity(value, unit) for value in shown))
     console.print(table)
     if folder is not None:

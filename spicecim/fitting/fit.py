@@ -22,7 +22,7 @@ from spicecim.fitting.modules import ModuleToFit
 from spicecim.fitting.problems import KINDS, Data, Kind, Noise, Problem
 from spicecim.fitting.profile import is_parabola, profiled_ends
 from spicecim.fitting.result import Fit, FittedParameter
-from spicecim.fitting.search import candidates, descend, polish, shaken
+from spicecim.fitting.search import candidates, descend, polish, settled, shaken
 from spicecim.fitting.systems import SERIES, System, TracedSystem
 from spicecim.fitting.unknowns import Unknown, read_bounds
 from spicecim.problems import did_you_mean
@@ -49,6 +49,7 @@ def fit(
     preset: str | None = None,
     free: Sequence[str] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    first: Mapping[str, Any] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     x0: float | None = None,
     residual: Kind = "mixed",
@@ -74,14 +75,17 @@ def fit(
         default the first. Of a Verilog-A module a preset file, or its defaults.
     free
         Parameters to be fitted, and ``"series_resistance"`` (ohm), ``"x0"`` (the initial state of all sweeps), or
-        ``"x0_1"``, ``"x0_2"`` ... (that of one sweep). By default all numbers of the model that are not zero, and x0.
+        ``"x0_1"``, ``"x0_2"`` ... (that of one sweep). By default all numbers of the model that are not zero, and x0,
+        but for those in `fixed`.
     fixed
-        Values of parameters that differ from the preset's.
+        Values of parameters that are not fitted, where they differ from the preset's; ``"x0"`` may be among them.
+    first
+        First values of parameters that are fitted, where they differ from the preset's.
     bounds
         Lowest and highest value of free parameters, within which all is searched. Others are searched from a third of
         their first value to three times that, and may leave this range.
     x0
-        Initial state, or its first value; by default the preset's.
+        Initial state, or its first value where it is free; by default the preset's.
     residual
         ``"current"``: differences of the current, all alike; ``"log"``: of its logarithm; ``"mixed"``: of the current,
         relative to noise that grows with it.
@@ -114,7 +118,7 @@ def fit(
     >>> abs(fitted.parameters["Ap"].value / 4000 - 1) < 0.05
     True
     """
-    problem, values, labels = build_problem(measurement, model, preset, free, fixed, bounds, x0, residual, noise)
+    problem, values, labels = build_problem(measurement, model, preset, free, fixed, first, bounds, x0, residual, noise)
     q = searched(problem, starts, seed, progress or (lambda _: None))
     return finished(problem, q, measurement, labels, values, noise is not None, {"starts": starts, "seed": seed})
 
@@ -125,6 +129,7 @@ def build_problem(
     preset: str | None,
     free: Sequence[str] | None,
     fixed: Mapping[str, Any] | None,
+    first: Mapping[str, Any] | None,
     bounds: Mapping[str, tuple[float, float]] | None,
     x0: float | None,
     residual: Kind,
@@ -134,29 +139,43 @@ def build_problem(
     if residual not in KINDS:
         raise InputError(f"residual: must be one of {', '.join(KINDS)}; it is {residual!r}")
     data = data_of(measurement, noise)
-    fixed, bounds = dict(fixed or {}), dict(bounds or {})
-    resistance = input_quantity(SERIES, fixed.pop(SERIES, measurement.attrs.get("series_resistance", 0.0)), "ohm")
-    if str(model).endswith(".va"):
-        largest = float(np.abs(data.records.voltage).max())
-        device: Any = ModuleToFit(model, preset, fixed, largest)
-    else:
-        device = _ModelToFit(str(model), preset, fixed)
-    first = device.x0 if x0 is None else float(x0)
-    if not 0.0 <= first <= 1.0:
-        raise InputError(f"x0: must be between 0 and 1; it is {first:g}")
+    fixed, first, bounds = dict(fixed or {}), dict(first or {}), dict(bounds or {})
+    both = [name for name in fixed if name in first or name in (free or [])]
+    if both:
+        raise InputError(
+            f"fixed: {', '.join(both)} is to be fitted too; leave it out of `fixed`, or of `free` and `first` (`first` "
+            "has first values of what is fitted)"
+        )
+    given = {**fixed, **first}
+    if x0 is not None and "x0" in given:
+        raise InputError("x0: stands twice; leave it out of `fixed` and `first`")
     sweeps = len(data.current)
     initial = ["x0", *(f"x0_{index + 1}" for index in range(sweeps))]
+    states = {name: given.pop(name) for name in initial if name in first or (name == "x0" and name in fixed)}
+    resistance = input_quantity(SERIES, given.pop(SERIES, measurement.attrs.get("series_resistance", 0.0)), "ohm")
+    if str(model).endswith(".va"):
+        largest = float(np.abs(data.records.voltage).max())
+        device: Any = ModuleToFit(model, preset, given, largest)
+    else:
+        device = _ModelToFit(str(model), preset, given)
+    states = {"x0": device.x0 if x0 is None else x0, **states}
+    states = {name: input_quantity(name, value, "") for name, value in states.items()}
+    for name, value in states.items():
+        if not 0.0 <= value <= 1.0:
+            raise InputError(f"{name}: must be between 0 and 1; it is {value:g}")
     known = [*device.limits, SERIES, *initial]
     if free is None:
-        free = [name for name in device.limits if device.values[name] != 0.0] + ["x0"]
+        usual = [*(name for name in device.limits if device.values[name] != 0.0), "x0"]
+        free = [name for name in usual if name not in fixed]
     for name in [*free, *bounds]:
         if name not in known:
             raise InputError(f"free, bounds: {name} is no number of {model}{did_you_mean(name, known)}; it has {known}")
     if len({*free}) < len(free) or ("x0" in free and any(name in free for name in initial[1:])):
         raise InputError("free: a parameter stands twice, or x0 beside that of one sweep")
-    for name in bounds:
-        if name not in free:
-            raise InputError(f"bounds of {name}: it is not free")
+    for argument, names in (("bounds", bounds), ("first value", first)):
+        for name in names:
+            if name not in free:
+                raise InputError(f"{argument} of {name}: it is not free")
     values = {**device.values, SERIES: resistance}
     of_device = [name for name in free if name not in initial]
     starts_at = [name for name in free if name in initial]
@@ -164,18 +183,18 @@ def build_problem(
     unknowns = []
     for name in [*of_device, *starts_at]:
         own = (0.0, 1.0) if name in initial else (0.0, math.inf) if name == SERIES else device.limits[name]
-        value = min(max(first, 0.01), 0.99) if name in initial else values[name]
+        value = min(max(states.get(name, states["x0"]), 0.01), 0.99) if name in initial else values[name]
         if name == SERIES and value <= 0.0:
             value = values[SERIES] = 0.1 * ohms
         unit = "" if name in initial else "ohm" if name == SERIES else device.units[name]
         limits = read_bounds(name, bounds[name], value, own) if name in bounds else own
         unknowns.append(Unknown(name, unit, float(value), limits[0], limits[1], name in bounds))
     places = {unknown.name: index for index, unknown in enumerate(unknowns)}
-    begun = [(first, places.get(f"x0_{index + 1}", places.get("x0", -1))) for index in range(sweeps)]
+    begun = [(states["x0"], places.get(f"x0_{index + 1}", places.get("x0", -1))) for index in range(sweeps)]
     limited = bool(np.isfinite(data.records.limit).any())
     system = device.system(values, of_device, limited)
     problem = Problem(system, unknowns, len(of_device), data, begun, residual)
-    values["x0"] = first
+    values["x0"] = states["x0"]
     return problem, values, {"model": str(model), "section": device.section, "heading": device.heading}
 
 
@@ -266,7 +285,7 @@ def searched(problem: Problem, count: int, seed: int, progress: Callable[[float]
             problem.base = np.abs(problem.evaluate(q[None], slopes=False).current[0])
         q = polish(problem, q)
         progress(0.75 + 0.05 * repeat)
-    return np.asarray(shaken(problem, q[None], None, seed)[0])
+    return settled(problem, np.asarray(shaken(problem, q[None], None, seed)[0]))
 
 
 def reweighted(problem: Problem) -> int:
@@ -289,7 +308,7 @@ def finished(
     inside = counts.ravel()
     residual, jacobian = at.residual[0][inside], at.jacobian[0][inside]
     cost = float(at.cost[0])
-    found = statistics.spread(jacobian) if len(q) else statistics.Spread(np.zeros((0, 0)), np.zeros(0, bool), [])
+    found = statistics.spread(jacobian) if len(q) else statistics.spread(np.zeros((1, 0)))
     determined_count = len(q) - int(found.blind.sum()) - len(found.joined)
     freedom = max(len(residual) - determined_count, 1)
     reduced = cost / freedom
@@ -310,7 +329,9 @@ def finished(
         ratio = np.ones(len(q))
         ratio[finite] = np.ptp(limits[:, finite], axis=0) / (2.0 * quantile * deviation[finite])
         covariance, deviation = covariance * np.outer(ratio, ratio), deviation * ratio
-    open_ = statistics.undetermined(deviation)
+    # the likelihood may stay high on one side, where the linearized deviation is finite
+    told = np.where(np.isfinite(limits).all(axis=0), deviation, math.inf)
+    open_ = statistics.undetermined(told)
     parameters = {}
     for index, unknown in enumerate(problem.unknowns):
         ends = [float(unknown.value(limit)) for limit in limits[:, index]]
@@ -320,7 +341,7 @@ def finished(
             float(unknown.value(q[index])), min(ends), max(ends), unknown.unit, unknown.transform.kind, not open_[index]
         )
     voltage = measurement["voltage"].values
-    texts = statistics.warnings_of(problem.unknowns, found, deviation, (float(voltage.min()), float(voltage.max())))
+    texts = statistics.warnings_of(problem.unknowns, q, found, told, (float(voltage.min()), float(voltage.max())))
     runs = min(
         (statistics.runs_test(at.residual[0].reshape(counts.shape)[row][counts[row]]) for row in range(len(counts))),
         default=1.0,

@@ -48,6 +48,7 @@ def fit_each(
     preset: str | None = None,
     free: Sequence[str] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    first: Mapping[str, Any] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     x0: float | None = None,
     residual: Kind = "mixed",
@@ -64,7 +65,7 @@ def fit_each(
     ----------
     measurements
         A measurement of each device, with as many sweeps each; `split_cycles` makes them of the cycles of one.
-    model, preset, free, fixed, bounds, x0, residual, noise, starts, seed, progress
+    model, preset, free, fixed, first, bounds, x0, residual, noise, starts, seed, progress
         As for `fit`.
 
     Returns
@@ -88,18 +89,18 @@ def fit_each(
     if len(measurements) < 2:
         raise InputError(f"measurements: a distribution needs two at least; there are {len(measurements)}")
     report = progress or (lambda _: None)
-    built = [build_problem(one, model, preset, free, fixed, bounds, x0, residual, noise) for one in measurements]
+    built = [build_problem(one, model, preset, free, fixed, first, bounds, x0, residual, noise) for one in measurements]
     each = {len(problem.data.current) for problem, *_ in built}
     if len(each) > 1:
         raise InputError(f"measurements: must have as many sweeps each; they have {sorted(each)}")
-    first = built[0][0]
-    q = np.tile(searched(first, starts, seed, lambda share: report(0.5 * share)), (len(built), 1))
+    leading = built[0][0]
+    q = np.tile(searched(leading, starts, seed, lambda share: report(0.5 * share)), (len(built), 1))
     joined = Problem(
-        first.system, first.unknowns, first.parameters, _joined([problem.data for problem, *_ in built]), first.first,
-        residual,
+        leading.system, leading.unknowns, leading.parameters, _joined([problem.data for problem, *_ in built]),
+        leading.first, residual,
     )  # fmt: skip
     sweeps = np.arange(len(joined.data.current)).reshape(len(built), -1)
-    for repeat in range(1 + reweighted(first)):
+    for repeat in range(1 + reweighted(leading)):
         if repeat:
             found = joined.evaluate(q, sweeps, slopes=False)
             joined.base = np.abs(found.current.reshape(joined.data.current.shape))
@@ -110,10 +111,10 @@ def fit_each(
     for row, (problem, values, labels), measurement in zip(range(len(q)), built, measurements, strict=True):
         width = problem.data.current.shape[1]
         problem.base = joined.base[sweeps[row], :width]
-        problem.unknowns = first.unknowns
+        problem.unknowns = leading.unknowns
         settings = {"starts": starts, "seed": seed}
         fits.append(finished(problem, q[row], measurement, labels, values, noise is not None, settings))
-    return _population(fits, q, first.unknowns)
+    return _population(fits, q, leading.unknowns)
 
 
 def _population(fits: list[Fit], q: FloatArray, unknowns: list[Unknown]) -> Population:

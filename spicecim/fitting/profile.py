@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spicecim.fields import FloatArray
 from spicecim.fitting.problems import Problem
 from spicecim.fitting.search import descend
+from spicecim.fitting.statistics import NO_EFFECT, SINGULAR
 
 _OFF = 2.0
 """Factor by which the cost at the ends of the linearized intervals may differ from a parabola's."""
@@ -55,9 +56,8 @@ def is_parabola(problem: Problem, q: FloatArray, covariance: FloatArray, level: 
     seen = np.flatnonzero(np.isfinite(np.diag(covariance)))
     if not len(seen):
         return True
-    part = covariance[np.ix_(seen, seen)]
-    moves = np.zeros((len(seen), len(q)))
-    moves[:, seen] = part * np.sqrt(level / np.diag(part))[:, None]
+    # those that the data do not determine go along as far as the others depend on them
+    moves = np.nan_to_num(covariance[seen]) * np.sqrt(level / np.diag(covariance)[seen])[:, None]
     cost = problem.evaluate(np.concatenate([q[None], q + moves, q - moves]), slopes=False).cost
     rise = cost[1:] - cost[0]
     return bool(((rise > level / _OFF) & (rise < level * _OFF)).all())
@@ -71,31 +71,29 @@ def profiled_ends(problem: Problem, q: FloatArray, seen: NDArray[np.int_], level
     problem, q
         What was fitted, and the numbers of its unknowns (unknown,).
     seen
-        Indices of the unknowns that the data determine; the others keep their numbers, and have infinite ends.
+        Indices of the unknowns that the data determine; the others have infinite ends.
     level
         Rise of the cost: for 95 % of one unknown 3.84, times the square of the noise.
     """
     at = problem.evaluate(q[None])
-    covariance = level * _without_leverage(at.jacobian[0][:, seen])
+    covariance = level * _without_leverage(at.jacobian[0])
     width = np.sqrt(np.diag(covariance))
-    paths = covariance / width
     ends = np.array([np.full(len(q), -np.inf), np.full(len(q), np.inf)])
-    held = np.ones((len(_PLACES), len(q)), dtype=bool)
-    held[:, seen] = False
-    going = [_Bracket(side, index, 0.0, _FIRST, 0.0) for side in (0, 1) for index in range(len(seen))]
+    going = [_Bracket(side, int(index), 0.0, _FIRST, 0.0) for side in (0, 1) for index in seen]
     for _ in range(_ROUNDS):
-        tried, fixed = np.tile(q, (len(going), len(_PLACES), 1)), np.tile(held, (len(going), 1, 1))
+        tried = np.tile(q, (len(going), len(_PLACES), 1))
+        held = np.zeros(tried.shape, dtype=bool)
         places = np.array([each.low + (each.high - each.low) * _PLACES for each in going])
         for row, each in enumerate(going):
-            tried[row][:, seen] += (2 * each.side - 1) * places[row][:, None] * paths[:, each.unknown]
-            fixed[row, :, seen[each.unknown]] = True
-        flat = tried.reshape(-1, len(q)), fixed.reshape(-1, len(q))
+            path = covariance[each.unknown] / width[each.unknown]
+            tried[row] += (2 * each.side - 1) * places[row][:, None] * path
+            held[row, :, each.unknown] = True
+        flat = tried.reshape(-1, len(q)), held.reshape(-1, len(q))
         cost = descend(problem, flat[0], iterations=_ITERATIONS, held=flat[1]).cost.reshape(len(going), -1)
         narrower = []
         for row, each in enumerate(going):
             place, next_ = _crossing(each, places[row], cost[row] - at.cost[0], level)
-            unknown = seen[each.unknown]
-            ends[each.side, unknown] = q[unknown] + (2 * each.side - 1) * place * width[each.unknown]
+            ends[each.side, each.unknown] = q[each.unknown] + (2 * each.side - 1) * place * width[each.unknown]
             if next_ is not None:
                 narrower.append(next_)
         going = narrower
@@ -122,12 +120,19 @@ def _crossing(bracket: _Bracket, places: FloatArray, rise: FloatArray, level: fl
 
 
 def _without_leverage(jacobian: FloatArray) -> FloatArray:
-    """Covariance from the derivatives of the residuals, without samples that alone determine a combination."""
+    """Covariance from the derivatives of the residuals, without samples that alone determine a combination.
+
+    It is nothing along what the data do not determine, so that a path stays where it is there.
+    """
+    size = np.sqrt((jacobian**2).sum(axis=0))
+    shown = size > NO_EFFECT * size.max()
     while True:
-        size = np.sqrt((jacobian**2).sum(axis=0))
-        covariance = np.linalg.pinv((jacobian / size).T @ (jacobian / size), rcond=1e-12) / np.outer(size, size)
+        size = np.where(shown, np.sqrt((jacobian**2).sum(axis=0)), np.inf)
+        scaled = jacobian / size
+        covariance = np.linalg.pinv(scaled.T @ scaled, rcond=SINGULAR**2) / np.outer(size, size)
         leverage = ((jacobian @ covariance) * jacobian).sum(axis=1)
         kept = jacobian[leverage < _LEVERAGE]
-        if len(kept) == len(jacobian) or len(kept) < 10 * jacobian.shape[1] or not (kept**2).sum(axis=0).all():
+        fewer = 10 * np.count_nonzero(shown) <= len(kept) < len(jacobian)
+        if not fewer or not (kept**2).sum(axis=0)[shown].all():
             return np.asarray(covariance)
         jacobian = kept

@@ -11,6 +11,7 @@ from scipy.stats import qmc
 
 from spicecim.fields import FloatArray
 from spicecim.fitting.problems import Evaluated, Problem
+from spicecim.fitting.statistics import spread
 
 _ITERATIONS = 40
 ENOUGH = 1e-4
@@ -24,6 +25,8 @@ _SETTLED = 0.01
 _SHAKES, _NEIGHBORS, _AFTER_SHAKE = 3, 8, 15
 _WIDTH = 2.0
 """Standard deviations to the neighbors."""
+_AS_GOOD = 1.0
+"""Rise of the cost, in variances of a residual, by which a fit is as good: one standard deviation of an unknown."""
 _UNSEEN = 1e-7
 """Size of an unknown's derivatives, relative to the largest, at which the data do not show it."""
 
@@ -144,6 +147,35 @@ def shaken(problem: Problem, q: FloatArray, sweeps: NDArray[np.int_] | None, see
         rows = np.arange(len(rough))
         better = costs[rows, best] < cost[rough]
         q[rough[better]] = found.q.reshape(len(rough), _NEIGHBORS, -1)[rows, best][better]
+    return q
+
+
+def settled(problem: Problem, q: FloatArray) -> FloatArray:
+    """Return numbers of unknowns (unknown,) that fit as well, with what the data do not determine at its first values.
+
+    Along a combination that changes nothing, a search ends anywhere. One unknown of each goes back to its first value,
+    the farthest from it, and the others follow.
+    """
+    first = np.array([unknown.start() for unknown in problem.unknowns])
+    held = np.zeros(len(q), dtype=bool)
+    cost = float(problem.evaluate(q[None], slopes=False).cost[0])
+    worst = cost * (1.0 + _AS_GOOD / max(int(problem.data.counts.sum()), 1))
+    while not held.all():
+        jacobian = problem.evaluate(q[None]).jacobian[0]
+        free = np.flatnonzero(~held)
+        lost = spread(jacobian[:, free]).lost
+        if not len(lost):
+            break
+        move = np.zeros(len(q))
+        move[free] = lost[0]
+        part = np.abs(move) > 0.2 * np.abs(move).max()
+        back = int(np.argmax(np.where(part, np.abs(q - first), -1.0)))
+        held[back] = True
+        tried = q + move * (first[back] - q[back]) / move[back]
+        tried[back] = first[back]
+        found = descend(problem, tried[None], held=held[None])
+        if found.cost[0] <= worst:
+            q = found.q[0]
     return q
 
 

@@ -12,9 +12,9 @@ from spicecim.fields import FloatArray
 from spicecim.fitting.unknowns import Unknown
 
 CONFIDENCE = 0.95
-_NO_EFFECT = 1e-7
+NO_EFFECT = 1e-7
 """Of an unknown, relative to the largest: the data do not depend on it."""
-_SINGULAR = 1e-5
+SINGULAR = 1e-5
 """Relative singular value below which a combination of unknowns changes nothing."""
 _LOOSE = 0.7
 """Standard deviation of a transformed parameter from which on it is not determined: a factor of 2."""
@@ -32,26 +32,32 @@ class Spread(NamedTuple):
     """Unknowns that change nothing."""
     joined: list[list[int]]
     """Unknowns of which a combination changes nothing."""
+    lost: FloatArray
+    """Directions (direction, unknown) along which nothing changes: those combinations, and unknowns of no effect."""
 
 
 def spread(jacobian: FloatArray) -> Spread:
     """Covariance from the derivatives of the residuals (sample, unknown)."""
     size = np.sqrt((jacobian**2).sum(axis=0))
     count = len(size)
-    blind = size <= _NO_EFFECT * max(size.max(initial=0.0), 1e-300)
+    blind = size <= NO_EFFECT * max(size.max(initial=0.0), 1e-300)
     covariance = np.full((count, count), np.nan)
     seen = np.flatnonzero(~blind)
     joined = []
+    lost = np.eye(count)[blind]
     if len(seen):
         _, values, directions = np.linalg.svd(jacobian[:, seen] / size[seen], full_matrices=False)
-        lost = values < _SINGULAR * values[0]
-        joined = [seen[np.abs(direction) > 0.2].tolist() for direction in directions[lost]]
-        kept = directions[~lost].T / values[~lost]
+        idle = values < SINGULAR * values[0]
+        joined = [seen[np.abs(direction) > 0.2].tolist() for direction in directions[idle]]
+        moves = np.zeros((int(idle.sum()), count))
+        moves[:, seen] = directions[idle] / size[seen]
+        lost = np.concatenate([lost, moves])
+        kept = directions[~idle].T / values[~idle]
         covariance[np.ix_(seen, seen)] = kept @ kept.T / np.outer(size[seen], size[seen])
         for index in {index for group in joined for index in group}:
             covariance[index, index] = np.inf
     covariance[blind, blind] = np.inf
-    return Spread(covariance, blind, joined)
+    return Spread(covariance, blind, joined, lost)
 
 
 def correlation(covariance: FloatArray) -> FloatArray:
@@ -90,7 +96,7 @@ def undetermined(deviation: FloatArray) -> NDArray[np.bool_]:
 
 
 def warnings_of(
-    unknowns: list[Unknown], found: Spread, deviation: FloatArray, voltage: tuple[float, float]
+    unknowns: list[Unknown], q: FloatArray, found: Spread, deviation: FloatArray, voltage: tuple[float, float]
 ) -> list[str]:
     """Tell what the data cannot: no effect, combinations, and parameters that act as one."""
     texts = []
@@ -104,7 +110,7 @@ def warnings_of(
     for group in found.joined:
         names = [unknowns[index].name for index in group]
         named |= {*group}
-        texts.append(f"{', '.join(names)}: only a combination of them is determined; fix all but one")
+        texts.append(f"{', '.join(names)}: only a combination of them is determined; fix one of them")
     matrix = np.abs(correlation(found.covariance))
     for one, other in np.argwhere(np.triu(matrix > _AS_ONE, 1)):
         if not {one, other} <= named:
@@ -113,4 +119,8 @@ def warnings_of(
     for index in np.flatnonzero(undetermined(deviation) & ~found.blind):
         if index not in named:
             texts.append(f"{unknowns[index].name}: the data leave it open within a factor of 2 and more")
+    stays = [u for u, number, open_ in zip(unknowns, q, undetermined(deviation), strict=True)
+             if open_ and number == u.start()]  # fmt: skip
+    if stays:
+        texts.append(f"left at first values: {', '.join(f'{u.name} = {u.first:.4g} {u.unit}'.strip() for u in stays)}")
     return texts

@@ -120,7 +120,9 @@ def plot_cycles(measures: xr.Dataset) -> Figure:
 def _distribution(axes: Any, values: FloatArray, color: str, label: str) -> None:
     kept = np.sort(values[np.isfinite(values)])
     if len(kept):
-        axes.step(kept, np.arange(1, len(kept) + 1) / len(kept), where="post", color=color, label=label)
+        # from 0, which a step takes a first point for
+        shares = np.arange(len(kept) + 1) / len(kept)
+        axes.step(np.insert(kept, 0, kept[0]), shares, where="post", color=color, label=label)
 
 
 @styled

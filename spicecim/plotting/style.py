@@ -93,11 +93,13 @@ def label_axis(axis: Axis, name: str, unit: str) -> None:
     its label names: "name \N{MINUS SIGN} 1.2345 mA (nA)". Without a unit, a power of ten stands in place of the prefix.
     """
     if axis.get_scale() == "log":
-        # Whole decades, so that ticks with labels stand at both ends even where there is one point only, and room for
-        # the markers.
+        # Room for the markers; and whole decades where else fewer than two ticks, which stand at decades, had labels.
         smallest, largest = axis.get_data_interval()
-        lower, upper = 10.0 ** math.floor(math.log10(smallest)), 10.0 ** math.ceil(math.log10(largest))
-        axis.set_view_interval(min(lower, smallest / 1.4), max(upper, largest * 1.4), ignore=True)
+        lower, upper = smallest / 1.4, largest * 1.4
+        if math.floor(math.log10(upper)) <= math.ceil(math.log10(lower)):
+            lower = min(lower, 10.0 ** math.floor(math.log10(smallest)))
+            upper = max(upper, 10.0 ** math.ceil(math.log10(largest)))
+        axis.set_view_interval(lower, upper, ignore=True)
         axis.set_major_formatter(EngFormatter(unit=unit, sep="\N{NO-BREAK SPACE}"))
         axis.set_minor_formatter(NullFormatter())
         axis.set_label_text(name)
