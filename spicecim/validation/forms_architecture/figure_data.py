@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from spicecim.accelerator import Design, evaluate, load_design, load_network
-from spicecim.accelerator.budget import ComponentBudget
+from spicecim.accelerator.budget import ComponentBudget, component_budgets, total
 from spicecim.accelerator.device_power import with_crossbar_power
 from spicecim.accelerator.mapping import map_network
 from spicecim.validation.forms_architecture.ratios import (
@@ -219,5 +219,6 @@ def crossbar_power_data(power: xr.DataArray) -> xr.Dataset:
 
 def _share(design: Design) -> float:
     """Share of the crossbars in a chip's power."""
-    chip = evaluate(design)
-    return sum(part.power_w or 0.0 for part in chip.components if part.kind == "crossbar") / (chip.power_w or np.nan)
+    parts = component_budgets(design)
+    crossbars = sum(part.power_w or 0.0 for part in parts if part.kind == "crossbar")
+    return crossbars / (total(part.power_w for part in parts) or np.nan)
