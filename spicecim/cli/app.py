@@ -65,7 +65,8 @@ def main() -> None:
         try:
             app()
         finally:
-            sys.stdout.flush()  # here, where it can still be told that nobody reads it
+            if sys.stdout is not None:  # closed from the start
+                sys.stdout.flush()  # here, where it can still be told that nobody reads it
     except BrokenPipeError:
         _end_of_pipe()
     except SystemExit as end:
