@@ -62,18 +62,15 @@ class DissectedFactors:
     def __init__(self, rows: Wire, columns: Wire, conductance: FloatArray) -> None:
         if not (np.isfinite(conductance) & (conductance >= 0.0)).all():
             raise NotPositive
-        self._shape = conductance.shape
         self._g = conductance
         self._pattern = _pattern(*conductance.shape)
-        down, along = self._pattern.padded
+        row, column = self._pattern.rows, self._pattern.columns
         # every wire starts at its terminal, in row 0 and column 0
-        row_wires, column_wires = (
-            np.full((down, along), 1.0 / rows.segment),
-            np.full((down, along), 1.0 / columns.segment),
-        )
-        row_wires[:, 0] = 1.0 / (rows.segment + rows.terminal)
-        column_wires[0] = 1.0 / (columns.segment + columns.terminal)
-        cells = [self._grouped(part) for part in (row_wires, column_wires, self._padded(conductance))]
+        cells = [
+            1.0 / np.where(column == 0, rows.segment + rows.terminal, rows.segment),
+            1.0 / np.where(row == 0, columns.segment + columns.terminal, columns.segment),
+            self._grouped(conductance),
+        ]
         self._leaves: list[_Leaves] = []
         self._small: list[list[_Swept]] = []
         fronts: dict[int, FloatArray] = {}
@@ -92,15 +89,16 @@ class DissectedFactors:
 
         Both are (..., row, column).
         """
-        stack = residual.reshape(-1, *self._shape)
-        together = max(1, _RIGHT_SIDES // self._g.size)
-        parts = [self._voltages(self._g * stack[n : n + together]) for n in range(0, len(stack), together)]
-        return np.asarray(residual - np.concatenate(parts).reshape(residual.shape))
+        stack = residual.reshape(-1, *self._g.shape)
+        together, change = max(1, _RIGHT_SIDES // self._g.size), np.empty_like(stack)
+        for some in (slice(first, first + together) for first in range(0, len(stack), together)):
+            np.subtract(stack[some], self._voltages(self._g * stack[some]), out=change[some])
+        return change.reshape(residual.shape)
 
     def _voltages(self, currents: FloatArray) -> FloatArray:
         """Voltages between the wires at the cells by currents that the cells feed into them (stack, row, column)."""
         pattern, count = self._pattern, len(currents)
-        grouped = self._grouped(self._padded(currents))
+        grouped = self._grouped(currents)
         loads: dict[int, FloatArray] = {}
         small = []
         for block, leaves, swept in zip(pattern.blocks(), self._leaves, self._small, strict=True):
@@ -125,40 +123,15 @@ class DissectedFactors:
             for join, part, own in reversed([*zip(_small_boxes().joins[_LEAF_JOINS:], swept, inside, strict=True)]):
                 at = part.backward(join, own, at)
             grouped[..., block] = leaves.backward(fed, at).T.reshape(count, -1, block.stop - block.start)
-        return self._ungrouped(grouped)
+        voltages = np.empty((count, self._g.size + 1))
+        voltages[:, pattern.cells] = grouped
+        return voltages[:, :-1].reshape(currents.shape)
 
-    def _padded(self, cells: FloatArray) -> FloatArray:
-        """Cells (..., row, column) from the columns' terminals on, with cells that do not conduct beyond the last."""
-        down, along = self._pattern.padded
-        if self._shape == (down, along):
-            return cells[..., ::-1, :]
-        padded = np.zeros((*cells.shape[:-2], down, along))
-        padded[..., : cells.shape[-2], : cells.shape[-1]] = cells[..., ::-1, :]
-        return padded
-
-    def _grouped(self, padded: FloatArray) -> FloatArray:
-        """Cells (..., row, column) as (..., place in the small box, box), places in the order in which they join."""
-        down, along = self._pattern.padded
-        lead = padded.shape[:-2]
-        halves = (2,) * _DOUBLINGS
-        bits = padded.reshape(*lead, down // _SIDE, *halves, along // _SIDE, *halves)
-        return np.ascontiguousarray(bits.transpose(_order(len(lead)))).reshape(*lead, _SIDE * _SIDE, -1)
-
-    def _ungrouped(self, grouped: FloatArray) -> FloatArray:
-        """Cells (stack, row, column) of what `_grouped` gives of `_padded` ones."""
-        down, along = self._pattern.padded
-        halves = (2,) * _DOUBLINGS
-        bits = grouped.reshape(len(grouped), *halves, *halves, down // _SIDE, along // _SIDE)
-        padded = bits.transpose(np.argsort(_order(1))).reshape(len(grouped), down, along)
-        return padded[:, : self._shape[0], : self._shape[1]][:, ::-1]
-
-
-def _order(lead: int) -> list[int]:
-    """Axes of cells as halves of rows and columns, in the order in which halves of small boxes join."""
-    rows = [lead + 1 + bit for bit in range(_DOUBLINGS)]
-    columns = [lead + 2 + _DOUBLINGS + bit for bit in range(_DOUBLINGS)]
-    pairs = [axis for pair in zip(columns[::-1], rows[::-1], strict=True) for axis in pair]
-    return [*range(lead), *pairs, lead, lead + 1 + _DOUBLINGS]
+    def _grouped(self, cells: FloatArray) -> FloatArray:
+        """Cells (..., row, column) as (..., place, box), zero where the pattern has none."""
+        flat = np.zeros((*cells.shape[:-2], self._g.size + 1))
+        flat[..., :-1] = cells.reshape(*cells.shape[:-2], -1)
+        return flat.take(self._pattern.cells, axis=-1)
 
 
 class _Part(NamedTuple):
@@ -227,8 +200,12 @@ def _small_boxes() -> _SmallBoxes:
 class _Pattern(NamedTuple):
     """How a crossbar of a shape is taken apart; it does not depend on the conductances."""
 
-    padded: tuple[int, int]
-    """Rows and columns of whole small boxes."""
+    rows: Places
+    """Row of each cell (place, box), counted from the columns' terminals; places in the order in which they join."""
+    columns: Places
+    """Column of each cell (place, box)."""
+    cells: Places
+    """Number of each among the cells of the crossbar (place, box); beyond its last one, that which follows."""
     ports: list[Places]
     """Ports of each small box, but for those at known potentials."""
     joins: list[_Join]
@@ -244,6 +221,12 @@ class _Pattern(NamedTuple):
 def _pattern(rows: int, columns: int) -> _Pattern:
     down, along = -(-rows // _SIDE), -(-columns // _SIDE)
     last = down * _SIDE, along * _SIDE
+    # bit by bit from the highest on, a place is the lowest bit of the column in the box, that of the row, the next ones
+    bits = np.arange(_SIDE * _SIDE)[:, None] >> np.arange(2 * _DOUBLINGS)[::-1] & 1
+    row, column = (bits[:, first::2] @ (1 << np.arange(_DOUBLINGS)) for first in (1, 0))
+    down_boxes, along_boxes = np.divmod(np.arange(down * along), along)
+    row, column = row[:, None] + _SIDE * down_boxes, column[:, None] + _SIDE * along_boxes
+    cells = np.where((row < rows) & (column < columns), (rows - 1 - row) * columns + column, rows * columns)
     ports, nodes, joins = [], {}, []
     for box in range(down * along):
         own = _small_boxes().ports + _shift(box // along * _SIDE, box % along * _SIDE)
@@ -274,7 +257,7 @@ def _pattern(rows: int, columns: int) -> _Pattern:
                     made[line, first // 2] = following
                     following += 1
         numbers = made.T if turned else made
-    return _Pattern((down * _SIDE, along * _SIDE), ports, joins)
+    return _Pattern(row, column, cells, ports, joins)
 
 
 class _Swept(NamedTuple):

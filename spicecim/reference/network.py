@@ -102,7 +102,8 @@ class Network:
         if self._shared_by_row is None:
             drops = np.cumsum(i_cell[..., ::-1], axis=-1)[..., ::-1]
             drops *= self._row_steps
-            return np.asarray(v_row[..., None] - np.cumsum(drops, axis=-1, out=drops))
+            np.cumsum(drops, axis=-1, out=drops)
+            return np.subtract(v_row[..., None], drops, out=drops)
         return v_row[..., None] - i_cell @ self._shared_by_row
 
     def voltage_at_columns(self, drive: FloatArray, i_cell: FloatArray) -> FloatArray:

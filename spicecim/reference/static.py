@@ -218,7 +218,9 @@ class ExplicitCrossbar:
 
     def _off(self, v: FloatArray, i: FloatArray, missed: FloatArray) -> FloatArray:
         """Currents (input,) by which cells are off, as in `AtRest`, where they miss voltages (input, row, column)."""
-        return _largest(self._currents(v - missed) - i) / _scale(i)
+        apart = self._currents(v - missed)
+        apart -= i
+        return _largest(apart) / _scale(i)
 
     def _damped(self, v_row: FloatArray, start: FloatArray) -> tuple[FloatArray, int]:
         """Voltages (1, row, column) of a single input by Newton's method with damped steps, and the number of these."""
@@ -349,7 +351,9 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
 
 def _largest(values: FloatArray) -> FloatArray:
     """Largest magnitude of each input's values (input, ...)."""
-    return np.asarray(np.abs(values).max(axis=tuple(range(1, values.ndim))))
+    # without an array of magnitudes: of large inputs, memory takes longer than arithmetic
+    inputs = tuple(range(1, values.ndim))
+    return np.asarray(np.maximum(values.max(axis=inputs), -values.min(axis=inputs)))
 
 
 def _scale(values: FloatArray) -> FloatArray:
