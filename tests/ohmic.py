@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from spicecim.reference.network import Network
 from spicecim.reference.static import solve_ohmic
+from spicecim.reference.wires.network import Network
 from spicecim.testbench import Crossbar
 
 

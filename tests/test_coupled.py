@@ -17,13 +17,13 @@ from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.measure import compare, energy_balance
 from spicecim.reference import dense_output
-from spicecim.reference.capacitance import CapacitiveNetwork
-from spicecim.reference.cells import ExplicitCells, ImplicitCells
 from spicecim.reference.collocation import radau
-from spicecim.reference.coupled import STORING_TOLERANCE
-from spicecim.reference.kinks import first_crossing
-from spicecim.reference.step import System
+from spicecim.reference.coupled.cells import ExplicitCells, ImplicitCells
+from spicecim.reference.coupled.follow import STORING_TOLERANCE
+from spicecim.reference.coupled.step import System
 from spicecim.reference.step_control import StepControl
+from spicecim.reference.tables.kinks import first_crossing
+from spicecim.reference.wires.capacitance import CapacitiveNetwork
 from spicecim.resources import resource_folder
 from spicecim.testbench import Testbench
 

@@ -10,11 +10,11 @@ from wirings import TOGETHER
 from spicecim import limits
 from spicecim.deadline import run_within
 from spicecim.errors import TimeLimitError
-from spicecim.reference import dissection
-from spicecim.reference import network as network_module
-from spicecim.reference.dissection import DissectedFactors
-from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
-from spicecim.reference.network import Network
+from spicecim.reference.wires import dissection
+from spicecim.reference.wires import network as network_module
+from spicecim.reference.wires.dissection import DissectedFactors
+from spicecim.reference.wires.ladder import LadderFactors, NotPositive, Wire
+from spicecim.reference.wires.network import Network
 from spicecim.testbench import Crossbar
 
 SEGMENTS = st.floats(0.01, 1e4)

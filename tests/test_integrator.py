@@ -14,12 +14,13 @@ from spicecim.devices.cell import CellTerms, ExplicitCell
 from spicecim.drives import PulseDrive, SampledDrive, SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError
-from spicecim.reference import collocation, ideal, independent, separable
+from spicecim.reference import collocation, ideal, independent
 from spicecim.reference.collocation import attempt_step, radau, solve
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.ideal import cell_waveforms
 from spicecim.reference.independent import integrate
-from spicecim.reference.theta import row_states, row_theta
+from spicecim.reference.tables import separable
+from spicecim.reference.tables.theta import row_states, row_theta
 from spicecim.testbench import Testbench
 
 ONE = np.zeros(1, dtype=int)

@@ -28,7 +28,7 @@ from spicecim.errors import (
     UnsupportedError,
     WorkerCrashError,
 )
-from spicecim.reference.flow_map import flows
+from spicecim.reference.tables.flow_map import flows
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 BOTH = pytest.mark.parametrize("workers", [1, 2])

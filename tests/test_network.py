@@ -9,10 +9,10 @@ from oracles import operating_point
 from wirings import PARASITICS, TOGETHER, wirings
 
 from spicecim.errors import ConvergenceError
-from spicecim.reference import network as network_module
-from spicecim.reference.dissection import DissectedFactors
-from spicecim.reference.ladder import LadderFactors
-from spicecim.reference.network import Factors, Network
+from spicecim.reference.wires import network as network_module
+from spicecim.reference.wires.dissection import DissectedFactors
+from spicecim.reference.wires.ladder import LadderFactors
+from spicecim.reference.wires.network import Factors, Network
 from spicecim.testbench import Crossbar
 
 EACH = [{name: 3.0} for name in PARASITICS]
@@ -194,5 +194,5 @@ def test_lines_that_are_summed_up_in_parts_are_the_same(name, rng, monkeypatch):
     g, v = rng.uniform(0, 1e-3, (9, 5)), rng.uniform(-1, 1, 9)
     resistances = {name: 3.0, "source_resistance": 20.0, "sense_resistance": 7.0}
     expected = static(g, v, **resistances).i_cell
-    monkeypatch.setattr("spicecim.reference.ladder._TOGETHER", 100)
+    monkeypatch.setattr("spicecim.reference.wires.ladder._TOGETHER", 100)
     np.testing.assert_allclose(static(g, v, **resistances).i_cell, expected, rtol=1e-13)

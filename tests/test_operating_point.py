@@ -14,7 +14,8 @@ import spicecim as sc
 from spicecim import limits
 from spicecim.devices import make_device
 from spicecim.errors import ConvergenceError, CurrentWarning, InputError, TimeLimitError, UnsupportedError
-from spicecim.reference import network, static
+from spicecim.reference import static
+from spicecim.reference.wires import network
 
 OHMIC = {"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 1e6}}
 MIAO = {"model": "yakopcic", "preset": "miao"}

@@ -14,8 +14,8 @@ from spicecim.drives import SineDrive
 from spicecim.engines import simulate
 from spicecim.errors import InputError
 from spicecim.reference.drive import cell_voltages, row_breaks
-from spicecim.reference.flow_map import Flow, flows
-from spicecim.reference.theta import row_theta
+from spicecim.reference.tables.flow_map import Flow, flows
+from spicecim.reference.tables.theta import row_theta
 from spicecim.testbench import Testbench
 
 

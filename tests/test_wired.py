@@ -14,9 +14,10 @@ from spicecim.devices.varied import make_cells
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError, SimulationError
 from spicecim.measure import compare, energy_balance
-from spicecim.reference import coupled, dense_output
+from spicecim.reference import dense_output
 from spicecim.reference.collocation import lobatto
-from spicecim.reference.flow_map import FlowMotion
+from spicecim.reference.coupled.follow import TOLERANCE
+from spicecim.reference.tables.flow_map import FlowMotion
 from spicecim.testbench import Testbench
 from spicecim.waveforms import load_waveforms, save_waveforms
 
@@ -381,7 +382,7 @@ def test_the_stated_errors_cover_a_switching_edge(monkeypatch):
     bench = Testbench.from_dict(SWITCHING)
     coarse = simulate(bench, "reference")
     with monkeypatch.context() as patch:
-        patch.setattr("spicecim.reference.engine.TOLERANCE", coupled.TOLERANCE / 100)
+        patch.setattr("spicecim.reference.engine.TOLERANCE", TOLERANCE / 100)
         fine = simulate(bench, "reference")
     off = np.abs(coarse["i_column"] - fine["i_column"]).max("time") / np.abs(fine["i_column"]).max("time")
     assert float(off.max()) <= 3.0 * coarse.attrs["current_error"]

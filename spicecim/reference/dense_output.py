@@ -19,13 +19,13 @@ from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.lines import LineDrive, column_waveforms
 from spicecim.physics import States
-from spicecim.reference.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.collocation import Places
+from spicecim.reference.coupled.step import Correction, Course, Linearized, State, System, correct
 from spicecim.reference.drive import ROUNDING, LineVoltages
 from spicecim.reference.guards import check_finite, check_time
-from spicecim.reference.network import Network
 from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
-from spicecim.reference.step import Correction, Course, Linearized, State, System, correct
+from spicecim.reference.wires.capacitance import CapacitiveNetwork, Ends
+from spicecim.reference.wires.network import Network
 from spicecim.testbench import Testbench
 from spicecim.waveforms import state_variable
 

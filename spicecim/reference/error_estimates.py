@@ -9,8 +9,8 @@ import numpy as np
 from spicecim.accuracy import current_errors, current_scales, curve_errors
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
-from spicecim.reference.cells import ExplicitCells
-from spicecim.reference.step import Course, Linearized, State, System
+from spicecim.reference.coupled.cells import ExplicitCells
+from spicecim.reference.coupled.step import Course, Linearized, State, System
 
 COARSE = 30.0
 """Ratio of the tolerances of two runs that are compared."""

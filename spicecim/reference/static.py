@@ -24,12 +24,12 @@ from spicecim.devices.cell import voltage_over
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.cells import ExplicitCells
+from spicecim.reference.coupled.cells import ExplicitCells
+from spicecim.reference.coupled.step import System, system
 from spicecim.reference.guards import check_finite, one_thread
-from spicecim.reference.network import AnyFactors, Network
 from spicecim.reference.newton import Unknowns, solve_damped
-from spicecim.reference.nodal import TOO_FAR_APART
-from spicecim.reference.step import System, system
+from spicecim.reference.wires.network import AnyFactors, Network
+from spicecim.reference.wires.nodal import TOO_FAR_APART
 from spicecim.testbench import Testbench
 
 _SOLVED = 1e-10

@@ -24,8 +24,8 @@ from spicecim.encodings.bit_sliced.settings import SliceSettings
 from spicecim.encodings.bit_sliced.tiles import Tile
 from spicecim.encodings.integers import IntArray
 from spicecim.fields import FloatArray
-from spicecim.reference.network import Network
 from spicecim.reference.static import solve_ohmic
+from spicecim.reference.wires.network import Network
 from spicecim.testbench import Analysis, Crossbar, Testbench
 
 _BLOCK = 250_000

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
-from spicecim.reference.flow_map import Flows, flows
 from spicecim.reference.guards import one_thread
+from spicecim.reference.tables.flow_map import Flows, flows
 
 _DEGREE = 14
 """Degree of Lobatto's rule, whose nodes include both ends: no kink hides between the outermost node and an end."""

@@ -22,7 +22,7 @@ from scipy.interpolate import PPoly
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
 from spicecim.reference.collocation import Rule
-from spicecim.reference.kinks import (
+from spicecim.reference.tables.kinks import (
     GAUSS_NODES,
     GAUSS_WEIGHTS,
     Peaks,

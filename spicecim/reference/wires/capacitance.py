@@ -24,8 +24,8 @@ from scipy.sparse.linalg import SuperLU
 
 from spicecim.fields import FloatArray
 from spicecim.reference.guards import one_thread
-from spicecim.reference.network import Network
-from spicecim.reference.nodal import Blocks
+from spicecim.reference.wires.network import Network
+from spicecim.reference.wires.nodal import Blocks
 from spicecim.testbench import Crossbar
 
 CURRENT_SHARE = 0.1

@@ -16,9 +16,9 @@ from spicecim.fields import FloatArray
 from spicecim.reference.dense_output import Record, SomeColumns
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import Errors, relative_to_peaks
-from spicecim.reference.flow_map import flows
 from spicecim.reference.guards import check_time
-from spicecim.reference.theta import row_states, row_theta
+from spicecim.reference.tables.flow_map import flows
+from spicecim.reference.tables.theta import row_states, row_theta
 
 _X = np.linspace(0.0, 1.0, 101)
 """States at which it is looked how much the current depends on them."""

@@ -23,7 +23,7 @@ from scipy.linalg.lapack import dtrtri
 
 from spicecim.deadline import check_deadline
 from spicecim.fields import FloatArray
-from spicecim.reference.ladder import NotPositive, Wire
+from spicecim.reference.wires.ladder import NotPositive, Wire
 
 _DOUBLINGS = 4
 _SIDE = 1 << _DOUBLINGS

@@ -31,10 +31,10 @@ import numpy as np
 from scipy.sparse.linalg import SuperLU
 
 from spicecim.fields import FloatArray
-from spicecim.reference.dissection import DissectedFactors
 from spicecim.reference.guards import one_thread
-from spicecim.reference.ladder import LadderFactors, NotPositive, Wire
-from spicecim.reference.nodal import NodalEquations
+from spicecim.reference.wires.dissection import DissectedFactors
+from spicecim.reference.wires.ladder import LadderFactors, NotPositive, Wire
+from spicecim.reference.wires.nodal import NodalEquations
 from spicecim.testbench import Crossbar
 
 _DENSE = 8_000_000

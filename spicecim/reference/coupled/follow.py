@@ -21,16 +21,26 @@ import numpy as np
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError, ModelError
 from spicecim.fields import FloatArray
-from spicecim.reference.capacitance import CURRENT_SHARE, NO_LAYER, CapacitiveNetwork, Ends, Layer
-from spicecim.reference.cells import ExplicitCells, ImplicitCells, combine
+from spicecim.reference.coupled.cells import ExplicitCells, ImplicitCells, combine
+from spicecim.reference.coupled.step import (
+    DEGREE,
+    STAGES,
+    Course,
+    Linearized,
+    State,
+    System,
+    carried,
+    correct,
+    solve_step,
+)
 from spicecim.reference.dense_output import Block, DenseOutput
 from spicecim.reference.drive import LineVoltages
 from spicecim.reference.error_estimates import Companion, Errors, relative_to_peaks
 from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, check_time, one_thread
-from spicecim.reference.kinks import Crossing, first_crossing
 from spicecim.reference.static import at_rest
-from spicecim.reference.step import DEGREE, STAGES, Course, Linearized, State, System, carried, correct, solve_step
 from spicecim.reference.step_control import Statistics, StepControl
+from spicecim.reference.tables.kinks import Crossing, first_crossing
+from spicecim.reference.wires.capacitance import CURRENT_SHARE, NO_LAYER, CapacitiveNetwork, Ends, Layer
 
 TOLERANCE, STORING_TOLERANCE = 1e-6, 3e-8
 """Allowed error of x in a step: where nothing stores charge, and where something does. That of the potentials between

@@ -19,8 +19,8 @@ from spicecim.devices.device import Device
 from spicecim.drives import ramps
 from spicecim.fields import FloatArray
 from spicecim.reference.drive import CellVoltages
-from spicecim.reference.flow_map import DENSITY, Flow, Flows, flows
 from spicecim.reference.guards import check_finite, check_time
+from spicecim.reference.tables.flow_map import DENSITY, Flow, Flows, flows
 
 _DEGREE = 11
 _GAUSS_NODES, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(_DEGREE + 1)

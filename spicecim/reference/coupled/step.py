@@ -18,12 +18,12 @@ import numpy as np
 
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
-from spicecim.reference.capacitance import CapacitiveNetwork
-from spicecim.reference.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
 from spicecim.reference.collocation import Places, Rule, lobatto, radau
-from spicecim.reference.floating import FloatingCapacitiveNetwork, FloatingNetwork
+from spicecim.reference.coupled.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
 from spicecim.reference.guards import NoConvergence
-from spicecim.reference.network import Network
+from spicecim.reference.wires.capacitance import CapacitiveNetwork
+from spicecim.reference.wires.floating import FloatingCapacitiveNetwork, FloatingNetwork
+from spicecim.reference.wires.network import Network
 from spicecim.testbench import Testbench
 
 DEGREE, STAGES = 4, 5

@@ -23,9 +23,9 @@ import scipy
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.lines import Lines, named_line
-from spicecim.reference.capacitance import CapacitiveNetwork, Ends
-from spicecim.reference.network import Network
-from spicecim.reference.nodal import TOO_FAR_APART, Blocks
+from spicecim.reference.wires.capacitance import CapacitiveNetwork, Ends
+from spicecim.reference.wires.network import Network
+from spicecim.reference.wires.nodal import TOO_FAR_APART, Blocks
 from spicecim.testbench import Crossbar
 
 

@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 from spicecim.devices.cell import ENDS, Cell, CellSlopes, CellTerms, WiredCell, voltage_over
 from spicecim.devices.device import Device
 from spicecim.fields import FloatArray
-from spicecim.reference.capacitance import CapacitiveNetwork
 from spicecim.reference.collocation import Places, Rule, defects, evaluate, radau, solve, solve_columns, solve_stages
-from spicecim.reference.flow_map import FlowMotion, peaks
 from spicecim.reference.guards import NoConvergence
-from spicecim.reference.kinks import evaluate as evaluate_polynomial
-from spicecim.reference.network import Network
-from spicecim.reference.nodal import Blocks
+from spicecim.reference.tables.flow_map import FlowMotion, peaks
+from spicecim.reference.tables.kinks import evaluate as evaluate_polynomial
+from spicecim.reference.wires.capacitance import CapacitiveNetwork
+from spicecim.reference.wires.network import Network
+from spicecim.reference.wires.nodal import Blocks
 
 if TYPE_CHECKING:
-    from spicecim.reference.step import Course, Linearized, State
+    from spicecim.reference.coupled.step import Course, Linearized, State
 
 _IMPLICIT_SHARE = 0.1
 """Allowed error of the unknowns of modules, relative to the tolerance: it is the error of the stages themselves."""
