@@ -268,6 +268,43 @@ def test_a_cell_follows_an_independent_integration():
 
 
 @pytest.mark.slow
+def test_a_floating_line_keeps_its_charge_once_the_transistor_is_off():
+    """All that flows is what 1 fF takes; what steps are judged by must not be the rounding of the conductances."""
+    ohm, farad, hertz, duration = 1e4, 1e-15, 100.0, 0.014
+    bench = Testbench(
+        device={"model": "resistor", "parameters": {"Ron": ohm, "Roff": 1e6}},
+        crossbar={"state": [[1.0]], "wire_row": 2, "wire_column": 2, "wire_capacitance": farad},
+        drive={"kind": "sine", "amplitude": 0.3, "frequency": hertz},
+        columns={"floating": [0]},
+        cell={"kind": "1t1r", "gates": "columns"},
+        word_lines={"drive": {"kind": "sine", "amplitude": 1.5, "frequency": hertz / 2}},
+        analysis={"duration": duration},
+    )
+    transistor = Transistor(**bench.cell.transistor.values())
+
+    def current(time, v):
+        """Into the column at a potential v (V); the transistor is at the row."""
+        row, gate = 0.3 * np.sin(2 * np.pi * hertz * time), 1.5 * np.sin(np.pi * hertz * time)
+        low, high = min(row, v) - 1e-3, max(row, v) + 1e-3
+        inner = brentq(
+            lambda u: float(transistor.current(row, gate, u)) - (u - v) / ohm, low, high, xtol=1e-17, rtol=1e-15
+        )
+        return (inner - v) / ohm
+
+    # until the gate closes, the line is at the row's potential less a drop of nanovolts
+    begin = 0.0095
+    start = 0.3 * np.sin(2 * np.pi * hertz * begin)
+    exact = solve_ivp(
+        lambda time, v: [current(time, v[0]) / farad], (begin, duration), [start], method="Radau", rtol=1e-8, atol=1e-10
+    )
+    run = simulate(bench, "reference", time=[begin, 0.0105, duration])
+    kept = exact.y[0, -1]
+    assert 0.05 < kept < 0.07
+    assert run.v_column.values[0, 0] == pytest.approx(start, abs=1e-7)
+    assert run.v_column.values[-1, 0] == pytest.approx(kept, abs=1e-6)
+
+
+@pytest.mark.slow
 def test_a_module_takes_the_memristors_place(tmp_path):
     from spicecim.netlist.export import export_model
 

@@ -274,9 +274,9 @@ class _Run:
             if cells.explicit and since >= self._layer.length:
                 left = min(_LEFT * self._longest_time * linear.shift, 1.0)
             errors.append(left * largest / allowed.left)
-            change = carried(network, linear, found)
+            change, admittance = carried(network, linear, found)
             if self.peaks:
-                missed = network.current_error(found.p, change, linear.shift, self._scale, self.peaks)
+                missed = network.current_error(found.p, change, admittance, self._scale, self.peaks)
                 errors.append(left * missed * CURRENT_SHARE / self.tolerance)
             self.largest = max(self.largest, *(float(np.abs(part).max()) for part in network.ends(found.currents)))
         error = float(np.max(errors))

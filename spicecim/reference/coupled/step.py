@@ -306,14 +306,17 @@ def correct(
     return Correction(cells.follow(linear, reply, change, network), change, missed, reply.currents, slopes)
 
 
-def carried(network: CapacitiveNetwork, linear: Linearized, found: Correction) -> FloatArray:
-    """What a correction takes off the currents (place, cell, 2), those into the capacitances included."""
+def carried(network: CapacitiveNetwork, linear: Linearized, found: Correction) -> tuple[FloatArray, FloatArray]:
+    """What a correction takes off the currents (place, cell, 2), those into the capacitances included.
+
+    And what the potentials of the cells' own terminals make of these currents (cell, 2), siemens.
+    """
     shift, cells = linear.shift, linear.cells
     own = cells.direct(shift) + shift * network.storage[:, :, None] * np.eye(2)
     change = np.einsum("nab,mnb->mna", own, network.at_cells(found.p))
     if isinstance(cells, LinearCells):
         change += np.einsum("nak,mnk->mna", cells.response(shift), found.y)
-    return np.asarray(change)
+    return np.asarray(change), np.diagonal(own, axis1=1, axis2=2)
 
 
 def _largest(change: FloatArray) -> float:

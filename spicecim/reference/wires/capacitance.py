@@ -31,7 +31,7 @@ from spicecim.testbench import Crossbar
 CURRENT_SHARE = 0.1
 """The tolerance of the states relative to that of the currents of drivers and sense nodes."""
 _NOISE = 1e3 * np.finfo(float).eps
-"""Rounding of a derivative by time over the stages, relative to the value over the step."""
+"""Rounding of what is drawn by potentials and by their derivatives over the stages, relative to their scale."""
 _DECAYED = 40.0
 """Time constants after which nothing is left."""
 
@@ -179,21 +179,35 @@ class CapacitiveNetwork(Network):
         )
         return rows, columns
 
-    def current_error(self, p: FloatArray, carried: FloatArray, shift: float, scale: float, peaks: Ends) -> float:
+    def current_error(
+        self, p: FloatArray, carried: FloatArray, admittance: FloatArray, scale: float, peaks: Ends
+    ) -> float:  # fmt: skip
         """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding.
 
-        By what a correction takes off the potentials (m, node), and off the currents (m, cell, 2) at the cells'
-        terminals; `shift` is its d/dt (1/s), `scale` that of voltages.
+        Parameters
+        ----------
+        p
+            What a correction takes off the potentials (m, node).
+        carried
+            What it takes off the currents (m, cell, 2) at the cells' terminals, those into capacitances included.
+        admittance
+            What both make of the potentials of these terminals (cell, 2), siemens: where lines carry next to nothing,
+            the rounding of their potentials is more.
+        scale
+            That of voltages (V).
+        peaks
+            Largest currents, relative to which errors count.
         """
         worst = 0.0
         drops = self._through_ends(self.at_cells(p), self.line_voltages(np.zeros((len(p), sum(self.shape))), p))
-        for peak, total, drop, conductance, storage in zip(
-            peaks, self.ends(carried), drops, self.end_conductances, self._line_storage, strict=True
+        of_lines = self.ends(np.abs(admittance)[None])
+        for peak, total, drop, conductance, drawn in zip(
+            peaks, self.ends(carried), drops, self.end_conductances, of_lines, strict=True
         ):
-            missed = np.abs(total)
-            noise = _NOISE * scale * np.minimum(shift * storage, conductance)
-            known = np.maximum(np.minimum(missed, np.abs(drop)) - noise, 0.0)
-            missed = np.where(conductance > 0.0, known, missed)
+            behind = conductance > 0.0
+            missed = np.where(behind, np.minimum(np.abs(total), np.abs(drop)), np.abs(total))
+            noise = _NOISE * scale * np.where(behind, np.minimum(np.abs(drawn), conductance), np.abs(drawn))
+            missed = np.maximum(missed - noise, 0.0)
             # without a current there is no error of it
             worst = max(worst, float(np.divide(missed, peak, out=np.zeros_like(missed), where=missed > 0).max()))
         return worst
