@@ -166,6 +166,7 @@ def _summary(done: xr.Dataset, writes: list[Pulses], failure: str | None) -> dic
         "mean_pulses": float(done["pulses"].mean()),
         "most_pulses": int(done["pulses"].max()),
         "largest_disturb": float(np.abs(done["disturb"]).max()),
+        "largest_disturb_at_end": float(np.abs(done["disturb_at_end"]).max()),
         "energy_j": float(done["energy"]),
         "operations": int(done.sizes["step"]),
         "scheme": done.attrs["scheme"],

@@ -73,7 +73,7 @@ def test_a_sequence_hands_states_on_and_gives_what_an_integration_gives():
     array = bench([[0.5, 0.4], [0.3, 0.6]])
     done = sc.run_sequence(array, writes)
     device = array.device.build()
-    x, moved = array.crossbar.state.ravel(), np.zeros(4)
+    x, kept, moved = array.crossbar.state.ravel(), np.zeros(4), [np.zeros(4)]
     for write in writes:
         drive = write.testbench(array).lines().drive
         knots = np.concatenate([[0.0], drive.corners(drive.duration), [drive.duration]])
@@ -88,12 +88,38 @@ def test_a_sequence_hands_states_on_and_gives_what_an_integration_gives():
                 rate, (start, stop), x, rtol=1e-8, atol=1e-10, max_step=(stop - start) / 20
             )
             x = found.y[:, -1]
-        moved += np.where(write.selected((2, 2)).ravel(), 0.0, x - before)
+        selected = write.selected((2, 2)).ravel()
+        moved.append(kept + np.where(selected, 0.0, x - before))
+        kept = np.where(selected & (write.kind != "read"), 0.0, moved[-1])
     np.testing.assert_allclose(done.x[-1].values.ravel(), x, atol=1e-6)
-    np.testing.assert_allclose(done.disturb.values.ravel(), moved, atol=1e-6)
+    largest = np.choose(np.abs(moved).argmax(axis=0), moved)
+    np.testing.assert_allclose(done.disturb.values.ravel(), largest, atol=1e-6)
+    np.testing.assert_allclose(done.disturb_at_end.values.ravel(), kept, atol=1e-6)
+    assert largest[3] > 1e-3 > kept[3] == 0.0  # the SET moved it, then it was written itself
     read = conductance(array, done.x[-1].values, 0.1)[1] * 0.1
     np.testing.assert_allclose(done.i_column[-1], read, rtol=1e-6)
     assert (done.energy > 0).all()
+
+
+def test_disturb_of_both_directions_does_not_cancel():
+    up = sc.Operation(kind="set", cells=(0, 0), voltage=0.4, width="60us")
+    down = sc.Operation(kind="reset", cells=(0, 0), voltage=0.36, width="50us")
+    read = sc.Operation(kind="read", cells=0, voltage=0.05, width="10us")
+    array = bench([[0.5, 0.5], [0.5, 0.5]])
+    alone = [float(sc.run_sequence(array, [each]).disturb[0, 1]) for each in (up, down)]
+    assert alone[0] > 5e-3
+    assert alone[1] < -5e-3
+    for order, largest in (([up, down], alone[0]), ([down, up], alone[1])):
+        done = sc.run_sequence(array, [*order, read])
+        assert float(done.disturb[0, 1]) == pytest.approx(largest, rel=1e-6)
+        # a read that selects the cell does not write it
+        assert float(done.disturb_at_end[0, 1]) == pytest.approx(sum(alone), abs=2e-4)
+        assert abs(done.disturb_at_end[0, 1]) < 0.1 * abs(largest)
+        np.testing.assert_array_equal(np.diag(done.disturb), 0.0)
+    write = sc.Operation(kind="set", cells=(0, 1), voltage=0.3, width="10us", scheme="v/3")
+    again = sc.run_sequence(array, [up, write, up])
+    assert float(again.disturb_at_end[0, 1]) == pytest.approx(alone[0], rel=0.1)
+    assert float(again.disturb[0, 1]) < 1.1 * alone[0]
 
 
 def test_energy_is_what_the_cells_take():
@@ -148,7 +174,7 @@ def test_cells_reach_their_targets(by):
     assert abs(done.disturb).max() < 1e-3  # half of 0.3 V is at the threshold
     np.testing.assert_allclose(done.target, conductance(bench(HALF[:2, :2]), target, 0.06), rtol=1e-12)
     titles = [axes.get_title() for axes in plot_program(done).axes]
-    assert titles[:4] == ["target x", "x reached", "pulses", "change of x while not selected"]
+    assert titles[:4] == ["target x", "x reached", "pulses", "largest disturb of x"]
 
 
 def test_amplitudes_grow_from_level_to_level():
@@ -335,6 +361,8 @@ def test_the_command_programs(tmp_path):
     assert summary["artifacts"] == [*figures, "program.nc", "summary.log", "used_testbench.yaml", "summary.json"]
     saved = read_netcdf(tmp_path / "out" / "program.nc", (), "")
     assert float(abs(saved["error"]).max()) == summary["largest_error"]
+    for name in ("disturb", "disturb_at_end"):
+        assert float(abs(saved[name]).max()) == summary[f"largest_{name}"]
     run = spicecim(*command[:-1], "--set", "voltage=0.3", "--set", "volt=1", cwd=tmp_path)
     assert run.returncode == 2
     assert "volt" in run.stderr

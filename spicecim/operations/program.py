@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
 from spicecim.fields import FloatArray
 from spicecim.operations.cycles import CycleToCycle, cycle_to_cycle_of
+from spicecim.operations.disturb import Disturb
 from spicecim.operations.operation import Kind, Operation
 from spicecim.operations.pulses import Pulses, check_count, check_pulses, chosen_pulses
 from spicecim.operations.schemes import SCHEMES, Scheme
-from spicecim.operations.sequence import DISTURB, line_numbers, operate, warn_once
+from spicecim.operations.sequence import line_numbers, operate, warn_once
 from spicecim.operations.window import check_target, check_told_apart, conductance, target_values
 from spicecim.quantities import input_quantity, shown
 from spicecim.testbench import Testbench
@@ -51,13 +52,13 @@ class _Program:
     counts: NDArray[np.int_] = field(init=False)
     found: FloatArray = field(init=False)
     """Conductances as they were found (row, column), NaN before; S."""
-    disturb: FloatArray = field(init=False)
+    disturb: Disturb = field(init=False)
     history: list[tuple[str, int, int, float, float]] = field(default_factory=list)
     warnings: list[Warning] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.counts = np.zeros(self.bench.shape, dtype=int)
-        self.disturb = np.zeros(self.bench.shape)
+        self.disturb = Disturb(self.bench.shape)
         self.found = np.full(self.bench.shape, np.nan)
 
     def operate(self, operation: Operation, worst: float) -> FloatArray:
@@ -65,11 +66,9 @@ class _Program:
         draws = self.cycles is not None and operation.kind != "read"
         found_as = self.cycles.drawn(self.bench, len(self.history)) if self.cycles is not None and draws else None
         done = operate(self.bench, operation, self.engine, found_as=found_as)
-        selected = operation.selected(self.bench.shape)
-        self.disturb += np.where(selected, 0.0, done.moved)
+        cells = int(self.disturb.note(operation, done.moved).sum())
         self.bench = done.bench
         self.warnings += done.warnings
-        cells = int(selected.sum())
         self.history.append((operation.kind, operation.rows[0], cells, done.energy, worst))
         return done.current
 
@@ -204,7 +203,8 @@ def program(
     xarray.Dataset
         Per cell (row, column): ``target`` and ``result``, the conductance (S) of the last read; ``x``; ``target_x``, if
         the target is of x; ``error``, of the conductance, relative to the cell's range; ``converged``, whether it is
-        within the tolerance; ``pulses``; ``disturb``, the change of x by operations in which the cell was not selected.
+        within the tolerance; ``pulses``; ``disturb``, the largest change, with its sign, of x since the cell was last
+        written, by operations in which it was not selected; ``disturb_at_end``, what there is of it at the end.
         ``energy`` (J) is what the drivers of all lines delivered. The history is over ``step``, an operation each:
         ``step_kind``, ``step_row``, ``step_cells`` (how many were selected), ``step_energy`` (J), ``step_error`` (the
         largest before a pulse).
@@ -317,7 +317,7 @@ def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
             "error": (cell, error, {"units": "1", "long_name": "error relative to the cell's range"}),
             "converged": (cell, np.abs(error) <= work.tolerance, {"long_name": "whether it is within the tolerance"}),
             "pulses": (cell, work.counts, {"units": "1", "long_name": "pulses"}),
-            "disturb": (cell, work.disturb, {"units": "1", "long_name": DISTURB}),
+            **work.disturb.variables(),
             "energy": ((), float(np.sum(energies)), {"units": "J", "long_name": "energy by all drivers"}),
             "step_kind": ("step", np.array(kinds)),
             "step_row": ("step", np.array(rows)),
@@ -332,7 +332,7 @@ def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
 
 def _undone(work: _Program) -> str:
     """What to say of cells that moved while they were not selected by more than the tolerance; empty if none did."""
-    moved = np.abs(work.disturb)
+    moved = np.abs(work.disturb.largest)
     row, column = (int(index) for index in np.unravel_index(np.argmax(moved), moved.shape))
     if moved[row, column] <= work.tolerance:
         return ""

@@ -86,8 +86,9 @@ def _draw_map(axes: Axes, values: FloatArray, title: str, norm: Normalize, color
 def plot_program(result: xr.Dataset) -> Figure:
     """Plot what `spicecim.program` made of an array: heat maps of target, result, pulses and disturb.
 
-    Target and result are of x where the targets were given as x, and share one color scale. A disturb below a hundredth
-    of the tolerance is drawn as none. A scale is logarithmic where one corner outshines the rest.
+    Target and result are of x where the targets were given as x, and share one color scale. Disturb is the largest
+    change of x while a cell was not selected, with its sign; one below a hundredth of the tolerance is drawn as none. A
+    scale is logarithmic where one corner outshines the rest.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def plot_program(result: xr.Dataset) -> Figure:
     disturb = _map(result, "disturb")
     disturb = np.where(np.abs(disturb) < _NOTHING * tolerance, 0.0, disturb)
     norm = _norm(disturb, signed=True) if disturb.any() else Normalize(-tolerance, tolerance)
-    image = _draw_map(grid[1, 1], disturb, "change of x while not selected", norm, "RdBu_r")
+    image = _draw_map(grid[1, 1], disturb, "largest disturb of x", norm, "RdBu_r")
     figure.colorbar(image, ax=grid[1, 1], label=f"change of x (below {_NOTHING * tolerance:.2g}: white)", shrink=0.85)
     scheme, missed = str(result.attrs["scheme"]), int((~result["converged"]).sum())
     worst = 100 * float(np.abs(result["error"]).max())
