@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import os
+import signal
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +14,23 @@ import scipy.integrate
 import xarray as xr
 from command import spicecim
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
+from typer.testing import CliRunner
 
 import spicecim as sc
-from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning, TestbenchError
+from spicecim.cli.app import app
+from spicecim.errors import (
+    ConvergenceError,
+    CurrentWarning,
+    InputError,
+    ProgrammingError,
+    ProgrammingWarning,
+    TestbenchError,
+)
 from spicecim.netcdf import read_netcdf
 from spicecim.operations import Pulses, chosen_pulses, conductance, polarity
 from spicecim.operations.window import check_target
 from spicecim.plotting import plot_levels, plot_program
+from spicecim.programming_runs import run_program
 
 
 def bench(state, *, amplitude=0.3, device=None, **further):
@@ -446,3 +460,147 @@ def test_a_command_that_does_not_program_keeps_and_says_what_it_found(tmp_path):
     assert all((tmp_path / "out" / name).is_file() for name in summary["artifacts"])
     assert read_netcdf(tmp_path / "out" / "program.nc", (), "")["converged"].values.tolist() == [[False, True]]
     assert "not passed: the pulses do not program" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+class Ending:
+    """In place of the engines: raises an error, or whatever it is, at one of the operations."""
+
+    def __init__(self, at, error):
+        self.at, self.error, self.runs = at, error, 0
+
+    def __call__(self, *arguments, **options):
+        self.runs += 1
+        if self.runs == self.at:
+            if callable(self.error):
+                self.error()
+            raise self.error
+        return sc.simulate(*arguments, **options)
+
+
+CELLS = [[0.3, 0.3], [0.3, 0.3]]
+TARGETS = [[0.5, 0.35], [0.4, 0.6]]
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    def end(at, error):
+        monkeypatch.setattr("spicecim.operations.sequence.simulate", Ending(at, error))
+
+    return end
+
+
+@pytest.mark.parametrize("error", [ConvergenceError("no solution"), InputError("drive: beyond a float")])
+def test_an_operation_that_fails_leaves_what_was_reached(ends, error):
+    whole = sc.program(bench(CELLS), TARGETS, quantity="x", scheme="v/3")
+    ends(9, error)
+    with pytest.raises(ProgrammingError) as caught:
+        sc.program(bench(CELLS), TARGETS, quantity="x", scheme="v/3")
+    assert caught.value.__cause__ is error
+    reached = caught.value.result
+    text = f"writing row 0 in pass 1 of 3 at most, after 8 operations: {type(error).__name__}: {error}"
+    assert str(caught.value) == text
+    assert reached.attrs["unfinished"] == text.split(":")[0]
+    for name in ("step_kind", "step_energy", "step_cells"):
+        np.testing.assert_array_equal(reached[name], whole[name][:8])
+    assert float(reached.energy) == pytest.approx(float(whole.step_energy[:8].sum()))
+    assert int(reached.pulses.sum()) == int(whole.step_cells[:8][whole.step_kind[:8] != "read"].sum())
+    assert np.isfinite(reached.result[0]).all()
+    assert np.isnan(reached.result[1]).all()  # no read found it yet
+    assert not reached.converged[1].any()
+    assert (reached.x[0] > 0.3).all()
+    np.testing.assert_array_equal(reached.x[1], 0.3)
+    np.testing.assert_array_equal(reached.target_x, TARGETS)
+    plot_levels(reached)
+    assert "not finished: writing row 0" in plot_program(reached.drop_vars("target_x")).get_suptitle()
+
+
+def test_an_error_before_anything_was_reached_is_that_error(ends):
+    ends(1, ConvergenceError("no solution"))
+    with pytest.raises(ConvergenceError, match=r"^no solution$") as caught:
+        sc.program(bench(CELLS), TARGETS, quantity="x")
+    assert not hasattr(caught.value, "result")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("of a device of one's own"), SystemExit(143)])
+def test_whatever_else_ends_it_has_what_was_reached(ends, error):
+    ends(5, error)
+    with pytest.raises(type(error)) as caught:
+        sc.program(bench(CELLS), TARGETS, quantity="x")
+    assert caught.value is error
+    assert error.result.sizes["step"] == 4
+    if isinstance(error, KeyboardInterrupt):
+        assert str(error) == "writing row 0 in pass 1 of 3 at most, after 4 operations"
+
+
+def test_what_warned_before_an_error_is_told(monkeypatch):
+    ending = Ending(5, ConvergenceError("no solution"))
+
+    def warning(*arguments, **options):
+        warnings.warn(CurrentWarning(f"run {ending.runs}", float(ending.runs)), stacklevel=2)
+        return ending(*arguments, **options)
+
+    monkeypatch.setattr("spicecim.operations.sequence.simulate", warning)
+    with pytest.raises(ProgrammingError), pytest.warns(CurrentWarning, match="run 3"):
+        sc.program(bench(CELLS), TARGETS, quantity="x")
+    ending.runs = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ProgrammingError):
+            sc.program(bench(CELLS), TARGETS, quantity="x")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_keeps_what_it_reached_beside_earlier_results(tmp_path, ends, number):
+    bench(CELLS).to_yaml(tmp_path / "bench.yaml")
+    np.save(tmp_path / "targets.npy", TARGETS)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "summary.json").write_text("earlier")
+    ends(7, lambda: os.kill(os.getpid(), number) or time.sleep(10))
+    command = ["program", str(tmp_path / "bench.yaml"), "--target", str(tmp_path / "targets.npy"), "--quantity", "x"]
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(app, [*command, "-o", str(folder)])
+    assert signal.getsignal(signal.SIGTERM) is before
+    what = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}[number]
+    how_far = "writing row 0 in pass 1 of 3 at most, after 6 operations"
+    assert (done.exit_code, done.stdout) == (128 + number, "")
+    assert done.stderr == f"{what}: {how_far}; what was reached is in {folder}/unfinished\n"
+    assert {path.name for path in folder.iterdir()} == {"summary.json", "unfinished"}
+    assert (folder / "summary.json").read_text() == "earlier"
+    summary = json.loads((folder / "unfinished" / "summary.json").read_text())
+    assert summary["failure"] == f"ended: {how_far}"
+    assert (summary["operations"], summary["passed"]) == (6, False)
+    saved = read_netcdf(folder / "unfinished" / "program.nc", (), "")
+    assert saved.attrs["unfinished"] == how_far
+    assert saved.sizes["step"] == 6
+
+
+def test_a_command_that_fails_midway_keeps_what_it_reached(tmp_path, ends, monkeypatch):
+    bench(CELLS).to_yaml(tmp_path / "bench.yaml")
+    np.save(tmp_path / "targets.npy", TARGETS)
+    arguments = sc.Testbench.from_yaml(tmp_path / "bench.yaml"), TARGETS, tmp_path / "out"
+    ends(7, ConvergenceError("no solution"))
+    summary = run_program(*arguments, quantity="x")
+    assert summary["failure"].endswith("after 6 operations: ConvergenceError: no solution")
+    assert {"program.nc", "maps.png", "levels.png"} < set(summary["artifacts"])
+    monkeypatch.setattr("spicecim.programming_runs.save_figure", lambda figure, path: None)
+    ends(7, ZeroDivisionError("of a device of one's own"))
+    with pytest.raises(ZeroDivisionError, match=r"^of a device of one's own$"):
+        run_program(*arguments, quantity="x")
+    assert (tmp_path / "out" / "unfinished" / "program.nc").is_file()
+
+
+def test_an_interrupt_while_results_are_written_keeps_them_all(tmp_path, monkeypatch):
+    written = []
+
+    def interrupted(figure, path):
+        written.append(path)
+        if len(written) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("spicecim.programming_runs.save_figure", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"writing the results; what was reached is in .*unfinished"):
+        run_program(bench(CELLS), TARGETS, tmp_path / "out", quantity="x")
+    saved = read_netcdf(tmp_path / "out" / "unfinished" / "program.nc", (), "")
+    assert bool(saved.converged.all())
+    assert "unfinished" not in saved.attrs

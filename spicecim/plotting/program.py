@@ -49,7 +49,7 @@ def _programmed(result: xr.Dataset) -> _Programmed:
     if "target_x" in result:
         return _Programmed("x", "", _map(result, "target_x"), _map(result, "x"))
     asked, reached = _map(result, "target"), _map(result, "result")
-    scale, prefix = si_prefix(float(np.abs([asked, reached]).max()))
+    scale, prefix = si_prefix(float(np.nanmax(np.abs([asked, reached]))))
     return _Programmed("conductance", f" ({prefix}S)", asked / scale, reached / scale)
 
 
@@ -59,6 +59,7 @@ def _map(result: xr.Dataset, name: str) -> FloatArray:
 
 def _norm(values: FloatArray, signed: bool = False) -> Normalize:
     """Return a color scale, with 0 in its middle if `signed`: logarithmic where one corner outshines the rest."""
+    values = values[np.isfinite(values)]
     size = np.abs(values[values != 0])
     most = float(size.max(initial=0.0))
     if not most:
@@ -93,7 +94,7 @@ def plot_program(result: xr.Dataset) -> Figure:
     Parameters
     ----------
     result
-        What `spicecim.program` returned.
+        What `spicecim.program` returned; or, of one that was ended, had reached: cells that no read found are left out.
     """
     figure, grid = new_figure(2, 2, size=(7.0, 5.8))
     name, unit, asked, reached = _programmed(result)
@@ -113,6 +114,8 @@ def plot_program(result: xr.Dataset) -> Figure:
     scheme, missed = str(result.attrs["scheme"]), int((~result["converged"]).sum())
     worst = 100 * float(np.abs(result["error"]).max())
     note = f"\n{missed} of {asked.size} cells miss the tolerance of {100 * tolerance:.2g} %" if missed else ""
+    if "unfinished" in result.attrs:
+        note += f"\nnot finished: {result.attrs['unfinished']}"
     title = f"{_SCHEMES.get(scheme, scheme)}: largest error {worst:.2g} % of the conductance range{note}"
     figure.suptitle(title, fontsize=9)
     return figure
@@ -125,20 +128,23 @@ def plot_levels(result: xr.Dataset) -> Figure:
     Parameters
     ----------
     result
-        What `spicecim.program` returned. With more than 16 different targets the error alone is drawn.
+        What `spicecim.program` returned, or had reached. With more than 16 different targets the error alone is drawn.
     """
     name, unit, asked, reached = _programmed(result)
-    levels = _levels(asked.ravel())
+    error = 100 * _map(result, "error").ravel()
+    known = np.isfinite(error)
+    asked, reached, error = asked.ravel()[known], reached.ravel()[known], error[known]
+    levels = _levels(asked)
     if len(levels) > _MOST_LEVELS:
         figure, grid = new_figure(size=(4.5, 3.2))
     else:
         figure, grid = new_figure(1, 2, size=(7.0, 3.2), width_ratios=[1.5, 1])
-        scale = _draw_levels(grid[0, 0], asked.ravel(), reached.ravel(), levels)
+        scale = _draw_levels(grid[0, 0], asked, reached, levels)
         grid[0, 0].set_xlabel(f"{name} reached{unit}")
         if len(levels) > 1:
             figure.colorbar(scale, ax=grid[0, 0], label=f"target {name}{unit}")
     axes, tolerance = grid[0, -1], 100 * float(result.attrs["tolerance"])
-    draw_distribution(axes, 100 * _map(result, "error").ravel(), "black", "all cells")
+    draw_distribution(axes, error, "black", "all cells" if known.all() else "cells that were read")
     for end in (-tolerance, tolerance):
         axes.axvline(end, color="black", linestyle=":", linewidth=0.8, label="tolerance" if end > 0 else None)
     axes.set_xlabel("error (% of the range)")
