@@ -89,6 +89,25 @@ def test_a_sine_settles_to_the_impedance_of_feedback_and_amplifier():
         )
 
 
+@pytest.mark.parametrize(
+    ("seed", "sense"),
+    [
+        (3, {"gain": 19.2, "feedback": 1.41e3, "bandwidth": 27.4e3}),
+        pytest.param(4, {"gain": 664, "feedback": 1.16e3, "bandwidth": 255e3}, marks=pytest.mark.slow),
+    ],
+)
+def test_potentials_that_follow_at_once_beside_an_output_that_lags_keep_no_step_from_ending(seed, sense):
+    """Without line capacitances the amplifiers' outputs alone have a time constant."""
+    state = np.random.default_rng(seed).uniform(0.1, 0.9, (2, 2))
+    drive = {**SINE, "amplitude": [0.45, 0.3]}
+    bench = bench_of(state, sense, {"model": "yakopcic"}, drive, wire_row=2.0, wire_column=3.0)
+    time = np.linspace(0, 0.01, 101)
+    run, finer = (simulate(bench, engine="reference", time=time, tolerance=each) for each in (3e-8, 3e-9))
+    for name in ("i_column", "v_sense", "v_column"):
+        assert float(abs(run[name] - finer[name]).max()) <= 1e-6 * float(abs(finer[name]).max()), name
+    assert float(abs(run["x"] - finer["x"]).max()) <= 1e-6
+
+
 def test_a_gain_without_end_is_virtual_ground_and_one_of_finite_gain_a_resistance():
     state = np.random.default_rng(1).uniform(0.1, 0.7, (3, 2))
     wires = {"wire_row": 2.0, "wire_column": 3.0}
