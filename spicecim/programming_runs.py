@@ -21,7 +21,7 @@ from spicecim.plotting import FORMATS, plot_endurance, plot_levels, plot_program
 from spicecim.quantities import input_quantity
 from spicecim.testbench import Testbench
 
-UNFINISHED = "unfinished"
+_UNFINISHED = "unfinished"
 """Name of the folder in that of the results that gets what a run had reached that did not come to its end."""
 
 _LOGGER = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ def run_program(
 
     Pulses that do not program the device, and an operation that fails, leave a result, too: it is written, and
     ``failure`` of the summary says why, which is None for all else. What an interrupted run had reached goes into the
-    folder ``unfinished`` in that folder: earlier results stay, and the text of the `KeyboardInterrupt` says it.
+    folder ``unfinished`` in that folder, without figures, which take time: earlier results stay, and the text of the
+    `KeyboardInterrupt` says it.
 
     Parameters
     ----------
@@ -68,11 +69,11 @@ def run_program(
         Called with what is being done and the fraction of it that is.
     """
     writes = [_pulses(testbench, index, given or {}) for index, given in enumerate((set_pulses, reset_pulses))]
-    sizes = {f"{figure}.{suffix}": 0 for figure in ("maps", "levels") for suffix in FORMATS}
-    sizes |= {"program.nc": _PER_CELL * testbench.crossbar.state.size, "used_testbench.yaml": 0, "summary.json": 0}
+    sizes = {"program.nc": _PER_CELL * testbench.crossbar.state.size, "used_testbench.yaml": 0, "summary.json": 0}
+    figures = {f"{figure}.{suffix}": 0 for figure in ("maps", "levels") for suffix in FORMATS}
     reached, failure = None, None
     try:
-        with result_folder(folder, sizes) as scratch:
+        with result_folder(folder, figures | sizes) as scratch:
             progress("program", 0.0)
             try:
                 reached = program(
@@ -84,6 +85,8 @@ def run_program(
             except ProgrammingError as error:
                 reached, failure = error.result, error.message
             progress("figures", 0.0)
+            save_figure(plot_program(reached), scratch / "maps")
+            save_figure(plot_levels(reached), scratch / "levels")
             return _write(scratch, testbench, reached, writes, failure)
     except ResultsError:
         raise
@@ -91,7 +94,7 @@ def run_program(
         reached = getattr(ended, "result", reached)
         if reached is None:
             raise
-        place, how_far = folder / UNFINISHED, reached.attrs.get("unfinished", "writing the results")
+        place, how_far = folder / _UNFINISHED, reached.attrs.get("unfinished", "writing the results")
         with result_folder(place, sizes) as scratch:
             _write(scratch, testbench, reached, writes, failure or f"ended: {how_far}")
         kept = f"{how_far}; what was reached is in {place}"
@@ -105,11 +108,9 @@ def run_program(
 def _write(
     folder: Path, testbench: Testbench, done: xr.Dataset, writes: list[Pulses], failure: str | None
 ) -> dict[str, Any]:  # fmt: skip
-    """Write what was reached into a folder, and return the summary."""
+    """Write what was reached into a folder, but for its figures, and return the summary."""
     write_netcdf(done, folder / "program.nc")
     testbench.to_yaml(folder / "used_testbench.yaml")
-    save_figure(plot_program(done), folder / "maps")
-    save_figure(plot_levels(done), folder / "levels")
     return write_summary(folder / "summary.json", _summary(done, writes, failure))
 
 

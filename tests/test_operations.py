@@ -570,6 +570,7 @@ def test_an_interrupted_command_keeps_what_it_reached_beside_earlier_results(tmp
     summary = json.loads((folder / "unfinished" / "summary.json").read_text())
     assert summary["failure"] == f"ended: {how_far}"
     assert (summary["operations"], summary["passed"]) == (6, False)
+    assert summary["artifacts"] == ["program.nc", "summary.log", "used_testbench.yaml", "summary.json"]
     saved = read_netcdf(folder / "unfinished" / "program.nc", (), "")
     assert saved.attrs["unfinished"] == how_far
     assert saved.sizes["step"] == 6
