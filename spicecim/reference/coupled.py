@@ -277,11 +277,12 @@ class _Run:
     def _end(self, course: Course, linear: Linearized, segment: int, since: float) -> State:
         """The end of a step, to go on from.
 
-        Explicit cells are in better states there than the potentials were solved with. What follows at once is solved
-        for once more: what it were off by would be an error of the next step, however short that is.
+        Explicit cells are in better states there than the potentials were solved with. Among lines that may take long
+        to settle, all errors of potentials count: those that follow at once are solved for once more, as what they
+        were off by would be an error of the next step, however short that is.
         """
         end, network = course.end, self.system.network
-        if not (network.stores and self.system.cells.explicit):
+        if not (self.system.cells.explicit and np.isinf(self._longest_time)):
             return end
         where = self._rows.places(self.system.rule, segment, since, course.length, np.ones(1))
         p = end.p - correct(self.system, course, linear, where, end.y[None], end.p[None]).p[0]
