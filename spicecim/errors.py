@@ -231,12 +231,12 @@ class ManyRunsError(SimulationError):
 
 
 class ProgrammingError(SimulationError):
-    """The pulses of a write-verify do not program the device.
+    """The pulses of a write-verify do not program the device, or one of its operations failed.
 
     Attributes
     ----------
     result
-        What `spicecim.program` would have returned, an `xarray.Dataset`.
+        What `spicecim.program` had reached: the `xarray.Dataset` that it would have returned.
     """
 
     def __init__(self, message: str, result: Any, folder: Path | None = None, log: str = "") -> None:
@@ -278,3 +278,17 @@ class PhysicsError(SimulationError):
 
     def __reduce__(self) -> tuple[type[SimulationError], tuple[Any, ...]]:
         return type(self), (self.reason, self.place, self.instant, self.value, self.folder, self.log)
+
+
+class Interruption(KeyboardInterrupt):
+    """A signal has ended what was under way; what was finished is kept.
+
+    Attributes
+    ----------
+    signal
+        Number of the signal: SIGINT (Ctrl-C) or SIGTERM.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        self.signal = number
+        super().__init__(message)

@@ -1,4 +1,4 @@
-"""How the lines of a crossbar end: what its rows and columns are driven by, which stand at ground, which float.
+"""How the lines of a crossbar end: what drives its rows and columns, which are grounded, float or have amplifiers.
 
 Lines are numbered the rows first, then the columns.
 """
@@ -12,10 +12,17 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from spicecim import limits
-from spicecim.amplifiers import Amplifiers, AnyAmplifier, TransimpedanceAmplifier, amplifiers_of
+from spicecim.amplifiers import (
+    Amplifiers,
+    AnyAmplifier,
+    SubcircuitAmplifier,
+    TransimpedanceAmplifier,
+    amplifiers_of,
+    joined_amplifiers,
+)
 from spicecim.drives import AnyDrive, Drive, SmoothDrive, joined
 from spicecim.fields import FloatArray, Section
 from spicecim.problems import FieldError
@@ -48,20 +55,15 @@ LineNumbers = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
 
 
 class Rows(Section):
-    """Rows that are not driven: these stand at ground, or float."""
+    """Rows of which some stand at ground, float, or end in an amplifier."""
 
     grounded: LineNumbers = Field(default=(), description="numbers of the rows whose drivers stay at 0 V")
     floating: LineNumbers = Field(default=(), description="numbers of the rows that nothing drives")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_columns_have_amplifiers(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "sense" in values and "sense" not in cls.model_fields:
-            raise FieldError(
-                "sense",
-                "amplifiers are at columns alone (columns.sense); exchange rows and columns, and the voltages' sign",
-            )
-        return values
+    sense: AnyAmplifier | None = Field(
+        default=None,
+        description="amplifier that every row ends in which is not grounded and does not float, its reference at the "
+        "row's drive; none if left out",
+    )
 
     def checked(self, count: int, noun: str) -> Rows:
         """Return the section; raises FieldError if a line is not there, or is named twice."""
@@ -71,11 +73,22 @@ class Rows(Section):
         both = sorted({*self.grounded} & {*self.floating})
         if both:
             raise FieldError("floating", f"names {noun} {both[0]}, which is grounded")
+        if self.sense is not None:
+            try:
+                self.sense.checked(count, noun)
+            except ValueError as error:
+                raise FieldError("sense", str(error)) from None
         return self
+
+    def only_ngspice(self, name: str) -> str | None:
+        """Return why the reference engine does not take the section of this name, with the field; None if it does."""
+        if isinstance(self.sense, SubcircuitAmplifier):
+            return f"{name}.sense: the reference engine has no equations for a SPICE subcircuit"
+        return None
 
 
 class Columns(Rows):
-    """Columns that do not end at virtual ground: these are driven, or float."""
+    """Columns that do not end at virtual ground: these are driven, float, or end in an amplifier."""
 
     grounded: LineNumbers = Field(default=(), description="numbers of the columns that stay at virtual ground")
     floating: LineNumbers = Field(default=(), description="numbers of the columns that nothing drives")
@@ -84,17 +97,12 @@ class Columns(Rows):
     )
     sense: AnyAmplifier | None = Field(
         default=None,
-        description="amplifier that every column ends in which is not grounded and does not float; an ideal one if "
-        "left out",
+        description="amplifier that every column ends in which is not grounded and does not float, its reference at "
+        "the column's drive; an ideal one if left out",
     )
 
     def checked(self, count: int, noun: str) -> Columns:
         super().checked(count, noun)
-        if self.sense is not None:
-            try:
-                self.sense.checked(count)
-            except ValueError as error:
-                raise FieldError("sense", str(error)) from None
         if self.drive is None:
             return self
         try:
@@ -306,13 +314,13 @@ class Lines:
     ----------
     drive
         The drive of all lines, the columns after the rows; of the rows alone if every row is driven and every column at
-        virtual ground. Of a column with an amplifier it is what this holds its input near to.
+        virtual ground. Of a line with an amplifier it is what this holds its input near to.
     floating
         Whether a line floats (row + column,).
     amplifiers
-        Those that columns end in; None where there are none, or where their equations are not known.
+        Those that lines end in and whose equations are known; None where there are none.
     sensed
-        Numbers of the columns that end in an amplifier of any kind (amplifier,).
+        Numbers of the lines that end in an amplifier of any kind (amplifier,).
     """
 
     drive: Drive
@@ -324,19 +332,13 @@ class Lines:
     def free(self) -> NDArray[np.bool_]:
         """Whether the potential at the end of a line is an unknown (row + column,): it floats, or has an amplifier."""
         free = self.floating.copy()
-        if len(self.sensed):
-            free[len(free) - self._columns + self.sensed] = True
+        free[self.sensed] = True
         return free
 
     @property
     def dynamic(self) -> bool:
         """Whether amplifiers follow with a time constant."""
         return self.amplifiers is not None and self.amplifiers.dynamic
-
-    @property
-    def _columns(self) -> int:
-        assert isinstance(self.drive, LineDrive)
-        return self.drive.shape[1]
 
     @property
     def plain(self) -> bool:
@@ -361,19 +363,23 @@ def lines_of(
         if section is not None:
             floating[[first + line for line in section.floating]] = True
             still |= {first + line for line in (*section.floating, *section.grounded)}
-    own, sense = (None, None) if columns is None else (columns.drive, columns.sense)
-    plain = own is None and sense is None and gates is None
+    own = None if columns is None else columns.drive
+    senses = [None if section is None else section.sense for section in (rows, columns)]
+    plain = own is None and all(sense is None for sense in senses) and gates is None
     if plain and not any(line < shape[0] for line in still) and not floating.any():
         return Lines(drive, floating)
     joined = LineDrive(
         rows=drive, columns=own, shape=shape, still=tuple(sorted(still)), duration=duration, gates=gates
     )  # fmt: skip
-    if sense is None:
-        return Lines(joined, floating)
-    sensed = np.array([column for column in range(shape[1]) if shape[0] + column not in still], dtype=int)
-    if not isinstance(sense, TransimpedanceAmplifier) or not len(sensed):
-        return Lines(joined, floating, None, sensed)
-    return Lines(joined, floating, amplifiers_of(sense, sensed, shape[1]), sensed)
+    sensed, known = [], []
+    for sense, count, first in zip(senses, shape, (0, shape[0]), strict=True):
+        if sense is None:
+            continue
+        chosen = np.array([line for line in range(count) if first + line not in still], dtype=int)
+        sensed.append(first + chosen)
+        if isinstance(sense, TransimpedanceAmplifier) and len(chosen):
+            known.append(amplifiers_of(sense, chosen, count, first))
+    return Lines(joined, floating, joined_amplifiers(known), np.concatenate([np.empty(0, dtype=int), *sensed]))
 
 
 def named_line(line: int, shape: tuple[int, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from spicecim.errors import InputError, ProgrammingError
+from spicecim.errors import InputError, ProgrammingError, ResultsError
 from spicecim.files import result_folder
 from spicecim.json_text import write_summary
 from spicecim.netcdf import write_netcdf
@@ -20,7 +21,11 @@ from spicecim.plotting import FORMATS, plot_endurance, plot_levels, plot_program
 from spicecim.quantities import input_quantity
 from spicecim.testbench import Testbench
 
-_PER_CELL = 8 * 7
+_UNFINISHED = "unfinished"
+"""Name of the folder in that of the results that gets what a run had reached that did not come to its end."""
+
+_LOGGER = logging.getLogger(__name__)
+_PER_CELL = 8 * 8
 """Bytes of a dataset per cell, at least."""
 
 
@@ -45,8 +50,10 @@ def run_program(
 ) -> dict[str, Any]:
     """Program an array, write everything into a folder when all of it is there, and return the summary.
 
-    Pulses that do not program the device leave a result, too: it is written, and ``failure`` of the summary says why,
-    which is None for all else.
+    Pulses that do not program the device, and an operation that fails, leave a result, too: it is written, and
+    ``failure`` of the summary says why, which is None for all else. What an interrupted run had reached goes into the
+    folder ``unfinished`` in that folder, without figures, which take time: earlier results stay, and the text of the
+    `KeyboardInterrupt` says it.
 
     Parameters
     ----------
@@ -62,26 +69,49 @@ def run_program(
         Called with what is being done and the fraction of it that is.
     """
     writes = [_pulses(testbench, index, given or {}) for index, given in enumerate((set_pulses, reset_pulses))]
-    sizes = {f"{figure}.{suffix}": 0 for figure in ("maps", "levels") for suffix in FORMATS}
-    sizes |= {"program.nc": _PER_CELL * testbench.crossbar.state.size, "used_testbench.yaml": 0, "summary.json": 0}
-    with result_folder(folder, sizes) as scratch:
-        progress("program", 0.0)
-        failure = None
-        try:
-            done = program(
-                testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0],
-                reset_pulses=writes[1], scheme=scheme, by=by, passes=passes, read_voltage=read_voltage,
-                read_gate=read_gate, cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
-                progress=lambda fraction: progress("program", fraction),
-            )  # fmt: skip
-        except ProgrammingError as error:
-            done, failure = error.result, error.message
-        write_netcdf(done, scratch / "program.nc")
-        testbench.to_yaml(scratch / "used_testbench.yaml")
-        progress("figures", 0.0)
-        save_figure(plot_program(done), scratch / "maps")
-        save_figure(plot_levels(done), scratch / "levels")
-        return write_summary(scratch / "summary.json", _summary(done, writes, failure))
+    sizes = {"program.nc": _PER_CELL * testbench.crossbar.state.size, "used_testbench.yaml": 0, "summary.json": 0}
+    figures = {f"{figure}.{suffix}": 0 for figure in ("maps", "levels") for suffix in FORMATS}
+    reached, failure = None, None
+    try:
+        with result_folder(folder, figures | sizes) as scratch:
+            progress("program", 0.0)
+            try:
+                reached = program(
+                    testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0],
+                    reset_pulses=writes[1], scheme=scheme, by=by, passes=passes, read_voltage=read_voltage,
+                    read_gate=read_gate, cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
+                    progress=lambda fraction: progress("program", fraction),
+                )  # fmt: skip
+            except ProgrammingError as error:
+                reached, failure = error.result, error.message
+            progress("figures", 0.0)
+            save_figure(plot_program(reached), scratch / "maps")
+            save_figure(plot_levels(reached), scratch / "levels")
+            return _write(scratch, testbench, reached, writes, failure)
+    except ResultsError:
+        raise
+    except BaseException as ended:  # also an interrupt
+        reached = getattr(ended, "result", reached)
+        if reached is None:
+            raise
+        place, how_far = folder / _UNFINISHED, reached.attrs.get("unfinished", "writing the results")
+        with result_folder(place, sizes) as scratch:
+            _write(scratch, testbench, reached, writes, failure or f"ended: {how_far}")
+        kept = f"{how_far}; what was reached is in {place}"
+        if isinstance(ended, KeyboardInterrupt):
+            ended.args = (kept,)
+        else:
+            _LOGGER.warning("%s", kept)
+        raise
+
+
+def _write(
+    folder: Path, testbench: Testbench, done: xr.Dataset, writes: list[Pulses], failure: str | None
+) -> dict[str, Any]:  # fmt: skip
+    """Write what was reached into a folder, but for its figures, and return the summary."""
+    write_netcdf(done, folder / "program.nc")
+    testbench.to_yaml(folder / "used_testbench.yaml")
+    return write_summary(folder / "summary.json", _summary(done, writes, failure))
 
 
 def run_endurance(
@@ -166,6 +196,7 @@ def _summary(done: xr.Dataset, writes: list[Pulses], failure: str | None) -> dic
         "mean_pulses": float(done["pulses"].mean()),
         "most_pulses": int(done["pulses"].max()),
         "largest_disturb": float(np.abs(done["disturb"]).max()),
+        "largest_disturb_at_end": float(np.abs(done["disturb_at_end"]).max()),
         "energy_j": float(done["energy"]),
         "operations": int(done.sizes["step"]),
         "scheme": done.attrs["scheme"],

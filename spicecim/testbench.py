@@ -250,9 +250,9 @@ class Testbench(Section):
     device: AnyDevice
     crossbar: Crossbar
     drive: AnyDrive
-    rows: Rows | None = Field(default=None, description="rows that are grounded or float instead of being driven")
+    rows: Rows | None = Field(default=None, description="rows that are grounded, float or end in an amplifier")
     columns: Columns | None = Field(
-        default=None, description="columns that are driven or float instead of ending at virtual ground"
+        default=None, description="columns that are driven, float or end in an amplifier, not at virtual ground"
     )
     cell: AnyCell = Field(default=None, description="what stands at a crosspoint beside the memristor")
     word_lines: WordLines | None = Field(default=None, description="what the gates of cells with a transistor are at")
@@ -334,11 +334,11 @@ class Testbench(Section):
 
     def only_ngspice(self) -> str | None:
         """Return why the reference engine does not take the testbench, with the field; None if it does."""
-        sense = None if self.columns is None else self.columns.sense
         return (
             self.device.only_ngspice()
             or (None if self.cell is None else self.cell.only_ngspice())
-            or (None if sense is None else sense.only_ngspice())
+            or (None if self.rows is None else self.rows.only_ngspice("rows"))
+            or (None if self.columns is None else self.columns.only_ngspice("columns"))
         )
 
     def largest_gates(self) -> FloatArray | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spicecim.errors import InputError, WaveformError
 from spicecim.fields import FloatArray
+from spicecim.lines import Lines
 from spicecim.netcdf import read_netcdf, write_netcdf
 from spicecim.outside import parse_json
 from spicecim.testbench import Testbench
@@ -22,6 +23,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "i_row": (("time", "row"), "A", "current out of the row driver"),
     "i_column": (("time", "column"), "A", "current into the column's sense node"),
     "v_column": (("time", "column"), "V", "voltage of the column's sense node"),
+    "v_row_sense": (("time", "row"), "V", "output voltage of the row's amplifier"),
     "v_sense": (("time", "column"), "V", "output voltage of the column's amplifier"),
     "v_cell": (("time", "row", "column"), "V", "voltage across the cell, from row to column"),
     "i_cell": (("time", "row", "column"), "A", "current through the cell, from row to column"),
@@ -43,6 +45,14 @@ _VOLTAGE_SLACK = 1e-6
 CELL_VARIABLES = ("v_cell", "i_cell", "x")
 NODE_VARIABLES = ("v_row_node", "v_column_node")
 """Kept with the cells when the wires are not ideal: with them every power in the crossbar is known."""
+
+
+def outputs_by_name(lines: Lines, shape: tuple[int, int], outputs: FloatArray) -> dict[str, FloatArray]:
+    """The outputs of amplifiers (..., line), volt, by the names of their variables; none where there are none."""
+    sensed = np.zeros(sum(shape), dtype=bool)
+    sensed[lines.sensed] = True
+    parts = {"v_row_sense": slice(shape[0]), "v_sense": slice(shape[0], None)}
+    return {name: outputs[..., part] for name, part in parts.items() if sensed[part].any()}
 
 
 def state_variable(name: str) -> str:

@@ -197,7 +197,6 @@ def test_a_floating_line_needs_a_path():
         ({"rows": {"floating": [3]}}, "rows.floating: names row 3; there are rows 0 to 2"),
         ({"columns": {"grounded": ["1-2"]}}, "columns.grounded: names column 2; there are columns 0 to 1"),
         ({"rows": {"floating": [1], "grounded": [1]}}, "rows.floating: names row 1, which is grounded"),
-        ({"rows": {"sense": {"gain": 99, "feedback": 1e3}}}, "rows.sense: amplifiers are at columns alone"),
         ({"rows": {"floating": "all"}}, "rows.floating: must be a list of numbers of lines"),
         ({"rows": {"floating": [True]}}, "rows.floating: must hold numbers of lines from 0 on"),
         ({"rows": {"floating": ["0-99999999"]}}, "rows.floating: has a range of too many lines"),

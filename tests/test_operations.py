@@ -2,6 +2,10 @@
 
 import itertools
 import json
+import os
+import signal
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +14,23 @@ import scipy.integrate
 import xarray as xr
 from command import spicecim
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
+from typer.testing import CliRunner
 
 import spicecim as sc
-from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning, TestbenchError
+from spicecim.cli.app import app
+from spicecim.errors import (
+    ConvergenceError,
+    CurrentWarning,
+    InputError,
+    ProgrammingError,
+    ProgrammingWarning,
+    TestbenchError,
+)
 from spicecim.netcdf import read_netcdf
 from spicecim.operations import Pulses, chosen_pulses, conductance, polarity
 from spicecim.operations.window import check_target
 from spicecim.plotting import plot_levels, plot_program
+from spicecim.programming_runs import run_program
 
 
 def bench(state, *, amplitude=0.3, device=None, **further):
@@ -73,7 +87,7 @@ def test_a_sequence_hands_states_on_and_gives_what_an_integration_gives():
     array = bench([[0.5, 0.4], [0.3, 0.6]])
     done = sc.run_sequence(array, writes)
     device = array.device.build()
-    x, moved = array.crossbar.state.ravel(), np.zeros(4)
+    x, kept, moved = array.crossbar.state.ravel(), np.zeros(4), [np.zeros(4)]
     for write in writes:
         drive = write.testbench(array).lines().drive
         knots = np.concatenate([[0.0], drive.corners(drive.duration), [drive.duration]])
@@ -88,12 +102,38 @@ def test_a_sequence_hands_states_on_and_gives_what_an_integration_gives():
                 rate, (start, stop), x, rtol=1e-8, atol=1e-10, max_step=(stop - start) / 20
             )
             x = found.y[:, -1]
-        moved += np.where(write.selected((2, 2)).ravel(), 0.0, x - before)
+        selected = write.selected((2, 2)).ravel()
+        moved.append(kept + np.where(selected, 0.0, x - before))
+        kept = np.where(selected & (write.kind != "read"), 0.0, moved[-1])
     np.testing.assert_allclose(done.x[-1].values.ravel(), x, atol=1e-6)
-    np.testing.assert_allclose(done.disturb.values.ravel(), moved, atol=1e-6)
+    largest = np.choose(np.abs(moved).argmax(axis=0), moved)
+    np.testing.assert_allclose(done.disturb.values.ravel(), largest, atol=1e-6)
+    np.testing.assert_allclose(done.disturb_at_end.values.ravel(), kept, atol=1e-6)
+    assert largest[3] > 1e-3 > kept[3] == 0.0  # the SET moved it, then it was written itself
     read = conductance(array, done.x[-1].values, 0.1)[1] * 0.1
     np.testing.assert_allclose(done.i_column[-1], read, rtol=1e-6)
     assert (done.energy > 0).all()
+
+
+def test_disturb_of_both_directions_does_not_cancel():
+    up = sc.Operation(kind="set", cells=(0, 0), voltage=0.4, width="60us")
+    down = sc.Operation(kind="reset", cells=(0, 0), voltage=0.36, width="50us")
+    read = sc.Operation(kind="read", cells=0, voltage=0.05, width="10us")
+    array = bench([[0.5, 0.5], [0.5, 0.5]])
+    alone = [float(sc.run_sequence(array, [each]).disturb[0, 1]) for each in (up, down)]
+    assert alone[0] > 5e-3
+    assert alone[1] < -5e-3
+    for order, largest in (([up, down], alone[0]), ([down, up], alone[1])):
+        done = sc.run_sequence(array, [*order, read])
+        assert float(done.disturb[0, 1]) == pytest.approx(largest, rel=1e-6)
+        # a read that selects the cell does not write it
+        assert float(done.disturb_at_end[0, 1]) == pytest.approx(sum(alone), abs=2e-4)
+        assert abs(done.disturb_at_end[0, 1]) < 0.1 * abs(largest)
+        np.testing.assert_array_equal(np.diag(done.disturb), 0.0)
+    write = sc.Operation(kind="set", cells=(0, 1), voltage=0.3, width="10us", scheme="v/3")
+    again = sc.run_sequence(array, [up, write, up])
+    assert float(again.disturb_at_end[0, 1]) == pytest.approx(alone[0], rel=0.1)
+    assert float(again.disturb[0, 1]) < 1.1 * alone[0]
 
 
 def test_energy_is_what_the_cells_take():
@@ -148,7 +188,7 @@ def test_cells_reach_their_targets(by):
     assert abs(done.disturb).max() < 1e-3  # half of 0.3 V is at the threshold
     np.testing.assert_allclose(done.target, conductance(bench(HALF[:2, :2]), target, 0.06), rtol=1e-12)
     titles = [axes.get_title() for axes in plot_program(done).axes]
-    assert titles[:4] == ["target x", "x reached", "pulses", "change of x while not selected"]
+    assert titles[:4] == ["target x", "x reached", "pulses", "largest disturb of x"]
 
 
 def test_amplitudes_grow_from_level_to_level():
@@ -335,6 +375,8 @@ def test_the_command_programs(tmp_path):
     assert summary["artifacts"] == [*figures, "program.nc", "summary.log", "used_testbench.yaml", "summary.json"]
     saved = read_netcdf(tmp_path / "out" / "program.nc", (), "")
     assert float(abs(saved["error"]).max()) == summary["largest_error"]
+    for name in ("disturb", "disturb_at_end"):
+        assert float(abs(saved[name]).max()) == summary[f"largest_{name}"]
     run = spicecim(*command[:-1], "--set", "voltage=0.3", "--set", "volt=1", cwd=tmp_path)
     assert run.returncode == 2
     assert "volt" in run.stderr
@@ -418,3 +460,148 @@ def test_a_command_that_does_not_program_keeps_and_says_what_it_found(tmp_path):
     assert all((tmp_path / "out" / name).is_file() for name in summary["artifacts"])
     assert read_netcdf(tmp_path / "out" / "program.nc", (), "")["converged"].values.tolist() == [[False, True]]
     assert "not passed: the pulses do not program" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+class Ending:
+    """In place of the engines: raises an error, or whatever it is, at one of the operations."""
+
+    def __init__(self, at, error):
+        self.at, self.error, self.runs = at, error, 0
+
+    def __call__(self, *arguments, **options):
+        self.runs += 1
+        if self.runs == self.at:
+            if callable(self.error):
+                self.error()
+            raise self.error
+        return sc.simulate(*arguments, **options)
+
+
+CELLS = [[0.3, 0.3], [0.3, 0.3]]
+TARGETS = [[0.5, 0.35], [0.4, 0.6]]
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    def end(at, error):
+        monkeypatch.setattr("spicecim.operations.sequence.simulate", Ending(at, error))
+
+    return end
+
+
+@pytest.mark.parametrize("error", [ConvergenceError("no solution"), InputError("drive: beyond a float")])
+def test_an_operation_that_fails_leaves_what_was_reached(ends, error):
+    whole = sc.program(bench(CELLS), TARGETS, quantity="x", scheme="v/3")
+    ends(9, error)
+    with pytest.raises(ProgrammingError) as caught:
+        sc.program(bench(CELLS), TARGETS, quantity="x", scheme="v/3")
+    assert caught.value.__cause__ is error
+    reached = caught.value.result
+    text = f"writing row 0 in pass 1 of 3 at most, after 8 operations: {type(error).__name__}: {error}"
+    assert str(caught.value) == text
+    assert reached.attrs["unfinished"] == text.split(":")[0]
+    for name in ("step_kind", "step_energy", "step_cells"):
+        np.testing.assert_array_equal(reached[name], whole[name][:8])
+    assert float(reached.energy) == pytest.approx(float(whole.step_energy[:8].sum()))
+    assert int(reached.pulses.sum()) == int(whole.step_cells[:8][whole.step_kind[:8] != "read"].sum())
+    assert np.isfinite(reached.result[0]).all()
+    assert np.isnan(reached.result[1]).all()  # no read found it yet
+    assert not reached.converged[1].any()
+    assert (reached.x[0] > 0.3).all()
+    np.testing.assert_array_equal(reached.x[1], 0.3)
+    np.testing.assert_array_equal(reached.target_x, TARGETS)
+    plot_levels(reached)
+    assert "not finished: writing row 0" in plot_program(reached.drop_vars("target_x")).get_suptitle()
+
+
+def test_an_error_before_anything_was_reached_is_that_error(ends):
+    ends(1, ConvergenceError("no solution"))
+    with pytest.raises(ConvergenceError, match=r"^no solution$") as caught:
+        sc.program(bench(CELLS), TARGETS, quantity="x")
+    assert not hasattr(caught.value, "result")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("of a device of one's own"), SystemExit(143)])
+def test_whatever_else_ends_it_has_what_was_reached(ends, error):
+    ends(5, error)
+    with pytest.raises(type(error)) as caught:
+        sc.program(bench(CELLS), TARGETS, quantity="x")
+    assert caught.value is error
+    assert error.result.sizes["step"] == 4
+    if isinstance(error, KeyboardInterrupt):
+        assert str(error) == "writing row 0 in pass 1 of 3 at most, after 4 operations"
+
+
+def test_what_warned_before_an_error_is_told(monkeypatch):
+    ending = Ending(5, ConvergenceError("no solution"))
+
+    def warning(*arguments, **options):
+        warnings.warn(CurrentWarning(f"run {ending.runs}", float(ending.runs)), stacklevel=2)
+        return ending(*arguments, **options)
+
+    monkeypatch.setattr("spicecim.operations.sequence.simulate", warning)
+    with pytest.raises(ProgrammingError), pytest.warns(CurrentWarning, match="run 3"):
+        sc.program(bench(CELLS), TARGETS, quantity="x")
+    ending.runs = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ProgrammingError):
+            sc.program(bench(CELLS), TARGETS, quantity="x")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_keeps_what_it_reached_beside_earlier_results(tmp_path, ends, number):
+    bench(CELLS).to_yaml(tmp_path / "bench.yaml")
+    np.save(tmp_path / "targets.npy", TARGETS)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "summary.json").write_text("earlier")
+    ends(7, lambda: os.kill(os.getpid(), number) or time.sleep(10))
+    command = ["program", str(tmp_path / "bench.yaml"), "--target", str(tmp_path / "targets.npy"), "--quantity", "x"]
+    before = signal.getsignal(signal.SIGTERM)
+    done = CliRunner().invoke(app, [*command, "-o", str(folder)])
+    assert signal.getsignal(signal.SIGTERM) is before
+    what = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}[number]
+    how_far = "writing row 0 in pass 1 of 3 at most, after 6 operations"
+    assert (done.exit_code, done.stdout) == (128 + number, "")
+    assert done.stderr == f"{what}: {how_far}; what was reached is in {folder}/unfinished\n"
+    assert {path.name for path in folder.iterdir()} == {"summary.json", "unfinished"}
+    assert (folder / "summary.json").read_text() == "earlier"
+    summary = json.loads((folder / "unfinished" / "summary.json").read_text())
+    assert summary["failure"] == f"ended: {how_far}"
+    assert (summary["operations"], summary["passed"]) == (6, False)
+    assert summary["artifacts"] == ["program.nc", "summary.log", "used_testbench.yaml", "summary.json"]
+    saved = read_netcdf(folder / "unfinished" / "program.nc", (), "")
+    assert saved.attrs["unfinished"] == how_far
+    assert saved.sizes["step"] == 6
+
+
+def test_a_command_that_fails_midway_keeps_what_it_reached(tmp_path, ends, monkeypatch):
+    bench(CELLS).to_yaml(tmp_path / "bench.yaml")
+    np.save(tmp_path / "targets.npy", TARGETS)
+    arguments = sc.Testbench.from_yaml(tmp_path / "bench.yaml"), TARGETS, tmp_path / "out"
+    ends(7, ConvergenceError("no solution"))
+    summary = run_program(*arguments, quantity="x")
+    assert summary["failure"].endswith("after 6 operations: ConvergenceError: no solution")
+    assert {"program.nc", "maps.png", "levels.png"} < set(summary["artifacts"])
+    monkeypatch.setattr("spicecim.programming_runs.save_figure", lambda figure, path: None)
+    ends(7, ZeroDivisionError("of a device of one's own"))
+    with pytest.raises(ZeroDivisionError, match=r"^of a device of one's own$"):
+        run_program(*arguments, quantity="x")
+    assert (tmp_path / "out" / "unfinished" / "program.nc").is_file()
+
+
+def test_an_interrupt_while_results_are_written_keeps_them_all(tmp_path, monkeypatch):
+    written = []
+
+    def interrupted(figure, path):
+        written.append(path)
+        if len(written) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("spicecim.programming_runs.save_figure", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"writing the results; what was reached is in .*unfinished"):
+        run_program(bench(CELLS), TARGETS, tmp_path / "out", quantity="x")
+    saved = read_netcdf(tmp_path / "out" / "unfinished" / "program.nc", (), "")
+    assert bool(saved.converged.all())
+    assert "unfinished" not in saved.attrs

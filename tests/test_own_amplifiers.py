@@ -1,4 +1,4 @@
-"""Columns that end in an amplifier of one's own, a subcircuit: against the TIA of the library and closed forms."""
+"""Lines that end in an amplifier of one's own, a subcircuit: against the TIA of the library and closed forms."""
 
 import numpy as np
 import pytest
@@ -60,6 +60,21 @@ def test_a_subcircuit_of_a_tia_is_the_tia(file, columns):
 
 
 @pytest.mark.ngspice
+@pytest.mark.parametrize("at_columns", ["nothing", "of the library", "one's own"])
+def test_rows_end_in_one_alike(file, at_columns):
+    drive = {"kind": "sine", "amplitude": 0.05, "frequency": "1k"}
+    library, own = {"gain": 50, "feedback": 1e3}, of_file(file, parameters={"a": 50})
+    columns = {"nothing": None, "of the library": library, "one's own": own}[at_columns]
+    bench = bench_of(columns, drive=drive).with_sections(rows={"sense": own})
+    run = simulate(bench, estimate=False)
+    same = bench_of(columns and library, drive=drive).with_sections(rows={"sense": library})
+    known = simulate(same, engine="reference", time=run.time.values, estimate=False)
+    assert {*run.data_vars} == {*known.data_vars} >= {"v_row_sense"}
+    for name in known.data_vars:
+        np.testing.assert_allclose(run[name], known[name], atol=1e-6 * float(abs(known[name]).max()), err_msg=name)
+
+
+@pytest.mark.ngspice
 def test_an_amplifier_of_the_users_does_not_meet_names_of_the_device(tmp_path, file):
     device = tmp_path / "gain.sub"
     device.write_text(".param doubled=7\n.subckt gain p n r=1k\nR1 p n {r}\n.ends\n")
@@ -78,6 +93,8 @@ def test_only_ngspice_takes_it(file):
         simulate(bench, engine="reference")
     with pytest.raises(UnsupportedError, match=r"columns\.sense"):
         operating_point(bench, [0.1, 0.1])
+    with pytest.raises(UnsupportedError, match=r"rows\.sense: the reference engine has no equations"):
+        simulate(bench.with_sections(rows={"sense": of_file(file)}), engine="reference")
 
 
 @pytest.mark.ngspice
@@ -93,6 +110,8 @@ def test_only_ngspice_takes_it(file):
 def test_what_does_not_fit_is_named(file, change, message):
     with pytest.raises(SubcircuitError, match=message):
         render_netlist(bench_of(of_file(file, **change)))
+    with pytest.raises(SubcircuitError, match=message.replace("columns", "rows")):
+        render_netlist(bench_of(None).with_sections(rows={"sense": of_file(file, **change)}))
 
 
 @pytest.mark.parametrize(

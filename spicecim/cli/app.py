@@ -13,11 +13,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from spicecim.cli.interrupts import interruptible
 from spicecim.cli.lists import ListsCommand
 from spicecim.cli.measured import fit, measurement
 from spicecim.cli.model import model_app
 from spicecim.cli.options import (
     EXIT_BAD_INPUT,
+    EXIT_BY_SIGNAL,
     EXIT_ENGINES_DISAGREE,
     EXIT_NOT_ACCURATE,
     EXIT_NOTHING_RUNS,
@@ -41,8 +43,6 @@ from spicecim.cli.sweep import sweep_app
 from spicecim.cli.validate import validate_app
 from spicecim.errors import InputError, SimulationError, SpiceCimError
 from spicecim.limits import DEFAULT_TIME_LIMIT
-
-_EXIT_BY_SIGNAL = 128
 
 app = typer.Typer(
     name="spicecim",
@@ -86,13 +86,13 @@ def main() -> None:
 
 
 def _end(signal_number: int, _: object) -> NoReturn:
-    sys.exit(_EXIT_BY_SIGNAL + signal_number)
+    sys.exit(EXIT_BY_SIGNAL + signal_number)
 
 
 def _end_of_pipe() -> NoReturn:
     """End as programs do whose output nobody reads any more, such as ``spicecim ... | head``."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to be flushed at the exit
-    sys.exit(_EXIT_BY_SIGNAL + signal.SIGPIPE)
+    sys.exit(EXIT_BY_SIGNAL + signal.SIGPIPE)
 
 
 def _say(mark: str, style: str, text: str) -> None:
@@ -339,7 +339,9 @@ def program(
     """Program an array by write-verify; write a dataset, heat maps and summary.json.
 
     Pulses that are left out have the largest voltage of the testbench's drive, and double in width from level to level.
-    The exit status is 5 if a cell is not within the tolerance at the end, and 3 if no cell came nearer to its target.
+    The exit status is 5 if a cell is not within the tolerance at the end, and 3 if no cell came nearer to its target or
+    an operation failed; what was reached is written all the same. Of a run that Ctrl-C or SIGTERM ends it is written
+    into DIR/unfinished.
     """
     from spicecim.array_files import load_array
     from spicecim.cli import tables
@@ -347,7 +349,7 @@ def program(
     from spicecim.programming_runs import run_program
     from spicecim.testbench import Testbench
 
-    with progress_bar(quiet=as_json) as progress:
+    with interruptible(), progress_bar(quiet=as_json) as progress:
         summary = run_program(
             Testbench.from_yaml(bench), load_array(target), output, quantity=quantity, scheme=scheme,
             tolerance=tolerance, set_pulses=assignments("--set", set_pulses or []),

@@ -16,6 +16,8 @@ EXIT_BAD_INPUT = 2
 EXIT_SIMULATION_FAILED = 3
 EXIT_UNEXPECTED = 4
 EXIT_NOT_ACCURATE = 5
+EXIT_BY_SIGNAL = 128
+"""Less than the exit status of what a signal has ended, by its number."""
 
 SETTINGS = {"debug": False, "quiet": False}
 """What options before the command's name have set: to show tracebacks, and neither progress nor warnings."""

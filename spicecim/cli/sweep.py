@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from spicecim.cli.interrupts import interruptible
 from spicecim.cli.options import EXIT_SIMULATION_FAILED, JsonFlag, ReportFlag, assignments, report_if
 from spicecim.errors import InputError
-
-EXIT_BY_SIGNAL = 128
 
 sweep_app = typer.Typer(no_args_is_help=True, help="Run a testbench along axes and samples; keep all runs in a store.")
 
@@ -150,16 +147,10 @@ def _progress(quiet: bool) -> Iterator[Any]:
     def report(progress: Any) -> None:
         bar.update(task, description=str(progress), completed=progress.done, total=progress.total)
 
-    try:
-        with bar, warnings.catch_warnings():
-            warnings.simplefilter("ignore", FailedRunsWarning)  # what is printed says it
-            warnings.simplefilter("ignore", NotFiniteWarning)  # likewise
-            yield report
-    except KeyboardInterrupt as interruption:
-        number = signal.Signals(getattr(interruption, "signal", signal.SIGINT))
-        what = "interrupted" if number == signal.SIGINT else f"ended by {number.name}"
-        print(f"{what}: {interruption}" if str(interruption) else what, file=sys.stderr)
-        raise typer.Exit(EXIT_BY_SIGNAL + number) from None
+    with interruptible(), bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FailedRunsWarning)  # what is printed says it
+        warnings.simplefilter("ignore", NotFiniteWarning)  # likewise
+        yield report
 
 
 def _finish(store: Path, quiet: bool, as_json: bool, report: bool = False) -> None:

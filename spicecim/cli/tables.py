@@ -334,7 +334,8 @@ def print_program(summary: dict[str, Any], folder: Path) -> None:
     console.print(f"cells within {summary['tolerance']:g} of their range: {summary['converged']} of {cells}")
     console.print(f"largest error: {summary['largest_error']:.2g} of the range")
     console.print(f"pulses per cell: {summary['mean_pulses']:.1f} on average, {summary['most_pulses']} at most")
-    console.print(f"largest change of x while not selected: {summary['largest_disturb']:.2g}")
+    disturb, left = (f"{summary[name]:.2g}" for name in ("largest_disturb", "largest_disturb_at_end"))
+    console.print(f"largest change of x while not selected: {disturb}, and at the end {left}")
     console.print(f"energy by all drivers: {format_quantity(summary['energy_j'], 'J')}")
     console.print(f"results in {folder}: {', '.join(summary['artifacts'])}")
 

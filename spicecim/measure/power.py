@@ -10,6 +10,7 @@ between. All energies and averages are integrals of that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -21,6 +22,12 @@ from spicecim.measure.grid import relative_error, warn_of_grid
 from spicecim.measure.windows import Window, checked_window
 from spicecim.testbench import DEFAULT_ACCURACY, Testbench
 from spicecim.waveforms import check_waveforms, testbench_of
+
+_AMPLIFIED: dict[str, tuple[str, str, float]] = {
+    "row": ("v_row_sense", "i_row", 1.0),
+    "column": ("v_sense", "i_column", -1.0),
+}
+"""Of the amplifiers at a kind of lines: output, the line's current, and its sign where it counts out of the output."""
 
 
 def row_power(waveforms: xr.Dataset) -> xr.DataArray:
@@ -88,10 +95,48 @@ def total_power(waveforms: xr.Dataset) -> xr.DataArray:
 
 
 def amplifier_power(waveforms: xr.Dataset) -> xr.DataArray:
-    """Power (W) that the output of each column's amplifier delivers, over time (time, column)."""
-    check_waveforms(waveforms, "v_sense", "i_column")
-    current = waveforms["i_column"]
-    return _watts(product(waveforms, waveforms["v_sense"], -current), "power of the column's amplifier")
+    """Power (W) that the output of each column's amplifier delivers, over time (time, column).
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3},
+    ...     columns={"sense": {"gain": 99, "feedback": "1 kohm"}},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.amplifier_power(run).max()) * 1e6, 3)  # 98.02 mV times 99.01 uA
+    9.705
+    """
+    return _output_power(waveforms, "column")
+
+
+def row_amplifier_power(waveforms: xr.Dataset) -> xr.DataArray:
+    """Power (W) that the output of each row's amplifier delivers, over time (time, row).
+
+    Examples
+    --------
+    >>> import spicecim as sc
+    >>> bench = sc.Testbench(
+    ...     device={"model": "resistor", "parameters": {"Ron": "1k", "Roff": "10k"}},
+    ...     crossbar={"state": [[1.0]]},
+    ...     drive={"kind": "sine", "amplitude": 0, "frequency": 1e3},
+    ...     rows={"sense": {"gain": 99, "feedback": "1 kohm"}},
+    ...     columns={"drive": {"kind": "sine", "amplitude": 0.1, "frequency": 1e3}},
+    ... )
+    >>> run = sc.simulate(bench, engine="reference")
+    >>> round(float(sc.measure.row_amplifier_power(run).max()) * 1e6, 3)  # 98.02 mV times 99.01 uA
+    9.705
+    """
+    return _output_power(waveforms, "row")
+
+
+def _output_power(waveforms: xr.Dataset, line: Literal["row", "column"]) -> xr.DataArray:
+    output, current, sign = _AMPLIFIED[line]
+    check_waveforms(waveforms, output, current)
+    return _watts(product(waveforms, waveforms[output], sign * waveforms[current]), f"power of the {line}'s amplifier")
 
 
 def delivered_energy(waveforms: xr.Dataset) -> xr.DataArray:
@@ -290,7 +335,7 @@ def _most_energy(course: Course, length: float) -> float:
 class EnergyBalance:
     """Energies (J) over a run: delivered by the drivers, those of amplifiers' outputs among them, and where it went.
 
-    `sense` holds what sense resistances take and, of columns that end in an amplifier, their feedback resistances.
+    `sense` holds what sense resistances take and, of lines that end in an amplifier, their feedback resistances.
 
     With ideal wires and with resistances the powers balance at every instant, so what is left is rounding. A
     capacitance's stored energy is exact, while the other parts are integrals over the time grid: then the error is that
@@ -373,17 +418,24 @@ def energy_balance(waveforms: xr.Dataset) -> EnergyBalance:
 
 
 def _feedback(waveforms: xr.Dataset, bench: Testbench) -> tuple[float, float, float]:
-    """Energies (J) of the amplifiers' feedback: dissipated, stored, and what the columns and the outputs give it."""
-    amplifiers = bench.lines().amplifiers
+    """Energies (J) of the amplifiers' feedback: dissipated, stored, and what the lines and the outputs give it."""
+    amplifiers, rows = bench.lines().amplifiers, bench.shape[0]
     if amplifiers is None:
         return 0.0, 0.0, 0.0
-    check_waveforms(waveforms, "v_column", "v_sense")
-    sensed = waveforms.isel(column=amplifiers.columns)
-    across = sensed["v_column"] - sensed["v_sense"]
-    taken = _weighted(sensed, across, xr.DataArray(1.0 / amplifiers.resistance, dims="column"))
-    squares = (across**2 * xr.DataArray(amplifiers.capacitance, dims="column")).sum("column")
-    kept = 0.5 * float(squares.isel(time=-1) - squares.isel(time=0))
-    return taken, kept, float(_energy(product(sensed, across, sensed["i_column"])).sum())
+    energies = np.zeros(3)
+    for line, own, first in (("row", amplifiers.lines < rows, 0), ("column", amplifiers.lines >= rows, rows)):
+        if not own.any():
+            continue
+        output, current, sign = _AMPLIFIED[line]
+        check_waveforms(waveforms, f"v_{line}", output)
+        sensed = waveforms.isel({line: amplifiers.lines[own] - first})
+        across = sensed[f"v_{line}"] - sensed[output]
+        taken = _weighted(sensed, across, xr.DataArray(1.0 / amplifiers.resistance[own], dims=line))
+        squares = (across**2 * xr.DataArray(amplifiers.capacitance[own], dims=line)).sum(line)
+        kept = 0.5 * float(squares.isel(time=-1) - squares.isel(time=0))
+        energies += taken, kept, float(_energy(product(sensed, across, -sign * sensed[current])).sum())
+    taken, kept, passed = energies.tolist()
+    return taken, kept, passed
 
 
 def _energy(power: xr.DataArray) -> xr.DataArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from spicecim.cell_choice import OneTransistor
 from spicecim.errors import InputError
 from spicecim.fields import ABSOLUTE_ZERO
-from spicecim.netlist.amplifiers import own_amplifier
+from spicecim.netlist.amplifiers import known_amplifiers, line_name, own_amplifiers
 from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
-from spicecim.netlist.drivers import source_text
-from spicecim.netlist.environment import CheckedText, netlist_environment
+from spicecim.netlist.drivers import SourceValue, line_sources
+from spicecim.netlist.environment import netlist_environment
 from spicecim.netlist.models import kind_name
 from spicecim.netlist.transistors import WORD_LINE, inner_node, transistors_of
 from spicecim.netlist.wires import LINE_ENDS, Ends, Wires, capacitors, resistors
@@ -66,7 +67,8 @@ class CrossbarNetlist:
     vectors
         For each variable of the waveforms, the names of the vectors that it is read from, in the order of its (row,
         column) dimensions. Variable ``s`` holds the state variables of the cells `watched`, if they can be seen; those
-        of further states are their own; the currents of ``i_row`` count into the source.
+        of further states are their own; the currents of ``i_row`` count into the source; ``outputs`` are those of all
+        amplifiers, in the order of their lines.
     watched
         Numbers of the cells, row by row, whose states are kept: all, or some that are evenly spread over a large
         crossbar.
@@ -147,7 +149,8 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
     vectors = _vectors(testbench, wires, device, watched)
     saved = list(dict.fromkeys(vector for names in vectors.values() for vector in names))
     single = rows == columns == 1 and testbench.crossbar.ideal
-    amplifiers = testbench.lines().amplifiers
+    sources, sensed = line_sources(testbench), {*testbench.lines().sensed.tolist()}
+    drivers, sense_nodes = _ends(sources, sensed, rows)
     transistors = transistors_of(testbench, _metered(testbench, wires), wires.columns)
     own: dict[str, Any] = {
         "version": __version__,
@@ -165,11 +168,11 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
         "state_parameter": device.initial_parameter,
         "resistors": resistors(testbench, wires),
         "capacitors": capacitors(testbench, wires),
-        "drivers": _row_sources(testbench),
-        "sense_nodes": _column_sources(testbench),
-        "amplifiers": _amplifiers(testbench),
-        **own_amplifier(testbench, device.compatibility),
-        "pole": 0.0 if amplifiers is None else amplifiers.time_constant,
+        "drivers": drivers,
+        "sensed_rows": any(line < rows for line in sensed),
+        "sense_nodes": sense_nodes,
+        "amplifiers": known_amplifiers(testbench, sources),
+        "own_amplifiers": own_amplifiers(testbench, sources, device.compatibility),
         "driven_columns": testbench.columns is not None and testbench.columns.drive is not None,
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
@@ -199,35 +202,22 @@ def _in_lines(names: list[str]) -> list[list[str]]:
     return [names[i : i + _NAMES_A_LINE] for i in range(0, len(names), _NAMES_A_LINE)]
 
 
-def _row_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]:
-    """Number of each row that does not float, and what its source puts out."""
-    section, rows = testbench.rows, testbench.shape[0]
-    still, floating = ((), ()) if section is None else (section.grounded, section.floating)
-    return [
-        (row, 0 if row in still else source_text(testbench.drive, row)) for row in range(rows) if row not in floating
-    ]
+class _End(NamedTuple):
+    """A line that does not float: its number among rows or columns, the node behind its source, what that puts out."""
+
+    number: int
+    behind: str
+    value: SourceValue
 
 
-def _column_sources(testbench: Testbench) -> list[tuple[int, CheckedText | int]]:
-    """Number of each column that does not float, and what the source at its sense node puts out."""
-    section, columns = testbench.columns, testbench.shape[1]
-    if section is None:
-        return [(column, 0) for column in range(columns)]
-    drive = section.drive
-    return [
-        (column, 0 if drive is None or column in section.grounded else source_text(drive, column, "columns.drive"))
-        for column in range(columns)
-        if column not in section.floating
-    ]
-
-
-def _amplifiers(testbench: Testbench) -> dict[int, tuple[float, float, float]]:
-    """Gain, feedback resistance (ohm) and capacitance (F) of the amplifier of each column that has one."""
-    found = testbench.lines().amplifiers
-    if found is None:
-        return {}
-    numbers = zip(found.resistance.tolist(), found.capacitance.tolist(), strict=True)
-    return {column: (found.gain, *each) for column, each in zip(found.columns.tolist(), numbers, strict=True)}
+def _ends(sources: Mapping[int, SourceValue], sensed: Set[int], rows: int) -> tuple[list[_End], list[_End]]:
+    """The ends of rows and of columns. At an amplifier the source is a current meter to its input."""
+    found: tuple[list[_End], list[_End]] = [], []
+    for line, value in sources.items():
+        of_columns = line >= rows
+        behind = (f"input_{line_name(line, rows)}", 0) if line in sensed else ("0", value)
+        found[of_columns].append(_End(line - rows * of_columns, *behind))
+    return found
 
 
 def _cells(testbench: Testbench, wires: Wires, device: CrossbarDevice) -> list[Cell]:
@@ -305,16 +295,16 @@ def _watched(testbench: Testbench, device: CrossbarDevice) -> NDArray[np.int_]:
 def _vectors(
     testbench: Testbench, wires: Wires, device: CrossbarDevice, watched: NDArray[np.int_]
 ) -> dict[str, list[str]]:
-    rows, columns = testbench.shape
+    (rows, columns), lines = testbench.shape, testbench.lines()
     vectors = {
         "v_row": [f"v(in_{row})" for row in range(rows)],
-        "i_row": [f"i(vrow_{row})" for row, _ in _row_sources(testbench)],
-        "i_column": [f"i(vsense_{column})" for column, _ in _column_sources(testbench)],
+        "i_row": [f"i(vrow_{row})" for row in np.flatnonzero(~lines.floating[:rows]).tolist()],
+        "i_column": [f"i(vsense_{column})" for column in np.flatnonzero(~lines.floating[rows:]).tolist()],
     }
-    if not testbench.lines().plain:
+    if not lines.plain:
         vectors["v_column"] = [f"v(sense_{column})" for column in range(columns)]
-    if len(sensed := testbench.lines().sensed):
-        vectors["v_sense"] = [f"v(output_{column})" for column in sensed.tolist()]
+    if len(lines.sensed):
+        vectors["outputs"] = [f"v(output_{line_name(line, rows)})" for line in lines.sensed.tolist()]
     if testbench.analysis.probe == "cells":
         vectors["v_row_node"] = [f"v({node})" for nodes in wires.rows for node in nodes]
         vectors["v_column_node"] = [f"v({node})" for nodes in wires.columns for node in nodes]

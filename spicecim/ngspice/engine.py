@@ -26,7 +26,7 @@ from spicecim.ngspice.run import run_netlist
 from spicecim.physics import States, check_physics
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
-from spicecim.waveforms import make_waveforms
+from spicecim.waveforms import make_waveforms, outputs_by_name
 
 _LIBRARY = "memristor"
 """Name without a suffix of a compiled device's file beside a netlist, where the netlist's name is not taken."""
@@ -281,9 +281,10 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
     }
     if not lines.plain:
         variables["v_column"] = groups["v_column"]
-    if "v_sense" in groups:
-        variables["v_sense"] = np.zeros_like(groups["v_column"])
-        variables["v_sense"][:, lines.sensed] = groups["v_sense"]
+    if "outputs" in groups:
+        outputs = np.zeros((len(vectors["time"]), sum(testbench.shape)))
+        outputs[:, lines.sensed] = groups["outputs"]
+        variables |= outputs_by_name(lines, testbench.shape, outputs)
     states = States(groups["s"], netlist.watched) if "s" in groups else None
     if states is not None and testbench.device.foreign() is not None:
         _check_start(testbench, testbench.device.normalized(states.s[:2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,13 +12,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
+from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning, SimulationError, SpiceCimError
 from spicecim.fields import FloatArray
 from spicecim.operations.cycles import CycleToCycle, cycle_to_cycle_of
+from spicecim.operations.disturb import Disturb
 from spicecim.operations.operation import Kind, Operation
 from spicecim.operations.pulses import Pulses, check_count, check_pulses, chosen_pulses
 from spicecim.operations.schemes import SCHEMES, Scheme
-from spicecim.operations.sequence import DISTURB, line_numbers, operate, warn_once
+from spicecim.operations.sequence import line_numbers, operate, warn_once
 from spicecim.operations.window import check_target, check_told_apart, conductance, target_values
 from spicecim.quantities import input_quantity, shown
 from spicecim.testbench import Testbench
@@ -48,36 +50,59 @@ class _Program:
     engine: str
     most: int
     cycles: CycleToCycle | None
+    asked_x: FloatArray | None
+    """The target as x (row, column), if it is of x."""
     counts: NDArray[np.int_] = field(init=False)
     found: FloatArray = field(init=False)
     """Conductances as they were found (row, column), NaN before; S."""
-    disturb: FloatArray = field(init=False)
+    latest: FloatArray = field(init=False)
+    """Those of the last read (row, column), NaN before; S."""
+    doing: str = ""
+    """What is done, for whoever ends it."""
+    disturb: Disturb = field(init=False)
     history: list[tuple[str, int, int, float, float]] = field(default_factory=list)
     warnings: list[Warning] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.counts = np.zeros(self.bench.shape, dtype=int)
-        self.disturb = np.zeros(self.bench.shape)
-        self.found = np.full(self.bench.shape, np.nan)
+        self.disturb = Disturb(self.bench.shape)
+        self.found, self.latest = np.full((2, *self.bench.shape), np.nan)
 
     def operate(self, operation: Operation, worst: float) -> FloatArray:
         """Run an operation on one row, note what it did, and return the currents of the columns (column,), A."""
         draws = self.cycles is not None and operation.kind != "read"
         found_as = self.cycles.drawn(self.bench, len(self.history)) if self.cycles is not None and draws else None
         done = operate(self.bench, operation, self.engine, found_as=found_as)
-        selected = operation.selected(self.bench.shape)
-        self.disturb += np.where(selected, 0.0, done.moved)
+        cells = int(self.disturb.note(operation, done.moved).sum())
         self.bench = done.bench
         self.warnings += done.warnings
-        cells = int(selected.sum())
         self.history.append((operation.kind, operation.rows[0], cells, done.energy, worst))
         return done.current
 
     def conductances(self, row: int) -> FloatArray:
         """Read the conductances (column,) of a row, S."""
         read = self.read.model_copy(update={"rows": (row,)})
-        current = self.operate(read, np.nan)
-        return current / float(self.read.voltage)
+        found = self.operate(read, np.nan) / float(self.read.voltage)
+        self.latest[row] = found
+        return found
+
+    def follow(self, by: str, passes: int, progress: Callable[[float], None] | None) -> None:
+        """Go through the rows with cells off their targets, and read all rows, until there are none."""
+        columns = np.arange(self.bench.shape[1])
+        for number in range(passes):
+            missed = ~(np.abs(self.latest - self.target) <= self.tolerance * self.span)
+            rows = np.flatnonzero(missed.any(axis=1)).tolist()
+            if not rows:
+                break
+            for done, row in enumerate(rows):
+                self.doing = f"writing row {row} in pass {number + 1} of {passes} at most"
+                for group in [columns] if by == "row" else [*columns[missed[row]][:, None]]:
+                    self.write(row, group)
+                if progress is not None:
+                    progress((number + (done + 1) / len(rows)) / passes)
+            self.doing = f"reading all rows after pass {number + 1}"
+            for each in range(self.bench.shape[0]):
+                self.conductances(each)
 
     def write(self, row: int, columns: NDArray[np.int_]) -> None:
         """Pulse cells of a row until all are at their targets, or have had their pulses."""
@@ -109,8 +134,8 @@ class _Program:
 
     def _pulse(self, kind: Kind, row: int, columns: NDArray[np.int_], level: NDArray[np.int_], worst: float) -> None:
         pulses = self.pulses[kind]
-        self.counts[row, columns] += 1
         self.operate(_operation(kind, row, columns.tolist(), pulses, level, self.scheme), worst)
+        self.counts[row, columns] += 1
 
 
 def _operation(
@@ -204,7 +229,8 @@ def program(
     xarray.Dataset
         Per cell (row, column): ``target`` and ``result``, the conductance (S) of the last read; ``x``; ``target_x``, if
         the target is of x; ``error``, of the conductance, relative to the cell's range; ``converged``, whether it is
-        within the tolerance; ``pulses``; ``disturb``, the change of x by operations in which the cell was not selected.
+        within the tolerance; ``pulses``; ``disturb``, the largest change, with its sign, of x since the cell was last
+        written, by operations in which it was not selected; ``disturb_at_end``, what there is of it at the end.
         ``energy`` (J) is what the drivers of all lines delivered. The history is over ``step``, an operation each:
         ``step_kind``, ``step_row``, ``step_cells`` (how many were selected), ``step_energy`` (J), ``step_error`` (the
         largest before a pulse).
@@ -215,7 +241,10 @@ def program(
         If a target is outside of its device's range, a read does not tell states apart, or an argument is not valid.
     ProgrammingError
         If no cell that was off its target came nearer: the pulses do not program the device. It says how far the cells
-        came, and keeps the result.
+        came, and its attribute ``result`` is what they came to. Or if an operation failed after others were done: the
+        error is its cause, and ``result`` is what was reached before, NaN where no cell was read yet, with an attribute
+        ``unfinished`` that says how far it came. An interrupt (`KeyboardInterrupt`) and any other exception have such a
+        ``result``, too.
 
     Warns
     -----
@@ -265,25 +294,16 @@ def program(
         check_told_apart(bench, wanted, tolerance * span, volts, gate)
     work = _Program(
         bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, cast(Scheme, scheme), read, engine,
-        most_pulses, cycle_to_cycle_of(cycle_to_cycle, seed, bench),
+        most_pulses, cycle_to_cycle_of(cycle_to_cycle, seed, bench), asked if quantity == "x" else None,
     )  # fmt: skip
-    found = np.full(bench.shape, np.nan)
-    for number in range(passes):
-        missed = ~(np.abs(found - wanted) <= tolerance * span)
-        rows = np.flatnonzero(missed.any(axis=1))
-        if not len(rows):
-            break
-        for done, row in enumerate(rows):
-            columns = np.arange(bench.shape[1])
-            for group in [columns] if by == "row" else [*columns[missed[row]][:, None]]:
-                work.write(int(row), group)
-            if progress is not None:
-                progress((number + (done + 1) / len(rows)) / passes)
-        found = _read_all(work)
+    try:
+        work.follow(by, passes, progress)
+    except BaseException as error:  # also an interrupt
+        if work.history:
+            _keep(work, error)
+        raise
     warn_once(work.warnings, stacklevel=3)
-    result = _labeled(work, found)
-    if quantity == "x":
-        result["target_x"] = (("row", "column"), asked, {"units": "1", "long_name": "x asked for"})
+    result = _labeled(work)
     _judge(result, (work.found - wanted) / span, tolerance, _undone(work) + _behind_wires(work))
     if quantity == "x":
         _judge_states(result, asked, volts, _behind_wires(work))
@@ -301,23 +321,41 @@ def _check_choices(by: str, scheme: str, tolerance: float, most_pulses: int, pas
         check_count(name, value, 100_000)
 
 
-def _read_all(work: _Program) -> FloatArray:
-    return np.stack([work.conductances(row) for row in range(work.bench.shape[0])])
+def _keep(work: _Program, error: BaseException) -> None:
+    """Give what was reached to the error that ended it, as its attribute ``result``.
+
+    Raises
+    ------
+    ProgrammingError
+        In place of an error of an operation.
+    """
+    with suppress(Warning):  # where warnings are errors, the one that ended it comes first
+        warn_once(work.warnings, stacklevel=4)
+    result = _labeled(work)
+    result.attrs["unfinished"] = reached = f"{work.doing}, after {len(work.history)} operations"
+    if isinstance(error, SpiceCimError):
+        said, folder, log = str(error), None, ""
+        if isinstance(error, SimulationError):
+            said, folder, log = error.message, error.folder, error.log
+        raise ProgrammingError(f"{reached}: {type(error).__name__}: {said}", result, folder, log) from error
+    if isinstance(error, KeyboardInterrupt):
+        error.args = (reached,)
+    cast(Any, error).result = result
 
 
-def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
-    error = (found - work.target) / work.span
+def _labeled(work: _Program) -> xr.Dataset:
+    error = (work.latest - work.target) / work.span
     kinds, rows, cells, energies, worst = zip(*work.history, strict=True)
     cell = ("row", "column")
-    return xr.Dataset(
+    result = xr.Dataset(
         {
             "target": (cell, work.target, {"units": "S", "long_name": "conductance asked for"}),
-            "result": (cell, found, {"units": "S", "long_name": "conductance of the last read"}),
+            "result": (cell, work.latest, {"units": "S", "long_name": "conductance of the last read"}),
             "x": (cell, work.bench.crossbar.state, {"units": "1", "long_name": "state at the end"}),
             "error": (cell, error, {"units": "1", "long_name": "error relative to the cell's range"}),
             "converged": (cell, np.abs(error) <= work.tolerance, {"long_name": "whether it is within the tolerance"}),
             "pulses": (cell, work.counts, {"units": "1", "long_name": "pulses"}),
-            "disturb": (cell, work.disturb, {"units": "1", "long_name": DISTURB}),
+            **work.disturb.variables(),
             "energy": ((), float(np.sum(energies)), {"units": "J", "long_name": "energy by all drivers"}),
             "step_kind": ("step", np.array(kinds)),
             "step_row": ("step", np.array(rows)),
@@ -328,11 +366,14 @@ def _labeled(work: _Program, found: FloatArray) -> xr.Dataset:
         coords=line_numbers(work.bench.shape),
         attrs={"engine": work.engine, "scheme": work.scheme, "tolerance": work.tolerance},
     )
+    if work.asked_x is not None:
+        result["target_x"] = (cell, work.asked_x, {"units": "1", "long_name": "x asked for"})
+    return result
 
 
 def _undone(work: _Program) -> str:
     """What to say of cells that moved while they were not selected by more than the tolerance; empty if none did."""
-    moved = np.abs(work.disturb)
+    moved = np.abs(work.disturb.largest)
     row, column = (int(index) for index in np.unravel_index(np.argmax(moved), moved.shape))
     if moved[row, column] <= work.tolerance:
         return ""

@@ -16,6 +16,7 @@ from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.measure import total_energy
 from spicecim.operations.cycles import cycle_to_cycle_of
+from spicecim.operations.disturb import Disturb
 from spicecim.operations.operation import Operation, at_end
 from spicecim.quantities import shown
 from spicecim.testbench import Testbench
@@ -107,8 +108,9 @@ def run_sequence(
     xarray.Dataset
         Over the dimension ``operation``: ``x`` after it (operation, row, column), ``selected`` (operation, row,
         column), ``i_column``, the current into each column's driver before the pulse falls (A), and ``energy`` (J) that
-        the drivers of all lines delivered. ``x_start`` (row, column) is x before the first one, ``disturb`` the change
-        of each cell's x by those in which it was not selected. The coordinate ``kind`` says what each one is.
+        the drivers of all lines delivered. ``x_start`` (row, column) is x before the first one. ``disturb`` is the
+        largest change, with its sign, of each cell's x since it was last written, by operations in which it was not
+        selected; ``disturb_at_end`` is what there is of it at the end. The coordinate ``kind`` says what each one is.
 
     Examples
     --------
@@ -137,20 +139,18 @@ def run_sequence(
     if not operations:
         raise InputError("operations: there must be one at least")
     cycles = cycle_to_cycle_of(cycle_to_cycle, seed, bench)
-    start, disturb = bench.crossbar.state, np.zeros(bench.shape)
+    start, disturb = bench.crossbar.state, Disturb(bench.shape)
     states, currents, energies, selections = [], [], [], []
     found: list[Warning] = []
     for number, operation in enumerate(operations):
         draws = cycles is not None and operation.kind != "read"
         found_as = cycles.drawn(bench, number) if cycles is not None and draws else None
         done = operate(bench, operation, engine, time_limit, found_as=found_as)
-        selected = operation.selected(bench.shape)
-        disturb += np.where(selected, 0.0, done.moved)
+        selections.append(disturb.note(operation, done.moved))
         bench = done.bench
         states.append(bench.crossbar.state)
         currents.append(done.current)
         energies.append(done.energy)
-        selections.append(selected)
         found += done.warnings
         if progress is not None:
             progress((number + 1) / len(operations))
@@ -163,14 +163,11 @@ def run_sequence(
             "i_column": (("operation", "column"), np.stack(currents), {"units": "A", "long_name": "column current"}),
             "energy": (("operation",), np.array(energies), {"units": "J", "long_name": "energy by all drivers"}),
             "x_start": (over[1:], start, {"units": "1", "long_name": "state before the first operation"}),
-            "disturb": (over[1:], disturb, {"units": "1", "long_name": DISTURB}),
+            **disturb.variables(),
         },
         coords={"kind": ("operation", [operation.kind for operation in operations]), **line_numbers(bench.shape)},
         attrs={"engine": engine},
     )
-
-
-DISTURB = "change of x by operations in which the cell was not selected"
 
 
 def line_numbers(shape: tuple[int, int]) -> dict[str, NDArray[np.int_]]:

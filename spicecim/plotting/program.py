@@ -49,7 +49,7 @@ def _programmed(result: xr.Dataset) -> _Programmed:
     if "target_x" in result:
         return _Programmed("x", "", _map(result, "target_x"), _map(result, "x"))
     asked, reached = _map(result, "target"), _map(result, "result")
-    scale, prefix = si_prefix(float(np.abs([asked, reached]).max()))
+    scale, prefix = si_prefix(float(np.nanmax(np.abs([asked, reached]))))
     return _Programmed("conductance", f" ({prefix}S)", asked / scale, reached / scale)
 
 
@@ -59,6 +59,7 @@ def _map(result: xr.Dataset, name: str) -> FloatArray:
 
 def _norm(values: FloatArray, signed: bool = False) -> Normalize:
     """Return a color scale, with 0 in its middle if `signed`: logarithmic where one corner outshines the rest."""
+    values = values[np.isfinite(values)]
     size = np.abs(values[values != 0])
     most = float(size.max(initial=0.0))
     if not most:
@@ -86,13 +87,14 @@ def _draw_map(axes: Axes, values: FloatArray, title: str, norm: Normalize, color
 def plot_program(result: xr.Dataset) -> Figure:
     """Plot what `spicecim.program` made of an array: heat maps of target, result, pulses and disturb.
 
-    Target and result are of x where the targets were given as x, and share one color scale. A disturb below a hundredth
-    of the tolerance is drawn as none. A scale is logarithmic where one corner outshines the rest.
+    Target and result are of x where the targets were given as x, and share one color scale. Disturb is the largest
+    change of x while a cell was not selected, with its sign; one below a hundredth of the tolerance is drawn as none. A
+    scale is logarithmic where one corner outshines the rest.
 
     Parameters
     ----------
     result
-        What `spicecim.program` returned.
+        What `spicecim.program` returned; or, of one that was ended, had reached: cells that no read found are left out.
     """
     figure, grid = new_figure(2, 2, size=(7.0, 5.8))
     name, unit, asked, reached = _programmed(result)
@@ -107,11 +109,13 @@ def plot_program(result: xr.Dataset) -> Figure:
     disturb = _map(result, "disturb")
     disturb = np.where(np.abs(disturb) < _NOTHING * tolerance, 0.0, disturb)
     norm = _norm(disturb, signed=True) if disturb.any() else Normalize(-tolerance, tolerance)
-    image = _draw_map(grid[1, 1], disturb, "change of x while not selected", norm, "RdBu_r")
+    image = _draw_map(grid[1, 1], disturb, "largest disturb of x", norm, "RdBu_r")
     figure.colorbar(image, ax=grid[1, 1], label=f"change of x (below {_NOTHING * tolerance:.2g}: white)", shrink=0.85)
     scheme, missed = str(result.attrs["scheme"]), int((~result["converged"]).sum())
     worst = 100 * float(np.abs(result["error"]).max())
     note = f"\n{missed} of {asked.size} cells miss the tolerance of {100 * tolerance:.2g} %" if missed else ""
+    if "unfinished" in result.attrs:
+        note += f"\nnot finished: {result.attrs['unfinished']}"
     title = f"{_SCHEMES.get(scheme, scheme)}: largest error {worst:.2g} % of the conductance range{note}"
     figure.suptitle(title, fontsize=9)
     return figure
@@ -124,20 +128,23 @@ def plot_levels(result: xr.Dataset) -> Figure:
     Parameters
     ----------
     result
-        What `spicecim.program` returned. With more than 16 different targets the error alone is drawn.
+        What `spicecim.program` returned, or had reached. With more than 16 different targets the error alone is drawn.
     """
     name, unit, asked, reached = _programmed(result)
-    levels = _levels(asked.ravel())
+    error = 100 * _map(result, "error").ravel()
+    known = np.isfinite(error)
+    asked, reached, error = asked.ravel()[known], reached.ravel()[known], error[known]
+    levels = _levels(asked)
     if len(levels) > _MOST_LEVELS:
         figure, grid = new_figure(size=(4.5, 3.2))
     else:
         figure, grid = new_figure(1, 2, size=(7.0, 3.2), width_ratios=[1.5, 1])
-        scale = _draw_levels(grid[0, 0], asked.ravel(), reached.ravel(), levels)
+        scale = _draw_levels(grid[0, 0], asked, reached, levels)
         grid[0, 0].set_xlabel(f"{name} reached{unit}")
         if len(levels) > 1:
             figure.colorbar(scale, ax=grid[0, 0], label=f"target {name}{unit}")
     axes, tolerance = grid[0, -1], 100 * float(result.attrs["tolerance"])
-    draw_distribution(axes, 100 * _map(result, "error").ravel(), "black", "all cells")
+    draw_distribution(axes, error, "black", "all cells" if known.all() else "cells that were read")
     for end in (-tolerance, tolerance):
         axes.axvline(end, color="black", linestyle=":", linewidth=0.8, label="tolerance" if end > 0 else None)
     axes.set_xlabel("error (% of the range)")

@@ -27,7 +27,7 @@ from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
 from spicecim.reference.wires.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.wires.network import Network
 from spicecim.testbench import Testbench
-from spicecim.waveforms import state_variable
+from spicecim.waveforms import outputs_by_name, state_variable
 
 _ROUNDS = 25
 _SLOW = 0.3
@@ -58,7 +58,7 @@ class Block(NamedTuple):
     lines: FloatArray
     """Voltages at the ends of the lines (time, line), as the drive has them or, where they float, as found."""
     outputs: FloatArray
-    """Outputs of the columns' amplifiers (time, column), volt; without columns where there are none."""
+    """Outputs of the lines' amplifiers (time, line), volt; without lines where there are none."""
     potentials: tuple[FloatArray, FloatArray] | None
     """Voltages of the row and column wires at the cells (time, row, column); None where the currents tell them."""
     further: FloatArray
@@ -341,7 +341,7 @@ class Record:
         self.v_column: FloatArray = voltages[:, rows:]
         self._i_row, self.i_column = np.zeros((len(instants), rows)), np.zeros((len(instants), columns))
         self._nodes: tuple[FloatArray, FloatArray] | None = None
-        self._v_sense = np.zeros((len(instants), columns if self._lines.amplifiers is not None else 0))
+        self._outputs = np.zeros((len(instants), rows + columns if self._lines.amplifiers is not None else 0))
         self.keeps_cells = testbench.analysis.probe == "cells"
         if self.keeps_cells:
             self._states, self._i_cell = (np.empty((len(instants), rows, columns)) for _ in range(2))
@@ -387,7 +387,7 @@ class Record:
     def write(self, instants: slice, block: Block) -> None:
         """Take everything at some instants."""
         self._i_row[instants], self.i_column[instants] = block.i_row, block.i_column
-        self._v_sense[instants] = block.outputs
+        self._outputs[instants] = block.outputs
         if self._lines.free.any():
             rows = self.v_row.shape[1]
             self.v_row[instants], self.v_column[instants] = block.lines[:, :rows], block.lines[:, rows:]
@@ -412,8 +412,7 @@ class Record:
         variables = {"v_row": self.v_row, "i_row": self._i_row, "i_column": self.i_column}
         if not self._lines.plain:
             variables["v_column"] = self.v_column
-        if self._lines.amplifiers is not None:
-            variables["v_sense"] = self._v_sense
+        variables |= outputs_by_name(self._lines, self.testbench.shape, self._outputs)
         if self.keeps_cells:
             v_row_node, v_column_node = self._nodes or self._voltages_of_nodes()
             x = self.device.x_from_state(self._states)

@@ -18,7 +18,7 @@ from spicecim.reference.guards import check_time, watched
 from spicecim.reference.static import AnyCrossbar, ExplicitCrossbar
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
-from spicecim.waveforms import VARIABLES
+from spicecim.waveforms import VARIABLES, outputs_by_name
 
 _LARGEST = 1e6
 """Largest voltage (V), as of a drive."""
@@ -47,9 +47,10 @@ def operating_point(
         Device, states and resistances.
     v_row
         Voltages of the row drivers (row,) or, of several inputs, (input, row), volt; those of rows that float are not
-        looked at. By default those of the drive at the instant of `Testbench.time_grid` at which the sum of the squares
-        of all lines is largest; those at other instants are ``testbench.drive.voltage(instants)``. Inputs share
-        factorizations: those of ohmic cells a single one.
+        looked at, and of rows that end in an amplifier they are its reference. By default those of the drive at the
+        instant of `Testbench.time_grid` at which the sum of the squares of all lines is largest; those at other
+        instants are ``testbench.drive.voltage(instants)``. Inputs share factorizations: those of ohmic cells a single
+        one.
     v_column
         Voltages of the columns' sense nodes, (column,) or (input, column), volt, beside those of rows; virtual ground
         if left out.
@@ -65,10 +66,11 @@ def operating_point(
     -------
     xarray.Dataset
         ``v_row`` and ``i_row`` (row), ``i_column`` (column), ``v_cell`` and ``i_cell`` (row, column) in volt and
-        ampere, signs as in `spicecim.waveforms.VARIABLES`; with several inputs with a first dimension ``input``.
-        Attributes: ``residual``, the largest current by which a cell misses what it conducts at the voltage that the
-        wires leave it, relative to the largest of a cell; ``factorizations``; ``iterations``, the number of corrections
-        of the input that took most; the testbench as JSON.
+        ampere, the outputs ``v_row_sense`` (row) and ``v_sense`` (column) of amplifiers where there are any, signs as
+        in `spicecim.waveforms.VARIABLES`; with several inputs with a first dimension ``input``. Attributes:
+        ``residual``, the largest current by which a cell misses what it conducts at the voltage that the wires leave
+        it, relative to the largest of a cell; ``factorizations``; ``iterations``, the number of corrections of the
+        input that took most; the testbench as JSON.
 
     Raises
     ------
@@ -113,11 +115,10 @@ def operating_point(
     sizes: dict[str, tuple[int, ...]] = {"v_row": (rows,), "i_row": (rows,), "i_column": (columns,)}
     if inputs.shape[1] > rows:
         sizes["v_column"] = (columns,)
-    if lines.amplifiers is not None:
-        sizes["v_sense"] = (columns,)
     if cells:
         sizes |= {"v_cell": (rows, columns), "i_cell": (rows, columns)}
     found = {name: np.empty((count, *size)) for name, size in sizes.items()}
+    outputs = np.zeros((count, sum(testbench.shape) if len(lines.sensed) else 0))
     residual = largest = 0.0
     with run_within(time_limit), watched(None, count, "inputs"), np.errstate(all="ignore"):
         simple = device.explicit and not lines.free.any()
@@ -127,10 +128,12 @@ def operating_point(
             some = slice(first, first + resting.together)
             at_rest = resting.solve(inputs[some], first)
             ends = {"v_row": at_rest.lines[:, :rows], "v_column": at_rest.lines[:, rows:]}
+            outputs[some] = at_rest.outputs
             for name, values in found.items():
                 values[some] = ends[name] if name in ends else getattr(at_rest, name)
             residual = max(residual, at_rest.residual)
             largest = max(largest, float(np.abs(at_rest.i_cell).max()))
+    found |= outputs_by_name(lines, testbench.shape, outputs)
     if warning := excess_warning(largest, testbench.device):
         warnings.warn(warning, stacklevel=2)
     attributes: dict[str, str | float] = {

@@ -69,8 +69,8 @@ class AtRest(NamedTuple):
     """Currents into the sense nodes (input, column), ampere."""
     lines: FloatArray
     """Voltages at the ends of the lines (input, line), volt: those of the drivers, or of lines that float."""
-    v_sense: FloatArray
-    """Outputs of the columns' amplifiers (input, column), volt; without columns where there are none."""
+    outputs: FloatArray
+    """Outputs of the lines' amplifiers (input, line), volt; without lines where there are none."""
     residual: float
     """Current that a cell is off by what it conducts at the voltage that the wires leave it, relative to the input's
     largest current of a cell: the worst."""

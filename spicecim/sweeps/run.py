@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from spicecim.errors import FailedRunsWarning, NotFiniteWarning
+from spicecim.errors import FailedRunsWarning, Interruption, NotFiniteWarning
 from spicecim.problems import did_you_mean
 from spicecim.sweeps.dataset import dataset_of, not_finite
 from spicecim.sweeps.design import whole_number
@@ -34,20 +34,6 @@ _GROWTH = 4
 """Of a batch over the one before."""
 _POLL = 0.2
 """Seconds between looks at runs that another process is at."""
-
-
-class Interruption(KeyboardInterrupt):
-    """A signal has ended a sweep; what was finished is stored.
-
-    Attributes
-    ----------
-    signal
-        Number of the signal: SIGINT (Ctrl-C) or SIGTERM.
-    """
-
-    def __init__(self, message: str, number: int) -> None:
-        self.signal = number
-        super().__init__(message)
 
 
 class Progress(NamedTuple):

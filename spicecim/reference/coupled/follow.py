@@ -227,7 +227,7 @@ class _Run:
             if self.companion is not None:
                 drive = self._rows.places(self.system.rule, segment, since, length, np.ones(1)).drive
                 self.companion.move(self._state, course, linear, drive, off)
-            self._state, self.steps, last = course.end, self.steps + 1, course
+            self._state, self.steps, last = self._end(course, linear, segment, since), self.steps + 1, course
             since = room if lands else since + length
             if self.system.network.stores and begin + since < wall:
                 self._planned = float(control.towards(wall - begin - since, self._planned, length))
@@ -283,6 +283,20 @@ class _Run:
         if not np.isfinite(error):
             raise NoConvergence
         return _Attempt(course, linear, error, off)
+
+    def _end(self, course: Course, linear: Linearized, segment: int, since: float) -> State:
+        """The end of a step, to go on from.
+
+        Explicit cells are in better states there than the potentials were solved with. Among lines that may take long
+        to settle, all errors of potentials count: those that follow at once are solved for once more, as what they
+        were off by would be an error of the next step, however short that is.
+        """
+        end, network = course.end, self.system.network
+        if not (self.system.cells.explicit and np.isinf(self._longest_time)):
+            return end
+        where = self._rows.places(self.system.rule, segment, since, course.length, np.ones(1))
+        p = end.p - correct(self.system, course, linear, where, end.y[None], end.p[None]).p[0]
+        return end._replace(p=p, v=network.terminals(where.drive, p[None])[0])
 
     def _guess(self, length: float, last: Course | None) -> tuple[FloatArray, FloatArray]:
         """Unknowns of the cells (stage, cell, k) and the network (stage, unknown) by the last polynomial, or held."""

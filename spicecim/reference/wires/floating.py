@@ -7,7 +7,7 @@ With f the potentials of these lines, the residual m(p, f) of a network whose li
 
 b the sum of what cells and capacitances draw from a line, t what its end draws: nothing where it floats. Capacitances
 count in b, so that a floating line keeps its charge; at rest only cells do, and the line is where their currents
-cancel. A column's amplifier has its output o as a further unknown, with the two equations of `spicecim.amplifiers`.
+cancel. A line's amplifier has its output o as a further unknown, with the two equations of `spicecim.amplifiers`.
 
 The linear system is solved by that of the driven lines and a Schur complement of as many rows as there are lines of
 unknown potential and outputs (R. W. Cottle, Linear Algebra Appl. 8 (1974), doi:10.1016/0024-3795(74)90066-4).
@@ -46,7 +46,7 @@ class FloatingNetwork(Network):
     free
         Numbers of the lines of unknown potential (free,).
     amplifiers
-        Those of columns; None where there are none.
+        Those of lines; None where there are none.
     known
         Number of unknowns before the potentials of these lines.
     ohm
@@ -57,7 +57,7 @@ class FloatingNetwork(Network):
         super().__init__(crossbar, shape)
         self.free, self.amplifiers = np.flatnonzero(lines.free), lines.amplifiers
         self._floating = np.flatnonzero(lines.floating)
-        sensed = np.empty(0, dtype=int) if self.amplifiers is None else shape[0] + self.amplifiers.columns
+        sensed = np.empty(0, dtype=int) if self.amplifiers is None else self.amplifiers.lines
         self.sensed = np.searchsorted(self.free, sensed)
         """Places among the free lines of those with an amplifier (amplifier,)."""
         self._references = sensed
@@ -83,8 +83,8 @@ class FloatingNetwork(Network):
     def outputs(self, p: FloatArray) -> FloatArray:
         if self.amplifiers is None:
             return super().outputs(p)
-        outputs = np.zeros((len(p), self.shape[1]))
-        outputs[:, self.amplifiers.columns] = p[:, self.known + len(self.free) :]
+        outputs = np.zeros((len(p), sum(self.shape)))
+        outputs[:, self.amplifiers.lines] = p[:, self.known + len(self.free) :]
         return outputs
 
     def terminals(self, drive: FloatArray, p: FloatArray) -> FloatArray:

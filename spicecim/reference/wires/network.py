@@ -186,7 +186,7 @@ class Network:
         return drive
 
     def outputs(self, p: FloatArray) -> FloatArray:
-        """Outputs (m, column) of the columns' amplifiers; without columns, as there are none."""
+        """Outputs (m, line) of the lines' amplifiers; without lines, as there are none."""
         return np.empty((len(p), 0))
 
     def across(self, drive: FloatArray) -> FloatArray:
