@@ -197,7 +197,7 @@ class _Run:
             end = float(self.breaks[segment + 1]) if lands else begin + since + length
             wanted = self.output.wanted(segment, since, end, lands, length)
             tried: _Attempt | None = None
-            with suppress(NoConvergence):
+            with suppress(NoConvergence, ModelError):  # where a step leads, a cell may have no inner voltage
                 tried = self._attempt(segment, since, length, last, wanted)
             planned = control.failed_shrinkage * length if tried is None else control.next_length(length, tried.error)
             if tried is None or tried.error > 1.0:

@@ -20,12 +20,14 @@ from spicecim.fields import FloatArray
 from spicecim.lines import LineDrive, column_waveforms
 from spicecim.physics import States
 from spicecim.reference.capacitance import CapacitiveNetwork, Ends
+from spicecim.reference.cells import ExplicitCells
+from spicecim.reference.co_content import solve_increasing
 from spicecim.reference.collocation import Places
 from spicecim.reference.drive import ROUNDING, LineVoltages
 from spicecim.reference.guards import check_finite, check_time
 from spicecim.reference.network import Network
 from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
-from spicecim.reference.step import Correction, Course, Linearized, State, System, correct
+from spicecim.reference.step import Correction, Course, Linearized, State, System, correct, missed_potentials
 from spicecim.testbench import Testbench
 from spicecim.waveforms import state_variable
 
@@ -207,6 +209,28 @@ class DenseOutput:
         Both are corrected in place. Returns the last correction, which is not made.
         """
         guess = y.copy(), p.copy()
+        found = self._settle_together(course, linear, where, y, p)
+        if found is not None and self.system.resistive_floating:
+            v = self.system.network.terminals(where.drive, p)
+            if missed_potentials(self.system, v, y) > self._enough * self.scale:
+                found = None
+        if found is not None:
+            return found
+        # one linearization does not serve all
+        y[:], p[:] = guess
+        parts = []
+        for number in range(len(p)):
+            one = slice(number, number + 1)
+            alone = Places(*(part[one] for part in where))
+            y[one], p[one], single = self._afresh(course, alone, y[one], p[one])
+            parts.append(single)
+        joined: list[Any] = [None if each[0] is None else np.concatenate(each) for each in zip(*parts, strict=True)]
+        return Correction(*joined)
+
+    def _settle_together(
+        self, course: Course, linear: Linearized, where: Places, y: FloatArray, p: FloatArray
+    ) -> Correction | None:
+        """Solve at places by one linearization for all, in place, as `_settle`; None where it does not serve them."""
         before, fresh, middle = np.inf, False, len(p) // 2
         for _ in range(_ROUNDS):
             found = correct(self.system, course, linear, where, y, p)
@@ -224,23 +248,14 @@ class DenseOutput:
             if np.isfinite(before) and size * max(size / before, _LEAST_RATE) <= SETTLED:
                 return correct(self.system, course, linear, where, y, p, settled=True)
             before = size
-        if size <= self._enough:
-            return found
-        # one linearization does not serve all
-        y[:], p[:] = guess
-        parts = []
-        for number in range(len(p)):
-            one = slice(number, number + 1)
-            alone = Places(*(part[one] for part in where))
-            y[one], p[one], single = self._afresh(course, alone, y[one], p[one])
-            parts.append(single)
-        joined: list[Any] = [None if each[0] is None else np.concatenate(each) for each in zip(*parts, strict=True)]
-        return Correction(*joined)
+        return found if size <= self._enough else None
 
     def _afresh(
         self, course: Course, where: Places, y: FloatArray, p: FloatArray
     ) -> tuple[FloatArray, FloatArray, Correction]:
         """Solve at one place by Newton's method with damped steps."""
+        if self.system.resistive_floating:
+            return self._afresh_floating(course, where, y, p)
 
         def linearized(unknowns: Unknowns) -> Linearized:
             check_time(where.time[0], self.duration)
@@ -263,6 +278,20 @@ class DenseOutput:
             y, p = solve_damped((y, p), missed, correction, self.scale, enough=self._enough)
         except ConvergenceError as error:
             raise ConvergenceError(f"{error} at {where.time[0]:g} s") from None
+        return y, p, correct(self.system, course, linear, where, y, p)
+
+    def _afresh_floating(
+        self, course: Course, where: Places, y: FloatArray, p: FloatArray
+    ) -> tuple[FloatArray, FloatArray, Correction]:
+        """Solve at one place for the potentials of cells whose states are known, of which some may just open."""
+        cells, network = self.system.cells, self.system.network
+        assert isinstance(cells, ExplicitCells)
+        v = network.terminals(where.drive, p)[0]
+        try:
+            p = solve_increasing(cells, network, where.drive[0], cells.state(y)[0], v, self.scale)[0][None]
+        except ConvergenceError as error:
+            raise ConvergenceError(f"{error} at {where.time[0]:g} s") from None
+        linear = Linearized(self.system, where.time[0], network.terminals(where.drive, p)[0], y[0], course.length)
         return y, p, correct(self.system, course, linear, where, y, p)
 
     def _size(self, course: Course, found: Correction) -> float:

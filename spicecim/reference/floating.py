@@ -127,6 +127,17 @@ class FloatingNetwork(Network):
         rows, columns = super().ends(currents)
         return np.asarray(np.concatenate([rows, -columns], axis=1)[:, self.free])
 
+    def missed_potentials(self, currents: FloatArray, conductances: FloatArray) -> float:
+        """By how much the potentials of floating lines are off (V), roughly, by currents and conductances (m, cell).
+
+        Changes of all unknowns by a linearization at other conductances do not tell.
+        """
+        some = np.isin(self.free, self._floating)
+        drawn, held = (np.abs(self.drawn_from_lines(part))[:, some] for part in (currents, np.abs(conductances)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.where(drawn > 0.0, drawn / held, 0.0)
+        return float(off.max(initial=0.0))
+
     def factorize(self, shift: complex, admittance: Blocks) -> FloatingFactors:  # type: ignore[override]
         """Factorize at d/dt = shift, with admittances of the cells.
 

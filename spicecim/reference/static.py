@@ -14,6 +14,7 @@ inputs are too different for a common one, one for each of them.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.cells import ExplicitCells
+from spicecim.reference.co_content import solve_increasing
+from spicecim.reference.floating import FloatingNetwork
 from spicecim.reference.guards import check_finite, one_thread
 from spicecim.reference.network import AnyFactors, Network
 from spicecim.reference.newton import Unknowns, solve_damped
@@ -338,6 +341,11 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
         return (change,), float(np.abs(change).max(initial=0.0)) / scale
 
     start = network.start(drive)[None]
+    if isinstance(cells, ExplicitCells) and isinstance(network, FloatingNetwork):
+        v = network.terminals(drive[None], start)[0]
+        check_finite(cells.held(v, states)[0])
+        with suppress(ConvergenceError):  # a current may fall as the voltage rises, or there is no solution at all
+            return solve_increasing(cells, network, drive, states, v, scale)
     if isinstance(cells, ExplicitCells) and not network.stores:
         across = start[:, : states.size].reshape(1, *network.cells)
         alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.cells))
