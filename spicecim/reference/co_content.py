@@ -12,12 +12,14 @@ yet to become the same: along a step dv of the cells' voltages the slope of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim.deadline import check_deadline
-from spicecim.devices.cell import ENDS, voltage_over
+from spicecim.devices.cell import ENDS
+from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.cells import ExplicitCells
@@ -34,11 +36,13 @@ _ENOUGH = 1e-9
 """Last change, relative to the scale, that may be left where rounding keeps it from being less."""
 _ROUNDING = 16.0 * float(np.finfo(float).eps)
 
+Places = NDArray[np.int_]
+
 
 def solve_increasing(
     cells: ExplicitCells, network: Network, drive: FloatArray, states: FloatArray, near: FloatArray, scale: float
 ) -> tuple[FloatArray, int]:
-    """Unknowns of a network (unknown,) at one instant, and the number of factorizations that it took.
+    """Unknowns of a network (m, unknown) at some instants, and the number of factorizations that it took.
 
     Parameters
     ----------
@@ -47,11 +51,11 @@ def solve_increasing(
     network
         The network; its capacitances draw no current.
     drive
-        Voltages of the lines' drivers (line,).
+        Voltages of the lines' drivers (m, line).
     states
-        State variables of the cells (cell,).
+        State variables of the cells (m, cell).
     near
-        Potentials of the cells (cell, ...) to begin near to: with the conductances that the cells have there.
+        Voltages over the cells (m, cell) to begin near to: with the conductances that the cells have there.
     scale
         The drive's largest voltage (V).
 
@@ -60,82 +64,108 @@ def solve_increasing(
     ConvergenceError
         If there is no solution that this would find, as where the current of a cell falls.
     """
+    device, factorizations = cells.device, 0
 
-    def linear(admittance: FloatArray, p: FloatArray, currents: FloatArray) -> FloatArray:
-        missed = network.misses(drive[None], p[None], currents[None], None)
-        factors = network.factorize(0.0, admittance)
-        return np.asarray(factors.correction(missed.reshape(1, *network.each)).reshape(-1))
+    def over(some: Places, p: FloatArray) -> FloatArray:
+        return _over(network.terminals(drive[some], p))
 
-    def potentials(p: FloatArray) -> FloatArray:
-        return np.asarray(network.terminals(drive[None], p[None])[0])
+    def change_of(some: Places, p: FloatArray, conductances: FloatArray, currents: FloatArray) -> FloatArray:
+        """What the equations add to unknowns, linearized at conductances and currents of the cells."""
+        nonlocal factorizations
+        factorizations += len(some)
+        missed = network.misses(drive[some], p, _at_ends(network, currents), None)
+        each = [
+            network.factorize(0.0, _admittance(network, own)).correction(one.reshape(1, *network.each)).reshape(-1)
+            for own, one in zip(conductances, missed, strict=True)
+        ]
+        return -np.stack(each)
 
-    p = network.start(drive)
-    chords, v = _chords(cells, near, states), potentials(p)
-    p = p - linear(_admittance(chords, v), p, _currents(chords, v))
-    v = potentials(p)
-    j, before = _currents(chords, v), np.inf
-    for made in range(1, _ROUNDS):
+    left = np.arange(len(drive))
+    p, chords = np.stack([network.start(each) for each in drive]), _chords(device, near, states)
+    p += change_of(left, p, chords, chords * over(left, p))
+    v = over(left, p)
+    j, before = chords * v, np.full(len(drive), np.inf)
+    for _ in range(_ROUNDS):
         check_deadline()
-        i, admittance = cells.held(v, states)
+        i, conductances = device.current(v[left], states[left]), device.slope("current", "v", v[left], states[left])
         if not np.isfinite(i).all():
             break
-        change = -linear(admittance, p, i)
-        following = potentials(p + change)
-        step = following - v
-        currents = i + (admittance * step if v.ndim == 1 else np.einsum("nab,nb->na", admittance, step))
-        size = float(np.abs(change).max(initial=0.0)) / scale
-        if size <= SETTLED or (size <= _ENOUGH and size > 0.5 * before):
-            return p + change, made + 1
-        before = size
+        change = change_of(left, p[left], conductances, i)
+        step = over(left, p[left] + change) - v[left]
+        j_step = i + conductances * step - j[left]
+        size = np.abs(change).max(axis=1, initial=0.0) / scale
+        settled = (size <= SETTLED) | ((size <= _ENOUGH) & (size > 0.5 * before[left]))
 
-        share = _descent(v, step, j, currents - j, lambda at: cells.held(at, states)[0])
-        p, v, j = p + share * change, potentials(p + share * change), j + share * (currents - j)
+        share, going = np.ones((len(left), 1)), left[~settled]
+        if len(going):
+            course = _Course(v[going], step[~settled], j[going], j_step[~settled])
+            share[~settled, 0] = _descent(device, states[going], course)
+        p[left] += share * change
+        v[left], j[left], before[left] = over(left, p[left]), j[left] + share * j_step, size
+        if not len(going):
+            return p, factorizations
+        left = going
     raise ConvergenceError(NO_SOLUTION)
 
 
-def _chords(cells: ExplicitCells, v: FloatArray, states: FloatArray) -> FloatArray:
-    """Conductances (cell,) by which the cells would carry their currents at potentials v (cell, ...), siemens."""
-    over = voltage_over(v)
-    currents, admittance = cells.held(v, states)
-    i, slopes = (currents, admittance) if v.ndim == 1 else (currents[:, 0], admittance[:, 0, 0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chords = np.abs(i / over)
-    return np.asarray(np.where(np.isfinite(chords) & (chords > 0.0), chords, slopes))
+class _Course(NamedTuple):
+    """Steps (m, cell) of the cells' voltages and of what the wires carry, from where they begin."""
+
+    v: FloatArray
+    v_step: FloatArray
+    j: FloatArray
+    j_step: FloatArray
 
 
-def _admittance(conductances: FloatArray, like: FloatArray) -> FloatArray:
-    return conductances if like.ndim == 1 else conductances[:, None, None] * (ENDS[:, None] * ENDS)
+def _descent(device: Device, states: FloatArray, course: _Course) -> FloatArray:
+    """Parts (m,) of steps over which the co-content falls: until it is nearly flat, or the whole."""
 
+    def slopes(some: Places, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Slopes of the co-content, and what of these is rounding."""
+        v, v_step, j, j_step = (part[some] for part in course)
+        wires = j + shares[:, None] * j_step
+        parts = v_step * (device.current(v + shares[:, None] * v_step, states[some]) - wires)
+        slope = parts.sum(axis=1)
+        # what is not finite is too far
+        return np.where(np.isfinite(slope), slope, np.inf), _ROUNDING * np.abs(v_step * wires).sum(axis=1)
 
-def _currents(conductances: FloatArray, v: FloatArray) -> FloatArray:
-    i = conductances * voltage_over(v)
-    return i if v.ndim == 1 else i[:, None] * ENDS
-
-
-def _descent(
-    v: FloatArray, step: FloatArray, j: FloatArray, j_step: FloatArray, carried: Callable[[FloatArray], FloatArray]
-) -> float:  # fmt: skip
-    """Part of a step of the cells' potentials (cell, ...) over which the co-content falls; `carried` gives currents."""
-
-    def slope(share: float) -> tuple[float, float]:
-        parts = step * (carried(v + share * step) - (j + share * j_step))
-        missed = float(parts.sum())
-        size = np.abs(step * (j + share * j_step)).sum()
-        return (missed if np.isfinite(missed) else np.inf), _ROUNDING * float(size)
-
-    at_start, rounding = slope(0.0)
-    if at_start >= -rounding:
-        return 1.0
-    low, at_low, high = 0.0, at_start, 1.0
-    share = 1.0
-    for _ in range(_CUTS):
-        at_share, rounding = slope(share)
-        if abs(at_share) <= max(-_FLAT * at_start, rounding) or (share == 1.0 and at_share < 0.0):
-            return share
-        if at_share < 0.0:
-            low, at_low = share, at_share
-        else:
-            high, at_high = share, at_share
-        part = at_low / (at_low - at_high) if np.isfinite(at_high) else 0.0
-        share = low + float(np.clip(part, _NEAREST, _FARTHEST)) * (high - low)
+    every = np.arange(len(states))
+    at_start, rounding = slopes(every, np.zeros(len(states)))
+    share, low, high = np.ones(len(states)), np.zeros(len(states)), np.ones(len(states))
+    at_low, at_high = at_start.copy(), np.full(len(states), np.inf)
+    left = every[at_start < -rounding]
+    for cut in range(_CUTS):
+        if not len(left):
+            break
+        found, rounding = slopes(left, share[left])
+        flat = (np.abs(found) <= np.maximum(-_FLAT * at_start[left], rounding)) | ((cut == 0) & (found < 0.0))
+        before, behind = left[found < 0.0], left[found >= 0.0]
+        low[before], at_low[before] = share[before], found[found < 0.0]
+        high[behind], at_high[behind] = share[behind], found[found >= 0.0]
+        left = left[~flat]
+        part = np.clip(at_low[left] / (at_low[left] - at_high[left]), _NEAREST, _FARTHEST)
+        share[left] = low[left] + part * (high[left] - low[left])
     return share
+
+
+def _chords(device: Device, v: FloatArray, states: FloatArray) -> FloatArray:
+    """Conductances (m, cell) by which cells would carry their currents at voltages (m, cell), siemens."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        chords = np.abs(device.current(v, states) / v)
+    usable = np.isfinite(chords) & (chords > 0.0)
+    return np.asarray(np.where(usable, chords, device.slope("current", "v", v, states)))
+
+
+def _over(v: FloatArray) -> FloatArray:
+    """Voltages (m, cell) over cells of such voltages, or of potentials (m, cell, 2) of row and column."""
+    return v if v.ndim == 2 else np.asarray(v @ ENDS)
+
+
+def _at_ends(network: Network, currents: FloatArray) -> FloatArray:
+    """Currents (m, cell) as the network takes them: where it stores charge, at both ends of the cells."""
+    return currents[..., None] * ENDS if network.stores else currents
+
+
+def _admittance(network: Network, conductances: FloatArray) -> FloatArray:
+    """Conductances (cell,) as the network takes them."""
+    return conductances[:, None, None] * (ENDS[:, None] * ENDS) if network.stores else conductances

@@ -286,9 +286,9 @@ class DenseOutput:
         """Solve at one place for the potentials of cells whose states are known, of which some may just open."""
         cells, network = self.system.cells, self.system.network
         assert isinstance(cells, ExplicitCells)
-        v = network.terminals(where.drive, p)[0]
+        v = network.terminals(where.drive, p)
         try:
-            p = solve_increasing(cells, network, where.drive[0], cells.state(y)[0], v, self.scale)[0][None]
+            p, _ = solve_increasing(cells, network, where.drive, cells.state(y), v, self.scale)
         except ConvergenceError as error:
             raise ConvergenceError(f"{error} at {where.time[0]:g} s") from None
         linear = Linearized(self.system, where.time[0], network.terminals(where.drive, p)[0], y[0], course.length)

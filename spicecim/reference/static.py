@@ -342,10 +342,11 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
 
     start = network.start(drive)[None]
     if isinstance(cells, ExplicitCells) and isinstance(network, FloatingNetwork):
-        v = network.terminals(drive[None], start)[0]
-        check_finite(cells.held(v, states)[0])
+        v = voltage_over(network.terminals(drive[None], start)[0])
+        check_finite(np.asarray(cells.device.current(v, states)))
         with suppress(ConvergenceError):  # a current may fall as the voltage rises, or there is no solution at all
-            return solve_increasing(cells, network, drive, states, v, scale)
+            p, factorizations = solve_increasing(cells, network, drive[None], states[None], v[None], scale)
+            return p[0], factorizations
     if isinstance(cells, ExplicitCells) and not network.stores:
         across = start[:, : states.size].reshape(1, *network.cells)
         alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.cells))

@@ -346,17 +346,15 @@ def _solve_one_by_one(
         if np.isnan(states).any():
             raise NoConvergence
         try:
-            found = [
-                solve_increasing(cells, network, *each, scale)[0] for each in zip(where.drive, states, v, strict=True)
-            ]
+            found, _ = solve_increasing(cells, network, where.drive, states, v, scale)
         except ConvergenceError:
             raise NoConvergence from None
-        change = _largest(np.stack(found) - p)
+        change = _largest(found - p)
         if change <= allowed.settled:
             break
         if change > _STUCK * before:
             raise NoConvergence
-        p, before = np.stack(found), change
+        p, before = found, change
     else:
         raise NoConvergence
     known = np.concatenate([start.p[None], p[:count]])
