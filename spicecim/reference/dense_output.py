@@ -7,6 +7,7 @@ laws hold there to rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -237,7 +238,8 @@ class DenseOutput:
             return found
         y[:], p[:] = guess
         if self.system.resistive_floating:
-            return self._settle_floating(course, linear, where, y, p)
+            with suppress(ConvergenceError):
+                return self._settle_floating(course, linear, where, y, p)
         if len(p) == 1:
             return self._afresh(course, where, y, p)
         # one linearization does not serve all: beside a hard stop a cell conducts otherwise at each of them
@@ -255,10 +257,7 @@ class DenseOutput:
         cells, network = self.system.cells, self.system.network
         assert isinstance(cells, ExplicitCells)
         v = network.terminals(where.drive, p)
-        try:
-            p[:], _ = solve_increasing(cells, network, where.drive, cells.state(y), v, self.scale)
-        except ConvergenceError as error:
-            raise ConvergenceError(f"{error} at {where.time[0]:g} s to {where.time[-1]:g} s") from None
+        p[:], _ = solve_increasing(cells, network, where.drive, cells.state(y), v, self.scale)
         return correct(self.system, course, linear, where, y, p, settled=True)
 
     def _afresh(self, course: Course, where: Places, y: FloatArray, p: FloatArray) -> Correction:

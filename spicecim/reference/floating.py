@@ -15,6 +15,7 @@ unknown potential and outputs (R. W. Cottle, Linear Algebra Appl. 8 (1974), doi:
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ from spicecim.reference.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.network import Network
 from spicecim.reference.nodal import TOO_FAR_APART, Blocks
 from spicecim.testbench import Crossbar
+
+_NO_PATH = 4.0 * float(np.finfo(float).eps)
+"""Pivot of a line's potential, relative to the largest conductance in its row, that is rounding: nothing holds the line
+and the ones before it."""
 
 
 class FloatingNetwork(Network):
@@ -209,7 +214,16 @@ class FloatingFactors:
             line = named_line(int(network.free[alone[0]]), network.shape)
             raise ConvergenceError(f"{line} floats, and none of its cells conducts: its potential is undefined")
         self._scale = np.abs(matrix).max(axis=1)
-        self._factors = scipy.linalg.lu_factor(matrix / self._scale[:, None])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)  # of a pivot that is zero
+            self._factors = scipy.linalg.lu_factor(matrix / self._scale[:, None])
+        pivots = np.abs(np.diagonal(self._factors[0]))[:count]
+        if len(apart := np.flatnonzero(pivots <= _NO_PATH)):
+            line = named_line(int(network.free[apart[0]]), network.shape)
+            raise ConvergenceError(
+                f"{line} floats, and its cells conduct to other lines that float alone, as far as digits tell: "
+                "the potential of these lines is undefined"
+            )
 
     def correction(self, missed: Blocks) -> Blocks:
         """What to take off the unknowns (m, unknown) for what they miss."""
