@@ -151,7 +151,7 @@ def test_the_currents_of_floating_lines_cancel(model, selector, ohm, farad, seed
 )
 def test_both_engines_agree_on_floating_lines_of_selectors(selector, shape, drive, ohm, backend, monkeypatch):
     monkeypatch.setenv("SPICECIM_BACKEND", backend)
-    bench = bench_of(selector, shape, drive=drive, wire_row=ohm, wire_column=ohm)
+    bench = bench_of(selector, shape, drive=drive, analysis={"periods": 0.5}, wire_row=ohm, wire_column=ohm)
     spice = simulate(bench, "ngspice", estimate=False)
     reference = simulate(bench, "reference", time=spice.time.values)
     largest = float(abs(reference.i_row).max())
