@@ -1,5 +1,8 @@
 """Lines that float among cells with selectors (1S1R): against scipy, Kirchhoff's laws, and ngspice."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from spicecim.ngspice.engine import render_netlist
 from spicecim.reference.operating_point import operating_point
 from spicecim.testbench import Testbench
 
+ROOT = Path(__file__).parent.parent
 SINE = {"kind": "sine", "amplitude": 1.0, "frequency": 1e4}
 PULSE = {"kind": "pulse", "high": 1.0, "rise": 2e-6, "fall": 2e-6, "width": 4e-5, "period": 1e-4}
 
@@ -97,6 +101,7 @@ def test_floating_lines_are_where_scipy_finds_them(selector, shape):
         np.testing.assert_allclose(found.i_cell, i, rtol=0, atol=1e-8 * np.abs(i).max())
 
 
+@pytest.mark.filterwarnings("ignore:a cell carries:spicecim.errors.CurrentWarning")
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["yakopcic", "vteam", "linear_drift", "stanford_pku"]),
@@ -197,6 +202,34 @@ def test_netlists_guess_states_where_lines_float():
     assert guess not in render_netlist(bench, "behavioral")
     driven = Testbench.from_dict({**bench.to_dict(), "rows": {"grounded": [1]}, "columns": {"grounded": [1]}})
     assert ".nodeset" not in render_netlist(driven, "osdi")
+
+
+@pytest.mark.ngspice
+def test_netlists_allow_for_what_wires_round_where_selectors_are_closed():
+    def tolerances(selector, **crossbar):
+        text = render_netlist(bench_of(selector, (3, 3), **crossbar))
+        return [float(re.search(rf" {name}=(\S+)", text)[1]) for name in ("reltol", "vntol")]
+
+    _, vntol = tolerances("exponential", wire_row=1, wire_column=1)
+    assert 1e-6 < vntol <= 1e-5
+    for selector, crossbar in (
+        ("exponential", {}),
+        ("exponential", {"wire_row": 1, "wire_column": 1, "wire_capacitance": 1e-15}),
+        ("threshold", {"wire_row": 1, "wire_column": 1}),
+    ):
+        reltol, vntol = tolerances(selector, **crossbar)
+        assert vntol == pytest.approx(1e-3 * reltol)
+
+
+@pytest.mark.compiler
+@pytest.mark.ngspice
+def test_cells_with_inner_nodes_may_float():
+    testbench = Testbench.from_yaml(ROOT / "examples" / "verilog_a.yaml").to_dict()
+    testbench["crossbar"] |= {"wire_row": 1, "wire_column": 1}
+    bench = Testbench.from_dict({**testbench, "rows": {"floating": [1]}, "analysis": {"points_per_period": 20}})
+    spice = simulate(bench, "ngspice", estimate=False)
+    reference = simulate(bench, "reference", time=spice.time.values)
+    assert float(abs(reference.i_row - spice.i_row).max()) < 1e-4 * float(abs(reference.i_row).max())
 
 
 @pytest.mark.parametrize("selector", ["exponential", "threshold"])

@@ -72,6 +72,11 @@ class FloatingNetwork(Network):
         self.known = int(np.prod(self.each))
         self.each = (self.known + len(self.free) + len(sensed),)
 
+    @property
+    def floats(self) -> bool:
+        """Whether a line floats, and not all of unknown potential end in amplifiers."""
+        return self._floating.size > 0
+
     def weigh(self, volt: float, currents: FloatArray) -> None:
         """Set `ohm` by what all cells (cell, ...) draw at a voltage (A)."""
         drawn = np.abs(self.drawn_from_lines(np.abs(currents)[None]))[0]

@@ -52,7 +52,8 @@ class System:
     @property
     def resistive_floating(self) -> bool:
         """Whether lines float among explicit cells, and nothing stores charge: see `co_content`."""
-        return self.cells.explicit and isinstance(self.network, FloatingNetwork) and not self.network.stores
+        network = self.network
+        return self.cells.explicit and not network.stores and isinstance(network, FloatingNetwork) and network.floats
 
 
 def system(device: Device, testbench: Testbench, crossbars: int | None = None) -> System:
