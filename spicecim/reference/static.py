@@ -341,7 +341,7 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
         return (change,), float(np.abs(change).max(initial=0.0)) / scale
 
     start = network.start(drive)[None]
-    if isinstance(cells, ExplicitCells) and isinstance(network, FloatingNetwork):
+    if isinstance(cells, ExplicitCells) and isinstance(network, FloatingNetwork) and network.floats:
         v = voltage_over(network.terminals(drive[None], start)[0])
         check_finite(np.asarray(cells.device.current(v, states)))
         with suppress(ConvergenceError):  # a current may fall as the voltage rises, or there is no solution at all
