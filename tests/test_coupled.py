@@ -7,6 +7,7 @@ import pytest
 from crossbar_runs import run_coupled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from integration import Course
 from scipy.linalg import eigh
 from test_network import PARASITICS
 from test_wired import OBLEA, OHMS, PULSE, samples, sine, wired_bench
@@ -414,6 +415,21 @@ def test_a_step_lands_where_a_state_meets_its_stop():
     """Closing in on it by halves would take 130 attempts."""
     waves = simulate(stanford_bench([[0.5]]), "reference")
     assert waves.attrs["steps"] + waves.attrs["rejected_steps"] < 115
+
+
+@pytest.mark.filterwarnings("ignore::spicecim.errors.CurrentWarning")
+def test_a_cell_at_its_stop_whose_voltage_passes_zero_does_not_end_the_run():
+    """Its equations change sides at a voltage that steps towards it meet to rounding only."""
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": "stanford_pku"},
+            "crossbar": {"state": [[0.2], [0.5]], "wire_column": 1.0, "sense_resistance": 2.0},
+            "drive": {"kind": "sine", "amplitude": 1.5, "frequency": [1e5, 1.5e5]},
+            "analysis": {"probe": "cells", "periods": 0.75},
+        }
+    )
+    run = simulate(bench, "reference")
+    np.testing.assert_allclose(run["x"], Course(bench).x(run["time"].values), atol=2e-5)
 
 
 @pytest.mark.slow

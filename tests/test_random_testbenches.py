@@ -19,7 +19,9 @@ BENCHES = range(30)
 MOST = 2
 """Rows and columns, with which they take little time."""
 MODULES = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13)
-DRAWN = [*(("bench", number) for number in BENCHES), *(("module", number) for number in MODULES)]
+REFUSED = (177, 298)
+"""What the reference engine once gave up."""
+DRAWN = [*(("bench", number) for number in (*BENCHES, *REFUSED)), *(("module", number) for number in MODULES)]
 QUICK = {*(("bench", number) for number in BENCHES[:18]), *(("module", number) for number in MODULES[:8])}
 STATED = 3.0
 """How many times the error that it states an engine may be off."""

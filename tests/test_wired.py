@@ -126,6 +126,14 @@ def test_a_stop_behind_a_resistance_is_met_and_left():
     np.testing.assert_allclose(waveforms["x"].values[after, 0, 0], exact, atol=1e-6)
 
 
+@pytest.mark.parametrize("ohm", [500.0, 1000.0, 3000.0])
+def test_instants_beside_a_stop_are_solved_to_rounding(ohm):
+    """Of those that are solved together some lie before the stop, where the cell conducts otherwise, and some at it."""
+    bench = wired_bench((1, 1), {"model": "linear_drift", "preset": "hp"}, sine(1.0, 0.2), source_resistance=ohm)
+    run = simulate(bench, "reference", time=np.linspace(0, 5, 101))
+    assert run.attrs["largest_residual"] < 1e-10
+
+
 @pytest.mark.parametrize("parasitic", PARASITICS)
 def test_vanishing_resistances_give_what_ideal_wires_do(parasitic):
     wired, ideal = (simulate(wired_bench(**resistances), "reference") for resistances in ({parasitic: 1e-9}, {}))

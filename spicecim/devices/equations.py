@@ -203,12 +203,14 @@ def inner_voltages(
             above = missed * sign >= 0.0
             low, high = np.where(above, low, u), np.where(above, u, high)
             step = -missed / slope
-            least = 4.0 * np.finfo(float).eps * np.abs(u)
+            least = np.maximum(4.0 * np.finfo(float).eps * np.abs(u), np.finfo(float).tiny)
             settled = (missed == 0.0) | (high - low <= least) | (np.isfinite(slope) & (np.abs(step) <= least))
             found[left[settled]] = np.where(np.isnan(missed), np.nan, u)[settled]
             # steps that do not shrink lead nowhere: those across a kink, or of what is rounding
             trusted = (u + step >= low) & (u + step <= high) & (np.abs(step) <= 0.5 * last)
-            following = np.where(trusted, u + step, 0.5 * (low + high))
+            # the solution may be decades closer to 0 than the bounds
+            middle = np.where(low * high > 0.0, np.sign(high) * np.sqrt(low * high), 0.5 * (low + high))
+            following = np.where(trusted, u + step, middle)
             last = np.abs(following - u)
             going = ~settled
             low, high, sign, left = (each[going] for each in (low, high, sign, left))

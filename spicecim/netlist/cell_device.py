@@ -31,6 +31,11 @@ _FOREIGN_CURRENT_TOLERANCE = 1e-18
 """abstol (A) for a device whose currents are not known before the run: a ten-millionth of 10 pA, which is
 less than memristors conduct when they are read."""
 
+_ROUNDINGS, _MOST_ROUNDED = 16.0, 1e-5
+"""Roundings that the wires of a floating line take, and the most that is allowed for its potential."""
+_SAMPLES, _JUMP = 2001, 10.0
+"""Voltages at which it is looked for jumps of a conductance, and the ratio of two neighbors from which on it is one."""
+
 
 @dataclass(frozen=True)
 class CrossbarDevice:
@@ -61,8 +66,8 @@ class CrossbarDevice:
         set by. Where neither is, the subcircuit starts as it will.
     steps
         How finely ngspice must step.
-    current_tolerance
-        Absolute tolerance of currents (A), far below those of the device.
+    current_tolerance, voltage_tolerance
+        Absolute tolerances of currents (A), far below those of the device, and of voltages (V).
     compatibility
         Mode that ngspice must read the netlist in; empty for none.
     libraries
@@ -78,6 +83,7 @@ class CrossbarDevice:
     parameters: Mapping[str, float | FloatArray]
     steps: Steps
     current_tolerance: float
+    voltage_tolerance: float
     kinds: NDArray[np.int_] | None = None
     further: FloatArray | None = None
     further_parameters: Mapping[str, float | None] = field(default_factory=dict)
@@ -114,14 +120,14 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     states = device.state_from_x(testbench.crossbar.state)
     further = device.further_start(testbench.shape, testbench.crossbar.states)
     needed = steps(testbench, device, bounds_itself=native)
-    tolerance = _current_tolerance(testbench, device, needed.reltol)
+    tolerances = _tolerances(testbench, device, needed.reltol)
     if not native:
         values, kinds = kinds_of(testbench.device.arrays())
         memristors = [testbench.device.of_values(own).behavioral() for own in values]
         context = behavioral_context(memristors)
         # KLU keeps the pivots of the first matrix, which are useless when a current that is solved for switches
         ports, klu = ["row", "column", "state", *map(state_variable, memristors[0].states)], not memristors[0].inner
-        return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerance, kinds, further, klu=klu)
+        return CrossbarDevice("behavioral", context, ports, states, {}, needed, *tolerances, kinds, further, klu=klu)
     module = testbench.device.native()
     values, kinds = kinds_of(module.own_values() or testbench.device.arrays())
     library, context = native_context(module, device.title, {STATE_ERROR: needed.state_error}, values)
@@ -132,7 +138,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         states,
         {},
         needed,
-        tolerance,
+        *tolerances,
         kinds,
         further=further,
         further_parameters=module.further_parameters(),
@@ -142,11 +148,50 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     )
 
 
-def _current_tolerance(testbench: Testbench, device: Device, reltol: float) -> float:
-    largest_voltage = testbench.lines().largest_voltage()
-    largest_current = max(_largest_current(one, largest_voltage) for one in device.examples())
+def _tolerances(testbench: Testbench, device: Device, reltol: float) -> tuple[float, float]:
+    """Absolute tolerances of currents (A) and of voltages (V)."""
+    volt = testbench.lines().largest_voltage()
+    largest_current = max(_largest_current(one, volt) for one in device.examples())
     # Far below the signal, whose scale differs by orders of magnitude between devices.
-    return max(TOLERANCE_SHARE * reltol * largest_current, 1e-24)
+    ampere, relative = _rounding_of_lines(testbench, device, volt)
+    currents = max(TOLERANCE_SHARE * reltol * largest_current, ampere, 1e-24)
+    return currents, max(TOLERANCE_SHARE * reltol, relative * volt)
+
+
+def _rounding_of_lines(testbench: Testbench, device: Device, volt: float) -> tuple[float, float]:
+    """What ngspice rounds where lines float: currents in their wires (A), and their potentials, relative to `volt`.
+
+    Nothing but its cells holds such a line: while selectors are closed, far less than the conductance of a segment of
+    its wire, to which ngspice adds what they conduct. An iteration then does not change the potentials by less. Where
+    the conductance of a cell jumps at a voltage, that has to be met more closely than this, so no potential is rounded.
+    """
+    floating, wires = testbench.lines().floating, testbench.crossbar.parasitics()
+    ohm = np.concatenate([_least(wires.rows), _least(wires.columns.T)])[floating]
+    if wires.storing or not np.isfinite(ohm).any():
+        return 0.0, 0.0
+    rounding = _ROUNDINGS * np.finfo(float).eps
+    ampere = rounding * volt / float(ohm.min())
+    # of a device with inner nodes, what it conducts at rest is not known here
+    if not (device.explicit and all(_is_smooth(one, volt) for one in device.examples())):
+        return ampere, 0.0
+    states = device.state_from_x(testbench.crossbar.state)
+    cells = np.abs(device.slope("current", "v", np.zeros(testbench.shape), states))
+    held = np.concatenate([cells.sum(axis=1), cells.sum(axis=0)])[floating]
+    with np.errstate(divide="ignore"):
+        return ampere, min(_MOST_ROUNDED, float((rounding / (ohm * held)).max()))
+
+
+def _least(segments: FloatArray) -> FloatArray:
+    """Least resistance of the segments (line, cell) of each line that have one; infinite where none has."""
+    return np.asarray(np.where(segments > 0.0, segments, np.inf).min(axis=1))
+
+
+def _is_smooth(device: Device, volt: float) -> bool:
+    """Whether the conductance of a device changes little over a small part of the largest voltage."""
+    v, states = np.linspace(-volt, volt, _SAMPLES), device.state_from_x([[0.0], [0.5], [1.0]])
+    slope = np.abs(device.slope("current", "v", v, states))
+    low, high = np.minimum(slope[:, 1:], slope[:, :-1]), np.maximum(slope[:, 1:], slope[:, :-1])
+    return bool((high <= _JUMP * low).all())
 
 
 def _largest_current(device: Device, largest_voltage: float) -> float:
@@ -192,6 +237,7 @@ def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarD
         initial_at_node=at_node,
         initial_parameter=choice.initial_parameter,
         current_tolerance=_FOREIGN_CURRENT_TOLERANCE,
+        voltage_tolerance=TOLERANCE_SHARE * testbench.analysis.tolerance,
         compatibility=subcircuit.compatibility,
         libraries=subcircuit.libraries,
     )

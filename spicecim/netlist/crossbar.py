@@ -16,7 +16,7 @@ from spicecim.cell_choice import OneTransistor
 from spicecim.errors import InputError
 from spicecim.fields import ABSOLUTE_ZERO
 from spicecim.netlist.amplifiers import known_amplifiers, line_name, own_amplifiers
-from spicecim.netlist.cell_device import TOLERANCE_SHARE, Backend, CrossbarDevice, crossbar_device
+from spicecim.netlist.cell_device import Backend, CrossbarDevice, crossbar_device
 from spicecim.netlist.drivers import SourceValue, line_sources
 from spicecim.netlist.environment import netlist_environment
 from spicecim.netlist.models import kind_name
@@ -156,6 +156,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
         "version": __version__,
         "compatibility": device.compatibility,
         "initial_at_node": device.initial_at_node,
+        "guess_states": testbench.lines().floating.any() and not device.initial_at_node and "state" in device.ports,
         "title": f"spicecim crossbar of {rows} x {columns} cells",
         "name": subcircuit,
         "ports": _in_lines(_ports(testbench)),
@@ -182,7 +183,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
         "reltol": device.steps.reltol,
         "trtol": device.steps.trtol,
         "abstol": device.current_tolerance,
-        "vntol": TOLERANCE_SHARE * device.steps.reltol,
+        "vntol": device.voltage_tolerance,
         "saved_lines": _in_lines(saved),
     }
     context = dict(**device.context, **own)  # a name that is in both is an error

@@ -8,7 +8,7 @@ from spicecim.devices.library import default_values, get_model, get_preset, load
 from spicecim.devices.printing import wrapped
 from spicecim.devices.verilog_a import verilog_a
 from spicecim.errors import InputError
-from spicecim.netlist.cell_device import TOLERANCE_SHARE, crossbar_device
+from spicecim.netlist.cell_device import crossbar_device
 from spicecim.netlist.environment import netlist_environment
 from spicecim.netlist.models import behavioral_context
 from spicecim.quantities import format_quantity
@@ -86,7 +86,7 @@ def _options(name: str, preset: str | None) -> list[str]:
         return lines
     reltol = device.steps.reltol
     options = {
-        "reltol": reltol, "abstol": device.current_tolerance, "vntol": TOLERANCE_SHARE * reltol,
+        "reltol": reltol, "abstol": device.current_tolerance, "vntol": device.voltage_tolerance,
         "trtol": device.steps.trtol,
     }  # fmt: skip
     times = (device.steps.print_step, testbench.duration, 0.0, testbench.largest_step)

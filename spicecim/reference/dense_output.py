@@ -7,6 +7,7 @@ laws hold there to rounding.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,8 +20,10 @@ from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.lines import LineDrive, column_waveforms
 from spicecim.physics import States
+from spicecim.reference.co_content import solve_increasing
 from spicecim.reference.collocation import Places
-from spicecim.reference.coupled.step import Correction, Course, Linearized, State, System, correct
+from spicecim.reference.coupled.cells import ExplicitCells
+from spicecim.reference.coupled.step import Correction, Course, Linearized, State, System, correct, missed_potentials
 from spicecim.reference.drive import ROUNDING, LineVoltages
 from spicecim.reference.guards import check_finite, check_time
 from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
@@ -166,6 +169,10 @@ class DenseOutput:
         """Solve the equations at places, and hand on what is found; `slopes` (place, row) are those of the drivers."""
         network = self.system.network
         found = self._settle(course, linear, where, y, p)
+        if self.system.resistive_floating:
+            v = network.terminals(where.drive, p)
+            if missed_potentials(self.system, v, y) > self._enough * self.scale:
+                found = self._settle_floating(course, linear, where, y, p)
         residual = float(np.abs(found.missed).max(initial=0.0))
         if not residual <= _MOST_MISSED * self.scale:
             raise ConvergenceError(
@@ -207,40 +214,54 @@ class DenseOutput:
         Both are corrected in place. Returns the last correction, which is not made.
         """
         guess = y.copy(), p.copy()
-        before, fresh, middle = np.inf, False, len(p) // 2
+        before, fresh, middle = np.full(len(p), np.inf), False, len(p) // 2
         for _ in range(_ROUNDS):
             found = correct(self.system, course, linear, where, y, p)
-            size = self._size(course, found)
-            if size <= SETTLED or (fresh and not size <= _STUCK * before):
+            sizes = self._sizes(course, found)
+            size, last = sizes.max(), before.max()
+            if size <= SETTLED or (fresh and not size <= _STUCK * last):
                 break
-            if not fresh and not size <= _SLOW * before:
+            if not fresh and not size <= _SLOW * last:
                 # the instants asked for do not change the steps: those keep their linearization
                 v = self.system.network.terminals(where.drive, p)[middle]
                 linear, fresh = Linearized(self.system, where.time[middle], v, y[middle], course.length), True
                 found = correct(self.system, course, linear, where, y, p)
-                size = self._size(course, found)
+                sizes = self._sizes(course, found)
             y -= found.y
             p -= found.p
-            if np.isfinite(before) and size * max(size / before, _LEAST_RATE) <= SETTLED:
+            # the slowest of them is hidden by others as long as these are further off
+            left = sizes * np.maximum(sizes / np.maximum(before, SETTLED), _LEAST_RATE)
+            if np.isfinite(last) and left.max() <= SETTLED:
                 return correct(self.system, course, linear, where, y, p, settled=True)
-            before = size
-        if size <= self._enough:
+            before = sizes
+        if size <= SETTLED:
             return found
-        # one linearization does not serve all
         y[:], p[:] = guess
-        parts = []
-        for number in range(len(p)):
-            one = slice(number, number + 1)
-            alone = Places(*(part[one] for part in where))
-            y[one], p[one], single = self._afresh(course, alone, y[one], p[one])
-            parts.append(single)
-        joined: list[Any] = [None if each[0] is None else np.concatenate(each) for each in zip(*parts, strict=True)]
+        if self.system.resistive_floating:
+            with suppress(ConvergenceError):
+                return self._settle_floating(course, linear, where, y, p)
+        if len(p) == 1:
+            return self._afresh(course, where, y, p)
+        # one linearization does not serve all: beside a hard stop a cell conducts otherwise at each of them
+        halves = [
+            self._settle(course, linear, Places(*(part[half] for part in where)), y[half], p[half])
+            for half in (slice(middle), slice(middle, None))
+        ]
+        joined: list[Any] = [None if each[0] is None else np.concatenate(each) for each in zip(*halves, strict=True)]
         return Correction(*joined)
 
-    def _afresh(
-        self, course: Course, where: Places, y: FloatArray, p: FloatArray
-    ) -> tuple[FloatArray, FloatArray, Correction]:
-        """Solve at one place by Newton's method with damped steps."""
+    def _settle_floating(
+        self, course: Course, linear: Linearized, where: Places, y: FloatArray, p: FloatArray
+    ) -> Correction:  # fmt: skip
+        """Solve, as `_settle`, for potentials at which cells may just open: each place by linearizations of its own."""
+        cells, network = self.system.cells, self.system.network
+        assert isinstance(cells, ExplicitCells)
+        v = network.terminals(where.drive, p)
+        p[:], _ = solve_increasing(cells, network, where.drive, cells.state(y), v, self.scale)
+        return correct(self.system, course, linear, where, y, p, settled=True)
+
+    def _afresh(self, course: Course, where: Places, y: FloatArray, p: FloatArray) -> Correction:
+        """Solve at one place, as `_settle`, by Newton's method with damped steps."""
 
         def linearized(unknowns: Unknowns) -> Linearized:
             check_time(where.time[0], self.duration)
@@ -257,20 +278,21 @@ class DenseOutput:
             nonlocal linear
             linear = linearized(unknowns)
             found = correct(self.system, course, linear, where, *unknowns)
-            return (found.y, found.p), self._size(course, found)
+            return (found.y, found.p), float(self._sizes(course, found)[0])
 
         try:
-            y, p = solve_damped((y, p), missed, correction, self.scale, enough=self._enough)
+            y[:], p[:] = solve_damped((y, p), missed, correction, self.scale, enough=self._enough)
         except ConvergenceError as error:
             raise ConvergenceError(f"{error} at {where.time[0]:g} s") from None
-        return y, p, correct(self.system, course, linear, where, y, p)
+        return correct(self.system, course, linear, where, y, p)
 
-    def _size(self, course: Course, found: Correction) -> float:
-        """Largest change relative to the scales."""
-        largest = float(np.abs(found.p).max(initial=0.0)) / self.scale
+    def _sizes(self, course: Course, found: Correction) -> FloatArray:
+        """Largest change at each place (place,), relative to the scales."""
+        largest = np.abs(found.p).max(axis=1, initial=0.0) / self.scale
         if self.system.cells.explicit:
-            return largest
-        return float(np.max([largest, (np.abs(found.y) / self.system.cells.scales(course.y[0])).max()]))
+            return np.asarray(largest)
+        of_cells = np.abs(found.y) / self.system.cells.scales(course.y[0])
+        return np.asarray(np.maximum(largest, of_cells.max(axis=(1, 2))))
 
 
 def _by_cell(values: FloatArray, shape: tuple[int, ...]) -> FloatArray:

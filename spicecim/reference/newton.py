@@ -20,6 +20,8 @@ _ROUNDS, _MOST_CUTS = 100, 20
 _DESCENT = 0.1
 """Part of the promised fall of the residual that a step has to make."""
 
+NO_SOLUTION = "the reference engine found no solution of the crossbar"
+
 Unknowns = tuple[FloatArray, ...]
 
 
@@ -66,4 +68,4 @@ def solve_damped(
             if np.abs(left).max(initial=0.0) <= max((1.0 - _DESCENT * share) * largest, SETTLED * scale):
                 break
         unknowns, missed = tried, left
-    raise ConvergenceError("the reference engine found no solution of the crossbar")
+    raise ConvergenceError(NO_SOLUTION)

@@ -14,6 +14,7 @@ inputs are too different for a common one, one for each of them.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +25,12 @@ from spicecim.devices.cell import voltage_over
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
+from spicecim.reference.co_content import solve_increasing
 from spicecim.reference.coupled.cells import ExplicitCells
 from spicecim.reference.coupled.step import System, system
 from spicecim.reference.guards import check_finite, one_thread
 from spicecim.reference.newton import Unknowns, solve_damped
+from spicecim.reference.wires.floating import FloatingNetwork
 from spicecim.reference.wires.network import AnyFactors, Network
 from spicecim.reference.wires.nodal import TOO_FAR_APART
 from spicecim.testbench import Testbench
@@ -340,6 +343,12 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
         return (change,), float(np.abs(change).max(initial=0.0)) / scale
 
     start = network.start(drive)[None]
+    if isinstance(cells, ExplicitCells) and isinstance(network, FloatingNetwork) and network.floats:
+        v = voltage_over(network.terminals(drive[None], start)[0])
+        check_finite(np.asarray(cells.device.current(v, states)))
+        with suppress(ConvergenceError):  # a current may fall as the voltage rises, or there is no solution at all
+            p, factorizations = solve_increasing(cells, network, drive[None], states[None], v[None], scale)
+            return p[0], factorizations
     if isinstance(cells, ExplicitCells) and not network.stores:
         across = start[:, : states.size].reshape(1, *network.cells)
         alone = behind_own_wires(cells.of_crossbar, network, across, states.reshape(network.cells))

@@ -51,6 +51,8 @@ _STORING_STEPS = StepControl(STAGES + 1, kept=1.3)
 
 _JUST_PAST = 1e-7
 """Of the way to a kink, what a step goes beyond it: the equations are then those of the other side."""
+_AT_START = 1e-9
+"""Place in an attempt before which a kink is the one that the last step was to end at, and missed by its own error."""
 _SETTLED = 3.0
 """First step after a kink, relative to the time constant of the state that met it."""
 _LEAST_PEAK = 1e-3
@@ -207,13 +209,13 @@ class _Run:
             end = float(self.breaks[segment + 1]) if lands else begin + since + length
             wanted = self.output.wanted(segment, since, end, lands, length)
             tried: _Attempt | None = None
-            with suppress(NoConvergence):
+            with suppress(NoConvergence, ModelError):  # where a step leads, a cell may have no inner voltage
                 tried = self._attempt(segment, since, length, last, wanted)
             planned = control.failed_shrinkage * length if tried is None else control.next_length(length, tried.error)
             if tried is None or tried.error > 1.0:
                 self.rejected += 1
                 wall = end
-                kink = self._kink(length, last, tried)
+                kink = self._kink(since, length, last, tried)
                 beyond = max(beyond, length) if kink else 0.0
                 self._planned = kink.place * length if kink else float(planned)
                 continue
@@ -310,10 +312,11 @@ class _Run:
             return last.y[1:], p  # no guess is needed of what follows from the potentials
         return combine(matrix, last.y), p
 
-    def _kink(self, length: float, last: Course | None, tried: _Attempt | None) -> Crossing | None:
+    def _kink(self, since: float, length: float, last: Course | None, tried: _Attempt | None) -> Crossing | None:
         """Where an attempt that failed meets the first kink of a cell's equations; None if that is not known.
 
-        An explicit cell meets it as the step before would go on, which was smooth up to there.
+        An explicit cell meets it as the step before would go on, which was smooth up to there. None too if it is where
+        the step starts, as far as rounding and the error of that tell: there would be one step after another to it.
         """
         cells, rule = self.system.cells, self.system.rule
         known, begin = (last, 1.0) if cells.explicit else (tried and tried.course, 0.0)
@@ -329,7 +332,10 @@ class _Run:
         found = None
         with suppress(ModelError):  # too far on, a cell may have no inner voltage
             found = first_crossing(distances, self._magnitudes, end)
-        return found and found._replace(place=found.place * (1.0 + _JUST_PAST))
+        if found is None or found.place < _AT_START:
+            return None
+        found = found._replace(place=found.place * (1.0 + _JUST_PAST))
+        return None if self._control.too_small(found.place * length, since, self.duration) else found
 
     @cached_property
     def _magnitudes(self) -> FloatArray:

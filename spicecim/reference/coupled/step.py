@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from spicecim.devices.device import Device
+from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
+from spicecim.reference.co_content import solve_increasing
 from spicecim.reference.collocation import Places, Rule, lobatto, radau
 from spicecim.reference.coupled.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
 from spicecim.reference.guards import NoConvergence
@@ -32,6 +34,9 @@ _ROUNDS = 25
 SLOW = 0.1
 """Ratio of successive changes from which on the crossbar is linearized anew."""
 _STUCK = 0.9
+_ROUGHLY = 10.0
+"""Estimated error of a floating line's potential, relative to the last change that is allowed, beyond which stages are
+solved one by one."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class System:
     rule: Rule
     checks: FloatArray
     """Places at which the equations are looked at away from the stages."""
+
+    @property
+    def resistive_floating(self) -> bool:
+        """Whether lines float among explicit cells, and nothing stores charge: see `co_content`."""
+        network = self.network
+        return self.cells.explicit and not network.stores and isinstance(network, FloatingNetwork) and network.floats
 
 
 def system(device: Device, testbench: Testbench, crossbars: int | None = None) -> System:
@@ -231,6 +242,38 @@ def solve_step(
     NoConvergence
         If no solution is found.
     """
+    p = guess[1]
+    try:
+        solved = _solve_together(system, start, length, places, guess, allowed, linear, linearized)
+        if not system.resistive_floating:
+            return solved
+        p = solved.course.p[1:]
+        if missed_potentials(system, solved.course.v[1:], solved.course.y[1:]) <= _ROUGHLY * allowed.settled:
+            return solved
+    except NoConvergence:
+        if not system.resistive_floating:
+            raise
+    # a cell that opens within the step makes a line float from one potential to another: no linearization serves both
+    return _solve_one_by_one(system, start, length, places, p, allowed, linearized)
+
+
+def missed_potentials(system: System, v: FloatArray, y: FloatArray) -> float:
+    """By how much floating lines miss their potentials (V), with voltages v and unknowns y of the cells (place, cell).
+
+    See `FloatingNetwork.missed_potentials`.
+    """
+    cells, network = system.cells, system.network
+    assert isinstance(cells, ExplicitCells)
+    assert isinstance(network, FloatingNetwork)
+    states = cells.state(y)
+    return network.missed_potentials(cells.device.current(v, states), cells.device.slope("current", "v", v, states))
+
+
+def _solve_together(
+    system: System, start: State, length: float, places: tuple[Places, Places], guess: tuple[FloatArray, FloatArray],
+    allowed: Allowed, linear: Linearized | None, linearized: Callable[[float, FloatArray, FloatArray], Linearized],
+) -> Solved:  # fmt: skip
+    """Solve a step by one linearization for all stages."""
     cells, network, rule = system.cells, system.network, system.rule
     stages, checked = places
     everywhere = Places(*(np.concatenate(parts) for parts in zip(stages, checked, strict=True)))
@@ -254,8 +297,11 @@ def solve_step(
         change = linear.stages_correction(missed)
         largest = _largest(change[:count])
         rate = largest / before if before else 0.0
-        # What an explicit cell carries is known once the potentials are: they are better with this last change.
-        expected = rate * largest if cells.explicit else largest
+        # What an explicit cell carries is known once the potentials are: they are better with this last change, by what
+        # the changes to come would add up to.
+        expected = largest
+        if cells.explicit:
+            expected = rate * largest / (1.0 - rate) if rate < 1.0 else np.inf
         if np.isfinite(before) and expected <= allowed.settled and (last or network.stores):
             off = None
             if cells.explicit:
@@ -281,6 +327,44 @@ def solve_step(
         p = p - change[:count]
         before = largest
     raise NoConvergence
+
+
+def _solve_one_by_one(
+    system: System, start: State, length: float, places: tuple[Places, Places], guess: FloatArray, allowed: Allowed,
+    linearized: Callable[[float, FloatArray, FloatArray], Linearized],
+) -> Solved:  # fmt: skip
+    """Solve a step in which nothing stores charge: stage by stage and check by check, states and potentials in turn."""
+    cells, network, rule = system.cells, system.network, system.rule
+    assert isinstance(cells, ExplicitCells)
+    stages, checked = places
+    where = Places(*(np.concatenate(parts) for parts in zip(stages, checked, strict=True)))
+    count, scale, before = rule.degree, float(np.abs(where.drive).max()) or 1.0, np.inf
+    p = np.concatenate([guess, checked.values @ np.concatenate([start.p[None], guess])])
+    for _ in range(_ROUNDS):
+        v = network.terminals(where.drive, p)
+        y, checks = cells.stages(start, length, stages, v[:count], start.y[None], allowed, True)
+        states = np.concatenate([y, checks])[..., 0]
+        if np.isnan(states).any():
+            raise NoConvergence
+        try:
+            found, _ = solve_increasing(cells, network, where.drive, states, v, scale)
+        except ConvergenceError:
+            raise NoConvergence from None
+        change = _largest(found - p)
+        if change <= allowed.settled:
+            break
+        if change > _STUCK * before:
+            raise NoConvergence
+        p, before = found, change
+    else:
+        raise NoConvergence
+    known = np.concatenate([start.p[None], p[:count]])
+    course = Course(
+        length, np.concatenate([start.y[None], y]), known, np.concatenate([start.v[None], v[:count]]),
+        Terms(cells.terms(start, length, stages, v[:count], y).currents), None,
+    )  # fmt: skip
+    linear = linearized(float(stages.time[count // 2]), v[count // 2], y[count // 2])
+    return Solved(course, linear, checks, checked.values @ known - p[count:])
 
 
 def correct(

@@ -15,6 +15,7 @@ unknown potential and outputs (R. W. Cottle, Linear Algebra Appl. 8 (1974), doi:
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ from spicecim.reference.wires.capacitance import CapacitiveNetwork, Ends
 from spicecim.reference.wires.network import Network
 from spicecim.reference.wires.nodal import TOO_FAR_APART, Blocks
 from spicecim.testbench import Crossbar
+
+_NO_PATH = 4.0 * float(np.finfo(float).eps)
+"""Pivot of a line's potential, relative to the largest conductance in its row, that is rounding: nothing holds the line
+and the ones before it."""
 
 
 class FloatingNetwork(Network):
@@ -66,6 +71,11 @@ class FloatingNetwork(Network):
         """Shape of the unknowns before, as the factors without free lines take them."""
         self.known = int(np.prod(self.each))
         self.each = (self.known + len(self.free) + len(sensed),)
+
+    @property
+    def floats(self) -> bool:
+        """Whether a line floats, and not all of unknown potential end in amplifiers."""
+        return self._floating.size > 0
 
     def weigh(self, volt: float, currents: FloatArray) -> None:
         """Set `ohm` by what all cells (cell, ...) draw at a voltage (A)."""
@@ -126,6 +136,17 @@ class FloatingNetwork(Network):
         """Currents (m, free) that are drawn from the free lines by those of the cells."""
         rows, columns = super().ends(currents)
         return np.asarray(np.concatenate([rows, -columns], axis=1)[:, self.free])
+
+    def missed_potentials(self, currents: FloatArray, conductances: FloatArray) -> float:
+        """By how much the potentials of floating lines are off (V), roughly, by currents and conductances (m, cell).
+
+        Changes of all unknowns by a linearization at other conductances do not tell.
+        """
+        some = np.isin(self.free, self._floating)
+        drawn, held = (np.abs(self.drawn_from_lines(part))[:, some] for part in (currents, np.abs(conductances)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = np.where(drawn > 0.0, drawn / held, 0.0)
+        return float(off.max(initial=0.0))
 
     def factorize(self, shift: complex, admittance: Blocks) -> FloatingFactors:  # type: ignore[override]
         """Factorize at d/dt = shift, with admittances of the cells.
@@ -198,7 +219,16 @@ class FloatingFactors:
             line = named_line(int(network.free[alone[0]]), network.shape)
             raise ConvergenceError(f"{line} floats, and none of its cells conducts: its potential is undefined")
         self._scale = np.abs(matrix).max(axis=1)
-        self._factors = scipy.linalg.lu_factor(matrix / self._scale[:, None])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", scipy.linalg.LinAlgWarning)  # of a pivot that is zero
+            self._factors = scipy.linalg.lu_factor(matrix / self._scale[:, None])
+        pivots = np.abs(np.diagonal(self._factors[0]))[:count]
+        if len(apart := np.flatnonzero(pivots <= _NO_PATH)):
+            line = named_line(int(network.free[apart[0]]), network.shape)
+            raise ConvergenceError(
+                f"{line} floats, and its cells conduct to other lines that float alone, as far as digits tell: "
+                "the potential of these lines is undefined"
+            )
 
     def correction(self, missed: Blocks) -> Blocks:
         """What to take off the unknowns (m, unknown) for what they miss."""
