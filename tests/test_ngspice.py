@@ -5,8 +5,10 @@ import pytest
 from conftest import bench_dict
 
 from spicecim.engines import simulate
-from spicecim.errors import InputError
+from spicecim.errors import ConvergenceError, InputError
 from spicecim.measure import charge, compare
+from spicecim.netlist import crossbar_netlist
+from spicecim.ngspice import engine
 from spicecim.ngspice.backend import is_native
 from spicecim.ngspice.client import RUNS_A_WORKER, Worker, shared_worker
 from spicecim.ngspice.engine import simulate_ngspice
@@ -193,6 +195,70 @@ def test_runs_leave_no_folders_behind(make_bench, tmp_path, monkeypatch):
     assert [path for path in home.iterdir() if path.is_dir()] == []
     worker.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cells_beside_lines_that_float_behind_capacitances():
+    """KLU does it with pivots that are useless later: its steps get too small, or a current is not that of its cell."""
+    bench = Testbench.from_dict(
+        {
+            "device": {"model": "umich"},
+            "crossbar": {
+                "state": np.random.default_rng(5).uniform(0.1, 0.7, (4, 4)),
+                "wire_row": 20.0, "wire_column": 5e3, "wire_capacitance": 1e-10,
+            },
+            "drive": {
+                "kind": "pulse", "high": 0.5, "delay": 0.1, "rise": 1e-3, "fall": 1e-3, "width": 0.4, "period": 1.0,
+            },
+            "rows": {"floating": [0, 1, 2]},
+            "columns": {"floating": [0, 1, 2]},
+            "analysis": {"probe": "cells"},
+        }
+    )  # fmt: skip
+    run = simulate(bench, "ngspice", estimate=False).isel(time=slice(None, None, 20))
+    exact = simulate(bench, "reference", time=run["time"].values)
+    for name in ("x", "i_cell"):
+        np.testing.assert_allclose(run[name], exact[name], rtol=0, atol=1e-4 * float(abs(exact[name]).max()))
+
+
+class TestMadeAgain:
+    """What fails with KLU is run by ngspice's older solver."""
+
+    @pytest.fixture
+    def failing(self, monkeypatch, tmp_path):
+        """Let runs fail as long as a function says so of their netlist, with a folder each; also these netlists."""
+        seen, run = [], engine._checked_run
+
+        def checked_run(netlist, progress, worker):
+            seen.append(netlist)
+            if self.fails(netlist):
+                folder = tmp_path / str(len(seen))
+                folder.mkdir()
+                raise ConvergenceError(f"run {len(seen)}", folder)
+            return run(netlist, progress, worker)
+
+        monkeypatch.setattr(engine, "_checked_run", checked_run)
+        return seen
+
+    def test_the_failed_run_leaves_nothing(self, failing, make_bench, tmp_path):
+        self.fails = lambda netlist: netlist.klu
+        run = simulate_ngspice(make_bench())
+        assert [" klu " in netlist.text for netlist in failing] == [True, False]
+        assert run.attrs["netlist_sha256"] == failing[1].sha256
+        assert not list(tmp_path.iterdir())
+
+    def test_the_last_error_is_raised(self, failing, make_bench, tmp_path):
+        self.fails = lambda netlist: True
+        with pytest.raises(ConvergenceError, match="run 2") as caught:
+            simulate_ngspice(make_bench())
+        assert list(tmp_path.iterdir()) == [caught.value.folder]
+
+    def test_a_netlist_without_klu_is_run_once(self, failing, make_bench, monkeypatch):
+        self.fails = lambda netlist: True
+        monkeypatch.setattr(
+            engine, "crossbar_netlist", lambda bench, **choice: crossbar_netlist(bench, **{**choice, "klu": False})
+        )
+        with pytest.raises(ConvergenceError, match="run 1"):
+            simulate_ngspice(make_bench())
 
 
 def test_instants_are_not_ngspice_s_to_take(make_bench):

@@ -80,6 +80,8 @@ class CrossbarNetlist:
         Shared libraries that ngspice must load before.
     subcircuit
         Name of the subcircuit that the text holds instead of a whole netlist; None where it does not.
+    klu
+        Whether KLU solves the equations instead of ngspice's older solver.
     """
 
     testbench: Testbench
@@ -90,6 +92,7 @@ class CrossbarNetlist:
     compatibility: str
     libraries: tuple[Path, ...]
     subcircuit: str | None = None
+    klu: bool = True
 
     @property
     def sha256(self) -> str:
@@ -116,7 +119,9 @@ class CrossbarNetlist:
         return "\n".join([title, ".control", *commands, "set num_threads=1", ".endc", rest])
 
 
-def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | None = None) -> CrossbarNetlist:
+def crossbar_netlist(
+    testbench: Testbench, *, native: bool, subcircuit: str | None = None, klu: bool = True
+) -> CrossbarNetlist:
     """Build the netlist of a testbench.
 
     Parameters
@@ -128,6 +133,8 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
     subcircuit
         Name of a subcircuit for circuits of one's own: the array with its wires alone, without drivers, amplifiers and
         analysis; its ports are the rows and the columns.
+    klu
+        Whether KLU may solve the equations instead of ngspice's older solver.
 
     Raises
     ------
@@ -143,6 +150,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
             f"subcircuit: must be a name of up to 64 letters, digits and underscores; it is {subcircuit!r}"
         )
     device = crossbar_device(testbench, native=native)
+    klu = klu and device.klu
     rows, columns = testbench.shape
     wires = Wires.of(testbench, LINE_ENDS if subcircuit is None else _PORTS)
     watched = _watched(testbench, device)
@@ -177,7 +185,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
         "driven_columns": testbench.columns is not None and testbench.columns.drive is not None,
         "duration": testbench.duration,
         "largest_step": testbench.largest_step,
-        "klu": device.klu,
+        "klu": klu,
         "celsius": None if testbench.analysis.temperature is None else testbench.analysis.temperature + ABSOLUTE_ZERO,
         "print_step": device.steps.print_step,
         "reltol": device.steps.reltol,
@@ -195,7 +203,7 @@ def crossbar_netlist(testbench: Testbench, *, native: bool, subcircuit: str | No
     text = netlist_environment().get_template(template).render(context)
     libraries = (*device.libraries, *transistors.libraries)
     return CrossbarNetlist(
-        testbench, text, vectors, watched, device.backend, device.compatibility, libraries, subcircuit
+        testbench, text, vectors, watched, device.backend, device.compatibility, libraries, subcircuit, klu
     )
 
 

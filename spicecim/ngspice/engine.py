@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spicecim.deadline import run_within
 from spicecim.devices import Memristor
-from spicecim.errors import NetlistError, SubcircuitError, UnsupportedError
+from spicecim.errors import ConvergenceError, NetlistError, PhysicsError, SubcircuitError, UnsupportedError
 from spicecim.fields import FloatArray
 from spicecim.files import write_bytes, write_text
 from spicecim.limits import DEFAULT_TIME_LIMIT
@@ -22,7 +23,7 @@ from spicecim.netlist.crossbar import FURTHER
 from spicecim.ngspice.backend import is_native
 from spicecim.ngspice.client import Progress, Worker
 from spicecim.ngspice.messages import Vectors
-from spicecim.ngspice.run import run_netlist
+from spicecim.ngspice.run import NetlistRun, run_netlist
 from spicecim.physics import States, check_physics
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
@@ -67,6 +68,10 @@ def run_ngspice(
 ) -> NgspiceRun:
     """Run a testbench in ngspice.
 
+    KLU keeps the pivots of the first matrix. Where conductances change by many powers of ten, as of cells beside lines
+    that float, rounding may grow until a step has no solution or a current is not that of its cell: such a run is made
+    again by ngspice's older solver, which chooses its pivots anew.
+
     Parameters
     ----------
     testbench
@@ -74,7 +79,7 @@ def run_ngspice(
     time_limit
         Seconds after which the run is stopped with a `TimeLimitError`; None for no limit. It counts from the call on.
     progress
-        Called now and then with the fraction that is done.
+        Called now and then with the fraction that is done; a run that is made again begins at 0.
     worker
         The process to run in; by default the one that all runs share.
 
@@ -92,27 +97,17 @@ def run_ngspice(
     """
     begin = perf_counter()
     with run_within(time_limit):
-        netlist = crossbar_netlist(testbench, native=is_native(testbench, worker))
-        names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
-
-        gathered: list[tuple[dict[str, FloatArray], States | None]] = []
-
-        def check(vectors: Vectors) -> None:
-            gathered.append(_gathered(netlist, vectors))
-            check_physics(testbench, vectors["time"], *gathered[0], testbench.analysis.tolerance)
-
+        native = is_native(testbench, worker)
+        netlist = crossbar_netlist(testbench, native=native)
         try:
-            run = run_netlist(
-                netlist.text, names, stop=testbench.duration, time_limit=None, progress=progress, worker=worker,
-                compatibility=netlist.compatibility, libraries=netlist.libraries, check=check,
-            )  # fmt: skip
-        except NetlistError as error:
-            foreign = testbench.device.foreign()
-            if foreign is None:
+            run, variables, states = _checked_run(netlist, progress, worker)
+        except (ConvergenceError, PhysicsError) as error:
+            if not netlist.klu:
                 raise
-            file = Path(foreign.subcircuit).name
-            hint = f"the lines that it counts are those of the netlist; look in {file} for the text that it quotes"
-            raise NetlistError(f"{error.message}; {hint}", error.folder, error.log) from None
+            if error.folder is not None:
+                shutil.rmtree(error.folder, ignore_errors=True)
+            netlist = crossbar_netlist(testbench, native=native, klu=False)
+            run, variables, states = _checked_run(netlist, progress, worker)
     attributes = {
         "engine": "ngspice",
         "engine_version": run.capabilities.version,
@@ -121,12 +116,38 @@ def run_ngspice(
         "spicecim_version": __version__,
         **testbench.device.provenance(),
     }
-    ((variables, states),) = gathered
     x = np.empty((len(run.vectors["time"]), 0)) if states is None else testbench.device.normalized(states.s)
     if testbench.analysis.probe == "cells" and states is not None:
         variables["x"] = x.reshape(len(x), *testbench.shape)
     waveforms = make_waveforms(testbench, run.vectors["time"], variables, attributes)
     return NgspiceRun(waveforms, x, netlist.watched[: x.shape[1]], perf_counter() - begin)
+
+
+def _checked_run(
+    netlist: CrossbarNetlist, progress: Progress | None, worker: Worker | None
+) -> tuple[NetlistRun, dict[str, FloatArray], States | None]:
+    """Run a netlist; also the variables of its waveforms, without x, and the states of cells, which are checked."""
+    testbench = netlist.testbench
+    names = ["time", *dict.fromkeys(name for group in netlist.vectors.values() for name in group)]
+    gathered: list[tuple[dict[str, FloatArray], States | None]] = []
+
+    def check(vectors: Vectors) -> None:
+        gathered.append(_gathered(netlist, vectors))
+        check_physics(testbench, vectors["time"], *gathered[0], testbench.analysis.tolerance)
+
+    try:
+        run = run_netlist(
+            netlist.text, names, stop=testbench.duration, time_limit=None, progress=progress, worker=worker,
+            compatibility=netlist.compatibility, libraries=netlist.libraries, check=check,
+        )  # fmt: skip
+    except NetlistError as error:
+        foreign = testbench.device.foreign()
+        if foreign is None:
+            raise
+        file = Path(foreign.subcircuit).name
+        hint = f"the lines that it counts are those of the netlist; look in {file} for the text that it quotes"
+        raise NetlistError(f"{error.message}; {hint}", error.folder, error.log) from None
+    return run, *gathered[0]
 
 
 def simulate_ngspice(

@@ -89,7 +89,8 @@ class Companion:
     Attributes
     ----------
     current_error
-        Largest distance of the columns' currents (..., column), ampere.
+        Largest distance of the columns' currents (..., column), ampere: at the ends of steps, as the errors are carried
+        on, and inside each by its own error.
     current_peak
         Largest of these currents at the ends of steps (..., column), ampere.
     """
@@ -125,11 +126,16 @@ class Companion:
         self._sum += off
         distance = float(np.abs(device.x_from_state(self._s) - device.x_from_state(end)).max())
         self._largest = max(self._largest, distance)
+        ends = self._system.network.ends
         own, first = (
-            self._system.network.ends(device.current(*cells)[None])[1][0]
-            for cells in ((self._p[: len(end)], self._s), (course.v[-1], end))
+            ends(device.current(*cells)[None])[1][0] for cells in ((self._p[: len(end)], self._s), (course.v[-1], end))
         )
-        self.current_error = np.maximum(self.current_error, np.abs(own - first))
+        # towards a bound the error of a step dies out before its end
+        assert course.inside is not None
+        assert course.finer_v is not None
+        rough, fine = (device.current(course.finer_v[1:], states) for states in course.inside)
+        inside = np.abs(ends(fine - rough)[1]).max(axis=0)
+        self.current_error = np.maximum(self.current_error, np.maximum(np.abs(own - first), inside))
         self.current_peak = np.maximum(self.current_peak, np.abs(first))
 
     def _near(self, drive: FloatArray, linear: Linearized, p: FloatArray, s: FloatArray) -> FloatArray:

@@ -259,7 +259,8 @@ class ExplicitCells(Cells):
         off = np.abs(self.device.x_from_state(inner) - self.device.x_from_state(before)).max(axis=0)
         y = np.concatenate([course.y[:1], inner[1::2, :, None]])
         known = wanted, states[: len(wanted), :, None]
-        return replace(course, y=y, added=y[-1, :, 0] - course.y[-1, :, 0], known=known), off
+        added = y[-1, :, 0] - course.y[-1, :, 0]
+        return replace(course, y=y, added=added, known=known, inside=(before, inner)), off
 
     def missed_at_peaks(self, course: Course) -> float:
         """Estimated error of x for what voltages do between all places."""

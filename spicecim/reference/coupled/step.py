@@ -118,6 +118,8 @@ class Course:
     """What that adds to the states at the end (cell,)."""
     known: tuple[FloatArray, FloatArray] | None = None
     """Places at which unknowns of the cells are known already, and these."""
+    inside: tuple[FloatArray, FloatArray] | None = None
+    """States of explicit cells at the finer places behind the start (finer place, cell), without these and with."""
 
     @property
     def end(self) -> State:
