@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,28 @@ _ROUNDINGS, _MOST_ROUNDED = 16.0, 1e-5
 """Roundings that the wires of a floating line take, and the most that is allowed for its potential."""
 _SAMPLES, _JUMP = 2001, 10.0
 """Voltages at which it is looked for jumps of a conductance, and the ratio of two neighbors from which on it is one."""
+_CHGTOL = 1e-14
+"""ngspice's own chgtol (C)."""
+_ISOLATED = 3e-14
+"""abstol where closed transistors may isolate a floating line, relative to the largest current: rounding is near. What
+charges such a line is far less than the currents of cells, and is all that steps may be judged by."""
+_CHARGE_SHARE = 0.1
+"""Least charge that steps there are judged relative to, in the least capacitance at the largest voltage."""
+
+
+class Tolerances(NamedTuple):
+    """Absolute tolerances."""
+
+    abstol: float
+    """Of currents (A), far below those of the device."""
+    vntol: float
+    """Of voltages (V)."""
+    chgtol: float | None = None
+    """Charge (C) that the truncation error of less counts relative to; ngspice's own where there is none."""
+
+    def options(self) -> dict[str, float]:
+        """Return ngspice's options by their names."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -66,8 +88,8 @@ class CrossbarDevice:
         set by. Where neither is, the subcircuit starts as it will.
     steps
         How finely ngspice must step.
-    current_tolerance, voltage_tolerance
-        Absolute tolerances of currents (A), far below those of the device, and of voltages (V).
+    tolerances
+        Absolute tolerances.
     compatibility
         Mode that ngspice must read the netlist in; empty for none.
     libraries
@@ -82,8 +104,7 @@ class CrossbarDevice:
     states: FloatArray
     parameters: Mapping[str, float | FloatArray]
     steps: Steps
-    current_tolerance: float
-    voltage_tolerance: float
+    tolerances: Tolerances
     kinds: NDArray[np.int_] | None = None
     further: FloatArray | None = None
     further_parameters: Mapping[str, float | None] = field(default_factory=dict)
@@ -127,7 +148,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         context = behavioral_context(memristors)
         # KLU keeps the pivots of the first matrix, which are useless when a current that is solved for switches
         ports, klu = ["row", "column", "state", *map(state_variable, memristors[0].states)], not memristors[0].inner
-        return CrossbarDevice("behavioral", context, ports, states, {}, needed, *tolerances, kinds, further, klu=klu)
+        return CrossbarDevice("behavioral", context, ports, states, {}, needed, tolerances, kinds, further, klu=klu)
     module = testbench.device.native()
     values, kinds = kinds_of(module.own_values() or testbench.device.arrays())
     library, context = native_context(module, device.title, {STATE_ERROR: needed.state_error}, values)
@@ -138,7 +159,7 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
         states,
         {},
         needed,
-        *tolerances,
+        tolerances,
         kinds,
         further=further,
         further_parameters=module.further_parameters(),
@@ -148,14 +169,18 @@ def crossbar_device(testbench: Testbench, *, native: bool) -> CrossbarDevice:
     )
 
 
-def _tolerances(testbench: Testbench, device: Device, reltol: float) -> tuple[float, float]:
-    """Absolute tolerances of currents (A) and of voltages (V)."""
+def _tolerances(testbench: Testbench, device: Device, reltol: float) -> Tolerances:
     volt = testbench.lines().largest_voltage()
     largest_current = max(_largest_current(one, volt) for one in device.examples())
     # Far below the signal, whose scale differs by orders of magnitude between devices.
     ampere, relative = _rounding_of_lines(testbench, device, volt)
     currents = max(TOLERANCE_SHARE * reltol * largest_current, ampere, 1e-24)
-    return currents, max(TOLERANCE_SHARE * reltol, relative * volt)
+    voltages, wires = max(TOLERANCE_SHARE * reltol, relative * volt), testbench.crossbar.parasitics()
+    if testbench.cell is None or not (testbench.lines().floating.any() and wires.storing):
+        return Tolerances(currents, voltages)
+    least_charge = float(wires.storage[wires.storage > 0.0].min()) * volt
+    isolated = max(_ISOLATED * largest_current, 1e-24)
+    return Tolerances(min(currents, isolated), voltages, min(_CHARGE_SHARE * least_charge, _CHGTOL))
 
 
 def _rounding_of_lines(testbench: Testbench, device: Device, volt: float) -> tuple[float, float]:
@@ -236,8 +261,7 @@ def _foreign_device(testbench: Testbench, choice: SubcircuitDevice) -> CrossbarD
         steps=unknown_steps(testbench),
         initial_at_node=at_node,
         initial_parameter=choice.initial_parameter,
-        current_tolerance=_FOREIGN_CURRENT_TOLERANCE,
-        voltage_tolerance=TOLERANCE_SHARE * testbench.analysis.tolerance,
+        tolerances=Tolerances(_FOREIGN_CURRENT_TOLERANCE, TOLERANCE_SHARE * testbench.analysis.tolerance),
         compatibility=subcircuit.compatibility,
         libraries=subcircuit.libraries,
     )

@@ -190,8 +190,7 @@ def crossbar_netlist(
         "print_step": device.steps.print_step,
         "reltol": device.steps.reltol,
         "trtol": device.steps.trtol,
-        "abstol": device.current_tolerance,
-        "vntol": device.voltage_tolerance,
+        "tolerances": device.tolerances.options(),
         "saved_lines": _in_lines(saved),
     }
     context = dict(**device.context, **own)  # a name that is in both is an error

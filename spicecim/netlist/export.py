@@ -85,10 +85,7 @@ def _options(name: str, preset: str | None) -> list[str]:
     except InputError:  # a drive of the preset that no run takes
         return lines
     reltol = device.steps.reltol
-    options = {
-        "reltol": reltol, "abstol": device.current_tolerance, "vntol": device.voltage_tolerance,
-        "trtol": device.steps.trtol,
-    }  # fmt: skip
+    options = {"reltol": reltol, **device.tolerances.options(), "trtol": device.steps.trtol}
     times = (device.steps.print_step, testbench.duration, 0.0, testbench.largest_step)
     drive = f"{format_quantity(shown.amplitude, 'V')} and {format_quantity(shown.frequency, 'Hz')}"
     return [

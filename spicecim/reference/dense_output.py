@@ -20,9 +20,9 @@ from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.lines import LineDrive, column_waveforms
 from spicecim.physics import States
-from spicecim.reference.co_content import solve_increasing
 from spicecim.reference.collocation import Places
 from spicecim.reference.coupled.cells import ExplicitCells
+from spicecim.reference.coupled.co_content import solve_increasing
 from spicecim.reference.coupled.step import Correction, Course, Linearized, State, System, correct, missed_potentials
 from spicecim.reference.drive import ROUNDING, LineVoltages
 from spicecim.reference.guards import check_finite, check_time

@@ -276,9 +276,9 @@ class _Run:
             if cells.explicit and since >= self._layer.length:
                 left = min(_LEFT * self._longest_time * linear.shift, 1.0)
             errors.append(left * largest / allowed.left)
-            change, admittance = carried(network, linear, found)
             if self.peaks:
-                missed = network.current_error(found.p, change, admittance, self._scale, self.peaks)
+                change, conductance = carried(network, linear, found), np.diagonal(linear.cells.direct(0.0), 0, 1, 2)
+                missed = network.current_error(found.p, change, linear.shift, conductance, self._scale, self.peaks)
                 errors.append(left * missed * CURRENT_SHARE / self.tolerance)
             self.largest = max(self.largest, *(float(np.abs(part).max()) for part in network.ends(found.currents)))
         error = float(np.max(errors))

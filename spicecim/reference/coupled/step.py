@@ -19,9 +19,9 @@ import numpy as np
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.co_content import solve_increasing
 from spicecim.reference.collocation import Places, Rule, lobatto, radau
 from spicecim.reference.coupled.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
+from spicecim.reference.coupled.co_content import solve_increasing
 from spicecim.reference.guards import NoConvergence
 from spicecim.reference.wires.capacitance import CapacitiveNetwork
 from spicecim.reference.wires.floating import FloatingCapacitiveNetwork, FloatingNetwork
@@ -392,17 +392,14 @@ def correct(
     return Correction(cells.follow(linear, reply, change, network), change, missed, reply.currents, slopes)
 
 
-def carried(network: CapacitiveNetwork, linear: Linearized, found: Correction) -> tuple[FloatArray, FloatArray]:
-    """What a correction takes off the currents (place, cell, 2), those into the capacitances included.
-
-    And what the potentials of the cells' own terminals make of these currents (cell, 2), siemens.
-    """
+def carried(network: CapacitiveNetwork, linear: Linearized, found: Correction) -> FloatArray:
+    """What a correction takes off the currents (place, cell, 2), those into the capacitances included."""
     shift, cells = linear.shift, linear.cells
     own = cells.direct(shift) + shift * network.storage[:, :, None] * np.eye(2)
     change = np.einsum("nab,mnb->mna", own, network.at_cells(found.p))
     if isinstance(cells, LinearCells):
         change += np.einsum("nak,mnk->mna", cells.response(shift), found.y)
-    return np.asarray(change), np.diagonal(own, axis1=1, axis2=2)
+    return np.asarray(change)
 
 
 def _largest(change: FloatArray) -> float:

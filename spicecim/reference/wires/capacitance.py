@@ -31,7 +31,10 @@ from spicecim.testbench import Crossbar
 CURRENT_SHARE = 0.1
 """The tolerance of the states relative to that of the currents of drivers and sense nodes."""
 _NOISE = 1e3 * np.finfo(float).eps
-"""Rounding of what is drawn by potentials and by their derivatives over the stages, relative to their scale."""
+"""Rounding of a derivative by time over the stages, and of a drop over a resistance, relative to the voltages."""
+_RESOLVED = 1e-10
+"""What a line's cells make of a voltage that is told from none, relative to the voltages: of a line that floats behind
+them, what charges it may be less."""
 _DECAYED = 40.0
 """Time constants after which nothing is left."""
 
@@ -180,9 +183,9 @@ class CapacitiveNetwork(Network):
         return rows, columns
 
     def current_error(
-        self, p: FloatArray, carried: FloatArray, admittance: FloatArray, scale: float, peaks: Ends
+        self, p: FloatArray, carried: FloatArray, shift: float, conductance: FloatArray, scale: float, peaks: Ends
     ) -> float:  # fmt: skip
-        """Largest error of a current of drivers or sense nodes relative to its peak, as it stands out of rounding.
+        """Largest error of a current of drivers or sense nodes relative to its peak, as far as it can be known.
 
         Parameters
         ----------
@@ -190,9 +193,10 @@ class CapacitiveNetwork(Network):
             What a correction takes off the potentials (m, node).
         carried
             What it takes off the currents (m, cell, 2) at the cells' terminals, those into capacitances included.
-        admittance
-            What both make of the potentials of these terminals (cell, 2), siemens: where lines carry next to nothing,
-            the rounding of their potentials is more.
+        shift
+            The d/dt of the correction (1/s).
+        conductance
+            What the cells conduct at these terminals (cell, 2), siemens.
         scale
             That of voltages (V).
         peaks
@@ -200,14 +204,14 @@ class CapacitiveNetwork(Network):
         """
         worst = 0.0
         drops = self._through_ends(self.at_cells(p), self.line_voltages(np.zeros((len(p), sum(self.shape))), p))
-        of_lines = self.ends(np.abs(admittance)[None])
-        for peak, total, drop, conductance, drawn in zip(
-            peaks, self.ends(carried), drops, self.end_conductances, of_lines, strict=True
+        unknown = self.ends(scale * (_NOISE * shift * self.storage + _RESOLVED * np.abs(conductance))[None])
+        for peak, total, drop, at_end, line in zip(
+            peaks, self.ends(carried), drops, self.end_conductances, unknown, strict=True
         ):
-            behind = conductance > 0.0
+            behind = at_end > 0.0
             missed = np.where(behind, np.minimum(np.abs(total), np.abs(drop)), np.abs(total))
-            noise = _NOISE * scale * np.where(behind, np.minimum(np.abs(drawn), conductance), np.abs(drawn))
-            missed = np.maximum(missed - noise, 0.0)
+            line = np.where(behind, np.minimum(np.abs(line), _NOISE * scale * at_end), np.abs(line))
+            missed = np.maximum(missed - line, 0.0)
             # without a current there is no error of it
             worst = max(worst, float(np.divide(missed, peak, out=np.zeros_like(missed), where=missed > 0).max()))
         return worst
