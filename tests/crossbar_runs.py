@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spicecim.reference.coupled.follow import TOLERANCE, follow_coupled
 from spicecim.reference.coupled.step import System, system
-from spicecim.reference.dense_output import Block
+from spicecim.reference.record import Block
 from spicecim.testbench import Testbench
 
 FloatArray = NDArray[np.float64]

@@ -17,10 +17,11 @@ from spicecim.devices.cell import ExplicitCell
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError
 from spicecim.measure import compare, energy_balance
-from spicecim.reference import dense_output
 from spicecim.reference.collocation import radau
-from spicecim.reference.coupled.cells import ExplicitCells, ImplicitCells
+from spicecim.reference.coupled import dense_output
+from spicecim.reference.coupled.explicit_cells import ExplicitCells
 from spicecim.reference.coupled.follow import STORING_TOLERANCE
+from spicecim.reference.coupled.implicit_cells import ImplicitCells
 from spicecim.reference.coupled.step import System
 from spicecim.reference.step_control import StepControl
 from spicecim.reference.tables.kinks import first_crossing

@@ -15,8 +15,8 @@ from spicecim.devices.varied import make_cells
 from spicecim.engines import simulate
 from spicecim.errors import ConvergenceError, InputError, SimulationError
 from spicecim.measure import compare, energy_balance
-from spicecim.reference import dense_output
 from spicecim.reference.collocation import lobatto
+from spicecim.reference.coupled import dense_output
 from spicecim.reference.coupled.follow import TOLERANCE
 from spicecim.reference.tables.flow_map import FlowMotion
 from spicecim.testbench import Testbench

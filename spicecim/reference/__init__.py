@@ -16,11 +16,11 @@ polynomials over a step, and their error               `collocation`
 how long the next step is                              `step_control`
 how a step of cells and wires is solved                `coupled.step`, and of cells alone `collocation.attempt_step`
 how a step is accepted, and what follows a rejection   `coupled.follow`, `independent`
-how the state of a cell follows its voltage            `tables.flow_map`, `coupled.cells`
+how the state of a cell follows its voltage            `tables.flow_map`, `coupled.explicit_cells` and `.implicit_cells`
 Kirchhoff's laws, and what solves them                 `wires.network` and its neighbors
 the start at rest, and operating points                `static`, `operating_point`, `newton`
-waveforms at the instants that were asked for          `dense_output`
-what errors a run states                               `error_estimates`
+waveforms at the instants that were asked for          `coupled.dense_output`, `record`
+what errors a run states                               `error_estimates`, `coupled.companion`
 time limits, interrupts, overflows                     `guards`
 =====================================================  =================================================================
 """

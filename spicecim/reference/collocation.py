@@ -229,7 +229,7 @@ class Step:
 def evaluate(cell: Cell, time: FloatArray, v: FloatArray, y: FloatArray) -> CellTerms:
     """Evaluate the terms of cells at several instants each: time and v (n, m), y (n, m, k), and results alike.
 
-    Potentials (n, m, 2) of row and column may stand for v, where the cell takes both (see `cells`).
+    Potentials (n, m, 2) of row and column may stand for v, where the cell takes both (see `coupled.cells`).
     """
     terms = cell.terms(time.ravel(), v.reshape(-1, *v.shape[time.ndim :]), y.reshape(-1, y.shape[-1]))
     return CellTerms(*(part.reshape(*time.shape, *part.shape[1:]) for part in terms))

@@ -17,12 +17,12 @@ from spicecim.physics import check_physics
 from spicecim.quantities import shown
 from spicecim.reference.coupled.follow import STORING_TOLERANCE, TOLERANCE, follow_coupled
 from spicecim.reference.coupled.step import system
-from spicecim.reference.dense_output import Block, Record
 from spicecim.reference.drive import drive_slopes
 from spicecim.reference.error_estimates import COARSE, Compared, Errors
 from spicecim.reference.guards import one_thread, watched
 from spicecim.reference.ideal import follow_integrated
 from spicecim.reference.independent import TOLERANCE as INDEPENDENT_TOLERANCE
+from spicecim.reference.record import Block, Record
 from spicecim.reference.step_control import Statistics
 from spicecim.reference.tables.separable import follow_separable
 from spicecim.testbench import FINEST_TOLERANCE, Testbench

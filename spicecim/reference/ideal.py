@@ -21,10 +21,10 @@ from spicecim.accuracy import current_errors
 from spicecim.devices.cell import Cell
 from spicecim.drives import Drive
 from spicecim.fields import FloatArray
-from spicecim.reference.dense_output import Record, SomeColumns
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import COARSE, Errors
 from spicecim.reference.independent import TOLERANCE, integrate
+from spicecim.reference.record import Record, SomeColumns
 from spicecim.reference.step_control import Statistics
 
 _INTERPOLATED = 10.0

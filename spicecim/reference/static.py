@@ -25,8 +25,8 @@ from spicecim.devices.cell import voltage_over
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.coupled.cells import ExplicitCells
 from spicecim.reference.coupled.co_content import solve_increasing
+from spicecim.reference.coupled.explicit_cells import ExplicitCells
 from spicecim.reference.coupled.step import System, system
 from spicecim.reference.guards import check_finite, one_thread
 from spicecim.reference.newton import Unknowns, solve_damped

@@ -22,7 +22,7 @@ from spicecim.devices.cell import ENDS
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.coupled.cells import ExplicitCells
+from spicecim.reference.coupled.explicit_cells import ExplicitCells
 from spicecim.reference.newton import NO_SOLUTION, SETTLED
 from spicecim.reference.wires.network import Network
 

@@ -21,22 +21,17 @@ import numpy as np
 from spicecim.drives import Drive
 from spicecim.errors import ConvergenceError, ModelError
 from spicecim.fields import FloatArray
-from spicecim.reference.coupled.cells import ExplicitCells, ImplicitCells, combine
-from spicecim.reference.coupled.step import (
-    DEGREE,
-    STAGES,
-    Course,
-    Linearized,
-    State,
-    System,
-    carried,
-    correct,
-    solve_step,
-)
-from spicecim.reference.dense_output import Block, DenseOutput
+from spicecim.reference.coupled.cells import combine
+from spicecim.reference.coupled.companion import Companion
+from spicecim.reference.coupled.course import Course, State
+from spicecim.reference.coupled.dense_output import DenseOutput
+from spicecim.reference.coupled.explicit_cells import ExplicitCells
+from spicecim.reference.coupled.implicit_cells import ImplicitCells
+from spicecim.reference.coupled.step import DEGREE, STAGES, Linearized, System, carried, correct, solve_step
 from spicecim.reference.drive import LineVoltages
-from spicecim.reference.error_estimates import Companion, Errors, relative_to_peaks
+from spicecim.reference.error_estimates import Errors, relative_to_peaks
 from spicecim.reference.guards import JUST_BEYOND, NoConvergence, check_finite, check_time, one_thread
+from spicecim.reference.record import Block
 from spicecim.reference.static import at_rest
 from spicecim.reference.step_control import Statistics, StepControl
 from spicecim.reference.tables.kinks import Crossing, first_crossing

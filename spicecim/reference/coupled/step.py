@@ -1,6 +1,6 @@
 """One time step of a whole crossbar: cells and wires solved together at the stages of a collocation rule.
 
-For given potentials of the wires the cells are followed one by one (see `cells`). What their currents then leave of the
+For given potentials of the wires the cells are followed one by one (see `explicit_cells` and `implicit_cells`). What their currents then leave of the
 drivers' voltages corrects the potentials, by Newton's method with one linearization for all stages (Hairer and Wanner,
 see `collocation`, section IV.8): where something stores charge, the stages fall apart in the eigenbasis of the rule's
 matrix into crossbars with d/dt = s a number, some of them complex; where nothing does, all stages are one network, and
@@ -20,8 +20,11 @@ from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
 from spicecim.reference.collocation import Places, Rule, lobatto, radau
-from spicecim.reference.coupled.cells import Allowed, ExplicitCells, ImplicitCells, LinearCells, Terms, combine
+from spicecim.reference.coupled.cells import Allowed, combine
 from spicecim.reference.coupled.co_content import solve_increasing
+from spicecim.reference.coupled.course import Course, State, Terms
+from spicecim.reference.coupled.explicit_cells import ExplicitCells
+from spicecim.reference.coupled.implicit_cells import ImplicitCells, LinearCells
 from spicecim.reference.guards import NoConvergence
 from spicecim.reference.wires.capacitance import CapacitiveNetwork
 from spicecim.reference.wires.floating import FloatingCapacitiveNetwork, FloatingNetwork
@@ -83,53 +86,6 @@ def system(device: Device, testbench: Testbench, crossbars: int | None = None) -
     return System(cells, network, rule, checks)
 
 
-class State(NamedTuple):
-    """A crossbar at one instant."""
-
-    y: FloatArray
-    """Unknowns of the cells (cell, k)."""
-    p: FloatArray
-    """Unknowns of the network (unknown,), volt."""
-    v: FloatArray
-    """Potentials of the cells (cell, ...)."""
-    reactive: Any = None
-    """Reactive parts of the cells' residuals (cell, k), where there are any."""
-    charge: Any = None
-    """Charges of their currents (cell, 2)."""
-
-
-@dataclass(frozen=True)
-class Course:
-    """A solved step: polynomials through the start and the stages, and what the equations say there."""
-
-    length: float
-    y: FloatArray
-    """Unknowns of the cells (stage + 1, cell, k)."""
-    p: FloatArray
-    """Unknowns of the network (stage + 1, unknown), volt."""
-    v: FloatArray
-    """Potentials of the cells (stage + 1, cell, ...)."""
-    terms: Terms
-    slopes: Any
-    """Derivatives of `p` by time at the stages (stage, unknown), where the network stores."""
-    finer_v: FloatArray | None = None
-    """Voltages over explicit cells with those between the places too (finer place, cell)."""
-    added: Any = None
-    """What that adds to the states at the end (cell,)."""
-    known: tuple[FloatArray, FloatArray] | None = None
-    """Places at which unknowns of the cells are known already, and these."""
-    inside: tuple[FloatArray, FloatArray] | None = None
-    """States of explicit cells at the finer places behind the start (finer place, cell), without these and with."""
-
-    @property
-    def end(self) -> State:
-        reactive, charge = self.terms.reactive, self.terms.charge
-        return State(
-            self.y[-1], self.p[-1], self.v[-1],
-            None if reactive is None else reactive[-1], None if charge is None else charge[-1],
-        )  # fmt: skip
-
-
 class Linearized:
     """A crossbar linearized at one instant, for steps of one length or, where nothing stores, of any.
 
@@ -147,12 +103,6 @@ class Linearized:
         self._real = self._network.factorize(self.shift, self.cells.admittance(self.shift))
         self.rate = SLOW
         """Ratio of the last successive changes that it made."""
-
-    @property
-    def implicit(self) -> LinearCells:
-        """The linearization of cells that have unknowns of their own."""
-        assert isinstance(self.cells, LinearCells)
-        return self.cells
 
     def serves(self, length: float) -> bool:
         """Whether it is one for steps of a length."""
@@ -383,13 +333,15 @@ def correct(
     """
     cells, network = system.cells, system.network
     v = network.terminals(where.drive, p)
-    reply = cells.reply(course, linear, where, v, y)
+    reply = cells.reply(course, linear.cells, linear.shift, where, v, y)
     slopes = None
     if network.stores:
         slopes = combine(where.slopes, course.slopes) + linear.shift * (p - combine(where.values, course.p))
     missed = network.misses(where.drive, p, reply.corrected, slopes)
     change = np.zeros_like(missed) if settled else linear.correction(missed)
-    return Correction(cells.follow(linear, reply, change, network), change, missed, reply.currents, slopes)
+    return Correction(
+        cells.follow(linear.cells, linear.shift, reply, change, network), change, missed, reply.currents, slopes
+    )
 
 
 def carried(network: CapacitiveNetwork, linear: Linearized, found: Correction) -> FloatArray:

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.fields import FloatArray
-from spicecim.reference.dense_output import Record, SomeColumns
 from spicecim.reference.drive import cell_voltages
 from spicecim.reference.error_estimates import Errors, relative_to_peaks
 from spicecim.reference.guards import check_time
+from spicecim.reference.record import Record, SomeColumns
 from spicecim.reference.tables.flow_map import flows
 from spicecim.reference.tables.theta import row_states, row_theta
 
