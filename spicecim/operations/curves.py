@@ -25,7 +25,10 @@ _EDGE = 0.1
 """Rise and fall of a pulse, relative to the shorter of the two widths."""
 
 _TOGETHER = 1000
-"""Pulses of one run, so that an error or an interrupt in the next one leaves what they did."""
+"""Pulses of one run, so that an error or an interrupt in the next one leaves what they did.
+
+Between two runs the cell is at rest, and hands on its states.
+"""
 
 MOST_PULSES = 1_000_000
 
