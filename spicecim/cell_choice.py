@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
 
-from spicecim.device_choice import Parameters, check_shapes, read_parameters
+from spicecim.device_choice.parameters import Parameters, check_shapes, read_parameters
 from spicecim.devices.device import Device
 from spicecim.devices.transistor import PRESET_SOURCES, PRESETS, SOURCE, TransistorCells, transistor_values
 from spicecim.devices.transistor_cell import TransistorDevice

@@ -231,12 +231,13 @@ class ManyRunsError(SimulationError):
 
 
 class ProgrammingError(SimulationError):
-    """The pulses of a write-verify do not program the device, or one of its operations failed.
+    """The pulses of a write-verify do not program the device, or an operation failed after others were done.
 
     Attributes
     ----------
     result
-        What `spicecim.program` had reached: the `xarray.Dataset` that it would have returned.
+        What was reached: the `xarray.Dataset` that `spicecim.program`, `run_sequence`, `potentiation` or `endurance`
+        would have returned of what was done.
     """
 
     def __init__(self, message: str, result: Any, folder: Path | None = None, log: str = "") -> None:

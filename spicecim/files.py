@@ -178,6 +178,26 @@ def result_folder(folder: str | Path, expected: Mapping[str, int]) -> Iterator[P
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def remove_results(folder: str | Path, summary: str) -> None:
+    """Remove the files that the summary in a folder lists, and the folder if it holds nothing else.
+
+    Raises
+    ------
+    ResultsError
+        If they cannot be removed, or another process is writing results into the folder.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        return
+    with _only_run_in(folder), _told(folder):
+        _move_ready(folder)
+        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+        for name in _artifacts(folder / summary):
+            (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # it holds other files
+        folder.rmdir()
+
+
 @contextlib.contextmanager
 def _told(path: Path) -> Iterator[None]:
     """Raise an error of the operating system as one that says what could not be written."""

@@ -116,8 +116,9 @@ class LineDrive(SmoothDrive):
     """What rows and columns are driven by, as one drive of all lines: those that float or are grounded are at 0 V."""
 
     kind: Literal["lines"] = "lines"
-    rows: Drive
+    rows: Drive | None
     columns: Drive | None
+    """None where they are at 0 V; one at least is driven."""
     shape: tuple[int, int]
     still: tuple[int, ...]
     """Lines that nothing drives, or that are grounded."""
@@ -126,19 +127,19 @@ class LineDrive(SmoothDrive):
     """What word lines are driven by: they are none of these lines, but cells are not smooth where they have corners."""
 
     def voltage(self, time: ArrayLike) -> FloatArray:
-        rows = self.rows.voltage(time)
-        columns = np.zeros((len(rows), self.shape[1])) if self.columns is None else self.columns.voltage(time)
-        voltage = np.concatenate([rows, columns], axis=1)
+        voltage = np.zeros((np.size(time), sum(self.shape)))
+        for part, lines in self._driven():
+            voltage[:, lines] = part.voltage(time)
         voltage[:, list(self.still)] = 0.0
         return voltage
 
     def largest_voltage(self) -> float:
-        return max(part.largest_voltage() for part in self._parts())
+        return max(part.largest_voltage() for part in self.parts())
 
     def periods(self) -> FloatArray:
-        rows = self.rows.periods()
-        columns = np.full(self.shape[1], rows.max()) if self.columns is None else self.columns.periods()
-        periods = np.concatenate([np.broadcast_to(rows, self.shape[:1]), np.broadcast_to(columns, self.shape[1:])])
+        periods = np.full(sum(self.shape), max(part.periods().max() for part in self.parts()))
+        for part, lines in self._driven():
+            periods[lines] = part.periods()
         return periods if self.gates is None else np.minimum(periods, self.gates.periods().min())
 
     def source(self, row: int) -> Any:
@@ -170,7 +171,7 @@ class LineDrive(SmoothDrive):
         return knots, self.voltage(knots)
 
     def curve(self) -> SmoothDrive | None:  # type: ignore[override]
-        return self if any(part.curve() for part in self._parts()) else None
+        return self if any(part.curve() for part in self.parts()) else None
 
     def smooth(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
         return self._evaluated("smooth", rows, begin, since)
@@ -178,20 +179,26 @@ class LineDrive(SmoothDrive):
     def smooth_slope(self, rows: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
         return self._evaluated("smooth_slope", rows, begin, since)
 
-    def _parts(self) -> list[Drive]:
-        return [self.rows] if self.columns is None else [self.rows, self.columns]
+    def parts(self) -> list[Drive]:
+        """The drives of rows and columns."""
+        return [part for part, _ in self._driven()]
+
+    def _driven(self) -> list[tuple[Drive, slice]]:
+        """The drives of rows and columns, with their lines."""
+        lines = (self.rows, slice(0, self.shape[0])), (self.columns, slice(self.shape[0], sum(self.shape)))
+        return [(part, chosen) for part, chosen in lines if part is not None]
 
     def _moving(self) -> list[Drive]:
-        return self._parts() + ([] if self.gates is None else [self.gates])
+        return self.parts() + ([] if self.gates is None else [self.gates])
 
     def _evaluated(self, what: str, lines: NDArray[np.int_], begin: FloatArray, since: FloatArray) -> FloatArray:
         values = np.zeros(since.shape)
         moving = ~np.isin(lines, self.still)
-        for part, first, last in ((self.rows, 0, self.shape[0]), (self.columns, self.shape[0], sum(self.shape))):
-            chosen = np.flatnonzero(moving & (lines >= first) & (lines < last))
-            if part is None or not len(chosen):
+        for part, own in self._driven():
+            chosen = np.flatnonzero(moving & (lines >= own.start) & (lines < own.stop))
+            if not len(chosen):
                 continue
-            given = lines[chosen] - first, begin[chosen], since[chosen]
+            given = lines[chosen] - own.start, begin[chosen], since[chosen]
             curve = part.curve()
             values[chosen] = (
                 _straight(part, self.duration, what, *given) if curve is None else getattr(curve, what)(*given)
@@ -297,7 +304,7 @@ def largest_between(lines: LineDrive, *, floating: bool) -> float:
     Between straight lines it is that at a corner; with sinusoids among them it is a bound.
     """
     if lines.straight is None:
-        return sum(part.largest_voltage() for part in (lines.rows, lines.columns) if part is not None)
+        return sum(part.largest_voltage() for part in lines.parts())
     voltage = lines.straight[1]
     if floating:
         return float(np.ptp(voltage, axis=1).max())
@@ -353,7 +360,7 @@ class Lines:
 
 
 def lines_of(
-    drive: Drive, rows: Rows | None, columns: Columns | None, shape: tuple[int, int], duration: float,
+    drive: Drive | None, rows: Rows | None, columns: Columns | None, shape: tuple[int, int], duration: float,
     gates: Drive | None = None,
 ) -> Lines:  # fmt: skip
     """Join the rows' drive with what sections say of other lines; `gates` is the drive of word lines, if there are."""
@@ -366,7 +373,7 @@ def lines_of(
     own = None if columns is None else columns.drive
     senses = [None if section is None else section.sense for section in (rows, columns)]
     plain = own is None and all(sense is None for sense in senses) and gates is None
-    if plain and not any(line < shape[0] for line in still) and not floating.any():
+    if drive is not None and plain and not any(line < shape[0] for line in still) and not floating.any():
         return Lines(drive, floating)
     joined = LineDrive(
         rows=drive, columns=own, shape=shape, still=tuple(sorted(still)), duration=duration, gates=gates

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
-from spicecim.device_choice import Parameters, read_numbers
+from spicecim.device_choice.parameters import Parameters, read_numbers
 from spicecim.fields import FloatArray, Section, resolved_path
 from spicecim.spice_names import SubcircuitName, check_parameter_names
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from spicecim.errors import InputError, ProgrammingError, ResultsError
-from spicecim.files import result_folder
+from spicecim.files import remove_results, result_folder
 from spicecim.json_text import write_summary
 from spicecim.netcdf import write_netcdf
 from spicecim.operations import Pulses, chosen_pulses, endurance, program
@@ -53,7 +53,7 @@ def run_program(
     Pulses that do not program the device, and an operation that fails, leave a result, too: it is written, and
     ``failure`` of the summary says why, which is None for all else. What an interrupted run had reached goes into the
     folder ``unfinished`` in that folder, without figures, which take time: earlier results stay, and the text of the
-    `KeyboardInterrupt` says it.
+    `KeyboardInterrupt` says it. A later run that comes to its end removes it.
 
     Parameters
     ----------
@@ -69,25 +69,54 @@ def run_program(
         Called with what is being done and the fraction of it that is.
     """
     writes = [_pulses(testbench, index, given or {}) for index, given in enumerate((set_pulses, reset_pulses))]
+
+    def run() -> xr.Dataset:
+        progress("program", 0.0)
+        return program(
+            testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0], reset_pulses=writes[1],
+            scheme=scheme, by=by, passes=passes, read_voltage=read_voltage, read_gate=read_gate,
+            cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
+            progress=lambda fraction: progress("program", fraction),
+        )  # fmt: skip
+
+    def write(scratch: Path, done: xr.Dataset, failure: str | None) -> dict[str, Any]:
+        write_netcdf(done, scratch / "program.nc")
+        testbench.to_yaml(scratch / "used_testbench.yaml")
+        return write_summary(scratch / "summary.json", _summary(done, writes, failure))
+
+    def draw(scratch: Path, done: xr.Dataset) -> None:
+        progress("figures", 0.0)
+        save_figure(plot_program(done), scratch / "maps")
+        save_figure(plot_levels(done), scratch / "levels")
+
     sizes = {"program.nc": _PER_CELL * testbench.crossbar.state.size, "used_testbench.yaml": 0, "summary.json": 0}
-    figures = {f"{figure}.{suffix}": 0 for figure in ("maps", "levels") for suffix in FORMATS}
+    return _run_into(folder, sizes, ("maps", "levels"), run, draw, write)
+
+
+def _run_into(
+    folder: Path,
+    sizes: Mapping[str, int],
+    figures: Sequence[str],
+    run: Callable[[], xr.Dataset],
+    draw: Callable[[Path, xr.Dataset], None],
+    write: Callable[[Path, xr.Dataset, str | None], dict[str, Any]],
+) -> dict[str, Any]:
+    """Run operations, write what they did into a folder, and return the summary.
+
+    What an error of an operation left is written as well, and the summary gets why it failed. What anything else left,
+    such as an interrupt, goes into a folder of its own in that folder, without figures; a run that does not fail
+    removes it.
+    """
+    drawn = {f"{figure}.{suffix}": 0 for figure in figures for suffix in FORMATS}
     reached, failure = None, None
     try:
-        with result_folder(folder, figures | sizes) as scratch:
-            progress("program", 0.0)
+        with result_folder(folder, drawn | dict(sizes)) as scratch:
             try:
-                reached = program(
-                    testbench, target, quantity=quantity, tolerance=tolerance, set_pulses=writes[0],
-                    reset_pulses=writes[1], scheme=scheme, by=by, passes=passes, read_voltage=read_voltage,
-                    read_gate=read_gate, cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
-                    progress=lambda fraction: progress("program", fraction),
-                )  # fmt: skip
+                reached = run()
             except ProgrammingError as error:
                 reached, failure = error.result, error.message
-            progress("figures", 0.0)
-            save_figure(plot_program(reached), scratch / "maps")
-            save_figure(plot_levels(reached), scratch / "levels")
-            return _write(scratch, testbench, reached, writes, failure)
+            draw(scratch, reached)
+            summary = write(scratch, reached, failure)
     except ResultsError:
         raise
     except BaseException as ended:  # also an interrupt
@@ -96,22 +125,16 @@ def run_program(
             raise
         place, how_far = folder / _UNFINISHED, reached.attrs.get("unfinished", "writing the results")
         with result_folder(place, sizes) as scratch:
-            _write(scratch, testbench, reached, writes, failure or f"ended: {how_far}")
+            write(scratch, reached, failure or f"ended: {how_far}")
         kept = f"{how_far}; what was reached is in {place}"
         if isinstance(ended, KeyboardInterrupt):
             ended.args = (kept,)
         else:
             _LOGGER.warning("%s", kept)
         raise
-
-
-def _write(
-    folder: Path, testbench: Testbench, done: xr.Dataset, writes: list[Pulses], failure: str | None
-) -> dict[str, Any]:  # fmt: skip
-    """Write what was reached into a folder, but for its figures, and return the summary."""
-    write_netcdf(done, folder / "program.nc")
-    testbench.to_yaml(folder / "used_testbench.yaml")
-    return write_summary(folder / "summary.json", _summary(done, writes, failure))
+    if failure is None:
+        remove_results(folder / _UNFINISHED, "summary.json")
+    return summary
 
 
 def run_endurance(
@@ -127,6 +150,8 @@ def run_endurance(
     engine: str = "reference",
 ) -> dict[str, Any]:
     """Cycle the device of a testbench's first cell, write everything into a folder, and return the summary.
+
+    What a failed or interrupted run had reached is kept as `run_program` does.
 
     Parameters
     ----------
@@ -147,17 +172,22 @@ def run_endurance(
     volts = (
         READ_SHARE * single[0].voltage if read_voltage is None else input_quantity("read_voltage", read_voltage, "V")
     )
-    sizes = {f"endurance.{suffix}": 0 for suffix in FORMATS} | {"endurance.nc": 8 * 4 * cycles, "summary.json": 0}
-    with result_folder(folder, sizes) as scratch:
-        done = endurance(
+
+    def run() -> xr.Dataset:
+        return endurance(
             testbench.device, set_pulse=single[0], reset_pulse=single[1], cycles=cycles, read_voltage=volts,
             x0=float(testbench.crossbar.state[0, 0]), cycle_to_cycle=cycle_to_cycle, seed=seed, engine=engine,
         )  # fmt: skip
-        write_netcdf(done, scratch / "endurance.nc")
+
+    def draw(scratch: Path, done: xr.Dataset) -> None:
         save_figure(plot_endurance(done), scratch / "endurance")
+
+    def write(scratch: Path, done: xr.Dataset, failure: str | None) -> dict[str, Any]:
+        write_netcdf(done, scratch / "endurance.nc")
         low, high = done["low"].values, done["high"].values
         summary = {
-            "cycles": cycles,
+            "failure": failure,
+            "cycles": int(done.sizes["cycle"]),
             "median_low_ohm": float(np.median(low)),
             "median_high_ohm": float(np.median(high)),
             "largest_low_ohm": float(low.max()),
@@ -169,6 +199,8 @@ def run_endurance(
             "reset_pulse": single[1].model_dump(),
         }
         return write_summary(scratch / "summary.json", summary)
+
+    return _run_into(folder, {"endurance.nc": 8 * 4 * cycles, "summary.json": 0}, ("endurance",), run, draw, write)
 
 
 def _one_pulse(testbench: Testbench, index: int, given: Mapping[str, Any]) -> Pulses:

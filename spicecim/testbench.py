@@ -167,12 +167,12 @@ class Analysis(Section):
     """
 
     duration: PositiveSeconds | None = Field(default=None, description="simulated time (s)")
-    periods: PositiveNumber | None = Field(default=None, description="simulated time in periods of the slowest row")
+    periods: PositiveNumber | None = Field(default=None, description="simulated time in periods of the slowest line")
     points_per_period: int = Field(
         default=200,
         ge=8,
         le=1_000_000,
-        description="least number of instants in a period of the fastest row, or in the run if that is shorter",
+        description="least number of instants in a period of the fastest line, or in the run if that is shorter",
     )
     accuracy: PositiveNumber = Field(
         default=DEFAULT_ACCURACY,
@@ -249,7 +249,9 @@ class Testbench(Section):
 
     device: AnyDevice
     crossbar: Crossbar
-    drive: AnyDrive
+    drive: AnyDrive | None = Field(
+        default=None, description="what the rows are driven by; 0 V if left out, where columns.drive drives the array"
+    )
     rows: Rows | None = Field(default=None, description="rows that are grounded, float or end in an amplifier")
     columns: Columns | None = Field(
         default=None, description="columns that are driven, float or end in an amplifier, not at virtual ground"
@@ -261,7 +263,9 @@ class Testbench(Section):
     @field_validator("drive")
     @classmethod
     def _fill_rows(cls, value: Any, info: ValidationInfo) -> Any:
-        return value.for_rows(len(info.data["crossbar"].state)) if "crossbar" in info.data else value
+        if value is None or "crossbar" not in info.data:
+            return value
+        return value.for_rows(len(info.data["crossbar"].state))
 
     @field_validator("rows", "columns")
     @classmethod
@@ -291,6 +295,8 @@ class Testbench(Section):
         if "drive" not in info.data:
             return value
         drives = _drives(info.data["drive"], info.data.get("columns"), info.data.get("word_lines"))
+        if not drives:
+            return value  # which is said with the other sections
         duration = _duration(value, _slowest(drives))
         for drive in drives:
             last = float(drive.periods().max())
@@ -307,7 +313,10 @@ class Testbench(Section):
 
     @model_validator(mode="after")
     def _drive_device(self) -> Testbench:
-        check_drive(self.drive, self.shape[0], self.duration)
+        if self.drive is None and (self.columns is None or self.columns.drive is None):
+            raise FieldError("drive", "is required, unless columns.drive is given")
+        if self.drive is not None:
+            check_drive(self.drive, self.shape[0], self.duration)
         if self.columns is not None and self.columns.drive is not None:
             check_drive(self.columns.drive, self.shape[1], self.duration, "columns.drive")
         if self.cell is not None and self.word_lines is not None:
@@ -448,9 +457,10 @@ class Testbench(Section):
         return hashlib.sha256(self.model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
-def _drives(drive: Drive, columns: Columns | None, word_lines: WordLines | None) -> list[Drive]:
+def _drives(drive: Drive | None, columns: Columns | None, word_lines: WordLines | None) -> list[Drive]:
     """The drives of the rows, the columns and the word lines."""
-    return [drive, *([] if columns is None or columns.drive is None else [columns.drive]), *drive_of(word_lines)]
+    given = [drive, None if columns is None else columns.drive, *drive_of(word_lines)]
+    return [each for each in given if each is not None]
 
 
 def _slowest(drives: list[Drive]) -> float:

@@ -217,7 +217,7 @@ def test_an_unknown_kind_names_those_of_packages(spicecim):
 
 
 def test_the_schema_has_the_drives_of_packages(spicecim):
-    kinds = json.loads(spicecim("schema")[0].stdout)["properties"]["drive"]["discriminator"]["mapping"]
+    kinds = json.loads(spicecim("schema")[0].stdout)["properties"]["drive"]["anyOf"][0]["discriminator"]["mapping"]
     assert {"sine", "pulse", "samples", "constant"} == set(kinds)
 
 

@@ -8,13 +8,15 @@ from scipy.sparse import lil_array
 from scipy.sparse.linalg import spsolve
 
 from spicecim.engines import simulate
-from spicecim.errors import ConvergenceError, InputError, TestbenchError
-from spicecim.measure import column_driver_power, delivered_energy, energy_balance, total_power
+from spicecim.errors import ConvergenceError, InputError, MeasurementError, TestbenchError
+from spicecim.measure import column_driver_power, delivered_energy, energy_balance, tone_current, total_power
 from spicecim.ngspice.engine import render_netlist
+from spicecim.operations import chosen_pulses
+from spicecim.plotting import plot_row_drives
 from spicecim.reference.operating_point import operating_point
 from spicecim.testbench import Testbench
 from spicecim.variation import normal, read_noise, vary
-from spicecim.waveforms import load_waveforms, save_waveforms
+from spicecim.waveforms import load_waveforms, save_waveforms, testbench_of
 
 OHMIC = {"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 1e5}}
 OHMS = {"wire_row": 2.0, "wire_column": 3.0, "source_resistance": 100.0, "sense_resistance": 50.0}
@@ -216,7 +218,7 @@ def test_lines_that_are_not_there_are_errors(sections, message):
 
 def test_voltages_of_columns_are_checked():
     bench = bench_of(columns={"floating": [0]})
-    with pytest.raises(InputError, match="v_column: needs v_row"):
+    with pytest.raises(InputError, match="v_column: needs v_row, too, as the testbench drives its rows"):
         operating_point(bench, v_column=[0, 0])
     with pytest.raises(InputError, match=r"v_column: must be voltages \(column,\)"):
         operating_point(bench, [0, 0, 0], [0, 0, 0])
@@ -283,3 +285,87 @@ def test_no_current_flows_where_one_line_alone_is_connected(engine):
     run = simulate(bench, engine, estimate=False)
     assert float(abs(run.i_column).max()) < 1e-15
     np.testing.assert_allclose(run.v_row[:, 0], run.v_column[:, 0], atol=1e-9)
+
+
+def undriven(**sections):
+    bench = bench_of(**{"columns": {"drive": {**SINE, "frequency": [100, 200]}}, **sections})
+    return Testbench.from_dict({name: value for name, value in bench.to_dict().items() if name != "drive"})
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {**OHMS, "rows": {"sense": {"gain": 1e4, "feedback": 1e2}}},
+        {**OHMS, "device": OHMIC, "rows": {"floating": [0]}, "wire_capacitance": 1e-12},
+        {"columns": {"drive": {**PULSE, "high": [0.3, 0.2]}, "floating": [1]}, "rows": {"floating": [1]}},
+        {"columns": {"drive": {"kind": "samples", "time": [0, 5e-3, 1e-2], "voltages": [[0, 0.4, 0]] * 2}}},
+    ],
+)
+def test_rows_without_a_drive_are_at_0_v(sections):
+    bench = undriven(**sections)
+    assert bench.drive is None
+    zero = {**SINE, "amplitude": 0}
+    driven = Testbench.from_dict({**bench.to_dict(), "drive": zero})
+    assert bench.duration == driven.duration == 1e-2
+    run, same = (simulate(each, engine="reference", time=driven.time_grid()) for each in (bench, driven))
+    for name in same:
+        scale = float(abs(same[name]).max()) or 1.0
+        np.testing.assert_allclose(run[name].values, same[name].values, rtol=0, atol=1e-9 * scale, err_msg=name)
+    assert energy_balance(run).error < 1e-6
+
+
+@pytest.mark.ngspice
+def test_ngspice_has_rows_without_a_drive_too():
+    bench = undriven(**OHMS, rows={"floating": [0], "sense": {"gain": 1e4, "feedback": 1e2}})
+    spice = simulate(bench, engine="ngspice")
+    ours = simulate(bench, engine="reference", time=spice["time"].values)
+    for name in ("i_row", "i_column", "x"):
+        np.testing.assert_allclose(spice[name], ours[name], rtol=0, atol=1e-4 * float(abs(ours[name]).max()))
+
+
+def test_without_a_drive_of_rows_instants_follow_the_columns(tmp_path):
+    columns = {"drive": {**SINE, "frequency": [50, 400]}}
+    bench = undriven(columns=columns, analysis={"points_per_period": 100, "periods": 2})
+    assert bench.duration == pytest.approx(0.04)
+    assert bench.largest_step == pytest.approx(2.5e-5)
+    assert Testbench.from_dict(bench.to_dict()) == bench
+    assert Testbench.from_yaml(_written(bench, tmp_path)) == bench
+    run = simulate(bench, engine="reference")
+    save_waveforms(run, tmp_path / "run.nc")
+    assert testbench_of(load_waveforms(tmp_path / "run.nc")) == bench
+    labels = [text.get_text() for text in plot_row_drives(run).axes[0].get_yticklabels()]
+    assert labels == ["row 0", "row 1", "row 2", "column 0", "column 1"]
+    with pytest.raises(MeasurementError, match="needs a sine drive of the rows, not none"):
+        tone_current(run)
+    with pytest.raises(InputError, match="drive: is left out; read_noise is noise of the rows' drivers"):
+        read_noise(bench, seed=1, bandwidth=1e4)
+    with pytest.raises(InputError, match="drive: is 0 V throughout; give the pulses"):
+        chosen_pulses(bench)
+
+
+def _written(bench, folder):
+    bench.to_yaml(folder / "bench.yaml")
+    return folder / "bench.yaml"
+
+
+def test_an_operating_point_needs_no_voltages_of_rows_without_a_drive():
+    bench = undriven(device=OHMIC)
+    for read in ([0.1, 0.2], [[0.1, 0.2], [0.3, 0.0]]):
+        found = operating_point(bench, v_column=read)
+        given = operating_point(bench, v_row=np.zeros((*np.shape(read)[:-1], 3)), v_column=read)
+        np.testing.assert_array_equal(found["i_row"], given["i_row"])
+    for wrong in ([[0.1], [0.1, 0.2]], 0.1, [0.1]):
+        with pytest.raises(InputError, match="v_column: must be"):
+            operating_point(bench, v_column=wrong)
+    volts = bench.columns.drive.voltage(bench.time_grid())
+    np.testing.assert_array_equal(operating_point(bench)["v_column"], volts[(volts**2).sum(axis=1).argmax()])
+
+
+@pytest.mark.parametrize("columns", [None, {"floating": [0]}, {"sense": {"gain": 1e4, "feedback": 1e2}}])
+@pytest.mark.parametrize("left_out", [{}, {"drive": None}])
+@pytest.mark.parametrize("analysis", [{}, {"periods": 2}, {"duration": 1}])
+def test_an_array_that_nothing_drives_is_an_error(columns, left_out, analysis):
+    sections = {"device": OHMIC, "crossbar": {"state": [[0.5, 0.5]]}, "columns": columns, "analysis": analysis}
+    with pytest.raises(TestbenchError, match=r"drive: is required, unless columns\.drive is given"):
+        Testbench.from_dict({**sections, **left_out})

@@ -24,13 +24,14 @@ from spicecim.errors import (
     InputError,
     ProgrammingError,
     ProgrammingWarning,
+    SimulationError,
     TestbenchError,
 )
 from spicecim.netcdf import read_netcdf
 from spicecim.operations import Pulses, chosen_pulses, conductance, polarity
 from spicecim.operations.window import check_target
-from spicecim.plotting import plot_levels, plot_program
-from spicecim.programming_runs import run_program
+from spicecim.plotting import plot_endurance, plot_levels, plot_potentiation, plot_program
+from spicecim.programming_runs import run_endurance, run_program
 
 
 def bench(state, *, amplitude=0.3, device=None, **further):
@@ -484,7 +485,8 @@ TARGETS = [[0.5, 0.35], [0.4, 0.6]]
 @pytest.fixture
 def ends(monkeypatch):
     def end(at, error):
-        monkeypatch.setattr("spicecim.operations.sequence.simulate", Ending(at, error))
+        for module in ("sequence", "curves"):
+            monkeypatch.setattr(f"spicecim.operations.{module}.simulate", Ending(at, error))
 
     return end
 
@@ -519,6 +521,92 @@ def test_an_error_before_anything_was_reached_is_that_error(ends):
     with pytest.raises(ConvergenceError, match=r"^no solution$") as caught:
         sc.program(bench(CELLS), TARGETS, quantity="x")
     assert not hasattr(caught.value, "result")
+
+
+WRITE = sc.Operation(kind="set", cells=(0, 1), voltage=0.3, width="20us")
+PULSE = Pulses(voltage=0.3, width="20us")
+DRAWN = {"cycle_to_cycle": {"Vp": sc.lognormal(0.05)}, "seed": 1}
+
+
+def sequence(writes=5):
+    return sc.run_sequence(bench(CELLS), [WRITE] * writes, **DRAWN)
+
+
+def curve(pulses=4, **drawn):
+    device = bench(CELLS).device
+    return sc.potentiation(
+        device, set_pulses=PULSE, reset_pulses=PULSE, pulses=pulses, read_voltage=0.1, **(drawn or DRAWN)
+    )
+
+
+def cycled(cycles=4):
+    device = bench(CELLS).device
+    return sc.endurance(device, set_pulse=PULSE, reset_pulse=PULSE, cycles=cycles, read_voltage=0.1, **DRAWN)
+
+
+@pytest.mark.parametrize(
+    ("what", "along", "at", "left", "told"),
+    [
+        (sequence, "operation", 4, 3, "after 3 of 5 operations"),
+        (curve, "pulse", 7, 7, "after 6 of 8 pulses"),
+        (cycled, "cycle", 6, 2, "after 5 of 8 pulses"),
+    ],
+)
+def test_sequences_and_curves_leave_what_was_reached(ends, what, along, at, left, told):
+    whole = what()
+    failed = ConvergenceError("no solution")
+    ends(at, failed)
+    with pytest.raises(ProgrammingError) as caught:
+        what()
+    assert str(caught.value) == f"{told}: ConvergenceError: no solution"
+    assert caught.value.__cause__ is failed
+    results = [caught.value.result]
+    for error in (KeyboardInterrupt(), ZeroDivisionError("of a device of one's own"), SystemExit(143)):
+        ends(at, error)
+        with pytest.raises(type(error)) as ended:
+            what()
+        assert ended.value is error
+        results.append(error.result)
+        if isinstance(error, KeyboardInterrupt):
+            assert str(error) == told
+    for reached in results:
+        assert reached.attrs == {**whole.attrs, "unfinished": told}
+        early = whole.isel({along: slice(0, left)}).drop_vars(["disturb", "disturb_at_end"], errors="ignore")
+        xr.testing.assert_identical(reached[list(early)].drop_attrs(deep=False), early.drop_attrs(deep=False))
+    if what is sequence:
+        shorter = sequence(left)
+        xr.testing.assert_identical(results[0].drop_attrs(), shorter.drop_attrs())
+    else:
+        plot = plot_potentiation if what is curve else plot_endurance
+        assert plot(results[0]).get_suptitle() == f"not finished: {told}"
+        assert plot(whole).get_suptitle() == ""
+
+
+@pytest.mark.parametrize(("what", "at"), [(sequence, 1), (curve, 1), (cycled, 2)])
+def test_where_nothing_was_reached_the_error_is_what_it_was(ends, what, at):
+    for error in (ConvergenceError("no solution"), KeyboardInterrupt("of the engine")):
+        ends(at, error)
+        with pytest.raises(type(error)) as caught:
+            what()
+        assert caught.value is error
+        assert not hasattr(error, "result")
+
+
+def test_pulses_without_draws_are_run_in_pieces(ends, monkeypatch):
+    whole = curve(5, cycle_to_cycle=None)
+    monkeypatch.setattr("spicecim.operations.curves._TOGETHER", 4)
+    np.testing.assert_allclose(curve(5, cycle_to_cycle=None).x, whole.x, atol=1e-9)
+    ends(3, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt, match="after 8 of 10 pulses") as caught:
+        curve(5, cycle_to_cycle=None)
+    np.testing.assert_allclose(caught.value.result.x, whole.x[:9], atol=1e-9)
+
+
+def test_an_operation_that_does_not_fit_is_said_before_any_is_run(ends):
+    ends(1, AssertionError("it was run"))
+    beyond = sc.Operation(kind="read", cells=2, voltage=0.1, width="1us")
+    with pytest.raises(InputError, match=r"^operations\[1\]: rows: names row 2; there are rows 0 to 1$"):
+        sc.run_sequence(bench(CELLS), [WRITE, beyond])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError("of a device of one's own"), SystemExit(143)])
@@ -605,3 +693,51 @@ def test_an_interrupt_while_results_are_written_keeps_them_all(tmp_path, monkeyp
     saved = read_netcdf(tmp_path / "out" / "unfinished" / "program.nc", (), "")
     assert bool(saved.converged.all())
     assert "unfinished" not in saved.attrs
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_cycles_that_a_signal_ends_are_kept_until_a_run_comes_to_its_end(tmp_path, ends, number):
+    bench(CELLS).to_yaml(tmp_path / "bench.yaml")
+    folder = tmp_path / "out"
+    command = ["endurance", str(tmp_path / "bench.yaml"), "-o", str(folder), "--cycles", "4", "--set", "width=20us"]
+    command += ["--cycle-to-cycle", "Vp=5%", "--seed", "1"]
+    ends(6, lambda: os.kill(os.getpid(), number) or time.sleep(10))
+    done = CliRunner().invoke(app, command)
+    what = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}[number]
+    assert (done.exit_code, done.stdout) == (128 + number, "")
+    assert done.stderr == f"{what}: after 5 of 8 pulses; what was reached is in {folder}/unfinished\n"
+    assert {path.name for path in folder.iterdir()} == {"unfinished"}
+    summary = json.loads((folder / "unfinished" / "summary.json").read_text())
+    assert (summary["failure"], summary["cycles"]) == ("ended: after 5 of 8 pulses", 2)
+    assert summary["artifacts"] == ["endurance.nc", "summary.log", "summary.json"]
+    kept = read_netcdf(folder / "unfinished" / "endurance.nc", (), "")
+    assert kept.sizes["cycle"] == 2
+
+    ends(6, ConvergenceError("no solution"))
+    failed = CliRunner().invoke(app, command)
+    assert isinstance(failed.exception, SimulationError)
+    told = "after 5 of 8 pulses: ConvergenceError: no solution"
+    assert str(failed.exception) == told
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["failure"], summary["cycles"]) == (told, 2)
+    assert "endurance.png" in summary["artifacts"]
+    assert (folder / "unfinished" / "endurance.nc").is_file()  # no run has come to its end since
+
+    ends(0, None)
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert not (folder / "unfinished").exists()
+    assert json.loads((folder / "summary.json").read_text())["failure"] is None
+
+
+def test_a_complete_run_removes_what_an_ended_one_left_and_nothing_else(tmp_path, ends):
+    device, folder = bench(CELLS), tmp_path / "out"
+    ends(9, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        run_program(device, TARGETS, folder, quantity="x")
+    (folder / "unfinished" / "notes.txt").write_text("mine")
+    ends(0, None)
+    run_program(device, TARGETS, folder, quantity="x")
+    assert [path.name for path in (folder / "unfinished").iterdir()] == ["notes.txt"]
+    (folder / "unfinished" / "summary.json").write_text('{"artifacts": ["notes.txt"]}')  # of another program
+    run_endurance(device, folder, cycles=2)
+    assert {path.name for path in (folder / "unfinished").iterdir()} == {"notes.txt", "summary.json"}

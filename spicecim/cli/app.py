@@ -389,14 +389,16 @@ def endurance(
 ) -> None:
     """Cycle the device of a testbench; write its low and high resistances, their distributions and summary.json.
 
-    Pulses that are left out have the largest voltage of the testbench's drive.
+    Pulses that are left out have the largest voltage of the testbench's drive. The exit status is 3 if a run failed;
+    the cycles before it are written all the same. Those of a run that Ctrl-C or SIGTERM ends are written into
+    DIR/unfinished.
     """
     from spicecim.cli import tables
     from spicecim.cli.progress import progress_bar
     from spicecim.programming_runs import run_endurance
     from spicecim.testbench import Testbench
 
-    with progress_bar(quiet=as_json):
+    with interruptible(), progress_bar(quiet=as_json):
         summary = run_endurance(
             Testbench.from_yaml(bench), output, cycles=cycles, set_pulse=assignments("--set", set_pulse or []),
             reset_pulse=assignments("--reset", reset_pulse or []), read_voltage=read_voltage,
@@ -406,6 +408,8 @@ def endurance(
         tables.print_json(summary)
     else:
         tables.print_endurance(summary, output)
+    if summary["failure"]:
+        raise SimulationError(summary["failure"])
 
 
 @app.command("operating-point")

@@ -227,7 +227,9 @@ def _column_current(waveforms: xr.Dataset, window: Window | None) -> xr.DataArra
 def _sine_of(waveforms: xr.Dataset) -> SineDrive:
     drive = testbench_of(waveforms).drive
     if not isinstance(drive, SineDrive):
-        raise MeasurementError(f"an in-phase current needs a sine drive, not {drive.kind}")
+        raise MeasurementError(
+            f"an in-phase current needs a sine drive of the rows, not {'none' if drive is None else drive.kind}"
+        )
     return drive
 
 

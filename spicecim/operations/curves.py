@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from spicecim.engines import simulate
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Section
 from spicecim.operations.cycles import cycle_to_cycle_of
+from spicecim.operations.kept import reached_kept
 from spicecim.operations.operation import at_end
 from spicecim.operations.pulses import Pulses, check_count, check_pulses
 from spicecim.operations.window import conductance, polarity
@@ -23,8 +24,13 @@ from spicecim.testbench import Testbench
 _EDGE = 0.1
 """Rise and fall of a pulse, relative to the shorter of the two widths."""
 
-MOST_PULSES = 1_000_000
+_TOGETHER = 1000
+"""Pulses of one run, so that an error or an interrupt in the next one leaves what they did.
 
+Between two runs the cell is at rest, and hands on its states.
+"""
+
+MOST_PULSES = 1_000_000
 
 DeviceChoice: TypeAlias = DeviceSection | dict[str, Any]
 
@@ -41,29 +47,40 @@ def _responses(
     engine: str,
     cycle_to_cycle: Any,
     seed: int | None,
-) -> tuple[FloatArray, FloatArray]:
-    """X and the conductance at a read voltage (S) before the first pulse and after each of (voltage, width)."""
+    labeled: Callable[[FloatArray, FloatArray], xr.Dataset],
+    least: int = 1,
+) -> xr.Dataset:
+    """Give pulses of (voltage, width) to a cell, and label what they did; it needs so many pulses at least.
+
+    It is given x and the conductance at a read voltage (S), before the first pulse and after each.
+    """
     voltage, width = (np.array(values, dtype=float) for values in zip(*pulses, strict=True))
     edge = _EDGE * float(width.min())
     steps = np.stack([np.full(len(width), edge), width, np.full(len(width), edge), np.full(len(width), edge)], axis=1)
-    time = np.concatenate([[0.0], np.cumsum(steps)])
-    single = _bench(device, x0, float(np.abs(voltage).max()))
+    cell = single = _bench(device, x0, float(np.abs(voltage).max()))
     sign = polarity(single, float(np.abs(voltage).max()))
     levels = np.zeros((len(width), 4))
     levels[:, :2] = sign * voltage[:, None]
     cycles = cycle_to_cycle_of(cycle_to_cycle, seed, single)
-    if cycles is None:
-        run = _run(single, time, np.concatenate([[0.0], levels.ravel()]), time[::4], engine)
-        x = np.interp(time[::4], run["time"].values, run["x"].values[:, 0, 0])
-    else:
-        x, cell = np.full(len(width) + 1, x0), single
-        for number, (each, volts) in enumerate(zip(steps, levels, strict=True)):
-            own = np.concatenate([[0.0], np.cumsum(each)])
-            run = _run(cycles.drawn(cell, number), own, np.concatenate([[0.0], volts]), own[-1:], engine)
+    together = _TOGETHER if cycles is None else 1
+    done = [(x0, float(conductance(single, x0, read)[0, 0]))]
+
+    def reached() -> xr.Dataset:
+        return labeled(*np.array(done).T)
+
+    def how_far() -> str:
+        return f"after {len(done) - 1} of {len(width)} pulses" if len(done) > least else ""
+
+    with reached_kept(reached, how_far):
+        for first in range(0, len(width), together):
+            piece = slice(first, first + together)
+            time = np.concatenate([[0.0], np.cumsum(steps[piece])])
+            found_as = cell if cycles is None else cycles.drawn(cell, first)
+            run = _run(found_as, time, np.concatenate([[0.0], levels[piece].ravel()]), time[4::4], engine)
             cell = at_end(cell, run)
-            x[number + 1] = cell.crossbar.state[0, 0]
-    x = np.clip(x, 0.0, 1.0)
-    return x, np.array([conductance(single, state, read)[0, 0] for state in x])
+            x = np.clip(np.interp(time[4::4], run["time"].values, run["x"].values[:, 0, 0]), 0.0, 1.0)
+            done += [(state, float(conductance(single, state, read)[0, 0])) for state in x]
+    return reached()
 
 
 def _read_volts(given: float | str) -> float:
@@ -130,6 +147,17 @@ def potentiation(
     xarray.Dataset
         ``conductance`` (S) and ``x`` over ``pulse``, from 0, the start; ``kind`` is what each pulse was.
 
+    Raises
+    ------
+    InputError
+        If an argument is not valid.
+    ProgrammingError
+        If a run fails after others were done: the error is its cause, and its attribute ``result`` is what was reached
+        before, with an attribute ``unfinished`` that says how far it came. An interrupt (`KeyboardInterrupt`) and any
+        other exception have such a ``result``, too. A run has one pulse with `cycle_to_cycle`, else up to 1000 pulses.
+    UnsupportedError
+        If the device is a SPICE subcircuit, whose equations are not known.
+
     Examples
     --------
     >>> import spicecim as sc
@@ -148,16 +176,19 @@ def potentiation(
     for given, direction in ((set_pulses, 1.0), (reset_pulses, -1.0)):
         level = np.minimum(np.arange(pulses), given.levels - 1)
         train += list(zip(direction * given.voltages(level), given.widths(level), strict=True))
-    x, found = _responses(device, train, volts, x0, engine, cycle_to_cycle, seed)
     kinds = ["start"] + ["set"] * pulses + ["reset"] * pulses
-    return xr.Dataset(
-        {
-            "conductance": ("pulse", found, {"units": "S", "long_name": "conductance after the pulse"}),
-            "x": ("pulse", x, {"units": "1", "long_name": "state after the pulse"}),
-        },
-        coords={"pulse": np.arange(len(x)), "kind": ("pulse", kinds)},
-        attrs={"engine": engine, "read_voltage": volts},
-    )
+
+    def labeled(x: FloatArray, found: FloatArray) -> xr.Dataset:
+        return xr.Dataset(
+            {
+                "conductance": ("pulse", found, {"units": "S", "long_name": "conductance after the pulse"}),
+                "x": ("pulse", x, {"units": "1", "long_name": "state after the pulse"}),
+            },
+            coords={"pulse": np.arange(len(x)), "kind": ("pulse", kinds[: len(x)])},
+            attrs={"engine": engine, "read_voltage": volts},
+        )
+
+    return _responses(device, train, volts, x0, engine, cycle_to_cycle, seed, labeled)
 
 
 def endurance(
@@ -202,6 +233,17 @@ def endurance(
     xarray.Dataset
         Over ``cycle``: resistances ``low`` after SET and ``high`` after RESET (ohm), and ``x_low``, ``x_high``.
 
+    Raises
+    ------
+    InputError
+        If an argument is not valid.
+    ProgrammingError
+        If a run fails after others were done: the error is its cause, and its attribute ``result`` is what was reached
+        before, with an attribute ``unfinished`` that says how far it came. An interrupt (`KeyboardInterrupt`) and any
+        other exception have such a ``result``, too. A run has one pulse with `cycle_to_cycle`, else up to 1000 pulses.
+    UnsupportedError
+        If the device is a SPICE subcircuit, whose equations are not known.
+
     Examples
     --------
     >>> import spicecim as sc
@@ -218,16 +260,21 @@ def endurance(
         (float(set_pulse.voltages([0])[0]), float(set_pulse.widths([0])[0])),
         (-float(reset_pulse.voltages([0])[0]), float(reset_pulse.widths([0])[0])),
     ]
-    x, found = _responses(device, cycle * cycles, volts, x0, engine, cycle_to_cycle, seed)
-    with np.errstate(divide="ignore"):
-        ohm = 1.0 / found
-    return xr.Dataset(
-        {
-            "low": ("cycle", ohm[1::2], {"units": "ohm", "long_name": "resistance after SET"}),
-            "high": ("cycle", ohm[2::2], {"units": "ohm", "long_name": "resistance after RESET"}),
-            "x_low": ("cycle", x[1::2], {"units": "1", "long_name": "state after SET"}),
-            "x_high": ("cycle", x[2::2], {"units": "1", "long_name": "state after RESET"}),
-        },
-        coords={"cycle": np.arange(1, cycles + 1)},
-        attrs={"engine": engine, "read_voltage": volts},
-    )
+
+    def labeled(x: FloatArray, found: FloatArray) -> xr.Dataset:
+        whole = (len(x) - 1) // 2
+        with np.errstate(divide="ignore"):
+            ohm = 1.0 / found
+        low, high = slice(1, 2 * whole, 2), slice(2, 2 * whole + 1, 2)
+        return xr.Dataset(
+            {
+                "low": ("cycle", ohm[low], {"units": "ohm", "long_name": "resistance after SET"}),
+                "high": ("cycle", ohm[high], {"units": "ohm", "long_name": "resistance after RESET"}),
+                "x_low": ("cycle", x[low], {"units": "1", "long_name": "state after SET"}),
+                "x_high": ("cycle", x[high], {"units": "1", "long_name": "state after RESET"}),
+            },
+            coords={"cycle": np.arange(1, whole + 1)},
+            attrs={"engine": engine, "read_voltage": volts},
+        )
+
+    return _responses(device, cycle * cycles, volts, x0, engine, cycle_to_cycle, seed, labeled, least=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -12,14 +11,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning, SimulationError, SpiceCimError
+from spicecim.errors import InputError, ProgrammingError, ProgrammingWarning
 from spicecim.fields import FloatArray
 from spicecim.operations.cycles import CycleToCycle, cycle_to_cycle_of
 from spicecim.operations.disturb import Disturb
+from spicecim.operations.kept import reached_kept, warn_once
 from spicecim.operations.operation import Kind, Operation
 from spicecim.operations.pulses import Pulses, check_count, check_pulses, chosen_pulses
 from spicecim.operations.schemes import SCHEMES, Scheme
-from spicecim.operations.sequence import line_numbers, operate, warn_once
+from spicecim.operations.sequence import line_numbers, operate
 from spicecim.operations.window import check_target, check_told_apart, conductance, target_values
 from spicecim.quantities import input_quantity, shown
 from spicecim.testbench import Testbench
@@ -58,7 +58,6 @@ class _Program:
     latest: FloatArray = field(init=False)
     """Those of the last read (row, column), NaN before; S."""
     doing: str = ""
-    """What is done, for whoever ends it."""
     disturb: Disturb = field(init=False)
     history: list[tuple[str, int, int, float, float]] = field(default_factory=list)
     warnings: list[Warning] = field(default_factory=list)
@@ -78,6 +77,10 @@ class _Program:
         self.warnings += done.warnings
         self.history.append((operation.kind, operation.rows[0], cells, done.energy, worst))
         return done.current
+
+    def how_far(self) -> str:
+        """What is done, for whoever ends it; empty before the first operation."""
+        return f"{self.doing}, after {len(self.history)} operations" if self.history else ""
 
     def conductances(self, row: int) -> FloatArray:
         """Read the conductances (column,) of a row, S."""
@@ -296,12 +299,8 @@ def program(
         bench, wanted, span, tolerance, {"set": set_pulses, "reset": reset_pulses}, cast(Scheme, scheme), read, engine,
         most_pulses, cycle_to_cycle_of(cycle_to_cycle, seed, bench), asked if quantity == "x" else None,
     )  # fmt: skip
-    try:
+    with reached_kept(lambda: _labeled(work), work.how_far, work.warnings):
         work.follow(by, passes, progress)
-    except BaseException as error:  # also an interrupt
-        if work.history:
-            _keep(work, error)
-        raise
     warn_once(work.warnings, stacklevel=3)
     result = _labeled(work)
     _judge(result, (work.found - wanted) / span, tolerance, _undone(work) + _behind_wires(work))
@@ -319,28 +318,6 @@ def _check_choices(by: str, scheme: str, tolerance: float, most_pulses: int, pas
         raise InputError(f"tolerance: must be between 1e-6 and 1; it is {tolerance:g}")
     for name, value in (("most_pulses", most_pulses), ("passes", passes)):
         check_count(name, value, 100_000)
-
-
-def _keep(work: _Program, error: BaseException) -> None:
-    """Give what was reached to the error that ended it, as its attribute ``result``.
-
-    Raises
-    ------
-    ProgrammingError
-        In place of an error of an operation.
-    """
-    with suppress(Warning):  # where warnings are errors, the one that ended it comes first
-        warn_once(work.warnings, stacklevel=4)
-    result = _labeled(work)
-    result.attrs["unfinished"] = reached = f"{work.doing}, after {len(work.history)} operations"
-    if isinstance(error, SpiceCimError):
-        said, folder, log = str(error), None, ""
-        if isinstance(error, SimulationError):
-            said, folder, log = error.message, error.folder, error.log
-        raise ProgrammingError(f"{reached}: {type(error).__name__}: {said}", result, folder, log) from error
-    if isinstance(error, KeyboardInterrupt):
-        error.args = (reached,)
-    cast(Any, error).result = result
 
 
 def _labeled(work: _Program) -> xr.Dataset:

@@ -89,7 +89,7 @@ def chosen_pulses(bench: Testbench) -> tuple[Pulses, Pulses]:
     >>> set_pulses.voltage, set_pulses.levels
     (0.3, 8)
     """
-    voltage = bench.drive.largest_voltage()
+    voltage = 0.0 if bench.drive is None else bench.drive.largest_voltage()
     if not voltage > 0:
         raise InputError("drive: is 0 V throughout; give the pulses, or a drive whose largest voltage they shall have")
     sign = polarity(bench, voltage)

@@ -11,12 +11,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from spicecim.engines import simulate
-from spicecim.errors import AccuracyWarning, CurrentWarning, InputError
+from spicecim.errors import AccuracyWarning, InputError
 from spicecim.fields import FloatArray
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.measure import total_energy
 from spicecim.operations.cycles import cycle_to_cycle_of
 from spicecim.operations.disturb import Disturb
+from spicecim.operations.kept import reached_kept, warn_once
 from spicecim.operations.operation import Operation, at_end
 from spicecim.quantities import shown
 from spicecim.testbench import Testbench
@@ -63,14 +64,42 @@ def operate(
     )
 
 
-def warn_once(found: list[Warning], stacklevel: int) -> None:
-    """Warn of each kind once: of currents the largest, of all else the first."""
-    currents = [each for each in found if isinstance(each, CurrentWarning)]
-    if currents:
-        warnings.warn(max(currents, key=lambda each: each.current), stacklevel=stacklevel)
-    others = {type(each): each for each in reversed(found) if not isinstance(each, CurrentWarning)}
-    for other in others.values():
-        warnings.warn(other, stacklevel=stacklevel)
+class _Sequence:
+    """The array between operations, and what they did to it."""
+
+    def __init__(self, bench: Testbench, engine: str) -> None:
+        self.bench, self.engine = bench, engine
+        self.warnings: list[Warning] = []
+        self._start, self._disturb = bench.crossbar.state, Disturb(bench.shape)
+        self._history: list[tuple[str, NDArray[np.bool_], Done]] = []
+
+    def note(self, operation: Operation, done: Done) -> None:
+        self._history.append((operation.kind, self._disturb.note(operation, done.moved), done))
+        self.bench = done.bench
+        self.warnings += done.warnings
+
+    def how_far(self, count: int) -> str:
+        """How many operations of so many are done, for whoever ends it; empty before the first one is."""
+        return f"after {len(self._history)} of {count} operations" if self._history else ""
+
+    def labeled(self) -> xr.Dataset:
+        kinds, selections, dones = zip(*self._history, strict=True)
+        states = np.stack([each.bench.crossbar.state for each in dones])
+        currents = np.stack([each.current for each in dones])
+        energies = np.array([each.energy for each in dones])
+        over = ("operation", "row", "column")
+        return xr.Dataset(
+            {
+                "x": (over, states, {"units": "1", "long_name": "state after the operation"}),
+                "selected": (over, np.stack(selections), {"long_name": "whether the operation was for the cell"}),
+                "i_column": (over[::2], currents, {"units": "A", "long_name": "column current"}),
+                "energy": (over[:1], energies, {"units": "J", "long_name": "energy by all drivers"}),
+                "x_start": (over[1:], self._start, {"units": "1", "long_name": "state before the first operation"}),
+                **self._disturb.variables(),
+            },
+            coords={"kind": ("operation", list(kinds)), **line_numbers(self.bench.shape)},
+            attrs={"engine": self.engine},
+        )
 
 
 def run_sequence(
@@ -112,6 +141,15 @@ def run_sequence(
         largest change, with its sign, of each cell's x since it was last written, by operations in which it was not
         selected; ``disturb_at_end`` is what there is of it at the end. The coordinate ``kind`` says what each one is.
 
+    Raises
+    ------
+    InputError
+        If an operation is none of this array, or another argument is not valid.
+    ProgrammingError
+        If an operation fails after others were done: the error is its cause, and its attribute ``result`` is what the
+        operations before it did, with an attribute ``unfinished`` that says how many they are. An interrupt
+        (`KeyboardInterrupt`) and any other exception have such a ``result``, too.
+
     Examples
     --------
     >>> import numpy as np
@@ -138,36 +176,22 @@ def run_sequence(
         raise InputError(f"operations: must be a list of Operation; it is {shown(operations)}")
     if not operations:
         raise InputError("operations: there must be one at least")
-    cycles = cycle_to_cycle_of(cycle_to_cycle, seed, bench)
-    start, disturb = bench.crossbar.state, Disturb(bench.shape)
-    states, currents, energies, selections = [], [], [], []
-    found: list[Warning] = []
     for number, operation in enumerate(operations):
-        draws = cycles is not None and operation.kind != "read"
-        found_as = cycles.drawn(bench, number) if cycles is not None and draws else None
-        done = operate(bench, operation, engine, time_limit, found_as=found_as)
-        selections.append(disturb.note(operation, done.moved))
-        bench = done.bench
-        states.append(bench.crossbar.state)
-        currents.append(done.current)
-        energies.append(done.energy)
-        found += done.warnings
-        if progress is not None:
-            progress((number + 1) / len(operations))
-    warn_once(found, stacklevel=3)
-    over = ("operation", "row", "column")
-    return xr.Dataset(
-        {
-            "x": (over, np.stack(states), {"units": "1", "long_name": "state after the operation"}),
-            "selected": (over, np.stack(selections), {"long_name": "whether the operation was for the cell"}),
-            "i_column": (("operation", "column"), np.stack(currents), {"units": "A", "long_name": "column current"}),
-            "energy": (("operation",), np.array(energies), {"units": "J", "long_name": "energy by all drivers"}),
-            "x_start": (over[1:], start, {"units": "1", "long_name": "state before the first operation"}),
-            **disturb.variables(),
-        },
-        coords={"kind": ("operation", [operation.kind for operation in operations]), **line_numbers(bench.shape)},
-        attrs={"engine": engine},
-    )
+        try:
+            operation.testbench(bench)  # before any is run
+        except InputError as error:
+            raise InputError(f"operations[{number}]: {error}") from None
+    cycles = cycle_to_cycle_of(cycle_to_cycle, seed, bench)
+    work = _Sequence(bench, engine)
+    with reached_kept(work.labeled, lambda: work.how_far(len(operations)), work.warnings):
+        for number, operation in enumerate(operations):
+            draws = cycles is not None and operation.kind != "read"
+            found_as = cycles.drawn(work.bench, number) if cycles is not None and draws else None
+            work.note(operation, operate(work.bench, operation, engine, time_limit, found_as=found_as))
+            if progress is not None:
+                progress((number + 1) / len(operations))
+    warn_once(work.warnings, stacklevel=3)
+    return work.labeled()
 
 
 def line_numbers(shape: tuple[int, int]) -> dict[str, NDArray[np.int_]]:

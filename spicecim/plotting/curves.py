@@ -13,7 +13,7 @@ from matplotlib.typing import ColorType
 
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray
-from spicecim.plotting.style import COLORS, label_axis, new_figure, quantity_text, styled
+from spicecim.plotting.style import COLORS, label_axis, new_figure, quantity_text, styled, unfinished
 from spicecim.waveforms import check_waveforms
 
 _SHOWN = 1e6
@@ -27,7 +27,7 @@ def plot_endurance(result: xr.Dataset) -> Figure:
     Parameters
     ----------
     result
-        What `spicecim.endurance` returned.
+        What `spicecim.endurance` returned; or, of one that was ended, had reached.
     """
     figure, grid = new_figure(1, 2, size=(7.0, 3.0))
     left, right = grid[0]
@@ -42,6 +42,7 @@ def plot_endurance(result: xr.Dataset) -> Figure:
     read = quantity_text(float(result.attrs["read_voltage"]), "V")
     for axis in (left.yaxis, right.xaxis):
         label_axis(axis, f"resistance at {read}", "ohm")
+    figure.suptitle(unfinished(result), fontsize=9)
     return figure
 
 
@@ -52,7 +53,7 @@ def plot_potentiation(result: xr.Dataset) -> Figure:
     Parameters
     ----------
     result
-        What `spicecim.potentiation` returned.
+        What `spicecim.potentiation` returned; or, of one that was ended, had reached.
     """
     figure, grid = new_figure(size=(4.5, 3.0))
     axes = grid[0, 0]
@@ -67,6 +68,7 @@ def plot_potentiation(result: xr.Dataset) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     label_axis(axes.yaxis, f"conductance at {quantity_text(float(result.attrs['read_voltage']), 'V')}", "S")
     axes.legend()
+    figure.suptitle(unfinished(result), fontsize=9)
     return figure
 
 

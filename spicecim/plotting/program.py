@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from spicecim.fields import FloatArray
 from spicecim.plotting.curves import draw_distribution
-from spicecim.plotting.style import new_figure, si_prefix, styled
+from spicecim.plotting.style import new_figure, si_prefix, styled, unfinished
 
 _OUTSHINES = 30.0
 """Ratio of the largest magnitude to the middle one of the cells above which a map is logarithmic."""
@@ -114,8 +114,8 @@ def plot_program(result: xr.Dataset) -> Figure:
     scheme, missed = str(result.attrs["scheme"]), int((~result["converged"]).sum())
     worst = 100 * float(np.abs(result["error"]).max())
     note = f"\n{missed} of {asked.size} cells miss the tolerance of {100 * tolerance:.2g} %" if missed else ""
-    if "unfinished" in result.attrs:
-        note += f"\nnot finished: {result.attrs['unfinished']}"
+    if unfinished(result):
+        note += f"\n{unfinished(result)}"
     title = f"{_SCHEMES.get(scheme, scheme)}: largest error {worst:.2g} % of the conductance range{note}"
     figure.suptitle(title, fontsize=9)
     return figure

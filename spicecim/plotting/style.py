@@ -155,6 +155,11 @@ def mark_missed_accuracy(figure: Figure, runs: Iterable[xr.Dataset]) -> None:
         figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=8, color=COLORS[1])
 
 
+def unfinished(result: xr.Dataset) -> str:
+    """What a figure says of operations that an error or an interrupt ended; empty of those that came to their end."""
+    return f"not finished: {result.attrs['unfinished']}" if "unfinished" in result.attrs else ""
+
+
 def quantity_text(value: float, unit: str, digits: int = 3) -> str:
     """Write a value for a figure, with the prefixes that its axes have: a Greek letter for micro."""
     return micro_sign(format_quantity(value, unit, digits))

@@ -60,7 +60,7 @@ def _labels(waveforms: xr.Dataset, line: str) -> list[tuple[int, str]]:
     still, floating = ((), ()) if section is None else (section.grounded, section.floating)
     labels = []
     for place, number in enumerate(waveforms[line].values.tolist()):
-        label = bench.drive.label(number) if line == "row" else f"column {number}"
+        label = f"{line} {number}" if line == "column" or bench.drive is None else bench.drive.label(number)
         if number in still or number in floating:
             label = f"{line} {number}: {'floats' if number in floating else 'grounded'}"
         labels.append((place, label))

@@ -49,8 +49,8 @@ def operating_point(
         Voltages of the row drivers (row,) or, of several inputs, (input, row), volt; those of rows that float are not
         looked at, and of rows that end in an amplifier they are its reference. By default those of the drive at the
         instant of `Testbench.time_grid` at which the sum of the squares of all lines is largest; those at other
-        instants are ``testbench.drive.voltage(instants)``. Inputs share factorizations: those of ohmic cells a single
-        one.
+        instants are ``testbench.drive.voltage(instants)``. Beside `v_column` they may be left out where the testbench
+        has no `drive`: they are 0 V. Inputs share factorizations: those of ohmic cells a single one.
     v_column
         Voltages of the columns' sense nodes, (column,) or (input, column), volt, beside those of rows; virtual ground
         if left out.
@@ -165,13 +165,15 @@ def _inputs(
 ) -> FloatArray:  # fmt: skip
     """Voltages (line,) or (input, line) of all drivers; of the rows' alone where all columns are at virtual ground."""
     rows, columns = testbench.shape
+    others = None if v_column is None else _checked("v_column", v_column, columns)
     if v_row is None:
-        if v_column is not None:
-            raise InputError("v_column: needs v_row, too")
-        return _peak(testbench)
+        if others is None:
+            return _peak(testbench)
+        if testbench.drive is not None:
+            raise InputError("v_column: needs v_row, too, as the testbench drives its rows")
+        v_row = np.zeros((*others.shape[:-1], rows))
     given = _checked("v_row", v_row, rows)
-    if v_column is not None:
-        others = _checked("v_column", v_column, columns)
+    if others is not None:
         if others.ndim != given.ndim or len(np.atleast_2d(others)) != len(np.atleast_2d(given)):
             raise InputError(
                 f"v_column: must be of as many inputs as v_row; the shapes are {others.shape}, {given.shape}"

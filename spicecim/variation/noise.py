@@ -87,6 +87,8 @@ def read_noise(
     """
     band = None if bandwidth is None else _positive("bandwidth", bandwidth, "Hz")
     kelvin, part = _positive("temperature", temperature, ""), share(telegraph)
+    if testbench.drive is None:
+        raise InputError("drive: is left out; read_noise is noise of the rows' drivers")
     duration, rows = testbench.duration, testbench.shape[0]
     least = [duration / testbench.analysis.points_per_period]
     least += [0.5 / band] if band else []

@@ -209,5 +209,6 @@ def _first_of_each_tone(drive: SineDrive) -> list[int]:
 def _sine(waveforms: xr.Dataset) -> SineDrive:
     drive = testbench_of(waveforms).drive
     if not isinstance(drive, SineDrive):
-        raise MeasurementError(f"rows that are told apart by frequency need a sine drive, not {drive.kind}")
+        kind = "none" if drive is None else drive.kind
+        raise MeasurementError(f"rows that are told apart by frequency need a sine drive, not {kind}")
     return drive
