@@ -1,10 +1,10 @@
 """One time step of a whole crossbar: cells and wires solved together at the stages of a collocation rule.
 
-For given potentials of the wires the cells are followed one by one (see `explicit_cells` and `implicit_cells`). What their currents then leave of the
-drivers' voltages corrects the potentials, by Newton's method with one linearization for all stages (Hairer and Wanner,
-see `collocation`, section IV.8): where something stores charge, the stages fall apart in the eigenbasis of the rule's
-matrix into crossbars with d/dt = s a number, some of them complex; where nothing does, all stages are one network, and
-its factors serve steps of any length.
+For given potentials of the wires the cells are followed one by one (see `explicit_cells`, `implicit_cells`). What their
+currents then leave of the drivers' voltages corrects the potentials, by Newton's method with one linearization for all
+stages (Hairer and Wanner, see `collocation`, section IV.8): where something stores charge, the stages fall apart in the
+eigenbasis of the rule's matrix into crossbars with d/dt = s a number, some of them complex; where nothing does, all
+stages are one network, and its factors serve steps of any length.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _ROUNDS = 25
 SLOW = 0.1
 """Ratio of successive changes from which on the crossbar is linearized anew."""
 _STUCK = 0.9
+_SLOWEST = 1e3
+"""Most that the changes to come are taken to add up to, relative to the last."""
 _ROUGHLY = 10.0
 """Estimated error of a floating line's potential, relative to the last change that is allowed, beyond which stages are
 solved one by one."""
@@ -251,9 +253,10 @@ def _solve_together(
         rate = largest / before if before else 0.0
         # What an explicit cell carries is known once the potentials are: they are better with this last change, by what
         # the changes to come would add up to.
+        # Where all are rounding, their ratio tells nothing.
         expected = largest
         if cells.explicit:
-            expected = rate * largest / (1.0 - rate) if rate < 1.0 else np.inf
+            expected = largest * min(rate / (1.0 - rate), _SLOWEST) if rate < 1.0 else largest * _SLOWEST
         if np.isfinite(before) and expected <= allowed.settled and (last or network.stores):
             off = None
             if cells.explicit:
