@@ -78,7 +78,7 @@ TEXTS: list[Row] = [
     ("UTF-16", yaml_text().encode("utf-16"), TestbenchError, "no text in UTF-8"),
     ("a zero byte", "device: \0", TestbenchError, "is no valid YAML"),
     ("an escape character", "device: \x1b[31m", TestbenchError, "is no valid YAML"),
-    ("nothing", "", TestbenchError, "must be a section with the keys device, crossbar, drive; it is empty"),
+    ("nothing", "", TestbenchError, "must be a section with the keys device, crossbar; it is empty"),
     ("a list", "[1, 2]", TestbenchError, "must be a section with the keys"),
     ("a number", "1e5", TestbenchError, "must be a section with the keys"),
     ("two documents", yaml_text() + "---\n" + yaml_text(), TestbenchError, "expected a single document in the stream, but found"),
