@@ -27,7 +27,7 @@ from spicecim.testbench import Testbench
 _COARSER_TOLERANCE, _COARSER_ACCURACY, _COARSER_STEPS = 100.0, 16.0, 4
 """How much coarser the second run of ngspice is, whichever of them decides on its steps: its error is then about 16
 times that of the first. With 4 times, the second run had the error of the first by chance: at a threshold the error
-depends on where a step ends, and the motion of a state may multiply it by a thousand."""
+depends on where a step ends, and the motion of a state may multiply it by hundreds."""
 _MARGIN = 1.5
 """What is stated, over the error of the finer run that their difference tells if the other's grows as expected."""
 _LEAST_GROWTH = 4.0
