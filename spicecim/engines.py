@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from spicecim.cell_currents import current_warning
 from spicecim.deadline import run_within
-from spicecim.errors import AccuracyWarning, InputError, UnsupportedError, WaveformError
+from spicecim.errors import AccuracyWarning, ConvergenceError, InputError, UnsupportedError, WaveformError
 from spicecim.fixed_points import fixed_point_warning
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.places import named
@@ -222,8 +222,13 @@ def simulate(
     rows, columns = testbench.shape
     _log.info("%s: %d x %d cells, %g s of %s", engine, rows, columns, testbench.duration, testbench.digest()[:12])
     begun = monotonic()
-    with run_within(time_limit):
-        waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
+    try:
+        with run_within(time_limit):
+            waveforms = chosen.run(testbench, time=time, progress=progress, estimate=estimate)
+    except ConvergenceError as error:
+        advice = ", or ".join(_advice(testbench, engine))
+        message = f"{error.message}; {advice}" if advice else error.message
+        raise ConvergenceError(message, error.folder, error.log) from None
     _check_waveforms(engine, chosen, waveforms)
     stated = [
         f"; {name.replace('_', ' ')} {waveforms.attrs[name]:.2g}"
@@ -235,6 +240,14 @@ def simulate(
         _log.info("warning: %s", warning)
         warnings.warn(warning, stacklevel=2)
     return waveforms
+
+
+def _advice(testbench: Testbench, engine: str) -> list[str]:
+    """What to do where an engine found no solution."""
+    advice = testbench.device.advice()
+    if engine == "ngspice" and testbench.only_ngspice() is None:
+        advice.append("take the reference engine, which steps in another way")
+    return advice
 
 
 def warnings_of(testbench: Testbench, waveforms: xr.Dataset) -> list[Warning]:

@@ -3,7 +3,7 @@
 Where the reference engine covers a testbench it runs at the instants of ngspice: another method, with other steps, for
 a fraction of the time. What the two differ by, and what the reference engine says of its own error, bound the error
 of ngspice. Elsewhere, and where the reference engine gives up, ngspice itself runs once more with coarser steps: its
-error is then several times as large, so that half the difference of the two bounds that of the finer run.
+error is then many times as large, and a share of the difference of the two bounds that of the finer run.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from spicecim.ngspice.engine import NgspiceRun, run_ngspice
 from spicecim.reference.engine import simulate_reference, takes_long
 from spicecim.testbench import Testbench
 
-_COARSER_TOLERANCE, _COARSER_ACCURACY, _COARSER_STEPS = 10.0, 4.0, 2
-"""How much coarser the second run of ngspice is, whichever of them decides on its steps: its error is then about four
-times that of the first."""
-_SHARE = 0.5
-"""Of their difference, what is stated: a third is the error of the finer run if the other's is four times as large."""
+_COARSER_TOLERANCE, _COARSER_ACCURACY, _COARSER_STEPS = 100.0, 16.0, 4
+"""How much coarser the second run of ngspice is, whichever of them decides on its steps: its error is then about 16
+times that of the first. With 4 times, the second run had the error of the first by chance: at a threshold the error
+depends on where a step ends, and the motion of a state may multiply it by hundreds."""
+_MARGIN = 1.5
+"""What is stated, over the error of the finer run that their difference tells if the other's grows as expected."""
+_LEAST_GROWTH = 4.0
+"""Least growth of the error that is expected."""
 _LEAST_KNOWN = 0.02
 """Of the accuracy asked for, the least that is stated: two runs that share the steps at corners of the drive may share
 smaller errors."""
@@ -131,8 +134,11 @@ def _by_coarser_run(testbench: Testbench, run: NgspiceRun) -> Estimate:
     def curves(instants: FloatArray) -> tuple[FloatArray, FloatArray]:
         return interpolated(instants, time, second.waveforms["i_column"].values), interpolated(instants, time, second.x)
 
+    # the bounds of the fields may leave the second run less coarse
+    longer = analysis.points_per_period / coarser["points_per_period"]
+    growth = max(min(coarser["accuracy"] / analysis.accuracy, longer**2), _LEAST_GROWTH)
     current_error, state_error = (
-        float(np.maximum(_SHARE * difference, _LEAST_KNOWN * analysis.accuracy))
+        float(np.maximum(_MARGIN / (growth - 1.0) * difference, _LEAST_KNOWN * analysis.accuracy))
         for difference in _differences(testbench, time, found, curves)
     )
     return Estimate(current_error, state_error, "a second run with coarser steps")

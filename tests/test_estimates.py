@@ -118,8 +118,21 @@ def test_two_runs_of_ngspice_tell_no_error_below_a_fiftieth_of_the_accuracy(subc
     assert math.isnan(run.attrs["state_error"])
 
 
+@pytest.mark.parametrize(
+    ("analysis", "share"),
+    [({}, 0.1), ({"points_per_period": 16}, 0.5), ({"points_per_period": 8}, 0.5), ({"accuracy": 0.02}, 0.375)],
+)
+def test_of_the_difference_more_is_stated_where_the_second_run_cannot_be_much_coarser(
+    subcircuit_bench, monkeypatch, analysis, share
+):
+    monkeypatch.setattr(estimates, "_differences", lambda *_: (1e-2, 2e-2))
+    bench = subcircuit_bench(**analysis)
+    found = estimates.estimate_error(bench, run_ngspice(bench))
+    assert found[:2] == pytest.approx((share * 1e-2, share * 2e-2))
+
+
 def test_a_run_of_a_subcircuit_warns_too(subcircuit_bench, monkeypatch):
-    monkeypatch.setattr(estimates, "_SHARE", 100.0)
+    monkeypatch.setattr(estimates, "_MARGIN", 300.0)
     with pytest.warns(AccuracyWarning, match="ngspice did not reach"):
         sc.simulate(subcircuit_bench(tolerance=1e-3, points_per_period=16))
 

@@ -91,6 +91,10 @@ class DeviceSection(Section, ABC):
         """Return why the reference engine does not take it, with its field; None if it does."""
         return None
 
+    def advice(self) -> list[str]:
+        """Return what may be done about the device where an engine finds no solution."""
+        return []
+
     def largest_current(self) -> tuple[float, str]:
         """Return the largest plausible current (A) of a cell, and what states it."""
         return limits.CELL_CURRENT, "spicecim.limits.CELL_CURRENT"

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from spicecim.veriloga.device import ModuleDevice
 
 
+_LARGEST_CAPACITANCE = 1e3
+"""Largest capacitance (F) of a further state of which nothing is said where a run fails."""
+
+
 class VerilogADevice(DeviceSection):
     """A module of a Verilog-A file.
 
@@ -151,6 +155,15 @@ class VerilogADevice(DeviceSection):
 
     def provenance(self) -> dict[str, str]:
         return self.build().provenance()
+
+    def advice(self) -> list[str]:
+        device = self.build()
+        return [
+            f"module {device.name} stores {name} in {capacitance:.3g} F, beside which rounding may spoil the currents: "
+            f"divide all contributions to {name} by that"
+            for name, capacitance in device.further_capacitances().items()
+            if capacitance > _LARGEST_CAPACITANCE
+        ]
 
     def further_units(self) -> dict[str, str]:
         return self.build().further_units()

@@ -324,6 +324,13 @@ class ModuleDevice(Device):
             current_charge_v=charge[:, ends, ends],
         )
 
+    def further_capacitances(self) -> dict[str, float]:
+        """Capacitance (F) in which each unknown but the state is stored, by its node, at 0 V and x = 0.5."""
+        none = np.zeros(1)
+        with np.errstate(all="ignore"):
+            charges = self.terms(none, none, self._equilibrium(none, self.state_from_x([0.5]))).charge_jacobian[0]
+        return {self._names[2 + index]: abs(float(charges[index, index])) for index in self._free(())}
+
     def keeps_range(self) -> bool:
         """Whether the bounds of the state were found in its rates; of those given it is not known."""
         return self._range_found

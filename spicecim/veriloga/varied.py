@@ -87,6 +87,9 @@ class VariedModule(ModuleDevice):
     def is_balanced(self) -> bool:
         return all(device.is_balanced() for device in self._devices)
 
+    def further_capacitances(self) -> dict[str, float]:
+        return self._devices[0].further_capacitances()
+
     def _points(self, v: ArrayLike, s: ArrayLike) -> tuple[int, ...]:
         return np.broadcast_shapes(np.shape(v), np.shape(s), self._shape)
 
