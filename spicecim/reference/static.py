@@ -181,19 +181,20 @@ class ExplicitCrossbar:
             rounds[some] += 1
         while True:
             check_deadline()
-            i = self._currents(v[some])
-            missed = self._network.residual(v_row[some], v[some], i)
-            size, ratio = _largest(missed), _largest(missed) / before[some]
-            solved = size <= _SOLVED * _scale(v[some])
+            present = v[some]
+            i = self._currents(present)
+            missed = self._network.residual(v_row[some], present, i)
+            size, scale = _largest(missed), _scale(present)
+            ratio, solved = size / before[some], size <= _SOLVED * scale
             rounded = (size <= _ROUNDED * _scale(v_row[some])) & (ratio > _STUCK)
             if (solved | rounded).any():
-                off = self._off(v[some], i, missed)
+                off = self._off(present, i, missed)
                 solved = (solved & (off <= _SOLVED)) | rounded
                 found.i[some[solved]], found.off[some[solved]] = i[solved], off[solved]
             some, missed, size, ratio = some[~solved], missed[~solved], size[~solved], ratio[~solved]
             if not len(some):
                 return some
-            remaining = _remaining(size / _scale(v[some]), ratio)
+            remaining = _remaining(size / scale[~solved], ratio)
             if not np.isfinite(size).all() or (fresh and np.isinf(remaining).any()):
                 return some
             factors, fresh = self._factors, made < most and remaining.sum() > _COST

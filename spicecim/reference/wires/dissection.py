@@ -64,6 +64,7 @@ class DissectedFactors:
             raise NotPositive
         self._g = conductance
         self._pattern = _pattern(*conductance.shape)
+        self._beyond = int(self._pattern.cells.size > conductance.size)
         row, column = self._pattern.rows, self._pattern.columns
         # every wire starts at its terminal, in row 0 and column 0
         cells = [
@@ -123,14 +124,15 @@ class DissectedFactors:
             for join, part, own in reversed([*zip(_small_boxes().joins[_LEAF_JOINS:], swept, inside, strict=True)]):
                 at = part.backward(join, own, at)
             grouped[..., block] = leaves.backward(fed, at).T.reshape(count, -1, block.stop - block.start)
-        voltages = np.empty((count, self._g.size + 1))
+        voltages = np.empty((count, self._g.size + self._beyond))
         voltages[:, pattern.cells] = grouped
-        return voltages[:, :-1].reshape(currents.shape)
+        return voltages[:, : self._g.size].reshape(currents.shape)
 
     def _grouped(self, cells: FloatArray) -> FloatArray:
         """Cells (..., row, column) as (..., place, box), zero where the pattern has none."""
-        flat = np.zeros((*cells.shape[:-2], self._g.size + 1))
-        flat[..., :-1] = cells.reshape(*cells.shape[:-2], -1)
+        flat = cells.reshape(*cells.shape[:-2], -1)
+        if self._beyond:
+            flat = np.concatenate([flat, np.zeros((*flat.shape[:-1], 1))], axis=-1)
         return flat.take(self._pattern.cells, axis=-1)
 
 
