@@ -141,6 +141,10 @@ def test_word_lines_need_cells_with_gates():
     found = operating_point(bench_of(), [0.3, 0.2])
     off = operating_point(bench_of(), [0.3, 0.2], v_word=0.0)
     assert np.abs(off.i_cell).max() < 1e-3 * np.abs(found.i_cell).max()
+    grounded = bench_of().with_sections(word_lines={"grounded": [1], "drive": bench_of().word_lines.drive})
+    np.testing.assert_array_equal(operating_point(grounded, [0.3, 0.2], v_word=1.2).i_row[1], off.i_row[1])
+    with pytest.raises(InputError, match=r"v_word: .* of 2 word lines, the same for all inputs; .* \(1, 2\)"):
+        operating_point(bench_of(), [[0.3, 0.2]], v_word=[[1.2, 1.2]])
     values = values_of()
     del values["cell"], values["word_lines"]
     with pytest.raises(InputError, match="v_word: the cells have no gates"):
