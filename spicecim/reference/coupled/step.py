@@ -34,6 +34,8 @@ _ROUNDS = 25
 SLOW = 0.1
 """Ratio of successive changes from which on the crossbar is linearized anew."""
 _STUCK = 0.9
+_ROUNDING = 1e-13
+"""Change relative to the largest potential, below which it is rounding and need not be less than the one before."""
 _ROUGHLY = 10.0
 """Estimated error of a floating line's potential, relative to the last change that is allowed, beyond which stages are
 solved one by one."""
@@ -279,6 +281,8 @@ def _solve_together(
     everywhere = Places(*(np.concatenate(parts) for parts in zip(stages, checked, strict=True)))
     count, (y, p) = rule.degree, guess
     before, fresh = np.inf, False
+    volts = max(float(np.abs(part).max(initial=0.0)) for part in (stages.drive, start.p, p))
+    rounding = min(_ROUNDING * volts, allowed.settled)
     for _ in range(_ROUNDS):
         # this round's change and the next one's, if all goes on as it did
         last = not network.stores and linear is not None and before * linear.rate**2 <= allowed.settled
@@ -296,7 +300,7 @@ def _solve_together(
         missed = network.misses(where.drive, tried, terms.currents, slopes)
         change = linear.stages_correction(missed)
         largest = _largest(change[:count])
-        rate = largest / before if before else 0.0
+        rate = largest / before if before and largest > rounding else 0.0
         # What an explicit cell carries is known once the potentials are: they are better with this last change, by what
         # the changes to come would add up to.
         expected = largest
