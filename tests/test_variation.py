@@ -241,6 +241,15 @@ def test_both_engines_get_the_same_noise():
         (lambda: sc.vary(bench(), {}, seed=1, stuck={"on": 0.5, "by": {"Vp": "x"}}), "stuck.by.Vp: 'x' is not a"),
         (lambda: sc.vary(bench(), {}, seed=1, gradients={"Vp": ("x", 0)}), "gradients.Vp: 'x' is not a number"),
         (lambda: sc.vary(bench(), {"Vp": {"normal": 0.1, "uniform": 0.1}}, seed=1), "and no other; it is"),
+        (
+            lambda: sc.vary(
+                bench(),
+                {"Vp": sc.normal(0.1), "Vn": sc.normal(0.1)},
+                seed=1,
+                correlation={("Vp", "Vn"): 0.5, ("Vn", "Vp"): -0.5},
+            ),
+            "correlation: ('Vn', 'Vp') is given twice",
+        ),
         (lambda: sc.normal("much"), "normal: "),
         (lambda: sc.lognormal(-0.1), "must be between 0 and 10"),
         (lambda: distribution({"uniform": 0.1, "within": 2}), "within"),
