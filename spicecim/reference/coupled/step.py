@@ -322,7 +322,7 @@ def _solve_together(
             return Solved(course, linear, checks, off)
         if rate > _STUCK and fresh:
             raise NoConvergence
-        if rate > SLOW and not fresh and rate * largest > allowed.settled:
+        if rate > SLOW and not fresh and (expected if cells.explicit else rate * largest) > allowed.settled:
             linear, fresh = linearized(float(stages.time[count // 2]), v[count // 2], y[count // 2]), True
             change = linear.stages_correction(missed)
             largest = _largest(change[:count])
