@@ -137,6 +137,44 @@ def test_the_current_at_rest_is_the_solution_of_the_scalar_equation(source_line)
         assert float(found.i_cell[row, column]) == pytest.approx(through(u)[0], rel=1e-10, abs=1e-18)
 
 
+ON_AND_OFF = {
+    "device": {"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 1e5}},
+    "crossbar": {"state": [[0.27, 0.76, 0.22], [0.21, 0.65, 0.77], [0.87, 0.76, 0.37], [0.7, 0.76, 0.85]]},
+    "drive": {"kind": "samples", "time": [0, 1e-6], "voltages": [[0.62] * 2, [0.3] * 2, [0.65] * 2, [0.36] * 2]},
+    "columns": {"floating": [1, 2]},
+    "cell": {
+        "kind": "1t1r", "gates": "columns", "transistor": {"preset": "generic_130nm", "parameters": {"W": "10um"}},
+    },
+    "word_lines": {"drive": {"kind": "samples", "time": [0, 1e-6], "voltages": [[0.39] * 2, [0.84] * 2, [0.08] * 2]}},
+    "analysis": {"probe": "cells"},
+}  # fmt: skip
+"""Columns float, the cells of one of which are off."""
+
+
+@pytest.mark.parametrize("source_line", ["rows", "columns"])
+def test_lines_float_among_transistors_that_are_on_and_off(source_line):
+    """Each column has its gate: its cells' currents cancel at a potential that the scalar equations give."""
+    bench = Testbench.from_dict({**ON_AND_OFF, "cell": {**ON_AND_OFF["cell"], "source_line": source_line}})
+    found = operating_point(bench)
+    transistor = Transistor(**bench.cell.transistor.values())
+    g = 1e-5 + (1e-3 - 1e-5) * bench.crossbar.state
+
+    def into_column(f, column):
+        gate = (0.39, 0.84, 0.08)[column]
+
+        def cell(v, g):
+            if source_line == "rows":
+                u = brentq(lambda u: transistor.current(v, gate, u) - g * (u - f), min(v, f), max(v, f), xtol=1e-17)
+                return transistor.current(v, gate, u)
+            u = brentq(lambda u: g * (v - u) - transistor.current(u, gate, f), min(v, f), max(v, f), xtol=1e-17)
+            return transistor.current(u, gate, f)
+
+        return sum(map(cell, (0.62, 0.3, 0.65, 0.36), g[:, column]))
+
+    wanted = [brentq(into_column, 0.31, 0.64, args=(column,), xtol=1e-12) for column in (1, 2)]
+    np.testing.assert_allclose(found.v_column[1:], wanted, rtol=0, atol=1e-6)
+
+
 def test_word_lines_need_cells_with_gates():
     found = operating_point(bench_of(), [0.3, 0.2])
     off = operating_point(bench_of(), [0.3, 0.2], v_word=0.0)
