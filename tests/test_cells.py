@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from spicecim.devices import make_device
 from spicecim.devices.transistor import PRESETS, VOLT_PER_KELVIN, Transistor, TransistorCells, transistor_values
 from spicecim.engines import simulate
-from spicecim.errors import InputError, ModelError, TestbenchError
+from spicecim.errors import ConvergenceError, InputError, ModelError, TestbenchError
 from spicecim.measure import energy_balance
 from spicecim.ngspice.engine import render_netlist
 from spicecim.operations import Operation, Pulses, program, run_sequence
@@ -173,6 +173,26 @@ def test_lines_float_among_transistors_that_are_on_and_off(source_line):
 
     wanted = [brentq(into_column, 0.31, 0.64, args=(column,), xtol=1e-12) for column in (1, 2)]
     np.testing.assert_allclose(found.v_column[1:], wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.ngspice
+@pytest.mark.compiler
+def test_states_that_ngspice_does_not_start_from_are_an_error():
+    """Its last resort for a steady state is to let the circuit move, and the states of fast cells with it."""
+    bench = Testbench.from_dict(
+        {
+            **ON_AND_OFF,
+            "device": {"model": "linear_drift", "preset": "hp", "parameters": {"mobility": 1e-9}},
+            "crossbar": {**ON_AND_OFF["crossbar"], "wire_column": 10, "wire_capacitance": 1.76e-12},
+        }
+    )
+    try:
+        found = simulate(bench, "ngspice", estimate=False)
+    except ConvergenceError as error:
+        said = str(error)
+        assert "no steady state at time 0 with the states held: cell (3, 0) starts at x = 0." in said
+    else:
+        np.testing.assert_allclose(found.x[0], bench.crossbar.state, rtol=0, atol=1e-6)
 
 
 def test_word_lines_need_cells_with_gates():
