@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import (
     AfterValidator,
     Field,
@@ -159,9 +159,12 @@ class DeviceSection(Section, ABC):
         """Units of the states beside x that waveforms show, by name."""
         return {}
 
-    def normalized(self, s: FloatArray) -> FloatArray:
-        """Return x of state variables; where a step ended a little beyond a stop, the device is as at the stop."""
-        device = self.build()
+    def normalized(self, s: FloatArray, cells: NDArray[np.int_]) -> FloatArray:
+        """Return x of state variables (time, cell) of the cells with these numbers, counted row by row.
+
+        Where a step ended a little beyond a stop, the device is as at the stop.
+        """
+        device = self.build().of_cells(cells)
         x = device.x_from_state(s)
         return np.clip(x, 0.0, 1.0) if device.stops() else x
 
@@ -417,7 +420,7 @@ class SubcircuitDevice(DeviceSection):
     def only_ngspice(self) -> str:
         return "device.subcircuit: the reference engine has no equations for a SPICE subcircuit"
 
-    def normalized(self, s: FloatArray) -> FloatArray:
+    def normalized(self, s: FloatArray, cells: NDArray[np.int_]) -> FloatArray:
         return self.x_from_state(s)
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:

@@ -125,7 +125,7 @@ def run_ngspice(
         **testbench.device.provenance(),
     }
     ((variables, states),) = gathered
-    x = np.empty((len(run.vectors["time"]), 0)) if states is None else testbench.device.normalized(states.s)
+    x = np.empty((len(run.vectors["time"]), 0)) if states is None else testbench.device.normalized(*states)
     if testbench.analysis.probe == "cells" and states is not None:
         variables["x"] = x.reshape(len(x), *testbench.shape)
     waveforms = make_waveforms(testbench, run.vectors["time"], variables, attributes)
@@ -290,7 +290,7 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
         variables |= outputs_by_name(lines, testbench.shape, outputs)
     states = States(groups["s"], netlist.watched) if "s" in groups else None
     if states is not None:
-        _check_start(testbench, testbench.device.normalized(states.s[:2]), states.watched)
+        _check_start(testbench, testbench.device.normalized(states.s[:2], states.watched), states.watched)
     if testbench.analysis.probe == "cells":
         shape = (len(vectors["time"]), *testbench.shape)
         v_row_node, v_column_node = groups["v_row_node"].reshape(shape), groups["v_column_node"].reshape(shape)
