@@ -19,10 +19,11 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from spicecim.fields import FloatArray, Quantity, QuantityOrArray, Section, resolved_path
 from spicecim.parasitics import per_line
+from spicecim.problems import FieldError
 from spicecim.spice_names import SubcircuitName, check_parameter_names
 
 _FEEDBACK = Quantity("ohm", 1e-3, 1e15)
@@ -95,10 +96,18 @@ def _kind(value: Any) -> str:
     return (SubcircuitAmplifier if given == "subcircuit" else TransimpedanceAmplifier).__name__
 
 
+def _of_a_known_kind(value: Any) -> Any:
+    """Return the value; else the error would name what a TIA alone may be."""
+    if isinstance(value, dict) and value.get("kind", "tia") not in ("tia", "subcircuit"):
+        raise FieldError("kind", f"must be tia or subcircuit; it is {value['kind']!r}")
+    return value
+
+
 AnyAmplifier = Annotated[
     Annotated[TransimpedanceAmplifier, Tag(TransimpedanceAmplifier.__name__)]
     | Annotated[SubcircuitAmplifier, Tag(SubcircuitAmplifier.__name__)],
     Discriminator(_kind),
+    BeforeValidator(_of_a_known_kind),
 ]
 """Any kind of amplifier; a TIA where no kind is given."""
 

@@ -31,8 +31,14 @@ _ROUNDING = 1e-12
 """Of an instant relative to the duration, below which it is a corner."""
 
 
-def _numbers(value: Any) -> Any:
-    """Numbers of lines as a tuple: of a list of numbers and texts such as ``"4-9"``, the last one included."""
+def numbers_given(value: Any) -> list[int]:
+    """Numbers of lines in their order, of a list of numbers and texts such as ``"4-9"``, the last one included.
+
+    Raises
+    ------
+    ValueError
+        If it is no such list.
+    """
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, list | tuple | range):
@@ -48,10 +54,14 @@ def _numbers(value: Any) -> Any:
             found.append(int(item))  # a YAML file's numbers are floats
         else:
             raise ValueError(f"must hold numbers of lines from 0 on, or texts such as '4-9'; one is {item!r}")
-    return tuple(sorted(set(found)))
+    return found
 
 
-LineNumbers = Annotated[tuple[int, ...], BeforeValidator(_numbers)]
+def _increasing(value: Any) -> tuple[int, ...]:
+    return tuple(sorted(set(numbers_given(value))))
+
+
+LineNumbers = Annotated[tuple[int, ...], BeforeValidator(_increasing)]
 
 
 class Rows(Section):

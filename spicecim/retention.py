@@ -69,7 +69,7 @@ def retention(
     Warns
     -----
     StateWarning
-        If the device's equation holds every state at this voltage: many models move by the voltage alone.
+        If the device's equation holds the states of all cells at this voltage: many models move by the voltage alone.
 
     Examples
     --------
@@ -96,8 +96,8 @@ def retention(
     if not np.ptp(run.x.values, axis=0).any() and (run.x.values[0] == bench.crossbar.state).all():
         warnings.warn(
             StateWarning(
-                f"{cells.title}: its equation holds every state at {volts:g} V, so that nothing is lost over time; "
-                "hold it at a read voltage, or take a model that relaxes"
+                f"{cells.title}: its equation holds the state of every cell at {volts:g} V, so that nothing is lost "
+                "over time; start from other states, hold them at a read voltage, or take a model that relaxes"
             ),
             stacklevel=2,
         )

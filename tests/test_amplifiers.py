@@ -356,7 +356,7 @@ def test_what_needs_an_amplifier_says_so(power):
         ({"gain": 100, "feedback": [1e3]}, "columns.sense: feedback must have one number per column, 2 of them"),
         ({"gain": 100, "feedback": 1e3, "bandwidth": 0}, "columns.sense.bandwidth: must be between"),
         ({"gain": 100, "feedback": 1e3, "feedback_capacitance": [-1, 0]}, "element [0] is -1"),
-        ({"kind": "ota", "gain": 100, "feedback": 1e3}, "columns.sense.kind"),
+        ({"kind": "ota", "gain": 100, "feedback": 1e3}, "columns.sense.kind: must be tia or subcircuit; it is 'ota'"),
     ],
 )
 def test_wrong_amplifiers_are_named(sense, message):

@@ -128,6 +128,20 @@ def test_both_engines_have_the_same_cells(backend):
     assert np.abs(one.i_column - equal.i_column).max() > 0.03 * np.abs(equal.i_column).max()
 
 
+@pytest.mark.ngspice
+@pytest.mark.parametrize("probe", ["cells", "columns"])
+def test_cells_with_ranges_of_their_own_run_in_both_engines(probe):
+    """What x = 0 stands for differs from cell to cell."""
+    gaps = 1.7e-9 * np.random.default_rng(2).uniform(0.95, 1.05, (2, 3))
+    device = {"model": "stanford_pku", "preset": "hfox", "parameters": {"gap_max": gaps}}
+    whole = bench(device, {"kind": "sine", "amplitude": 1.0, "frequency": 100}, (2, 3)).with_analysis(probe=probe)
+    one = sc.simulate(whole, engine="ngspice", estimate=False)
+    other = sc.simulate(whole, engine="reference", time=one.time.values)
+    assert np.abs(one.i_column - other.i_column).max() < 1e-3 * np.abs(other.i_column).max()
+    if probe == "cells":
+        assert np.abs(one.x - other.x).max() < 1e-3
+
+
 @pytest.mark.slow
 def test_both_engines_agree_behind_wires():
     whole = bench({**YAKOPCIC, "parameters": drawn(["Vp", "Ap", "a1"])}, wire_row=30.0, wire_column=20.0)

@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 from spicecim.devices import make_device
 from spicecim.devices.transistor import PRESETS, VOLT_PER_KELVIN, Transistor, TransistorCells, transistor_values
 from spicecim.engines import simulate
-from spicecim.errors import InputError, ModelError, TestbenchError
+from spicecim.errors import ConvergenceError, InputError, ModelError, TestbenchError
 from spicecim.measure import energy_balance
 from spicecim.ngspice.engine import render_netlist
 from spicecim.operations import Operation, Pulses, program, run_sequence
@@ -137,10 +137,72 @@ def test_the_current_at_rest_is_the_solution_of_the_scalar_equation(source_line)
         assert float(found.i_cell[row, column]) == pytest.approx(through(u)[0], rel=1e-10, abs=1e-18)
 
 
+ON_AND_OFF = {
+    "device": {"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 1e5}},
+    "crossbar": {"state": [[0.27, 0.76, 0.22], [0.21, 0.65, 0.77], [0.87, 0.76, 0.37], [0.7, 0.76, 0.85]]},
+    "drive": {"kind": "samples", "time": [0, 1e-6], "voltages": [[0.62] * 2, [0.3] * 2, [0.65] * 2, [0.36] * 2]},
+    "columns": {"floating": [1, 2]},
+    "cell": {
+        "kind": "1t1r", "gates": "columns", "transistor": {"preset": "generic_130nm", "parameters": {"W": "10um"}},
+    },
+    "word_lines": {"drive": {"kind": "samples", "time": [0, 1e-6], "voltages": [[0.39] * 2, [0.84] * 2, [0.08] * 2]}},
+    "analysis": {"probe": "cells"},
+}  # fmt: skip
+"""Columns float, the cells of one of which are off."""
+
+
+@pytest.mark.parametrize("source_line", ["rows", "columns"])
+def test_lines_float_among_transistors_that_are_on_and_off(source_line):
+    """Each column has its gate: its cells' currents cancel at a potential that the scalar equations give."""
+    bench = Testbench.from_dict({**ON_AND_OFF, "cell": {**ON_AND_OFF["cell"], "source_line": source_line}})
+    found = operating_point(bench)
+    transistor = Transistor(**bench.cell.transistor.values())
+    g = 1e-5 + (1e-3 - 1e-5) * bench.crossbar.state
+
+    def into_column(f, column):
+        gate = (0.39, 0.84, 0.08)[column]
+
+        def cell(v, g):
+            if source_line == "rows":
+                u = brentq(lambda u: transistor.current(v, gate, u) - g * (u - f), min(v, f), max(v, f), xtol=1e-17)
+                return transistor.current(v, gate, u)
+            u = brentq(lambda u: g * (v - u) - transistor.current(u, gate, f), min(v, f), max(v, f), xtol=1e-17)
+            return transistor.current(u, gate, f)
+
+        return sum(map(cell, (0.62, 0.3, 0.65, 0.36), g[:, column]))
+
+    wanted = [brentq(into_column, 0.31, 0.64, args=(column,), xtol=1e-12) for column in (1, 2)]
+    np.testing.assert_allclose(found.v_column[1:], wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.ngspice
+@pytest.mark.compiler
+def test_states_that_ngspice_does_not_start_from_are_an_error():
+    """Its last resort for a steady state is to let the circuit move, and the states of fast cells with it."""
+    bench = Testbench.from_dict(
+        {
+            **ON_AND_OFF,
+            "device": {"model": "linear_drift", "preset": "hp", "parameters": {"mobility": 1e-9}},
+            "crossbar": {**ON_AND_OFF["crossbar"], "wire_column": 10, "wire_capacitance": 1.76e-12},
+        }
+    )
+    try:
+        found = simulate(bench, "ngspice", estimate=False)
+    except ConvergenceError as error:
+        said = str(error)
+        assert "no steady state at time 0 with the states held: cell (3, 0) starts at x = 0." in said
+    else:
+        np.testing.assert_allclose(found.x[0], bench.crossbar.state, rtol=0, atol=1e-6)
+
+
 def test_word_lines_need_cells_with_gates():
     found = operating_point(bench_of(), [0.3, 0.2])
     off = operating_point(bench_of(), [0.3, 0.2], v_word=0.0)
     assert np.abs(off.i_cell).max() < 1e-3 * np.abs(found.i_cell).max()
+    grounded = bench_of().with_sections(word_lines={"grounded": [1], "drive": bench_of().word_lines.drive})
+    np.testing.assert_array_equal(operating_point(grounded, [0.3, 0.2], v_word=1.2).i_row[1], off.i_row[1])
+    with pytest.raises(InputError, match=r"v_word: .* of 2 word lines, the same for all inputs; .* \(1, 2\)"):
+        operating_point(bench_of(), [[0.3, 0.2]], v_word=[[1.2, 1.2]])
     values = values_of()
     del values["cell"], values["word_lines"]
     with pytest.raises(InputError, match="v_word: the cells have no gates"):

@@ -187,6 +187,18 @@ def test_the_drive_gives_the_voltages_at_its_peak():
     assert sc.testbench_of(found) == made
 
 
+@pytest.mark.parametrize("driven", [True, False])
+def test_grounded_lines_stay_at_ground(driven):
+    made = bench([[0.5, 0.1], [0.2, 0.3]]).with_sections(
+        rows={"grounded": [0]},
+        columns={"grounded": [1]} | ({"drive": {"kind": "sine", "amplitude": 1, "frequency": 1e3}} if driven else {}),
+    )
+    found = sc.operating_point(made, [[0.3, 0.2]], [[0.1, 0.4]])
+    np.testing.assert_array_equal(found.v_row, [[0.0, 0.2]])
+    np.testing.assert_array_equal(found.v_column, [[0.1, 0.0]])
+    np.testing.assert_allclose(found.i_column[0, 1], 0.2 * conductance(0.3))
+
+
 @pytest.mark.compiler
 @pytest.mark.ngspice
 @pytest.mark.parametrize("resistances", [{}, TOGETHER])

@@ -282,6 +282,7 @@ def test_arrays_of_one_line_are_programmed(shape, scheme):
         ({"cells": "0"}, "must be a row"),
         ({"cells": 0, "rows": [0]}, "not both"),
         ({"cells": (0, 0), "voltage": [0.1, 0.2]}, "2 values for 1 selected"),
+        ({"rows": [0], "columns": [2, 0], "voltage": [0.1, 0.2]}, r"columns: must increase where voltage .* \[2, 0\]"),
         ({"cells": 0, "voltage": 0}, "above 0"),
         ({"cells": 0, "kind": "erase"}, "kind"),
         ({"cells": 0, "scheme": "v/4"}, "scheme"),

@@ -169,6 +169,35 @@ def test_thermal_noise_has_the_variance_of_the_row():
     assert noisy == sc.read_noise(one, seed=1, bandwidth="10kHz", temperature=400)
 
 
+@pytest.mark.parametrize("noise", [{"bandwidth": "500Hz"}, {"telegraph": 1e-9, "high": "1s", "low": "1s"}])
+def test_slow_noise_leaves_the_drive_as_it_is(noise):
+    """Ten periods of a sine, which samples of the noise alone would miss."""
+    one = bench((2, 3), drive={"kind": "sine", "amplitude": 0.1, "frequency": 1e3}, analysis={"periods": 10})
+    noisy = sc.read_noise(one, seed=1, **noise)
+    time = np.linspace(0.0, one.duration, 3001)
+    np.testing.assert_allclose(noisy.drive.voltage(time), one.drive.voltage(time), atol=2e-4 * 0.1)
+
+
+def test_fast_telegraph_noise_leaves_thermal_noise_as_it_is():
+    """Voltages of both: the thermal part has its own samples, whatever the other noise and the drive need."""
+    one = bench((2, 3), drive={"kind": "sine", "amplitude": 0.0, "frequency": 1})
+    alone = sc.read_noise(one, seed=1, bandwidth="100Hz").drive
+    both = sc.read_noise(one, seed=1, bandwidth="100Hz", telegraph=0.1, high="5ms", low="5ms").drive
+    np.testing.assert_allclose(both.voltage(alone.time), alone.voltages.T, atol=1e-9 * alone.voltages.std())
+    assert len(both.time) > 10 * len(alone.time)
+
+
+def test_thermal_noise_is_that_of_the_testbench_s_temperature():
+    device = {"model": "stanford_pku", "preset": "ihp"}
+    cold, hot = (
+        sc.read_noise(bench((1, 1), device=device, analysis={"temperature": kelvin}), seed=1, bandwidth="1kHz").drive
+        for kelvin in (300.0, 400.0)
+    )
+    drive = bench((1, 1), device=device).drive.voltage(cold.time).T
+    ratio = (hot.voltages - drive).std() / (cold.voltages - drive).std()
+    assert ratio == pytest.approx(np.sqrt(400 / 300), rel=1e-6)
+
+
 def test_telegraph_noise_has_its_times():
     time = np.linspace(0.0, 2000.0, 200_001)
     states = telegraph_states(time, 3.0, 1.0, generator(1, "telegraph"))
@@ -212,11 +241,22 @@ def test_both_engines_get_the_same_noise():
         (lambda: sc.vary(bench(), {}, seed=1, stuck={"on": 0.5, "by": {"Vp": "x"}}), "stuck.by.Vp: 'x' is not a"),
         (lambda: sc.vary(bench(), {}, seed=1, gradients={"Vp": ("x", 0)}), "gradients.Vp: 'x' is not a number"),
         (lambda: sc.vary(bench(), {"Vp": {"normal": 0.1, "uniform": 0.1}}, seed=1), "and no other; it is"),
+        (
+            lambda: sc.vary(
+                bench(),
+                {"Vp": sc.normal(0.1), "Vn": sc.normal(0.1)},
+                seed=1,
+                correlation={("Vp", "Vn"): 0.5, ("Vn", "Vp"): -0.5},
+            ),
+            "correlation: ('Vn', 'Vp') is given twice",
+        ),
         (lambda: sc.normal("much"), "normal: "),
         (lambda: sc.lognormal(-0.1), "must be between 0 and 10"),
         (lambda: distribution({"uniform": 0.1, "within": 2}), "within"),
         (lambda: sc.read_noise(bench(), seed=1, bandwidth="1GHz"), "samples per row"),
         (lambda: sc.read_noise(bench(), seed=1, telegraph=0.1), "needs high and low"),
+        (lambda: sc.read_noise(bench(), seed=1), "needs bandwidth, for thermal noise, or telegraph"),
+        (lambda: sc.read_noise(bench(), seed=1, bandwidth=1e3, high="1ms"), "high, low: are times of telegraph noise"),
     ],
 )
 def test_what_is_no_variation_is_named(call, problem):

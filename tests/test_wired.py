@@ -142,6 +142,42 @@ def test_vanishing_resistances_give_what_ideal_wires_do(parasitic):
     np.testing.assert_allclose(wired["i_column"], ideal["i_column"], atol=1e-7 * float(abs(ideal["i_column"]).max()))
 
 
+@pytest.mark.parametrize("low", [0.0, 0.2])
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-12])
+def test_a_solution_that_is_exact_at_once_is_taken(low, tolerance):
+    """A row of ohmic cells: after the first correction all that changes is rounding, which does not get less."""
+    bench = wired_bench(
+        (2, 1), {"model": "resistor", "parameters": {"Ron": 1e3, "Roff": 1e5}},
+        {"kind": "pulse", "low": low, "high": 0.2, "rise": 2e-5, "fall": 3e-5, "width": 2e-4, "period": 1e-3},
+        {"reference_tolerance": tolerance}, sense_resistance=100.0,
+    )  # fmt: skip
+    found = simulate(bench, "reference")
+    together = (1e-5 + (1e-3 - 1e-5) * bench.crossbar.state).sum()
+    wanted = found["v_row"][:, 0] / (100.0 + 1 / together)
+    np.testing.assert_allclose(found["i_column"][:, 0], wanted, rtol=1e-9, atol=1e-16)
+    assert found.attrs["rejected_steps"] == 0
+
+
+@pytest.mark.parametrize("ohm", [200.0, 230.0])
+def test_a_linearization_that_no_longer_serves_is_made_anew_however_small_changes_are(ohm):
+    """A cell that switches behind a resistance: by the step before's linearization changes of 1e-13 V grow."""
+    found = simulate(
+        Testbench.from_dict(
+            {
+                "device": {"model": "vteam"},
+                "crossbar": {"state": [[0.675]], "source_resistance": ohm},
+                "drive": {"kind": "samples", "time": [0, 2e-4, 4e-4], "voltages": [[0.33, -0.67, 0.49]]},
+                "analysis": {"probe": "cells"},
+            }
+        ),
+        "reference",
+    )
+    x, v, volts = (found[name].values.ravel() for name in ("x", "v_cell", "v_row"))
+    device = make_device("vteam")
+    np.testing.assert_allclose(v + ohm * device.current(v, device.state_from_x(x)), volts, rtol=0, atol=1e-6)
+    assert np.ptp(x) > 0.3
+
+
 def test_cells_that_hold_their_states_are_a_static_network():
     """At every instant the answer is that of ohmic cells."""
     still = {"model": "linear_drift", "preset": "hp", "parameters": {"mobility": 1e-30}}

@@ -416,7 +416,11 @@ def endurance(
 def find_operating_point(
     bench: Bench,
     inputs: Annotated[
-        Path | None, typer.Option(metavar="FILE.npy", help="Voltages of the drivers (V), as (row) or (input, row).")
+        Path | None,
+        typer.Option(
+            metavar="FILE.npy",
+            help="Voltages of the row drivers (V), as (row) or (input, row); columns are at 0 V.",
+        ),
     ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE.nc", help="File to write.")] = None,
     time_limit: TimeLimit = f"{DEFAULT_TIME_LIMIT:g}",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spicecim import limits
 from spicecim.device_choice.parameters import check_shapes, plain_parameters
@@ -126,8 +127,11 @@ class DeviceSection(Section, ABC):
         """Units of the states beside x that waveforms show, by name."""
         return {}
 
-    def normalized(self, s: FloatArray) -> FloatArray:
-        """Return x of state variables; where a step ended a little beyond a stop, the device is as at the stop."""
-        device = self.build()
+    def normalized(self, s: FloatArray, cells: NDArray[np.int_]) -> FloatArray:
+        """Return x of state variables (time, cell) of the cells with these numbers, counted row by row.
+
+        Where a step ended a little beyond a stop, the device is as at the stop.
+        """
+        device = self.build().of_cells(cells)
         x = device.x_from_state(s)
         return np.clip(x, 0.0, 1.0) if device.stops() else x

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationInfo, field_validator
 
 from spicecim.device_choice.parameters import Number, Parameters, plain_parameters, read_numbers, two_values
@@ -105,7 +105,7 @@ class SubcircuitDevice(DeviceSection):
     def only_ngspice(self) -> str:
         return "device.subcircuit: the reference engine has no equations for a SPICE subcircuit"
 
-    def normalized(self, s: FloatArray) -> FloatArray:
+    def normalized(self, s: FloatArray, cells: NDArray[np.int_]) -> FloatArray:
         return self.x_from_state(s)
 
     def state_from_x(self, x: ArrayLike) -> FloatArray:

@@ -34,8 +34,11 @@ _LIBRARY = "memristor"
 _PLAIN_STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 _START_TOLERANCES = (1e-6, 1e-2)
-"""Largest difference of x from what was asked for, at the first two instants. A node that is held at time 0 and carries
-no state leaves it at once; with a tolerance of 1e-7, no step of ngspice is long enough for a state to get so far."""
+"""Largest difference of a subcircuit's x from what was asked for, at the first two instants. A node that is held at
+time 0 and carries no state leaves it at once; with a tolerance of 1e-7, no step of ngspice is long enough for a state
+to get so far."""
+_START_SHARE = 0.1
+"""That of another device at time 0, relative to the accuracy asked for."""
 
 
 class NgspiceRun(NamedTuple):
@@ -116,7 +119,7 @@ def run_ngspice(
         "spicecim_version": __version__,
         **testbench.device.provenance(),
     }
-    x = np.empty((len(run.vectors["time"]), 0)) if states is None else testbench.device.normalized(states.s)
+    x = np.empty((len(run.vectors["time"]), 0)) if states is None else testbench.device.normalized(*states)
     if testbench.analysis.probe == "cells" and states is not None:
         variables["x"] = x.reshape(len(x), *testbench.shape)
     waveforms = make_waveforms(testbench, run.vectors["time"], variables, attributes)
@@ -307,8 +310,8 @@ def _gathered(netlist: CrossbarNetlist, vectors: Vectors) -> tuple[dict[str, Flo
         outputs[:, lines.sensed] = groups["outputs"]
         variables |= outputs_by_name(lines, testbench.shape, outputs)
     states = States(groups["s"], netlist.watched) if "s" in groups else None
-    if states is not None and testbench.device.foreign() is not None:
-        _check_start(testbench, testbench.device.normalized(states.s[:2]))
+    if states is not None:
+        _check_start(testbench, testbench.device.normalized(states.s[:2], states.watched), states.watched)
     if testbench.analysis.probe == "cells":
         shape = (len(vectors["time"]), *testbench.shape)
         v_row_node, v_column_node = groups["v_row_node"].reshape(shape), groups["v_column_node"].reshape(shape)
@@ -330,15 +333,30 @@ def _of_connected(currents: FloatArray, floating: NDArray[np.bool_]) -> FloatArr
     return of_all
 
 
-def _check_start(testbench: Testbench, states: FloatArray) -> None:
-    """Raise `SubcircuitError` unless the cells' states x (instant, cell) start where `crossbar.state` says."""
-    wanted = testbench.crossbar.state
-    for found, tolerance in zip(states.reshape(-1, *wanted.shape), _START_TOLERANCES, strict=True):
+def _check_start(testbench: Testbench, states: FloatArray, watched: NDArray[np.int_]) -> None:
+    """Check that the states x (instant, cell) of the cells `watched` start where `crossbar.state` says.
+
+    Raises
+    ------
+    ConvergenceError
+        If those of a model or a module do not: where ngspice finds no steady state, it lets the circuit move (its
+        transient operating point), and the states with it.
+    SubcircuitError
+        If those of a subcircuit do not.
+    """
+    wanted, columns = testbench.crossbar.state.ravel()[watched], testbench.shape[1]
+    foreign = testbench.device.foreign() is not None
+    tolerances = _START_TOLERANCES if foreign else (_START_SHARE * testbench.analysis.accuracy,)
+    for found, tolerance in zip(states, tolerances, strict=False):
         error = np.abs(found - wanted)
-        row, column = np.unravel_index(np.argmax(error), wanted.shape)
-        if not error.max() <= tolerance:
-            raise SubcircuitError(
-                f"device.ports: the state port of cell ({row}, {column}) starts at x = {found[row, column]:g}, not at "
-                f"the {wanted[row, column]:g} of crossbar.state. A port that only shows the state cannot set it: name "
-                "device.initial_parameter, and check device.initial"
-            )
+        worst = int(np.argmax(error))
+        if error[worst] <= tolerance:
+            continue
+        row, column = divmod(int(watched[worst]), columns)
+        place = f"cell ({row}, {column}) starts at x = {found[worst]:g}, not at the {wanted[worst]:g} of crossbar.state"
+        if not foreign:
+            raise ConvergenceError(f"ngspice found no steady state at time 0 with the states held: {place}")
+        raise SubcircuitError(
+            f"device.ports: the state port of {place}. A port that only shows the state cannot set it: name "
+            "device.initial_parameter, and check device.initial"
+        )

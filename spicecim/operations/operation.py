@@ -12,7 +12,7 @@ from spicecim.cell_choice import WordLines
 from spicecim.drives import SampledDrive
 from spicecim.errors import InputError
 from spicecim.fields import FloatArray, Quantities, Quantity, Section
-from spicecim.lines import Columns, LineNumbers, Rows
+from spicecim.lines import Columns, LineNumbers, Rows, numbers_given
 from spicecim.operations.gated import gated_levels
 from spicecim.operations.schemes import LineLevels, Scheme, line_levels, selected_cells
 from spicecim.operations.window import polarity
@@ -87,7 +87,10 @@ class Operation(Section):
     @model_validator(mode="before")
     @classmethod
     def _take_cells(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "cells" not in values:
+        if not isinstance(values, dict):
+            return values
+        if "cells" not in values:
+            _check_order(values)
             return values
         if "rows" in values or "columns" in values:
             raise FieldError("cells", "give cells, or rows and columns, not both")
@@ -210,6 +213,17 @@ class Operation(Section):
             if getattr(self, name).size not in (1, len(columns)):
                 raise InputError(f"{name}: has {getattr(self, name).size} values for {len(columns)} columns")
         return columns
+
+
+def _check_order(values: dict[str, Any]) -> None:
+    """Raise `FieldError` if values per column come with columns in another order: numbers of lines are sorted."""
+    try:
+        columns = numbers_given(values.get("columns"))
+        each = [name for name in ("voltage", "width") if np.ndim(values.get(name, 0.0)) > 0]
+    except ValueError:
+        return  # the field that has no such values says so
+    if each and columns != sorted(columns):
+        raise FieldError("columns", f"must increase where {each[0]} has one value per column; it is {columns}")
 
 
 def at_end(bench: Testbench, waveforms: Any) -> Testbench:

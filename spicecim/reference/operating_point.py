@@ -46,17 +46,17 @@ def operating_point(
     testbench
         Device, states and resistances.
     v_row
-        Voltages of the row drivers (row,) or, of several inputs, (input, row), volt; those of rows that float are not
-        looked at, and of rows that end in an amplifier they are its reference. By default those of the drive at the
-        instant of `Testbench.time_grid` at which the sum of the squares of all lines is largest; those at other
-        instants are ``testbench.drive.voltage(instants)``. Beside `v_column` they may be left out where the testbench
-        has no `drive`: they are 0 V. Inputs share factorizations: those of ohmic cells a single one.
+        Voltages of the row drivers (row,) or, of several inputs, (input, row), volt; those of rows that float or are
+        grounded are not looked at, and of rows that end in an amplifier they are its reference. By default those of the
+        drive at the instant of `Testbench.time_grid` at which the sum of the squares of all lines is largest; those at
+        other instants are ``testbench.drive.voltage(instants)``. Beside `v_column` they may be left out where the
+        testbench has no `drive`: they are 0 V. Inputs share factorizations: those of ohmic cells a single one.
     v_column
         Voltages of the columns' sense nodes, (column,) or (input, column), volt, beside those of rows; virtual ground
-        if left out.
+        if left out. Those of columns that float or are grounded are not looked at.
     v_word
-        Voltages of the word lines (word line,), volt, or one for all, where cells have gates; by default the largest
-        that each has over the run.
+        Voltages of the word lines (word line,), volt, or one for all, where cells have gates, the same for all inputs;
+        grounded ones stay at 0 V. By default the largest that each has over the run.
     cells
         Whether the voltages and currents of all cells are kept, which take 16 bytes per cell and input.
     time_limit
@@ -157,7 +157,14 @@ def _gates(testbench: Testbench, v_word: ArrayLike | None) -> FloatArray | None:
     if v_word is None:
         return testbench.largest_gates()
     lines = testbench.cell.word_lines(testbench.shape)
-    return _checked("v_word", np.full(lines, v_word) if np.ndim(v_word) == 0 else v_word, lines)
+    volts = _checked("v_word", np.full(lines, v_word) if np.ndim(v_word) == 0 else v_word, lines)
+    if volts.ndim > 1:
+        raise InputError(
+            f"v_word: must be voltages (word line,) of {lines} word lines, the same for all inputs; it has the shape "
+            f"{volts.shape}"
+        )
+    volts[list(testbench.word_lines.grounded)] = 0.0
+    return volts
 
 
 def _inputs(
@@ -181,6 +188,9 @@ def _inputs(
         given = np.concatenate([given, others], axis=-1)
     elif not testbench.lines().plain:
         given = np.concatenate([given, np.zeros((*given.shape[:-1], columns))], axis=-1)
+    for section, volts in ((testbench.rows, given[..., :rows]), (testbench.columns, given[..., rows:])):
+        if section is not None and volts.size:
+            volts[..., list(section.grounded)] = 0.0
     kept = 8 * len(np.atleast_2d(given)) * (rows + given.shape[-1] + columns + cells * 2 * rows * columns)
     if kept > limits.DATASET_BYTES:
         cure = "; without cells (cells=False) an input takes less" if cells else ""
@@ -189,7 +199,7 @@ def _inputs(
 
 
 def _checked(name: str, voltages: ArrayLike, lines: int) -> FloatArray:
-    noun = name.removeprefix("v_")
+    noun = "word line" if name == "v_word" else name.removeprefix("v_")
     try:
         given = np.asarray(voltages)
     except ValueError:  # lists of different lengths

@@ -29,7 +29,7 @@ from spicecim.reference.coupled.co_content import solve_increasing
 from spicecim.reference.coupled.explicit_cells import ExplicitCells
 from spicecim.reference.coupled.step import System, system
 from spicecim.reference.guards import check_finite, one_thread
-from spicecim.reference.newton import Unknowns, solve_damped
+from spicecim.reference.newton import SETTLED, Unknowns, solve_damped
 from spicecim.reference.wires.floating import FloatingNetwork
 from spicecim.reference.wires.network import AnyFactors, Network
 from spicecim.reference.wires.nodal import TOO_FAR_APART
@@ -51,6 +51,9 @@ _COMMON, _MOST = 3, 30
 """Factorizations that several inputs share, and those of a single one, before another way is taken."""
 _GUESSES, _GUESSED = 300, 0.01
 """Most of Newton's steps for the first guess, and its last step relative to the largest voltage."""
+_HARDLY_HELD = 1e-6
+"""Last change where lines float, relative to the largest voltage, that may be left if it cannot be less: of a line that
+transistors which are off hold by 1e-12 S, the rounding of what flows through their memristors is 1e-8 V."""
 _BLOCK = 8_000_000
 """Most cells times inputs that are solved at once, to bound the memory."""
 
@@ -356,7 +359,8 @@ def at_rest(system: System, drive: FloatArray, states: FloatArray, scale: float)
         start[:, : states.size] = alone.reshape(1, -1)
     else:
         check_finite(missed((start,)))
-    return solve_damped((start,), missed, correction, scale)[0][0], factorizations
+    enough = _HARDLY_HELD if isinstance(network, FloatingNetwork) and network.floats else SETTLED
+    return solve_damped((start,), missed, correction, scale, enough=enough)[0][0], factorizations
 
 
 def _largest(values: FloatArray) -> FloatArray:

@@ -60,12 +60,15 @@ def correlation_matrix(given: Any, names: Sequence[str]) -> FloatArray:
         If it is none: not symmetric, no ones on its diagonal, or not positive semidefinite.
     """
     if isinstance(given, Mapping):
-        matrix = np.eye(len(names))
+        matrix, known = np.eye(len(names)), set()
         for pair, value in given.items():
             two = tuple(part.strip() for part in pair.split(",")) if isinstance(pair, str) else tuple(pair)
             if len(two) != 2 or two[0] == two[1] or not set(two) <= set(names):
                 raise InputError(f"correlation: {shown(pair)} is no pair of two of {', '.join(names)}")
             one, other = (names.index(name) for name in two)
+            if frozenset(two) in known:
+                raise InputError(f"correlation: {shown(pair)} is given twice")
+            known.add(frozenset(two))
             matrix[one, other] = matrix[other, one] = _number(value, pair)
     else:
         try:

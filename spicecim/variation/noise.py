@@ -37,7 +37,7 @@ def read_noise(
     *,
     seed: int,
     bandwidth: float | str | None = None,
-    temperature: float = _ROOM_TEMPERATURE,
+    temperature: float | None = None,
     telegraph: float | str = 0.0,
     high: float | str | None = None,
     low: float | str | None = None,
@@ -47,14 +47,15 @@ def read_noise(
     Parameters
     ----------
     testbench
-        What is to be read. Its drive is sampled at its corners and, between, as finely as the noise.
+        What is to be read. Its drive is sampled at its corners and, between, as finely as the noise; a sine at least
+        as finely as `analysis.points_per_period` says.
     seed
         Whole number: the same gives the same noise.
     bandwidth
         Of the thermal noise (Hz): samples are ``1 / (2 bandwidth)`` apart, with a variance of ``4 k T B / G``. Between
         them the voltage is a straight line, whose variance is 2/3 of that on average. None for no thermal noise.
     temperature
-        Temperature (K) of the thermal noise.
+        Temperature (K) of the thermal noise; that of the testbench's analysis if left out, or 300.15 K.
     telegraph
         Relative amplitude of the telegraph noise of each row's voltage: 0.05 switches it between 1 and 1.05 times.
     high, low
@@ -68,7 +69,7 @@ def read_noise(
     Raises
     ------
     InputError
-        If a number is out of range, or the noise needs too many samples.
+        If a number is out of range, there is no noise to add, or it needs too many samples.
 
     Examples
     --------
@@ -86,23 +87,27 @@ def read_noise(
     0.105
     """
     band = None if bandwidth is None else _positive("bandwidth", bandwidth, "Hz")
-    kelvin, part = _positive("temperature", temperature, ""), share(telegraph)
     if testbench.drive is None:
         raise InputError("drive: is left out; read_noise is noise of the rows' drivers")
-    duration, rows = testbench.duration, testbench.shape[0]
-    least = [duration / testbench.analysis.points_per_period]
-    least += [0.5 / band] if band else []
+    ambient = testbench.analysis.temperature or _ROOM_TEMPERATURE
+    kelvin = ambient if temperature is None else _positive("temperature", temperature, "")
+    part, duration, rows = share(telegraph), testbench.duration, testbench.shape[0]
+    if band is None and not part:
+        raise InputError("read_noise: needs bandwidth, for thermal noise, or telegraph")
     times: tuple[float, float] | None = None
     if part:
         if high is None or low is None:
             raise InputError("telegraph: needs high and low, the mean times in both states")
         times = _positive("high", high, "s"), _positive("low", low, "s")
-        least.append(min(times) / 20.0)
-    count = math.ceil(duration / min(least)) if not band else math.ceil(duration / (0.5 / band))
-    count = max(count, math.ceil(duration / min(least)) if part else 2)
-    if count > _MOST_SAMPLES:
-        raise InputError(f"read_noise: needs {count} samples per row, above {_MOST_SAMPLES}; take a shorter run")
-    time = _with_corners(np.linspace(0.0, duration, count + 1), testbench.drive.corners(duration))
+    elif high is not None or low is not None:
+        raise InputError("high, low: are times of telegraph noise, and there is none: give telegraph, too")
+    thermal = _grid(duration, None if band is None else 0.5 / band)
+    time = _with_corners(thermal, testbench.drive.corners(duration))
+    if times:
+        time = _with_corners(_grid(duration, min(times) / 20.0), time)
+    if testbench.drive.curve() is not None:
+        time = _with_corners(_grid(duration, testbench.largest_step), time)
+    _check_samples(len(time) - 1)
     voltage = testbench.drive.voltage(time)
     if times:
         for row in range(rows):
@@ -111,12 +116,25 @@ def read_noise(
     if band:
         spread = np.sqrt(4.0 * boltzmann * kelvin * band / _row_conductances(testbench))
         for row in range(rows):
-            voltage[:, row] += spread[row] * generator(seed, "thermal", str(row)).standard_normal(len(time))
+            noise = generator(seed, "thermal", str(row)).standard_normal(len(thermal))
+            voltage[:, row] += spread[row] * np.interp(time, thermal, noise)
     drive = SampledDrive(time=time, voltages=voltage.T)
     changed = {name: getattr(testbench.analysis, name) for name in type(testbench.analysis).model_fields}
     analysis = {**changed, "duration": duration, "periods": None}
     kept = {name: value for name, value in analysis.items() if value is not None}
     return testbench.with_sections(drive=drive, analysis=kept)
+
+
+def _grid(duration: float, step: float | None) -> FloatArray:
+    """Evenly spaced instants of at most a step from 0 to the duration; without a step these two alone."""
+    count = 1 if step is None else math.ceil(duration / step * (1.0 - _NEAR))
+    _check_samples(count)
+    return np.linspace(0.0, duration, max(count, 1) + 1)
+
+
+def _check_samples(count: int) -> None:
+    if count > _MOST_SAMPLES:
+        raise InputError(f"read_noise: needs {count} samples per row, above {_MOST_SAMPLES}; take a shorter run")
 
 
 def _with_corners(grid: FloatArray, corners: FloatArray) -> FloatArray:

@@ -37,8 +37,8 @@ _ROUNDS = 25
 SLOW = 0.1
 """Ratio of successive changes from which on the crossbar is linearized anew."""
 _STUCK = 0.9
-_SLOWEST = 1e3
-"""Most that the changes to come are taken to add up to, relative to the last."""
+_ROUNDING = 1e-13
+"""Change relative to the largest potential, below which it is rounding and need not be less than the one before."""
 _ROUGHLY = 10.0
 """Estimated error of a floating line's potential, relative to the last change that is allowed, beyond which stages are
 solved one by one."""
@@ -233,6 +233,8 @@ def _solve_together(
     everywhere = Places(*(np.concatenate(parts) for parts in zip(stages, checked, strict=True)))
     count, (y, p) = rule.degree, guess
     before, fresh = np.inf, False
+    volts = max(float(np.abs(part).max(initial=0.0)) for part in (stages.drive, start.p, p))
+    rounding = min(_ROUNDING * volts, allowed.settled)
     for _ in range(_ROUNDS):
         # this round's change and the next one's, if all goes on as it did
         last = not network.stores and linear is not None and before * linear.rate**2 <= allowed.settled
@@ -250,13 +252,12 @@ def _solve_together(
         missed = network.misses(where.drive, tried, terms.currents, slopes)
         change = linear.stages_correction(missed)
         largest = _largest(change[:count])
-        rate = largest / before if before else 0.0
+        rate = largest / before if before and largest > rounding else 0.0
         # What an explicit cell carries is known once the potentials are: they are better with this last change, by what
         # the changes to come would add up to.
-        # Where all are rounding, their ratio tells nothing.
         expected = largest
         if cells.explicit:
-            expected = largest * min(rate / (1.0 - rate), _SLOWEST) if rate < 1.0 else largest * _SLOWEST
+            expected = rate * largest / (1.0 - rate) if rate < 1.0 else np.inf
         if np.isfinite(before) and expected <= allowed.settled and (last or network.stores):
             off = None
             if cells.explicit:
@@ -273,7 +274,7 @@ def _solve_together(
             return Solved(course, linear, checks, off)
         if rate > _STUCK and fresh:
             raise NoConvergence
-        if rate > SLOW and not fresh and rate * largest > allowed.settled:
+        if rate > SLOW and not fresh and (expected if cells.explicit else rate * largest) > allowed.settled:
             linear, fresh = linearized(float(stages.time[count // 2]), v[count // 2], y[count // 2]), True
             change = linear.stages_correction(missed)
             largest = _largest(change[:count])
