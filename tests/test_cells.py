@@ -1,6 +1,7 @@
 """Cells of a transistor and a memristor: closed forms, scipy, derivatives by differences, ngspice, and operations."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -383,6 +384,29 @@ def test_the_engines_agree_on_the_charge_that_closed_transistors_keep():
     assert np.ptp(kept) < 1e-4 * abs(kept).max()
     # of the drive's voltage, which moves the line by all of it in a period
     assert float(abs(spice.v_column - fast.v_column).max()) < 0.012 * SINE["amplitude"]
+
+
+@pytest.mark.ngspice
+@pytest.mark.parametrize(("gate", "warns"), [(0.0, True), (1.0, False)])
+def test_a_line_that_ngspice_lets_move_before_time_0_is_told(gate, warns):
+    """Behind closed transistors it found no steady state, and the line was at 25 mV, not at the rows' 450 mV."""
+    pulse = {"kind": "pulse", "rise": 2e-5, "fall": 2e-5, "width": 2e-4, "period": 1e-3, "delay": 5e-5}
+    bench = Testbench(
+        device={"model": "linear_drift"},
+        crossbar={"state": [[0.3, 0.6], [0.7, 0.5]], "wire_column": 10, "wire_capacitance": 1e-12},
+        drive={**pulse, "low": 0.45, "high": [0.2, 0.5]},
+        columns={"floating": [1]},
+        cell={"kind": "1t1r", "gates": "rows", "source_line": "columns"},
+        word_lines={"drive": {**pulse, "low": gate, "high": 1.2}},
+        analysis={"points_per_period": 60},
+    )
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        spice = simulate(bench, "ngspice", estimate=False)
+    fast = simulate(bench, "reference", time=[0.0])
+    assert any("no steady state at time 0" in str(warning.message) for warning in found) is warns
+    right = abs(float(spice.v_column[0, 1] - fast.v_column[0, 1])) < 1e-4
+    assert right is not warns
 
 
 @pytest.mark.slow

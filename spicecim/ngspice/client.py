@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 RUNS_A_WORKER = 200
 """A worker is replaced after this many runs, so that nothing can build up in libngspice."""
 
+_MOVED = "Transient op started"
+"""What ngspice says where it lets the circuit move to where a run begins."""
 _LOG_LINES = 15
 _NOISE = ("Note:", "Circuit:", "Doing analysis", "Using ", "No. of Data Rows", "Reference value")
 _FIRST_FREE_DESCRIPTOR = 3
@@ -278,6 +280,14 @@ def log_tail(folder: Path) -> str:
     except OSError:
         return ""
     return "\n".join([line for line in lines if line.strip() and not line.lstrip().startswith(_NOISE)][-_LOG_LINES:])
+
+
+def found_steady_state(folder: Path) -> bool:
+    """Whether a run found a steady state at time 0, by its log: where there is none, ngspice lets the circuit move."""
+    try:
+        return _MOVED not in (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
 
 
 _shared = Worker()

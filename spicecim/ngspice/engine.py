@@ -25,6 +25,7 @@ from spicecim.ngspice.client import Progress, Worker
 from spicecim.ngspice.messages import Vectors
 from spicecim.ngspice.run import NetlistRun, run_netlist
 from spicecim.physics import States, check_physics
+from spicecim.reached import UNSTEADY
 from spicecim.testbench import Testbench
 from spicecim.version import __version__
 from spicecim.waveforms import make_waveforms, outputs_by_name
@@ -119,6 +120,8 @@ def run_ngspice(
         "spicecim_version": __version__,
         **testbench.device.provenance(),
     }
+    if not run.steady and testbench.lines().floating.any() and testbench.crossbar.parasitics().storing:
+        attributes[UNSTEADY] = "the circuit moved"
     x = np.empty((len(run.vectors["time"]), 0)) if states is None else testbench.device.normalized(*states)
     if testbench.analysis.probe == "cells" and states is not None:
         variables["x"] = x.reshape(len(x), *testbench.shape)

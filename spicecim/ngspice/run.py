@@ -21,7 +21,7 @@ from spicecim.errors import (
     WorkerCrashError,
 )
 from spicecim.limits import DEFAULT_TIME_LIMIT
-from spicecim.ngspice.client import Progress, Worker, log_tail, shared_worker
+from spicecim.ngspice.client import Progress, Worker, found_steady_state, log_tail, shared_worker
 from spicecim.ngspice.messages import LOG_FILE, NETLIST_FILE, Capabilities, Vectors
 from spicecim.private_files import temporary_folder
 
@@ -43,10 +43,14 @@ _STOP_TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class NetlistRun:
-    """The vectors that were asked for, complete and finite, and what the ngspice that made them can do."""
+    """The vectors that were asked for, complete and finite, and what the ngspice that made them can do.
+
+    And whether it found a steady state at time 0.
+    """
 
     vectors: Vectors
     capabilities: Capabilities
+    steady: bool
 
 
 def run_netlist(
@@ -98,7 +102,7 @@ def run_netlist(
             if answer.outcome in _FAILURES:
                 failure, message = _FAILURES[answer.outcome]
                 raise failure(f"{message}: {answer.message}" if answer.message else message)
-            complete = _complete(answer.vectors, stop)
+            complete, steady = _complete(answer.vectors, stop), found_steady_state(folder)
             if check is not None:
                 check(complete)
         except NgspiceNotFoundError:
@@ -106,7 +110,7 @@ def run_netlist(
         except SimulationError as error:
             raise error.kept_in(_kept(folder), log_tail(folder)) from None
     assert answer.capabilities is not None
-    return NetlistRun(complete, answer.capabilities)
+    return NetlistRun(complete, answer.capabilities, steady)
 
 
 def _kept(folder: Path) -> Path | None:
