@@ -20,7 +20,7 @@ from spicecim.fixed_points import fixed_point_warning
 from spicecim.limits import DEFAULT_TIME_LIMIT
 from spicecim.places import named
 from spicecim.quantities import shown
-from spicecim.reached import missed_accuracy
+from spicecim.reached import missed_accuracy, unsteady_start
 from spicecim.registry import Registry
 from spicecim.testbench import Testbench
 from spicecim.waveforms import check_waveforms
@@ -252,6 +252,6 @@ def _advice(testbench: Testbench, engine: str) -> list[str]:
 
 def warnings_of(testbench: Testbench, waveforms: xr.Dataset) -> list[Warning]:
     """Return the warnings that a run calls for."""
-    missed = missed_accuracy(waveforms)
-    found = fixed_point_warning(testbench), current_warning([waveforms]), AccuracyWarning(missed) if missed else None
-    return [warning for warning in found if warning is not None]
+    found = fixed_point_warning(testbench), current_warning([waveforms])
+    told = missed_accuracy(waveforms), unsteady_start(waveforms)
+    return [*(warning for warning in found if warning is not None), *(AccuracyWarning(text) for text in told if text)]

@@ -34,7 +34,7 @@ def missed_accuracy(waveforms: xr.Dataset) -> str | None:
     if math.isnan(errors.get("current_error", 0.0)):
         return f"{engine}: the error is not known, because it was compared with {waveforms.attrs['error_estimate']}"
     if not missed:
-        return _unsteady(engine) if UNSTEADY in waveforms.attrs else None
+        return None
     cures = ["accept it by a larger analysis.accuracy"]
     if engine == "ngspice":
         analysis = bench.analysis
@@ -50,9 +50,12 @@ def missed_accuracy(waveforms: xr.Dataset) -> str | None:
     )
 
 
-def _unsteady(engine: str) -> str:
+def unsteady_start(waveforms: xr.Dataset) -> str | None:
+    """Say in one line that a run did not begin in a steady state, and what to do; None if it did."""
+    if UNSTEADY not in waveforms.attrs:
+        return None
     return (
-        f"{engine} found no steady state at time 0 and let the circuit move to where the run begins: lines that float "
-        "and keep their charge may be at other potentials; take the reference engine, or let a cell of each such line "
-        "conduct at time 0"
+        f"{waveforms.attrs['engine']} found no steady state at time 0 and let the circuit move to where the run begins"
+        ": lines that float and keep their charge may be at other potentials; take the reference engine, or let a cell "
+        "of each such line conduct at time 0"
     )

@@ -17,6 +17,7 @@ from spicecim.measure import energy_balance
 from spicecim.ngspice.engine import render_netlist
 from spicecim.operations import Operation, Pulses, program, run_sequence
 from spicecim.operations.gated import gated_levels
+from spicecim.plotting import plot_column_currents
 from spicecim.reference.operating_point import operating_point
 from spicecim.testbench import Testbench
 from spicecim.variation.distributions import lognormal, normal
@@ -405,6 +406,7 @@ def test_a_line_that_ngspice_lets_move_before_time_0_is_told(gate, warns):
         spice = simulate(bench, "ngspice", estimate=False)
     fast = simulate(bench, "reference", time=[0.0])
     assert any("no steady state at time 0" in str(warning.message) for warning in found) is warns
+    plot_column_currents({"ngspice": spice})
     right = abs(float(spice.v_column[0, 1] - fast.v_column[0, 1])) < 1e-4
     assert right is not warns
 

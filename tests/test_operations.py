@@ -742,3 +742,16 @@ def test_a_complete_run_removes_what_an_ended_one_left_and_nothing_else(tmp_path
     (folder / "unfinished" / "summary.json").write_text('{"artifacts": ["notes.txt"]}')  # of another program
     run_endurance(device, folder, cycles=2)
     assert {path.name for path in (folder / "unfinished").iterdir()} == {"notes.txt", "summary.json"}
+
+
+def test_a_mask_of_another_shape_is_not_taken_as_a_corner():
+    bench = sc.Testbench(
+        device={"model": "yakopcic"},
+        crossbar={"state": np.full((3, 3), 0.5)},
+        drive={"kind": "sine", "amplitude": 0.3, "frequency": 100},
+    )
+    smaller = sc.Operation(kind="set", cells=np.ones((2, 2), dtype=bool), voltage=0.3, width="50us")
+    with pytest.raises(sc.InputError, match=r"cells: is a mask of shape \(2, 2\); the array's is \(3, 3\)"):
+        smaller.testbench(bench)
+    with pytest.raises(sc.InputError, match=r"operations\[0\]: cells: is a mask"):
+        sc.run_sequence(bench, [smaller])

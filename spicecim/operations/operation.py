@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
 from spicecim.cell_choice import WordLines
 from spicecim.drives import SampledDrive
@@ -84,17 +84,23 @@ class Operation(Section):
         default=None, description="voltage of the selected word lines (V); the largest of word_lines.drive if left out"
     )
 
-    @model_validator(mode="before")
+    _mask: tuple[int, ...] | None = PrivateAttr(None)
+    """Shape of the mask that the cells were selected by; None where they were not."""
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _take_cells(cls, values: Any) -> Any:
+    def _take_cells(cls, values: Any, handler: ModelWrapValidatorHandler[Operation]) -> Operation:
         if not isinstance(values, dict):
-            return values
+            return handler(values)
         if "cells" not in values:
             _check_order(values)
-            return values
+            return handler(values)
         if "rows" in values or "columns" in values:
             raise FieldError("cells", "give cells, or rows and columns, not both")
-        return {name: value for name, value in values.items() if name != "cells"} | _lines_of_cells(values["cells"])
+        cells = values["cells"]
+        made = handler({name: value for name, value in values.items() if name != "cells"} | _lines_of_cells(cells))
+        made._mask = np.shape(cells) if np.ndim(cells) == 2 else None
+        return made
 
     @model_validator(mode="after")
     def _fill_in(self) -> Operation:
@@ -205,6 +211,8 @@ class Operation(Section):
         }
 
     def _columns(self, shape: tuple[int, int]) -> tuple[int, ...]:
+        if self._mask not in (None, shape):
+            raise InputError(f"cells: is a mask of shape {self._mask}; the array's is {shape}")
         columns = tuple(range(shape[1])) if self.columns is None else self.columns
         for name, lines, count in (("rows", self.rows, shape[0]), ("columns", columns, shape[1])):
             if lines[-1] >= count:

@@ -64,14 +64,10 @@ class Record:
 
     Attributes
     ----------
-    testbench
-        What is run.
-    device
-        Its device.
-    labels
-        Instants asked for (time,), s.
+    testbench, device, labels
+        As given.
     instants
-        The same, none beyond the duration: ngspice's last may miss it by rounding.
+        The labels, none beyond the duration: ngspice's last may miss it by rounding.
     initial
         State variables at time 0 (row, column).
     further

@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spicecim.deadline import check_deadline
-from spicecim.devices.cell import ENDS
 from spicecim.devices.device import Device
 from spicecim.errors import ConvergenceError
 from spicecim.fields import FloatArray
-from spicecim.reference.coupled.explicit_cells import ExplicitCells
+from spicecim.reference.coupled.explicit_cells import ExplicitCells, admittances, into_ends, voltages_over
 from spicecim.reference.newton import NO_SOLUTION, SETTLED
 from spicecim.reference.wires.network import Network
 
@@ -67,15 +66,17 @@ def solve_increasing(
     device, factorizations = cells.device, 0
 
     def over(some: Places, p: FloatArray) -> FloatArray:
-        return _over(network.terminals(drive[some], p))
+        return voltages_over(network.terminals(drive[some], p))
 
     def change_of(some: Places, p: FloatArray, conductances: FloatArray, currents: FloatArray) -> FloatArray:
         """What the equations add to unknowns, linearized at conductances and currents of the cells."""
         nonlocal factorizations
         factorizations += len(some)
-        missed = network.misses(drive[some], p, _at_ends(network, currents), None)
+        missed = network.misses(drive[some], p, into_ends(currents, of_ends=network.stores), None)
         each = [
-            network.factorize(0.0, _admittance(network, own)).correction(one.reshape(1, *network.each)).reshape(-1)
+            network.factorize(0.0, admittances(own, of_ends=network.stores))
+            .correction(one.reshape(1, *network.each))
+            .reshape(-1)
             for own, one in zip(conductances, missed, strict=True)
         ]
         return -np.stack(each)
@@ -154,18 +155,3 @@ def _chords(device: Device, v: FloatArray, states: FloatArray) -> FloatArray:
         chords = np.abs(device.current(v, states) / v)
     usable = np.isfinite(chords) & (chords > 0.0)
     return np.asarray(np.where(usable, chords, device.slope("current", "v", v, states)))
-
-
-def _over(v: FloatArray) -> FloatArray:
-    """Voltages (m, cell) over cells of such voltages, or of potentials (m, cell, 2) of row and column."""
-    return v if v.ndim == 2 else np.asarray(v @ ENDS)
-
-
-def _at_ends(network: Network, currents: FloatArray) -> FloatArray:
-    """Currents (m, cell) as the network takes them: where it stores charge, at both ends of the cells."""
-    return currents[..., None] * ENDS if network.stores else currents
-
-
-def _admittance(network: Network, conductances: FloatArray) -> FloatArray:
-    """Conductances (cell,) as the network takes them."""
-    return conductances[:, None, None] * (ENDS[:, None] * ENDS) if network.stores else conductances

@@ -84,7 +84,7 @@ class ExplicitCells(Cells):
 
     def linear(self, time: float, v: FloatArray, y: FloatArray) -> Conductances:
         g = self.device.slope("current", "v", voltage_over(v), y[:, 0])
-        return Conductances(g if v.ndim == 1 else g[:, None, None] * (ENDS[:, None] * ENDS))
+        return Conductances(admittances(g, of_ends=v.ndim == 2))
 
     def allowed(self, y: FloatArray, scale: float, tolerance: float) -> Allowed:
         least = tolerance * scale
@@ -94,7 +94,7 @@ class ExplicitCells(Cells):
         self, start: State, length: float, where: Places, v: FloatArray, guess: FloatArray, allowed: Allowed,
         checked: bool,
     ) -> tuple[FloatArray, FloatArray]:  # fmt: skip
-        voltages = self._over(np.concatenate([start.v[None], v]))
+        voltages = voltages_over(np.concatenate([start.v[None], v]))
         places = self._places if checked else self._rule.stages
         states = self.motion.states(self._rule, voltages, length, start.y[:, 0], places)[:, :, None]
         if checked:
@@ -132,7 +132,7 @@ class ExplicitCells(Cells):
         `checks` are the unknowns there by the step's own polynomial.
         """
         finer = np.empty((2 * len(course.v) - 1, v.shape[1]))
-        finer[::2], finer[1::2] = self._over(course.v), self._over(v[self._middles])
+        finer[::2], finer[1::2] = voltages_over(course.v), voltages_over(v[self._middles])
         course = replace(course, finer_v=finer)
         inside = self._rule.finer.stages
         places, found = np.unique(np.concatenate([np.maximum(wanted, _LEAST_PLACE), inside]), return_inverse=True)
@@ -154,7 +154,7 @@ class ExplicitCells(Cells):
     def kinks(self, v: FloatArray, y: FloatArray) -> FloatArray:
         if isinstance(self.motion, FlowMotion):  # met within a step
             return np.empty((*y.shape[:2], 0))
-        return self.device.switching(self._over(v), y[..., 0])
+        return self.device.switching(voltages_over(v), y[..., 0])
 
     def kink_magnitudes(self, scale: float) -> FloatArray:
         cells = np.ones(self._number)
@@ -173,12 +173,7 @@ class ExplicitCells(Cells):
     def _currents(self, v: FloatArray, y: FloatArray) -> FloatArray:
         if v.ndim == y.ndim - 1:
             return np.asarray(self.device.current(v, y[..., 0]))
-        return np.asarray(self.device.current(v[..., 0] - v[..., 1], y[..., 0])[..., None] * ENDS)
-
-    @staticmethod
-    def _over(v: FloatArray) -> FloatArray:
-        """Voltages (place, cell) over cells by potentials (place, cell, ...)."""
-        return v if v.ndim == 2 else np.asarray(v[..., 0] - v[..., 1])
+        return into_ends(self.device.current(v[..., 0] - v[..., 1], y[..., 0]), of_ends=True)
 
 
 class CollocatedMotion:
@@ -266,3 +261,18 @@ class Conductances:
         return self.values
 
     direct = admittance
+
+
+def voltages_over(v: FloatArray) -> FloatArray:
+    """Voltages (place, cell) over cells of such voltages, or of potentials (place, cell, 2) of row and column."""
+    return v if v.ndim == 2 else np.asarray(v[..., 0] - v[..., 1])
+
+
+def into_ends(currents: FloatArray, *, of_ends: bool) -> FloatArray:
+    """Currents (..., cell) of cells, or those into both of their ends (..., cell, 2)."""
+    return np.asarray(currents[..., None] * ENDS) if of_ends else currents
+
+
+def admittances(conductances: FloatArray, *, of_ends: bool) -> FloatArray:
+    """Conductances (cell,) of cells, or those by row and column (cell, 2, 2)."""
+    return np.asarray(conductances[:, None, None] * (ENDS[:, None] * ENDS)) if of_ends else conductances

@@ -65,11 +65,9 @@ class DissectedFactors:
         self._g = conductance
         self._pattern = _pattern(*conductance.shape)
         self._beyond = int(self._pattern.cells.size > conductance.size)
-        row, column = self._pattern.rows, self._pattern.columns
-        # every wire starts at its terminal, in row 0 and column 0
         cells = [
-            1.0 / np.where(column == 0, rows.segment + rows.terminal, rows.segment),
-            1.0 / np.where(row == 0, columns.segment + columns.terminal, columns.segment),
+            1.0 / np.where(self._pattern.first_of_row, rows.segment + rows.terminal, rows.segment),
+            1.0 / np.where(self._pattern.first_of_column, columns.segment + columns.terminal, columns.segment),
             self._grouped(conductance),
         ]
         self._leaves: list[_Leaves] = []
@@ -202,12 +200,13 @@ def _small_boxes() -> _SmallBoxes:
 class _Pattern(NamedTuple):
     """How a crossbar of a shape is taken apart; it does not depend on the conductances."""
 
-    rows: Places
-    """Row of each cell (place, box), counted from the columns' terminals; places in the order in which they join."""
-    columns: Places
-    """Column of each cell (place, box)."""
     cells: Places
-    """Number of each among the cells of the crossbar (place, box); beyond its last one, that which follows."""
+    """Number of each cell among those of the crossbar (place, box), places in the order in which they join; beyond the
+    last one, that which follows."""
+    first_of_row: NDArray[np.bool_]
+    """Whether it is at the terminal of its row wire (place, box)."""
+    first_of_column: NDArray[np.bool_]
+    """Whether it is at that of its column wire (place, box)."""
     ports: list[Places]
     """Ports of each small box, but for those at known potentials."""
     joins: list[_Join]
@@ -259,7 +258,7 @@ def _pattern(rows: int, columns: int) -> _Pattern:
                     made[line, first // 2] = following
                     following += 1
         numbers = made.T if turned else made
-    return _Pattern(row, column, cells, ports, joins)
+    return _Pattern(cells, column == 0, row == 0, ports, joins)
 
 
 class _Swept(NamedTuple):
